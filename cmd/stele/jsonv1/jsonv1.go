@@ -1,0 +1,292 @@
+// Package jsonv1 is what `stele --json` prints, version 1.
+//
+// Standard output carries one object, or one object a line for lists. Fields
+// are only ever added within a version. Times are UTC, RFC 3339 with
+// milliseconds; sizes are bytes; digests carry their algorithm's name.
+package jsonv1
+
+import "time"
+
+// Time is a moment of the ledger: UTC, RFC 3339 with milliseconds.
+type Time string
+
+// At makes a Time of Unix milliseconds.
+func At(unixMilli int64) Time {
+	return Time(time.UnixMilli(unixMilli).UTC().Format("2006-01-02T15:04:05.000Z07:00"))
+}
+
+// Failure is what every command prints when it fails.
+type Failure struct {
+	Error Error `json:"error"`
+}
+
+// Error says what happened, on what, and what to do.
+type Error struct {
+	Code    string  `json:"code"` // error, usage, tampered, refused, not-found, untrusted, unreachable
+	Message string  `json:"message"`
+	Hint    string  `json:"hint,omitempty"`
+	Path    string  `json:"path,omitempty"`
+	Entry   *uint64 `json:"entry,omitempty"`
+	Rule    string  `json:"rule,omitempty"`
+}
+
+// Signer is who signed: a pseudonym and the key's id.
+type Signer struct {
+	Handle string `json:"handle"`
+	Key    string `json:"key"`
+}
+
+// Checkpoint is a signed size and root of the log.
+type Checkpoint struct {
+	Size uint64 `json:"size"`
+	Root string `json:"root"` // standard base64
+	Note string `json:"note,omitempty"`
+}
+
+// Basis counts a stamp's bytes by how strongly they were known: read now, or
+// taken over because version, ETag or modification time were unchanged.
+type Basis struct {
+	Read    uint64  `json:"read"`
+	Version uint64  `json:"version"`
+	ETag    uint64  `json:"etag"`
+	MTime   uint64  `json:"mtime"`
+	Entry   *uint64 `json:"entry,omitempty"`
+}
+
+// Ref names an artifact: name@version and its fingerprint.
+type Ref struct {
+	Name        string `json:"name"`
+	Version     string `json:"version"`
+	Fingerprint string `json:"fingerprint"`
+}
+
+// Init is what `stele init` prints. RecoveryKey is shown this once.
+type Init struct {
+	Ledger      string     `json:"ledger"`
+	Origin      string     `json:"origin"`
+	Directory   string     `json:"directory"`
+	Hash        string     `json:"hash"`
+	LogKey      string     `json:"logKey"`
+	Signer      Signer     `json:"signer"`
+	Checkpoint  Checkpoint `json:"checkpoint"`
+	RecoveryKey string     `json:"recoveryKey"`
+	Trust       string     `json:"trust"` // path of the pinned policy
+}
+
+// Fingerprint is what `stele fingerprint` prints.
+type Fingerprint struct {
+	Fingerprint string   `json:"fingerprint"`
+	Path        string   `json:"path"`
+	Files       uint64   `json:"files"`
+	Bytes       uint64   `json:"bytes"`
+	Ignore      []string `json:"ignore"`
+	Hidden      uint64   `json:"hidden"` // entries that the ignore rules left out
+	Manifest    string   `json:"manifest,omitempty"`
+}
+
+// Stamp is what `stele stamp` prints. With DryRun nothing was written, and
+// entry, time and checkpoint are absent.
+type Stamp struct {
+	Fingerprint string      `json:"fingerprint"`
+	Name        string      `json:"name"`
+	Version     string      `json:"version"`
+	Kind        string      `json:"kind"`
+	Files       uint64      `json:"files"`
+	Bytes       uint64      `json:"bytes"`
+	Basis       Basis       `json:"basis"`
+	Entry       *uint64     `json:"entry,omitempty"`
+	Time        Time        `json:"time,omitempty"`
+	Signer      Signer      `json:"signer"`
+	Origin      string      `json:"origin"`
+	Checkpoint  *Checkpoint `json:"checkpoint,omitempty"`
+	Existed     bool        `json:"existed"`
+	DryRun      bool        `json:"dryRun,omitempty"`
+	Since       *Diff       `json:"since,omitempty"` // against the last version of the name
+}
+
+// Range is bytes of a file, end exclusive.
+type Range struct {
+	Start uint64 `json:"start"`
+	End   uint64 `json:"end"`
+}
+
+// Change is one difference between two trees.
+type Change struct {
+	Path    string  `json:"path"`
+	Change  string  `json:"change"` // modified, added, removed, moved, renamed
+	From    string  `json:"from,omitempty"`
+	OldSize *uint64 `json:"oldSize,omitempty"`
+	NewSize *uint64 `json:"newSize,omitempty"`
+	Ranges  []Range `json:"ranges,omitempty"`
+}
+
+// Counts counts files by what happened to them.
+type Counts struct {
+	Same     uint64 `json:"same"`
+	Modified uint64 `json:"modified"`
+	Added    uint64 `json:"added"`
+	Removed  uint64 `json:"removed"`
+	Moved    uint64 `json:"moved"`
+	Renamed  uint64 `json:"renamed"`
+}
+
+// Diff is what `stele diff` prints: the first 1,000 changes unless --all.
+type Diff struct {
+	A         string   `json:"a"`
+	B         string   `json:"b"`
+	Same      bool     `json:"same"`
+	Counts    Counts   `json:"counts"`
+	Changes   []Change `json:"changes"`
+	Truncated bool     `json:"truncated,omitempty"`
+}
+
+// Check is one named check: OK is true for passed, false for failed, null
+// for not made.
+type Check struct {
+	Name   string `json:"name"`
+	OK     *bool  `json:"ok"`
+	Detail string `json:"detail"`
+}
+
+// AsOf says which state of which ledger a verdict speaks of.
+type AsOf struct {
+	Origin string `json:"origin"`
+	Ledger string `json:"ledger"`
+	Size   uint64 `json:"size"`
+	Root   string `json:"root"`
+	Time   Time   `json:"time,omitempty"`
+}
+
+// Verify is what `stele verify` prints.
+type Verify struct {
+	Verdict     string   `json:"verdict"` // verified, tampered, withdrawn, tainted, untrusted, unknown, sampled
+	Name        string   `json:"name,omitempty"`
+	Version     string   `json:"version,omitempty"`
+	Fingerprint string   `json:"fingerprint,omitempty"`
+	Found       string   `json:"found,omitempty"` // the fingerprint of the given data
+	Path        string   `json:"path,omitempty"`
+	Entry       *uint64  `json:"entry,omitempty"`
+	Time        Time     `json:"time,omitempty"`
+	Signer      *Signer  `json:"signer,omitempty"`
+	AsOf        *AsOf    `json:"asOf"`
+	Basis       *Basis   `json:"basis"`
+	Checks      []Check  `json:"checks"`
+	Counts      *Counts  `json:"counts,omitempty"`
+	Changes     []Change `json:"changes"`
+	Truncated   bool     `json:"truncated,omitempty"`
+	Ignore      []string `json:"ignore,omitempty"`
+	Hidden      uint64   `json:"hidden"`
+}
+
+// Written is what withdraw, reinstate and the key verbs print: the entry that
+// was written.
+type Written struct {
+	Entry      uint64     `json:"entry"`
+	Time       Time       `json:"time"`
+	Kind       string     `json:"kind"`
+	Signer     Signer     `json:"signer"`
+	Origin     string     `json:"origin"`
+	Checkpoint Checkpoint `json:"checkpoint"`
+	Existed    bool       `json:"existed"`
+}
+
+// Prove is what `stele prove` prints.
+type Prove struct {
+	Name        string   `json:"name"`
+	Version     string   `json:"version"`
+	Fingerprint string   `json:"fingerprint"`
+	Entry       uint64   `json:"entry"`
+	File        string   `json:"file"`
+	Bytes       int64    `json:"bytes"`
+	Present     []string `json:"present,omitempty"`
+	Absent      []string `json:"absent,omitempty"`
+	Discloses   []string `json:"discloses,omitempty"` // paths the proofs make known
+	Withheld    []string `json:"withheld,omitempty"`
+}
+
+// Artifact is a line of `stele list`.
+type Artifact struct {
+	Name        string `json:"name"`
+	Version     string `json:"version"`
+	Kind        string `json:"kind"`
+	Fingerprint string `json:"fingerprint"`
+	Files       uint64 `json:"files"`
+	Bytes       uint64 `json:"bytes"`
+	Entry       uint64 `json:"entry"`
+	Time        Time   `json:"time"`
+	Signer      Signer `json:"signer"`
+	Standing    string `json:"standing"` // of the artifact: good, withdrawn; or the signer's, where that is not good
+}
+
+// Entry is a line of `stele log`, and what `stele show` prints.
+type Entry struct {
+	Entry     uint64       `json:"entry"`
+	Time      Time         `json:"time"`
+	Kind      string       `json:"kind"`
+	Subject   string       `json:"subject"`
+	Signer    Signer       `json:"signer"`
+	Standing  string       `json:"standing"` // of the signer's key for this entry, as of now
+	Statement string       `json:"statement,omitempty"`
+	Leaf      string       `json:"leaf,omitempty"` // leaf hash, standard base64
+	Payload   any          `json:"payload,omitempty"`
+	Withdrawn []Withdrawal `json:"withdrawn,omitempty"`
+	Details   any          `json:"details,omitempty"`
+}
+
+// Withdrawal is one withdrawal of an artifact and whether it was ended.
+type Withdrawal struct {
+	Entry   uint64  `json:"entry"`
+	Target  string  `json:"target"`
+	Effect  string  `json:"effect"`
+	Reason  string  `json:"reason"`
+	EndedBy *uint64 `json:"endedBy,omitempty"`
+	Counts  bool    `json:"counts"` // false where its signer's key has no standing
+}
+
+// File is a line of `stele manifest show`.
+type File struct {
+	Path   string `json:"path"`
+	Size   uint64 `json:"size"`
+	Digest string `json:"digest"`
+	SHA256 string `json:"sha256,omitempty"`
+}
+
+// Manifest is what `stele manifest verify|merge|export` prints.
+type Manifest struct {
+	Manifest    string `json:"manifest"`
+	Fingerprint string `json:"fingerprint"`
+	Files       uint64 `json:"files"`
+	Bytes       uint64 `json:"bytes"`
+}
+
+// Key is a line of `stele key list`.
+type Key struct {
+	Key       string   `json:"key"`
+	Algorithm string   `json:"algorithm"`
+	Handle    string   `json:"handle,omitempty"`
+	Roles     []string `json:"roles,omitempty"`
+	Names     []string `json:"names,omitempty"`
+	Expires   Time     `json:"expires,omitempty"`
+	Standing  string   `json:"standing,omitempty"`
+	Local     string   `json:"local,omitempty"` // path of the private key, where it lies here
+	Public    string   `json:"public,omitempty"`
+}
+
+// Trust is a line of `stele trust show`.
+type Trust struct {
+	Origin string `json:"origin"`
+	Path   string `json:"path"`
+	Policy string `json:"policy"`
+}
+
+// Fsck is what `stele fsck` prints.
+type Fsck struct {
+	Directory   string   `json:"directory"`
+	Origin      string   `json:"origin"`
+	Entries     uint64   `json:"entries"`
+	Checkpoints uint64   `json:"checkpoints"`
+	Root        string   `json:"root"`
+	Clean       bool     `json:"clean"`
+	Rebuilt     bool     `json:"rebuilt,omitempty"`
+	Damage      []string `json:"damage,omitempty"`
+}
