@@ -91,17 +91,39 @@ func (t *Terminal) readLine(ctx context.Context) (string, error) {
 }
 
 // Passphrase asks for a passphrase on standard error and reads it from
-// standard input without showing it. The caller wipes the result.
-func (t *Terminal) Passphrase(prompt string) ([]byte, error) {
+// standard input without showing it. When ctx is done first, the terminal
+// shows what is typed again before Passphrase returns. The caller wipes the
+// result.
+func (t *Terminal) Passphrase(ctx context.Context, prompt string) ([]byte, error) {
 	f, ok := t.in.(*os.File)
 	if !ok || !t.CanAsk() {
 		return nil, ErrNoTerminal
 	}
-	t.write(t.err, Clean(prompt)+" ")
-	pass, err := term.ReadPassword(int(f.Fd()))
-	t.write(t.err, "\n")
+	fd := int(f.Fd())
+	before, err := term.GetState(fd)
 	if err != nil {
 		return nil, fmt.Errorf("read passphrase: %w", err)
 	}
-	return pass, nil
+	type result struct {
+		pass []byte
+		err  error
+	}
+	t.write(t.err, Clean(prompt)+" ")
+	answered := make(chan result, 1)
+	go func() {
+		pass, err := term.ReadPassword(fd)
+		answered <- result{pass, err}
+	}()
+	var r result
+	select {
+	case r = <-answered:
+	case <-ctx.Done():
+		_ = term.Restore(fd, before)
+		r.err = ctx.Err()
+	}
+	t.write(t.err, "\n")
+	if r.err != nil {
+		return nil, fmt.Errorf("read passphrase: %w", r.err)
+	}
+	return r.pass, nil
 }
