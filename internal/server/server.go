@@ -296,8 +296,10 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
 	}
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
-	if err := server.Shutdown(stopping); err != nil {
-		return errors.Join(fmt.Errorf("stop server: %w", err), server.Close())
+	if server.Shutdown(stopping) != nil { // somebody is slower than that
+		if err := server.Close(); err != nil {
+			return fmt.Errorf("stop server: %w", err)
+		}
 	}
 	return nil
 }

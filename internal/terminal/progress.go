@@ -3,6 +3,7 @@ package terminal
 import (
 	"context"
 	"math"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -124,22 +125,20 @@ func (m *meter) update(now time.Time, bytes uint64) (rate float64, elapsed time.
 func (t *Terminal) progressText(s Snapshot, rate float64, elapsed time.Duration, width int) string {
 	label := Clean(s.Label)
 	bytes := Bytes(s.BytesDone)
-	percent, left := "", Duration(elapsed.Truncate(time.Second))
+	percent, left := "", seconds(elapsed.Seconds())
 	if s.BytesTotal > 0 {
 		done := min(s.BytesDone, s.BytesTotal)
-		bytes += " of " + Bytes(s.BytesTotal)
+		bytes = ofBytes(s.BytesDone, s.BytesTotal)
 		percent = strings.Replace(Percent(done, s.BytesTotal), ">99.9%", "99.9%", 1)
-		if rate > 0 && done < s.BytesTotal {
-			seconds := float64(s.BytesTotal-done) / rate
-			if seconds < 1000*3600 {
-				left = Duration(time.Duration(seconds+1).Truncate(1)*time.Second) + " left"
-			}
+		const longest = 1000 * 3600 // seconds; an estimate beyond it says nothing
+		if need := float64(s.BytesTotal-done) / rate; rate > 0 && need > 0 && need < longest {
+			left = seconds(math.Ceil(need)) + " left"
 		}
 	}
 	files := ""
 	switch {
 	case s.FilesTotal > 0:
-		files = Count(s.FilesDone) + " of " + Plural(s.FilesTotal, "file")
+		files = Count(s.FilesDone) + "/" + Plural(s.FilesTotal, "file")
 	case s.FilesDone > 0:
 		files = Plural(s.FilesDone, "file")
 	}
@@ -169,6 +168,22 @@ func (t *Terminal) progressText(s Snapshot, rate float64, elapsed time.Duration,
 			return fit(text, width, TrimEnd, t.ellipsis())
 		}
 	}
+}
+
+// ofBytes writes "1.5/3.0 GiB", naming a unit that both share only once.
+func ofBytes(done, total uint64) string {
+	all := Bytes(total)
+	part := Bytes(done)
+	_, unit, _ := strings.Cut(all, " ")
+	return strings.TrimSuffix(part, " "+unit) + "/" + all
+}
+
+// seconds is Duration in whole seconds: what is read while it runs.
+func seconds(s float64) string {
+	if s < 60 {
+		return strconv.Itoa(int(s)) + " s"
+	}
+	return Duration(time.Duration(s) * time.Second)
 }
 
 func joinFields(parts []string) string {

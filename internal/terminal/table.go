@@ -98,11 +98,11 @@ func cleanRow(row []Cell, n int) []Cell {
 	return clean
 }
 
-// columnWidths gives each column what its widest cell needs, then, if that is
-// more than the terminal has, takes from the widest column that may be cut
-// until it fits or nothing more can be taken.
+// columnWidths gives each column what its widest cell needs. If that is more
+// than the terminal has, digests and names give way first, whose two ends tell
+// them apart; then whichever column is widest, until all fits or nothing more
+// can be taken.
 func (t *Terminal) columnWidths(columns []Column, rows [][]Cell, width int) []int {
-	const least = 8 // columns: less says nothing
 	widths := make([]int, len(columns))
 	total := 0
 	for i, c := range columns {
@@ -115,19 +115,23 @@ func (t *Terminal) columnWidths(columns []Column, rows [][]Cell, width int) []in
 			total += len(gap)
 		}
 	}
-	for width > 0 && total > width {
-		widest := -1
-		for i, c := range columns {
-			if c.Trim != TrimNever && widths[i] > least && (widest < 0 || widths[i] > widths[widest]) {
-				widest = i
+	take := func(least int, from func(Column) bool) {
+		for width > 0 && total > width {
+			widest := -1
+			for i, c := range columns {
+				if from(c) && widths[i] > least && (widest < 0 || widths[i] > widths[widest]) {
+					widest = i
+				}
 			}
+			if widest < 0 {
+				return
+			}
+			widths[widest]--
+			total--
 		}
-		if widest < 0 {
-			break
-		}
-		widths[widest]--
-		total--
 	}
+	take(24, func(c Column) bool { return c.Trim == TrimMiddle })
+	take(8, func(c Column) bool { return c.Trim != TrimNever }) // less than 8 columns says nothing
 	return widths
 }
 

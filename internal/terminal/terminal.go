@@ -49,14 +49,15 @@ type Terminal struct {
 type stream struct {
 	w      io.Writer
 	fd     int  // -1: not a file
+	fixed  int  // columns; 0: ask the system each time, for windows are resized
 	tty    bool // it is a terminal
 	dumb   bool // it cannot erase a line
 	colour bool
 }
 
 // New returns a Terminal over the three standard streams. getenv is
-// os.Getenv, or a test's; it is asked for NO_COLOR, TERM, COLUMNS, LC_ALL,
-// LC_CTYPE and LANG. A stream is a terminal if it is an *os.File and the
+// os.Getenv, or a test's; it is asked for NO_COLOR, TERM, LC_ALL, LC_CTYPE
+// and LANG. A stream is a terminal if it is an *os.File and the
 // operating system says so.
 func New(stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) *Terminal {
 	if getenv == nil {
@@ -142,10 +143,12 @@ func (t *Terminal) Quiet() bool {
 func (t *Terminal) Width() int { return t.out.width() }
 
 func (s *stream) width() int {
-	if !s.tty {
+	switch {
+	case !s.tty:
 		return 0
-	}
-	if s.fd >= 0 {
+	case s.fixed > 0:
+		return s.fixed
+	case s.fd >= 0:
 		if w, _, err := term.GetSize(s.fd); err == nil && w > 0 {
 			return max(w, minWidth)
 		}
