@@ -1,0 +1,111 @@
+// Package strictjson reads JSON in the one way that two readers cannot
+// understand differently, and writes it in one way.
+//
+// What it refuses, beyond what RFC 8259 already forbids: duplicate member
+// names, members the Go type does not have (so also names that differ only in
+// case), invalid UTF-8 and unpaired surrogates, anything after the value,
+// null (what is absent is left out), numbers that are not integers between 0
+// and 2^53-1 written in their shortest form, and documents larger or deeper
+// than the caller's named limits.
+//
+// It is the only package of the core that imports the JSON library.
+package strictjson
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// MaxInteger is the largest number accepted: 2^53-1, the last integer every
+// JSON implementation holds exactly (RFC 8259 section 6, RFC 7493 section 2.2).
+const MaxInteger = 1<<53 - 1
+
+// ErrLimit is matched by errors.Is when a document is larger or deeper than
+// the limits given to [Unmarshal].
+var ErrLimit = errors.New("json: limit exceeded")
+
+// Raw is a JSON value kept as its bytes, to be decoded once its type is known.
+type Raw = jsontext.Value
+
+// Unmarshal decodes data, one JSON value of at most maxBytes bytes and at most
+// maxDepth nested objects and arrays (a lone string has depth 0), into v.
+func Unmarshal(data []byte, v any, maxBytes, maxDepth int) error {
+	if len(data) > maxBytes {
+		return fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrLimit, len(data), maxBytes)
+	}
+	if err := scan(data, maxDepth); err != nil {
+		return err
+	}
+	return json.Unmarshal(data, v, json.RejectUnknownMembers(true))
+}
+
+// Marshal encodes v with the members of maps sorted, without white space and
+// without escapes that JSON does not ask for.
+func Marshal(v any) ([]byte, error) {
+	return json.Marshal(v, json.Deterministic(true))
+}
+
+// Canonical returns data in the form of RFC 8785: members sorted, no white
+// space, one spelling for every string. Two documents that say the same have
+// the same canonical form. Data is not changed.
+func Canonical(data []byte) ([]byte, error) {
+	v := Raw(data).Clone()
+	if err := v.Canonicalize(); err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+// scan makes the checks that the JSON library leaves to its caller: depth,
+// numbers, null. It relies on the library for the grammar, so it only has to
+// know where strings begin and end.
+func scan(data []byte, maxDepth int) error {
+	depth := 0
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case c == '"':
+			for i++; i < len(data) && data[i] != '"'; i++ {
+				if data[i] == '\\' {
+					i++
+				}
+			}
+		case c == '{' || c == '[':
+			if depth++; depth > maxDepth {
+				return fmt.Errorf("%w: nested deeper than %d", ErrLimit, maxDepth)
+			}
+		case c == '}' || c == ']':
+			depth--
+		case c == 'n':
+			return fmt.Errorf("json: null at byte %d; leave the member out instead", i)
+		case c == '-' || '0' <= c && c <= '9':
+			start := i
+			for i+1 < len(data) && isNumber(data[i+1]) {
+				i++
+			}
+			if err := checkInteger(data[start : i+1]); err != nil {
+				return fmt.Errorf("%w at byte %d", err, start)
+			}
+		}
+	}
+	return nil
+}
+
+func isNumber(c byte) bool {
+	return '0' <= c && c <= '9' || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E'
+}
+
+func checkInteger(text []byte) error {
+	const longest = 16 // digits of MaxInteger
+	if len(text) > longest {
+		return fmt.Errorf("json: number of %d characters, integers from 0 to %d are allowed", len(text), uint64(MaxInteger))
+	}
+	n, err := strconv.ParseUint(string(text), 10, 64)
+	if err != nil || n > MaxInteger || strconv.FormatUint(n, 10) != string(text) {
+		return fmt.Errorf("json: number %s, integers from 0 to %d are allowed", text, uint64(MaxInteger))
+	}
+	return nil
+}

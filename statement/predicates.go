@@ -1,0 +1,142 @@
+package statement
+
+import "github.com/stele-ml/stele/fingerprint"
+
+// Genesis is the first statement of a ledger. It is signed by one of its
+// administrators.
+type Genesis struct {
+	Origin         string                // of the log, as in its checkpoints; with random bits
+	Hash           fingerprint.Algorithm // of every fingerprint on this ledger
+	Rules          int                   // version of the ledger's rules
+	LogKey         string                // C2SP vkey of the log, its name the origin
+	Administrators []Administrator       // at least one
+	Recovery       *PublicKey            // may only issue identity statements
+	Predecessor    *Predecessor          // of a ledger that lost a signed tail, or nil
+}
+
+// Administrator is a first administrator: roles administrator and member, every
+// name, no expiry.
+type Administrator struct {
+	Handle string
+	Key    *PublicKey
+}
+
+// Predecessor is the ledger that a new one goes on from, with its last provable
+// checkpoint.
+type Predecessor struct {
+	Ledger LedgerID
+	Origin string
+	Size   uint64
+	Root   [32]byte
+}
+
+// The actions of an identity statement.
+const (
+	ActionRegister    = "register"
+	ActionRetire      = "retire"
+	ActionCompromised = "compromised"
+)
+
+// The roles of an identity.
+const (
+	RoleAdministrator = "administrator"
+	RoleApprover      = "approver"
+	RoleMember        = "member"
+	RoleReleaser      = "releaser"
+)
+
+// RecoveryHandle is the handle of the recovery key. Nobody else may have it.
+const RecoveryHandle = "recovery"
+
+// Identity registers a key, retires it, or declares it compromised.
+type Identity struct {
+	Action  string
+	Handle  string     // of the key's holder: a pseudonym
+	KeyID   KeyID      // the key in question; on register it may be left zero
+	Key     *PublicKey // register
+	Roles   []string   // register: at least one
+	Names   []string   // register: patterns of names it may write; none: no name
+	Expires int64      // register: unix ms from which it has no standing; 0: never
+	Since   uint64     // compromised: entries by the key from this index on count for nothing
+}
+
+// The kinds of a stamped artifact.
+const (
+	ArtifactDataset = "dataset"
+	ArtifactModel   = "model"
+	ArtifactCode    = "code"
+	ArtifactOther   = "other"
+)
+
+// Stamp says that a fingerprint is name@version.
+type Stamp struct {
+	Kind        string            // of the artifact: dataset, model, code, other
+	Files       uint64            // in the artifact
+	Bytes       uint64            // in the artifact
+	Ignore      []string          // every ignore rule in force, in order
+	Basis       Basis             // how the bytes are known
+	From        []Ref             // what it was derived from: carries taint
+	Since       *Ref              // the earlier version: does not
+	Annotations map[string]string // free text
+	Details     *Attachment       // the details document, or nil
+}
+
+// Basis says for how many of an artifact's bytes what was done; the sum is the
+// stamp's Bytes.
+type Basis struct {
+	Read    uint64  `json:"read,omitzero"`    // bytes that were read
+	Version uint64  `json:"version,omitzero"` // bytes taken over: same object version as at Entry
+	ETag    uint64  `json:"etag,omitzero"`    // bytes taken over: same ETag as at Entry
+	MTime   uint64  `json:"mtime,omitzero"`   // bytes taken over: same size and times as at Entry
+	Stamped uint64  `json:"stamped,omitzero"` // bytes of artifacts already on the ledger: a collection's members
+	Entry   *uint64 `json:"entry,omitzero"`   // the earlier stamp that Version, ETag and MTime rely on
+}
+
+// Attachment is a document beside the ledger, found by its digest.
+type Attachment struct {
+	SHA256 [32]byte
+	Size   uint64 // bytes
+}
+
+// The targets of a withdrawal.
+const (
+	TargetBinding  = "binding"  // the name was a mistake: taints nothing
+	TargetContents = "contents" // taints what was derived from it
+	TargetLocation = "location" // that location no longer matches: taints nothing
+)
+
+// The effects of a withdrawal.
+const (
+	EffectAdvise   = "advise"
+	EffectNoNewUse = "no-new-use"
+	EffectStop     = "stop"
+)
+
+// Withdrawal takes an artifact back.
+type Withdrawal struct {
+	Target   string
+	Location string // for the target location, and only there
+	Effect   string
+	Reason   string // one line of text
+	After    uint64 // the last entry on that artifact its author saw
+}
+
+// Reinstatement ends a withdrawal.
+type Reinstatement struct {
+	Withdrawal uint64 // the entry it ends
+	Reason     string // one line of text
+	After      uint64 // the last entry on that artifact its author saw
+}
+
+// LogKey names the log's next key, signed by both keys.
+type LogKey struct {
+	Current    string // C2SP vkey in force
+	Next       string // C2SP vkey from the next checkpoint on
+	Signatures LogKeySignatures
+}
+
+// LogKeySignatures are Ed25519 signatures over [LogKeyMessage].
+type LogKeySignatures struct {
+	Current []byte
+	Next    []byte
+}
