@@ -1,0 +1,8 @@
+//go:build !linux
+
+package source
+
+// handle is what a folder holds open; nothing here.
+type handle struct{}
+
+func newDisk(root string) (disk, error) { return newPortable(root) }

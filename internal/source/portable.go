@@ -1,0 +1,161 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// portable is a disk by the standard library alone.
+type portable struct{ root string }
+
+func newPortable(root string) (disk, error) { return portable{root}, nil }
+
+func (portable) close() error { return nil }
+
+// openPath opens a canonical path. Where it is longer than the system takes in
+// one piece, it is opened segment by segment.
+func (p portable) openPath(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|openFlags, 0)
+	if errors.Is(err, syscall.ENAMETOOLONG) && path != p.root && inside(p.root, path) {
+		return os.OpenInRoot(p.root, strings.TrimPrefix(path[len(p.root):], string(filepath.Separator)))
+	}
+	return f, err
+}
+
+// namesAtOnce bounds how many names of a folder are in memory as directory
+// entries of the standard library, which are large.
+const namesAtOnce = 1024
+
+func (p portable) names(f *folder, l *names) error {
+	d, err := p.openPath(f.real)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	for {
+		entries, err := d.ReadDir(namesAtOnce)
+		for _, e := range entries {
+			if err := l.add([]byte(e.Name()), kindOfMode(e.Type())); err != nil {
+				return err
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func kindOfMode(m fs.FileMode) kind {
+	switch {
+	case m.IsRegular():
+		return kindFile
+	case m.IsDir():
+		return kindFolder
+	case m&fs.ModeSymlink != 0:
+		return kindLink
+	}
+	return kindOther
+}
+
+func (d portable) open(o Object) (file, error) {
+	real := ""
+	switch pin := o.Pin.(type) {
+	case *linkedFile:
+		real = pin.real
+	case *folder:
+		real = pin.real + string(filepath.Separator) + o.Path[len(pin.prefix):]
+	default:
+		return nil, errForeign
+	}
+	f, err := d.openPath(real)
+	if err != nil {
+		return nil, err
+	}
+	p := &portableFile{f: f, path: o.Path}
+	if p.before, err = stampOf(f); err != nil {
+		f.Close()
+		return nil, err
+	}
+	if !p.before.regular {
+		f.Close()
+		return nil, &Error{Path: o.Path, Class: ErrChanged, Detail: "it is no regular file any more"}
+	}
+	return p, nil
+}
+
+// errForeign is a mistake of the program: an object of another source.
+var errForeign = errors.New("object does not come from this source")
+
+// stamp is what must not change while a file is read.
+type stamp struct {
+	regular      bool
+	size         uint64
+	mtime, ctime int64 // nanoseconds; ctime 0 where the system has none
+}
+
+// difference says what differs between two stamps, or "".
+func (s stamp) difference(after stamp) string {
+	switch {
+	case s.size != after.size:
+		return "its size is not what it was"
+	case s.mtime != after.mtime:
+		return "its modification time is not what it was"
+	case s.ctime != after.ctime || s.regular != after.regular:
+		return "its change time is not what it was"
+	}
+	return ""
+}
+
+type portableFile struct {
+	f      *os.File
+	path   string
+	before stamp
+}
+
+func (p *portableFile) Size() uint64 { return p.before.size }
+func (p *portableFile) Close() error { return p.f.Close() }
+
+func (p *portableFile) whole(buf []byte) error {
+	n, err := io.ReadFull(p.f, buf)
+	return readError(p.path, n, len(buf), err)
+}
+
+func (p *portableFile) Range(_ context.Context, off uint64, buf []byte, use func([]byte)) error {
+	n, err := p.f.ReadAt(buf, int64(off))
+	if n < len(buf) {
+		return readError(p.path, n, len(buf), err)
+	}
+	use(buf)
+	return nil
+}
+
+// readError judges a read of n bytes where want were asked for.
+func readError(path string, n, want int, err error) error {
+	switch {
+	case n == want:
+		return nil
+	case err == nil, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return &Error{Path: path, Class: ErrChanged, Detail: "it is shorter than it was"}
+	}
+	return failed(path, err)
+}
+
+func (p *portableFile) Unchanged(context.Context) error {
+	after, err := stampOf(p.f)
+	if err != nil {
+		return failed(p.path, err)
+	}
+	if why := p.before.difference(after); why != "" {
+		return &Error{Path: p.path, Class: ErrChanged, Detail: why}
+	}
+	return nil
+}
