@@ -1,0 +1,112 @@
+package boundary
+
+// The rules. Each has its reason; whoever changes one changes the reason too.
+
+// module is the path of the main module.
+const module = "github.com/stele-ml/stele"
+
+// maxLines is the longest a file may be that is not a test: beyond it, it has
+// more than one subject.
+const maxLines = 500
+
+// core are the packages that decide what is true. They take bytes and return
+// values, so that the same verdict comes out in a terminal, on a server and
+// in a browser, today and in ten years.
+var core = []string{"internal/strictjson", "fingerprint", "statement", "evidence"}
+
+// flow is who may import whom among our own packages: inward only. A package
+// that is not here has no place yet: give it one. A trailing /... names a
+// folder and all in it.
+var flow = map[string][]string{
+	"internal/strictjson": {},
+	"fingerprint":         {},
+	"statement":           {"fingerprint", "internal/strictjson"},
+	"evidence":            {"statement", "fingerprint", "internal/strictjson"},
+
+	"internal/durable": {}, // files that survive a crash: knows nothing of ledgers
+	"internal/source":  {"fingerprint"},
+	"internal/scan":    {"fingerprint", "internal/source"},
+	"internal/ledger":  {"fingerprint", "statement", "evidence"}, // no engine, no disk but its store
+	"internal/solo":    {"fingerprint", "statement", "evidence", "internal/ledger", "internal/durable"},
+
+	"internal/server":   {}, // it serves bytes that others prove
+	"internal/terminal": {}, // it shows what it is given
+	"internal/home":     {"statement", "evidence", "internal/durable"},
+	"internal/demo":     {},
+	"cmd/stele":         {"fingerprint", "statement", "evidence", "internal/...", "cmd/stele/..."},
+	"cmd/stele/jsonv1":  {}, // the types of --json stand alone: other programs import them
+}
+
+// testSupport are packages that only tests import.
+var testSupport = map[string]string{
+	"internal/source/sourcetest": "one suite holds every source to the interface's words",
+}
+
+// coreStandard is the standard library that the core may import, and why.
+// What is missing is missing on purpose: os, net, log and path/filepath are
+// the world; crypto/rand and math/rand are chance, which comes in as an
+// io.Reader; encoding/json takes what a strict parser must not.
+var coreStandard = map[string]string{
+	"bytes": "values", "cmp": "values", "errors": "values", "fmt": "values", "iter": "values", "maps": "values",
+	"math": "numbers", "math/big": "numbers", "math/bits": "numbers", "slices": "values", "sort": "values",
+	"strconv": "text", "strings": "text", "unicode": "text", "unicode/utf8": "text",
+	"io":      "readers and writers that others open",
+	"bufio":   "readers and writers that others open",
+	"sync":    "buffers kept between calls",
+	"hash":    "the interface of a hash",
+	"time":    "durations and the writing of times; never the clock (see coreForbidden)",
+	"context": "to be told to stop",
+
+	"crypto": "names of hashes", "crypto/sha256": "SHA-256", "crypto/sha512": "SSHSIG hashes with it",
+	"crypto/ecdsa": "P-256 signatures", "crypto/elliptic": "P-256 signatures", "crypto/ed25519": "Ed25519 signatures",
+	"crypto/subtle": "comparing secrets", "crypto/x509": "SPKI and PKCS#8, the forms keys come in",
+	"encoding/base64": "forms", "encoding/hex": "forms", "encoding/binary": "forms", "encoding/pem": "forms", "encoding/asn1": "forms",
+}
+
+// coreForbidden are functions of permitted packages that the core may not use.
+var coreForbidden = map[string]string{
+	"time.Now": "the clock", "time.Since": "the clock", "time.Until": "the clock", "time.Sleep": "the clock", "time.After": "the clock",
+	"time.AfterFunc": "the clock", "time.Tick": "the clock", "time.NewTimer": "the clock", "time.NewTicker": "the clock",
+	"time.Local": "the machine's zone", "time.LoadLocation": "the machine's zone",
+	"fmt.Print": "standard output", "fmt.Println": "standard output", "fmt.Printf": "standard output",
+	"fmt.Scan": "standard input", "fmt.Scanln": "standard input", "fmt.Scanf": "standard input",
+	"x509.SystemCertPool": "the machine's trust",
+}
+
+// coreModules are the modules that the core may need, directly or not.
+var coreModules = map[string]string{
+	module:                               "ourselves",
+	"golang.org/x/mod":                   "tlog and note: the log's mathematics, as the Go checksum database has them",
+	"golang.org/x/crypto":                "SSH keys and SSHSIG; cryptobyte for DER",
+	"golang.org/x/sys":                   "x/crypto and the BLAKE3 kernels ask which instructions the processor has",
+	"lukechampine.com/blake3":            "BLAKE3",
+	"github.com/zeebo/blake3":            "BLAKE3 of small inputs",
+	"github.com/klauspost/cpuid/v2":      "the BLAKE3 kernels ask which instructions the processor has",
+	"github.com/go-json-experiment/json": "strict JSON: duplicate names, case and trailing data are errors",
+}
+
+// doors are the packages that may import a module directly. One door each, so
+// that what it costs and how it fails is known in one place.
+var doors = map[string]struct {
+	packages []string
+	reason   string
+}{
+	"github.com/cockroachdb/pebble/v2":    {[]string{"internal/ledger", "internal/solo", "internal/durable"}, "the store: written by the state machine, opened by the engine, its files by durable"},
+	"github.com/spf13/cobra":              {[]string{"cmd/stele"}, "the command line"},
+	"github.com/spf13/pflag":              {[]string{"cmd/stele"}, "the command line"},
+	"golang.org/x/term":                   {[]string{"internal/terminal"}, "what a terminal is and how wide"},
+	"github.com/rivo/uniseg":              {[]string{"internal/terminal"}, "how many columns a character takes"},
+	"golang.org/x/sys":                    {[]string{"internal/terminal", "internal/source", "internal/durable", "internal/solo", "internal/home"}, "calls of the system: consoles, change times, locks, syncs"},
+	"github.com/go-json-experiment/json":  {[]string{"internal/strictjson"}, "all JSON from elsewhere passes one parser"},
+	"lukechampine.com/blake3":             {[]string{"fingerprint"}, "hashes are chosen in one place"},
+	"github.com/zeebo/blake3":             {[]string{"fingerprint"}, "hashes are chosen in one place"},
+	"github.com/bmatcuk/doublestar/v4":    {[]string{"internal/scan"}, "ignore rules"},
+	"golang.org/x/crypto":                 {[]string{"statement", "cmd/stele", "internal/home"}, "SSH keys; the command line reaches the agent"},
+	"golang.org/x/mod":                    {[]string{"statement", "evidence", "internal/ledger", "internal/solo"}, "tlog and note"},
+	"github.com/transparency-dev/formats": {nil, "tests only: somebody else's encoder is there to disagree"},
+	"github.com/transparency-dev/merkle":  {nil, "tests only: somebody else's verifier is there to disagree"},
+	"github.com/rogpeppe/go-internal":     {nil, "tests only: scripts"},
+}
+
+// refusedNames say nothing about what is inside.
+var refusedNames = []string{"util", "utils", "common", "helper", "helpers", "type", "types", "misc", "shared", "base", "lib", "core", "stuff"}
