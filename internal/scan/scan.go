@@ -1,0 +1,236 @@
+// Package scan makes files of bytes: it reads a source and passes on, in path
+// order, what a fingerprint and a manifest are made of. Several files are read
+// at once, in one folder or in many, and several parts of a large one. Memory
+// is bounded by the workers and the largest folder's names, not by the data.
+package scan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/source"
+)
+
+// The classes of error, as package source has them. The error that carries one
+// is a *source.Error, which names the path and has a Hint for the user.
+var (
+	ErrChanged   = source.ErrChanged
+	ErrLink      = source.ErrLink
+	ErrIrregular = source.ErrIrregular
+	ErrName      = source.ErrName
+)
+
+// MaxHidden is how many of the hidden paths a Result names.
+const MaxHidden = 100
+
+// Options are choices about a scan. Algorithm must be set.
+type Options struct {
+	// Algorithm is the ledger's hash.
+	Algorithm fingerprint.Algorithm
+	// Workers is how many files, or parts of one, are read at once; 0 is one for
+	// each core.
+	Workers int
+	// Ignore are further ignore rules, which outweigh the defaults and those of
+	// the IgnoreFile.
+	Ignore []string
+	// UseExact makes the rules in Exact the only ones: what verification needs,
+	// which uses the stamp's rules and never the folder's.
+	UseExact bool
+	Exact    []string
+	// FollowOutside follows symbolic links that leave the folder.
+	FollowOutside bool
+	// PlainSHA256 records the plain SHA-256 of each whole file besides.
+	PlainSHA256 bool
+	// Progress, if not nil, is kept up to date.
+	Progress *Progress
+}
+
+// Progress is how far a scan has come. It may be read at any time.
+type Progress struct {
+	FilesDone, BytesDone atomic.Uint64
+	// FilesTotal and BytesTotal are 0 until they are known, which a scan that
+	// takes long enough to show progress counts for this purpose alone. They
+	// are what was counted; the tree may still change.
+	FilesTotal, BytesTotal atomic.Uint64
+}
+
+// Result is what a scan found.
+type Result struct {
+	Fingerprint fingerprint.Fingerprint
+	Summary     fingerprint.Summary
+	// Rules is every ignore rule in force, in the order of their weight, the
+	// last the strongest: the list that a stamp binds. A single file has none.
+	Rules []string
+	// Hidden are the first MaxHidden paths that the rules left out, in path
+	// order. A folder counts once, whatever it holds, and ends with '/'. Bytes
+	// that are not UTF-8 are replaced by U+FFFD.
+	Hidden      []string
+	HiddenCount uint64
+	// Single is set if the path was one file.
+	Single bool
+}
+
+// Local scans a folder or a file on a disk. See [Run].
+func Local(ctx context.Context, path string, opts Options, emit func(fingerprint.File) error) (Result, error) {
+	src, err := source.OpenLocal(path, source.LocalOptions{FollowOutside: opts.FollowOutside})
+	if err != nil {
+		return Result{}, err
+	}
+	defer src.Close()
+	return Run(ctx, src, opts, emit)
+}
+
+// Run reads a source and calls emit, which may be nil, for each file in path
+// order, from the calling goroutine. A File may be kept.
+//
+// It ends at the first error in path order, whichever worker met one first in
+// time; what was emitted until then is the beginning of the whole. An error of
+// emit is returned as it is. When ctx ends it returns the cause. It has then
+// stopped every goroutine that it started.
+func Run(ctx context.Context, src source.Source, opts Options, emit func(fingerprint.File) error) (Result, error) {
+	if !opts.Algorithm.Valid() {
+		return Result{}, fmt.Errorf("scan: %v", opts.Algorithm)
+	}
+	if opts.Workers <= 0 {
+		opts.Workers = runtime.GOMAXPROCS(0)
+	}
+	rules, file, err := rulesOf(ctx, src, opts)
+	if err != nil {
+		return Result{}, err
+	}
+	if opts.Progress == nil {
+		opts.Progress = new(Progress)
+	} else {
+		defer count(ctx, src, rules, opts.Progress)()
+	}
+	res := Result{Rules: rules.Text(), Single: src.Single()}
+	skip := func(path string, folder bool) bool {
+		if !rules.Hides(path, folder) {
+			return false
+		}
+		res.hide(path, folder)
+		return true
+	}
+	tree := fingerprint.NewTree(opts.Algorithm)
+	err = read(ctx, src, opts, skip, func(f fingerprint.File) error {
+		if f.Path == IgnoreFile && file != nil && (f.Size != file.size || f.Digest != file.digest) {
+			return &source.Error{Path: f.Path, Class: ErrChanged, Detail: "it is not what the rules were read from"}
+		}
+		if err := tree.Add(f); err != nil {
+			return err
+		}
+		if emit == nil {
+			return nil
+		}
+		return emit(f)
+	})
+	if err != nil {
+		return Result{}, err
+	}
+	if res.Summary, err = tree.Summary(); err != nil {
+		return Result{}, err
+	}
+	res.Fingerprint = res.Summary.Fingerprint(opts.Algorithm)
+	opts.Progress.FilesTotal.Store(opts.Progress.FilesDone.Load())
+	opts.Progress.BytesTotal.Store(opts.Progress.BytesDone.Load())
+	return res, nil
+}
+
+// hide notes a path that the rules left out.
+func (r *Result) hide(path string, folder bool) {
+	r.HiddenCount++
+	if len(r.Hidden) == MaxHidden {
+		return
+	}
+	if folder {
+		path += "/"
+	}
+	r.Hidden = append(r.Hidden, strings.ToValidUTF8(path, "\uFFFD"))
+}
+
+// ignoreFile is what the rules were read from, to be met again by the scan.
+type ignoreFile struct {
+	size   uint64
+	digest fingerprint.Digest
+}
+
+// rulesOf puts the rules in force together.
+func rulesOf(ctx context.Context, src source.Source, opts Options) (*Rules, *ignoreFile, error) {
+	if opts.UseExact {
+		rules, err := CompileRules(opts.Exact)
+		return rules, nil, err
+	}
+	if src.Single() {
+		return &Rules{}, nil, nil // the user named this one file
+	}
+	text := DefaultRules()
+	file, more, err := readIgnoreFile(ctx, src, opts.Algorithm)
+	if err != nil {
+		return nil, nil, err
+	}
+	text = append(append(text, more...), opts.Ignore...)
+	rules, err := CompileRules(text)
+	return rules, file, err
+}
+
+func readIgnoreFile(ctx context.Context, src source.Source, a fingerprint.Algorithm) (*ignoreFile, []string, error) {
+	o, err := src.Lookup(ctx, IgnoreFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	buf := make([]byte, MaxIgnoreFile)
+	n, r, err := src.Fetch(ctx, o, buf)
+	if err != nil {
+		return nil, nil, err
+	}
+	if r != nil {
+		r.Close()
+		return nil, nil, fmt.Errorf("%s: %w: it has more than %d bytes", IgnoreFile, ErrRule, MaxIgnoreFile)
+	}
+	rules, err := ParseIgnoreFile(buf[:n])
+	return &ignoreFile{uint64(n), a.Sum(buf[:n])}, rules, err
+}
+
+// countAfter is how long a scan has to take until it is worth counting how much
+// there is; a shorter one shows no progress anyway.
+const countAfter = 250 * time.Millisecond
+
+// count finds out in the background, after a while, how much there is to do.
+// stop ends it.
+func count(ctx context.Context, src source.Source, rules *Rules, p *Progress) (stop func()) {
+	m, ok := src.(source.Measurer)
+	if !ok {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		wait := time.NewTimer(countAfter)
+		defer wait.Stop()
+		select {
+		case <-ctx.Done():
+		case <-wait.C:
+			measure(ctx, m, rules, p)
+		}
+	}()
+	return func() { cancel(); <-done }
+}
+
+func measure(ctx context.Context, m source.Measurer, rules *Rules, p *Progress) {
+	var files, total uint64
+	if err := m.Measure(ctx, rules.Hides, func(n uint64) { files++; total += n }); err == nil {
+		p.BytesTotal.Store(total)
+		p.FilesTotal.Store(files)
+	}
+}
