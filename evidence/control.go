@@ -1,0 +1,410 @@
+package evidence
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/statement"
+)
+
+// Control is what a ledger's control entries add up to: who may do what, which
+// log key is in force, what is withdrawn. Genesis is the first of them; the
+// others are those whose statement's Control method says so. Evidence carries
+// all of them, so that a verifier folds the same state as the ledger did.
+//
+// Make one with NewControl and Add the entries in their order. It is not safe
+// for use by several goroutines at once.
+type Control struct {
+	tree   accumulator
+	ledger statement.LedgerID
+	origin string
+	hash   fingerprint.Algorithm
+	last   *Entry
+	roster *statement.Roster
+	keys   []LogKey
+	drawn  []*Withdrawal    // in order of entries
+	byName map[string][]int // name@version → indexes into drawn
+	byData map[fingerprint.Fingerprint][]int
+	ends   map[uint64][]reinstatement // withdrawal entry → what would end it
+}
+
+type reinstatement struct {
+	entry  uint64
+	time   int64
+	signer statement.KeyID
+}
+
+// LogKey is a key of the log and the entry by which it came into force.
+type LogKey struct {
+	Key VKey
+
+	// Entry is 0 for the key in genesis, else the log-key entry. A checkpoint
+	// that covers it is signed by this key, until the next one's Entry. The
+	// first checkpoint that covers it is signed by the key before, too.
+	Entry uint64
+}
+
+// Withdrawal is a withdrawal entry and what became of it.
+type Withdrawal struct {
+	Entry    uint64          `json:"entry"`
+	Time     int64           `json:"time"` // Unix ms, as the ledger claims
+	Ref      statement.Ref   `json:"-"`
+	Target   string          `json:"target"`
+	Location string          `json:"location,omitempty"`
+	Effect   string          `json:"effect"`
+	Reason   string          `json:"reason"`
+	Signer   statement.KeyID `json:"signer"`
+	Handle   string          `json:"handle"`
+
+	// EndedBy is the reinstatement that ended it, or nil.
+	EndedBy *uint64 `json:"endedBy,omitempty"`
+
+	// Void says why it counts for nothing, or is empty: its signer had no
+	// standing then, as is known now.
+	Void string `json:"void,omitempty"`
+}
+
+// Stands reports whether the withdrawal holds.
+func (w *Withdrawal) Stands() bool { return w.Void == "" && w.EndedBy == nil }
+
+// NewControl returns the state before genesis.
+func NewControl() *Control {
+	return &Control{
+		byName: make(map[string][]int),
+		byData: make(map[fingerprint.Fingerprint][]int),
+		ends:   make(map[uint64][]reinstatement),
+	}
+}
+
+// Clone returns a copy: adding to one does not change the other.
+func (c *Control) Clone() *Control {
+	d := *c
+	d.tree = c.tree.clone()
+	d.keys = slices.Clone(c.keys)
+	d.drawn = slices.Clone(c.drawn) // each is never changed once it is there
+	d.byName = cloneLists(c.byName)
+	d.byData = cloneLists(c.byData)
+	d.ends = cloneLists(c.ends)
+	if c.roster != nil {
+		d.roster = c.roster.Clone()
+	}
+	return &d
+}
+
+// cloneLists copies a map so that appending to a list of the copy does not
+// write into that of the original.
+func cloneLists[K comparable, V any](m map[K][]V) map[K][]V {
+	d := make(map[K][]V, len(m))
+	for k, v := range m {
+		d[k] = slices.Clip(v)
+	}
+	return d
+}
+
+// Count returns how many control entries were added.
+func (c *Control) Count() uint64 { return c.tree.n }
+
+// Root returns the RFC 6962 root over their leaves. Together with Count it is
+// what the next entry's leaf says.
+func (c *Control) Root() tlog.Hash { return c.tree.root() }
+
+// Ledger returns the ledger's id, the leaf hash of genesis; zero before it.
+func (c *Control) Ledger() statement.LedgerID { return c.ledger }
+
+// Origin returns the origin in genesis; empty before it.
+func (c *Control) Origin() string { return c.origin }
+
+// Hash returns the algorithm of the ledger's fingerprints; zero before genesis.
+func (c *Control) Hash() fingerprint.Algorithm { return c.hash }
+
+// Roster returns the keys and their standing; nil before genesis. It is the
+// one that Add goes on changing.
+func (c *Control) Roster() *statement.Roster { return c.roster }
+
+// LogKeys returns the log's keys in the order in which they came into force.
+func (c *Control) LogKeys() []LogKey { return slices.Clone(c.keys) }
+
+// LogKey returns the key that signs checkpoints of that size: the last that
+// came into force by an entry the checkpoint covers. False before genesis.
+func (c *Control) LogKey(size uint64) (VKey, bool) {
+	for _, k := range slices.Backward(c.keys) {
+		if k.Entry < size {
+			return k.Key, true
+		}
+	}
+	return VKey{}, false
+}
+
+// Add folds in the next control entry. An entry that does not follow is an
+// error, and the state is as it was:
+//
+//   - ErrTampered: it does not stand where it says it stands, or a signature
+//     does not verify;
+//   - ErrUntrusted: the rules do not let its signer say this, so the ledger
+//     should not have admitted it;
+//   - ErrFormat: its statement is malformed or no control statement.
+func (c *Control) Add(e *Entry) error {
+	st, err := e.Statement()
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrFormat, err)
+	}
+	return c.add(e, st)
+}
+
+func (c *Control) add(e *Entry, st *statement.Statement) error {
+	if err := c.place(e, st); err != nil {
+		return err
+	}
+	if st.Kind == statement.KindGenesis {
+		if err := c.genesis(e, st); err != nil {
+			return err
+		}
+	} else if err := c.follow(e, st); err != nil {
+		return err
+	}
+	c.tree.add(e.LeafHash())
+	c.last = e
+	return nil
+}
+
+// place checks that the entry is the next control entry of this ledger.
+func (c *Control) place(e *Entry, st *statement.Statement) error {
+	switch {
+	case !st.Control():
+		return fmt.Errorf("entry %d: %w: a %s is not a control entry", e.Index, ErrFormat, st.Kind)
+	case (e.Index == 0) != (st.Kind == statement.KindGenesis):
+		return fmt.Errorf("entry %d: %w: a %s there; genesis is entry 0, and only it", e.Index, ErrTampered, st.Kind)
+	case e.Index == 0 && c.last != nil:
+		return fmt.Errorf("entry 0: %w: a second genesis", ErrTampered)
+	case e.Index != 0 && c.last == nil:
+		return fmt.Errorf("entry %d: %w: the first control entry is not genesis", e.Index, ErrTampered)
+	}
+	if err := c.checkBinding(e); err != nil {
+		return err
+	}
+	if c.last == nil {
+		return nil
+	}
+	switch {
+	case e.Index <= c.last.Index:
+		return fmt.Errorf("entry %d: %w: control entries out of order, after entry %d", e.Index, ErrTampered, c.last.Index)
+	case e.Time < c.last.Time:
+		return fmt.Errorf("entry %d: %w: its time %s is before that of entry %d, %s", e.Index, ErrTampered, e.When(), c.last.Index, c.last.When())
+	case st.Ledger != c.ledger:
+		return fmt.Errorf("entry %d: %w: signed for the ledger %s, not for this one, %s", e.Index, ErrTampered, st.Ledger, c.ledger)
+	}
+	return nil
+}
+
+// checkBinding checks that an entry commits to exactly the control entries
+// that were added so far.
+func (c *Control) checkBinding(e *Entry) error {
+	if e.ControlCount != c.tree.n {
+		return fmt.Errorf("entry %d: %w: %d control entries are before it, and %d are here", e.Index, ErrTampered, e.ControlCount, c.tree.n)
+	}
+	if root := c.tree.root(); e.ControlRoot != root {
+		return fmt.Errorf("entry %d: %w: the %d control entries before it have the root %v, those here %v", e.Index, ErrTampered, c.tree.n, e.ControlRoot, root)
+	}
+	return nil
+}
+
+func (c *Control) genesis(e *Entry, st *statement.Statement) error {
+	g := st.Genesis
+	key, err := ParseVKey(g.LogKey)
+	if err != nil {
+		return fmt.Errorf("genesis: %w", err)
+	}
+	if key.Name != g.Origin || key.Type != LogKeyType {
+		return fmt.Errorf("genesis: %w: the log key %s is not one of the origin %s", ErrFormat, key.Short(), g.Origin)
+	}
+	roster, err := statement.NewRoster(e.Time, e.Envelope.KeyID, st)
+	if err != nil {
+		return fmt.Errorf("genesis: %w: %w", ErrUntrusted, err)
+	}
+	if err := verifyEnvelope(roster, e); err != nil {
+		return err
+	}
+	c.ledger = statement.LedgerID(e.LeafHash())
+	c.origin, c.hash, c.roster = g.Origin, g.Hash, roster
+	c.keys = []LogKey{{Key: key}}
+	return nil
+}
+
+func (c *Control) follow(e *Entry, st *statement.Statement) error {
+	if err := verifyEnvelope(c.roster, e); err != nil {
+		return err
+	}
+	switch st.Kind {
+	case statement.KindIdentity:
+		if err := c.roster.Apply(e.Index, e.Time, e.Envelope.KeyID, st); err != nil {
+			return fmt.Errorf("entry %d: %w: %w", e.Index, ErrUntrusted, err)
+		}
+	case statement.KindLogKey:
+		return c.rotate(e, st)
+	case statement.KindWithdrawal:
+		if err := c.may(e, st); err != nil {
+			return err
+		}
+		return c.withdraw(e, st)
+	case statement.KindReinstatement:
+		if err := c.may(e, st); err != nil {
+			return err
+		}
+		w := st.Reinstatement.Withdrawal
+		c.ends[w] = append(c.ends[w], reinstatement{e.Index, e.Time, e.Envelope.KeyID})
+	default:
+		return fmt.Errorf("entry %d: %w: this version does not know what a %s does", e.Index, ErrFormat, st.Kind)
+	}
+	return nil
+}
+
+// may checks that the signer may say this, as was known at the entry.
+func (c *Control) may(e *Entry, st *statement.Statement) error {
+	if s := c.roster.Standing(e.Envelope.KeyID, e.Index, e.Time); !s.OK {
+		return fmt.Errorf("entry %d: %w: its signer's key is %s: %s", e.Index, ErrUntrusted, s.State, s.Detail)
+	}
+	if err := c.roster.May(e.Envelope.KeyID, st, e.Time); err != nil {
+		return fmt.Errorf("entry %d: %w: %w", e.Index, ErrUntrusted, err)
+	}
+	return nil
+}
+
+// rotate folds in the log's next key. Its authority is that of the two log
+// keys, which both sign: what later becomes of the administrator who issued
+// the entry changes nothing, or the checkpoints since could not be verified.
+func (c *Control) rotate(e *Entry, st *statement.Statement) error {
+	r := st.LogKey
+	current := c.keys[len(c.keys)-1].Key
+	if r.Current != current.String() {
+		return fmt.Errorf("entry %d: %w: it replaces the log key %.120s, but the one in force is %s", e.Index, ErrTampered, r.Current, current)
+	}
+	next, err := ParseVKey(r.Next)
+	if err != nil {
+		return fmt.Errorf("entry %d: next log key: %w", e.Index, err)
+	}
+	if next.Type != LogKeyType || next.Name != c.origin {
+		return fmt.Errorf("entry %d: %w: the next log key %s is not one of the origin %s", e.Index, ErrFormat, next.Short(), c.origin)
+	}
+	for _, k := range c.keys {
+		if k.Key.Public == next.Public {
+			return fmt.Errorf("entry %d: %w: the next log key %s was the log's already, from entry %d", e.Index, ErrUntrusted, next.Short(), k.Entry)
+		}
+	}
+	msg := statement.LogKeyMessage(st.Ledger, r.Current, r.Next, st.Nonce)
+	for _, s := range []struct {
+		which string
+		key   VKey
+		sig   []byte
+	}{{"current", current, r.Signatures.Current}, {"next", next, r.Signatures.Next}} {
+		if !s.key.Verifier().Verify(msg, s.sig) {
+			return fmt.Errorf("entry %d: %w: the %s log key %s did not sign the change to %s", e.Index, ErrTampered, s.which, s.key.Short(), next.Short())
+		}
+	}
+	if err := c.roster.Apply(e.Index, e.Time, e.Envelope.KeyID, st); err != nil {
+		return fmt.Errorf("entry %d: %w: %w", e.Index, ErrUntrusted, err)
+	}
+	c.keys = append(c.keys, LogKey{Key: next, Entry: e.Index})
+	return nil
+}
+
+func (c *Control) withdraw(e *Entry, st *statement.Statement) error {
+	ref, err := statement.ParseRef(st.Subject[0])
+	if err != nil {
+		return fmt.Errorf("entry %d: %w: %w", e.Index, ErrFormat, err)
+	}
+	w := &Withdrawal{
+		Entry:    e.Index,
+		Time:     e.Time,
+		Ref:      ref,
+		Target:   st.Withdrawal.Target,
+		Location: st.Withdrawal.Location,
+		Effect:   st.Withdrawal.Effect,
+		Reason:   st.Withdrawal.Reason,
+		Signer:   e.Envelope.KeyID,
+	}
+	if _, m, ok := c.roster.Key(w.Signer); ok {
+		w.Handle = m.Handle
+	}
+	i := len(c.drawn)
+	c.drawn = append(c.drawn, w)
+	c.byName[ref.String()] = append(c.byName[ref.String()], i)
+	c.byData[ref.Fingerprint] = append(c.byData[ref.Fingerprint], i)
+	return nil
+}
+
+// Withdrawals returns the withdrawals that concern an artifact, in order: of
+// its name, where the target is the binding; of its contents under any name,
+// and of locations of these contents. Each says whether it stands, as of the
+// control entries added so far. A Ref without a name is asked about by its
+// contents alone.
+func (c *Control) Withdrawals(ref statement.Ref) []Withdrawal {
+	var list []int
+	if ref.Name != "" {
+		for _, i := range c.byName[ref.String()] {
+			if c.drawn[i].Target == statement.TargetBinding {
+				list = append(list, i)
+			}
+		}
+	}
+	for _, i := range c.byData[ref.Fingerprint] {
+		if c.drawn[i].Target != statement.TargetBinding {
+			list = append(list, i)
+		}
+	}
+	slices.Sort(list)
+	return c.withdrawals(list)
+}
+
+// AllWithdrawals returns every withdrawal, in order.
+func (c *Control) AllWithdrawals() []Withdrawal {
+	list := make([]int, len(c.drawn))
+	for i := range list {
+		list[i] = i
+	}
+	return c.withdrawals(list)
+}
+
+func (c *Control) withdrawals(list []int) []Withdrawal {
+	if len(list) == 0 {
+		return nil
+	}
+	out := make([]Withdrawal, len(list))
+	for n, i := range list {
+		w := *c.drawn[i]
+		if s := c.roster.Standing(w.Signer, w.Entry, w.Time); !s.OK {
+			w.Void = s.Detail
+			if w.Void == "" {
+				w.Void = s.State
+			}
+		}
+		for _, r := range c.ends[w.Entry] {
+			if c.roster.Standing(r.signer, r.entry, r.time).OK {
+				w.EndedBy = &r.entry
+				break
+			}
+		}
+		out[n] = w
+	}
+	return out
+}
+
+// verifyEnvelope checks the envelope's signature with the key that the roster
+// knows under its key id.
+func verifyEnvelope(r *statement.Roster, e *Entry) error {
+	key, _, ok := r.Key(e.Envelope.KeyID)
+	if !ok {
+		return fmt.Errorf("entry %d: %w: its signer's key %s is not registered", e.Index, ErrUntrusted, e.Envelope.KeyID)
+	}
+	if err := e.Envelope.Verify(key); err != nil {
+		class := ErrTampered
+		if errors.Is(err, statement.ErrFormat) {
+			class = ErrFormat
+		}
+		return fmt.Errorf("entry %d: %w: %w", e.Index, class, err)
+	}
+	return nil
+}

@@ -1,0 +1,317 @@
+package evidence
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/statement"
+)
+
+// entries checks that the entries are in the log, and who signed them.
+func (c *verification) entries() bool {
+	var absent, unsigned, fallen []string
+	signatures := Tampered
+	indexes := make([]string, len(c.listed))
+	for i, e := range c.listed {
+		indexes[i] = fmt.Sprint(e.Index)
+		if err := CheckInclusion(c.cp, e.Index, LeafHash(c.f.Entries[i].Leaf), c.f.Entries[i].Proof); err != nil {
+			absent = append(absent, err.Error())
+		} else if err := c.before[i]; err != nil && !errors.Is(err, ErrUntrusted) {
+			absent = append(absent, err.Error())
+		} else if err != nil {
+			fallen = append(fallen, err.Error())
+		}
+		if err := verifyEnvelope(c.state.roster, e); err != nil {
+			unsigned = append(unsigned, err.Error())
+			if errors.Is(err, ErrUntrusted) && len(unsigned) == 1 {
+				signatures = Untrusted
+			} else if !errors.Is(err, ErrUntrusted) {
+				signatures = Tampered
+			}
+		}
+		if s := c.state.roster.Standing(e.Envelope.KeyID, e.Index, e.Time); !s.OK {
+			fallen = append(fallen, fmt.Sprintf("entry %d: its signer %s is %s: %s", e.Index, c.who(e), s.State, s.Detail))
+		}
+	}
+	what := "entry " + strings.Join(indexes, ", ")
+	if len(indexes) > 8 {
+		what = count(len(indexes), "entry", "entries")
+	}
+	if len(absent) > 0 {
+		c.fail(Tampered, CheckIncluded, "%s", strings.Join(absent, "; "))
+	} else {
+		c.pass(CheckIncluded, "%s of %d: the proof leads to the checkpoint's root", what, c.cp.Size)
+	}
+	if len(unsigned) > 0 {
+		c.fail(signatures, CheckSignature, "%s", strings.Join(unsigned, "; "))
+	} else {
+		c.pass(CheckSignature, "%s: signed by %s", what, c.signers())
+	}
+	if len(fallen) > 0 {
+		c.fail(Untrusted, CheckStanding, "%s", strings.Join(fallen, "; "))
+	} else {
+		c.pass(CheckStanding, "%s: the signer's key was good then, as is known at %d entries", what, c.cp.Size)
+	}
+	return true
+}
+
+// who names an entry's signer in a sentence.
+func (c *verification) who(e *Entry) string {
+	key, m, ok := c.state.roster.Key(e.Envelope.KeyID)
+	if !ok {
+		return "with the unregistered key " + e.Envelope.KeyID.String()
+	}
+	return m.Handle + " (" + key.Algorithm() + " " + key.ID().String()[:16] + "…)"
+}
+
+func (c *verification) signers() string {
+	var names []string
+	for _, e := range c.listed {
+		if n := c.who(e); !slices.Contains(names, n) {
+			names = append(names, n)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// claim checks what the file claims against its entry, and what was asked for
+// against the claim.
+func (c *verification) claim() bool {
+	claim := &c.f.Claim
+	for _, e := range c.listed {
+		if st := c.parsed[e]; st.Kind != statement.KindGenesis && st.Ledger != c.f.Ledger {
+			c.fail(Tampered, CheckClaim, "entry %d was signed for the ledger %s, not for this one", e.Index, st.Ledger)
+			return false
+		}
+		if e.Index == claim.Entry {
+			c.stamped, c.stamp = e, c.parsed[e]
+		}
+	}
+	if c.stamped == nil {
+		c.fail(Tampered, CheckClaim, "it is about entry %d, which is not in the file", claim.Entry)
+		return false
+	}
+	if c.stamp.Kind != statement.KindStamp {
+		c.fail(Tampered, CheckClaim, "it is about entry %d, which is a %s and no stamp", claim.Entry, c.stamp.Kind)
+		return false
+	}
+	ref, err := statement.ParseRef(c.stamp.Subject[0])
+	if err != nil {
+		c.fail(Tampered, CheckClaim, "entry %d: %v", claim.Entry, err)
+		return false
+	}
+	s := c.stamp.Stamp
+	c.Stamp = &Stamped{
+		Entry: claim.Entry, Time: c.stamped.Time, ID: c.stamped.Envelope.ID(),
+		Name: ref.Name, Version: ref.Version, Fingerprint: ref.Fingerprint.String(),
+		Kind: s.Kind, Files: s.Files, Bytes: s.Bytes, Ignore: s.Ignore, Basis: s.Basis,
+		Signer: c.stamped.Envelope.KeyID, Stamp: s,
+	}
+	if _, m, ok := c.state.roster.Key(c.Stamp.Signer); ok {
+		c.Stamp.Handle = m.Handle
+	}
+	switch {
+	case ref != claim.Ref():
+		c.fail(Tampered, CheckClaim, "it says %s is %s, but entry %d stamps %s as %s", claim.Ref(), claim.Fingerprint, claim.Entry, ref, ref.Fingerprint)
+		return false
+	case ref.Fingerprint.Algorithm != c.state.hash:
+		c.fail(Tampered, CheckClaim, "a fingerprint by %s on a ledger of %s", ref.Fingerprint.Algorithm, c.state.hash)
+		return false
+	case c.opts.Name != "" && c.opts.Name != ref.Name, c.opts.Version != "" && c.opts.Version != ref.Version:
+		c.fail(Unknown, CheckClaim, "%s@%s was asked for; the evidence is about %s", c.opts.Name, c.opts.Version, ref)
+	default:
+		c.pass(CheckClaim, "%s is %s, stamped as %s of %s, %s, in entry %d", ref, ref.Fingerprint, s.Kind,
+			count(s.Files, "file", "files"), count(s.Bytes, "byte", "bytes"), claim.Entry)
+	}
+	c.withdrawn(ref)
+	c.paths()
+	return true
+}
+
+// withdrawn checks that nothing that stands takes the claim back.
+func (c *verification) withdrawn(ref statement.Ref) {
+	c.Withdrawals = c.state.Withdrawals(ref)
+	var stand, others []string
+	for _, w := range c.Withdrawals {
+		by := w.Handle
+		if by == "" {
+			by = w.Signer.String()
+		}
+		text := fmt.Sprintf("entry %d by %s (%s, effect %s): %s", w.Entry, by, w.Target, w.Effect, w.Reason)
+		switch {
+		case w.Void != "":
+			others = append(others, text+", which counts for nothing: "+w.Void)
+		case w.EndedBy != nil:
+			others = append(others, fmt.Sprintf("%s, ended by entry %d", text, *w.EndedBy))
+		case w.Target == statement.TargetLocation:
+			others = append(others, text+", which is of the location "+w.Location+" alone")
+		default:
+			stand = append(stand, text)
+		}
+	}
+	if len(stand) > 0 {
+		c.fail(Withdrawn, CheckNotWithdrawn, "%s is withdrawn: %s", ref, strings.Join(stand, "; "))
+		return
+	}
+	rest := ""
+	if len(others) > 0 {
+		rest = "; there was " + strings.Join(others, "; ")
+	}
+	c.pass(CheckNotWithdrawn, "no withdrawal of %s or of its contents stands among %s up to the checkpoint%s", ref,
+		count(c.state.Count(), "control entry", "control entries"), rest)
+}
+
+// paths checks what is claimed about the files behind the fingerprint.
+func (c *verification) paths() {
+	fp := c.f.Claim.Fingerprint
+	found := make(map[string]fingerprint.File)
+	note := func(name, path string, err error, detail string) {
+		r := Passed
+		if err != nil {
+			r, detail = Failed, fmt.Sprintf("%+q: %v", path, err)
+			c.worsen(Tampered)
+		}
+		c.Checks = append(c.Checks, Check{Name: name, OK: r, Detail: detail, Path: path})
+	}
+	for _, p := range c.f.Claim.Paths {
+		name := CheckPathAbsent
+		if p.Present {
+			name = CheckPathPresent
+		}
+		file, err := checkPath(fp, p)
+		detail := fmt.Sprintf("%+q is not among the files", p.Path)
+		if err == nil && p.Present {
+			found[p.Path] = file
+			detail = fmt.Sprintf("%+q is among the files: %s, %s", p.Path, count(file.Size, "byte", "bytes"), fp.Algorithm.DigestText(file.Size, file.Digest))
+		}
+		note(name, p.Path, err, detail)
+	}
+	for _, r := range c.f.Claim.Ranges {
+		file, ok := found[r.Path]
+		err := fmt.Errorf("%w: no proof that this file is there", ErrTampered)
+		if ok {
+			err = checkRange(fp.Algorithm, file, r)
+		}
+		note(CheckRange, r.Path, err, fmt.Sprintf("%+q: bytes %d to %d are those carried", r.Path, r.Start, r.End))
+	}
+}
+
+func checkPath(fp fingerprint.Fingerprint, p PathClaim) (fingerprint.File, error) {
+	var proof fingerprint.PathProof
+	if err := proof.UnmarshalBinary(p.Proof); err != nil {
+		return fingerprint.File{}, err
+	}
+	if proof.Path() != p.Path {
+		return fingerprint.File{}, fmt.Errorf("%w: the proof is about %+q", ErrTampered, proof.Path())
+	}
+	r, err := proof.Verify(fp)
+	if err != nil {
+		return fingerprint.File{}, err
+	}
+	if r.Present != p.Present {
+		return fingerprint.File{}, fmt.Errorf("%w: the proof shows the opposite", ErrTampered)
+	}
+	if r.Present && r.File.Path != p.Path {
+		return fingerprint.File{}, fmt.Errorf("%w: the proof shows %+q", ErrTampered, r.File.Path)
+	}
+	return r.File, nil
+}
+
+func checkRange(a fingerprint.Algorithm, file fingerprint.File, r RangeClaim) error {
+	var proof fingerprint.RangeProof
+	if err := proof.UnmarshalBinary(r.Proof); err != nil {
+		return err
+	}
+	if got := proof.Range(); got.Start != r.Start || got.End != r.End {
+		return fmt.Errorf("%w: the proof is about bytes %d to %d", ErrTampered, got.Start, got.End)
+	}
+	return proof.Verify(a, file.Size, file.Digest, r.Data)
+}
+
+// contents compares the data at hand with the stamp, and the attachments
+// carried with the digests in the entries.
+func (c *verification) contents() bool {
+	s := c.stamp.Stamp
+	switch have := c.opts.Contents; {
+	case have == nil:
+		c.skip(CheckContents, "no data was given to compare with the stamp")
+	case have.Fingerprint != c.f.Claim.Fingerprint:
+		c.fail(Tampered, CheckContents, "the data is %s, %s, %s; stamped was %s, %s, %s",
+			have.Fingerprint, count(have.Files, "file", "files"), count(have.Bytes, "byte", "bytes"),
+			c.f.Claim.Fingerprint, count(s.Files, "file", "files"), count(s.Bytes, "byte", "bytes"))
+	default:
+		c.pass(CheckContents, "the data has the stamp's fingerprint: %s, %s", count(have.Files, "file", "files"), count(have.Bytes, "byte", "bytes"))
+	}
+	c.attachments()
+	return true
+}
+
+func (c *verification) attachments() {
+	named := make(map[[32]byte]uint64) // digest → size
+	for _, e := range c.listed {
+		if st := c.parsed[e]; st.Stamp != nil && st.Stamp.Details != nil {
+			named[st.Stamp.Details.SHA256] = st.Stamp.Details.Size
+		}
+	}
+	// A details document may name the manifest.
+	for _, a := range c.f.Attachments {
+		if _, ok := named[a.SHA256]; !ok || sha256.Sum256(a.Data) != a.SHA256 {
+			continue
+		}
+		if d, err := statement.ParseDetails(a.Data); err == nil && d.Manifest != nil {
+			named[d.Manifest.SHA256] = d.Manifest.Size
+		}
+	}
+	for _, a := range c.f.Attachments {
+		size, ok := named[a.SHA256]
+		switch {
+		case !ok:
+			c.fail(Tampered, CheckAttachments, "no entry names the attachment sha256:%x", a.SHA256)
+			return
+		case sha256.Sum256(a.Data) != a.SHA256 || uint64(len(a.Data)) != size:
+			c.fail(Tampered, CheckAttachments, "the attachment sha256:%x of %d bytes has other contents", a.SHA256, size)
+			return
+		}
+	}
+	withheld := len(named) - len(c.f.Attachments)
+	switch {
+	case len(named) == 0:
+		c.skip(CheckAttachments, "the entries name none")
+	case len(c.f.Attachments) == 0:
+		c.skip(CheckAttachments, "left out: %s that the entries name by digest", count(withheld, "document", "documents"))
+	case withheld > 0:
+		c.pass(CheckAttachments, "%s as the entries say; left out: %d", count(len(c.f.Attachments), "document", "documents"), withheld)
+	default:
+		c.pass(CheckAttachments, "%s as the entries say", count(len(c.f.Attachments), "document", "documents"))
+	}
+}
+
+// times compares the ledger's times with each other and with the witnesses'.
+func (c *verification) times() bool {
+	all := slices.Concat(c.known, c.listed, []*Entry{c.last})
+	slices.SortStableFunc(all, func(a, b *Entry) int { return int(min(1, max(-1, int64(a.Index)-int64(b.Index)))) })
+	for i := 1; i < len(all); i++ {
+		if all[i].Time < all[i-1].Time {
+			c.fail(Untrusted, CheckTime, "the ledger's time goes back: entry %d is from %s, entry %d from %s", all[i-1].Index, all[i-1].When(), all[i].Index, all[i].When())
+			return true
+		}
+	}
+	var seen int64
+	ok := false
+	if c.opened != nil {
+		seen, ok = c.opened.SeenBy()
+	}
+	switch {
+	case !ok:
+		c.skip(CheckTime, "the ledger claims that it was stamped at %s; no witness says so", c.stamped.When())
+	case seen < (c.last.Time-maxSkew)/1000:
+		c.fail(Untrusted, CheckTime, "the ledger claims that entry %d is from %s, but witnesses saw it at %s", c.last.Index, c.last.When(), formatSeconds(seen))
+	default:
+		c.pass(CheckTime, "stamped at %s, the ledger claims; witnesses had seen it by %s", c.stamped.When(), formatSeconds(seen))
+	}
+	return true
+}
