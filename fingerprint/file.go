@@ -93,7 +93,7 @@ func (f *File) check(a Algorithm) error {
 	switch {
 	case f.Size > MaxFileSize:
 		return fmt.Errorf("file %s: %w: %d bytes, more than %d", quote(f.Path), ErrFormat, f.Size, uint64(MaxFileSize))
-	case f.Chunks == nil:
+	case len(f.Chunks) == 0:
 		return nil
 	case f.Size <= ChunkSize:
 		return fmt.Errorf("file %s: %w: chunk digests for %d bytes, which are one chunk", quote(f.Path), ErrFormat, f.Size)
