@@ -33,6 +33,7 @@ var flow = map[string][]string{
 	"internal/terminal": {}, // it shows what it is given
 	"internal/home":     {"statement", "evidence", "internal/durable"},
 	"internal/demo":     {},
+	"internal/release":  {}, // builds the archives; no part of the product
 	"cmd/stele":         {"fingerprint", "statement", "evidence", "internal/...", "cmd/stele/..."},
 	"cmd/stele/jsonv1":  {}, // the types of --json stand alone: other programs import them
 }
