@@ -49,11 +49,12 @@ const (
 // same size, whatever is appended meanwhile. The server asks for nothing that
 // the size does not cover.
 type View interface {
-	// LatestCheckpoint returns the newest signed checkpoint, whose size is
-	// the view's.
-	LatestCheckpoint() (note []byte, size uint64, err error)
-	// Checkpoint returns the signed checkpoint of exactly that size, or an
-	// error that is fs.ErrNotExist if none was signed.
+	// Size is the number of entries that the newest checkpoint covers.
+	Size() uint64
+	// LatestCheckpoint returns the signed checkpoint of that size.
+	LatestCheckpoint() (note []byte, err error)
+	// Checkpoint returns the signed checkpoint of exactly another size, or
+	// an error that is Options.NotFound if none was signed.
 	Checkpoint(size uint64) (note []byte, err error)
 	// Tile returns the first width hashes, 32 bytes each, of tile n at a
 	// level, width being 1 to 256.
@@ -61,8 +62,6 @@ type View interface {
 	// Bundle returns the first width entries of bundle n, each after its
 	// length in two bytes, big-endian.
 	Bundle(n uint64, width int) ([]byte, error)
-	// Close ends the reading.
-	Close() error
 }
 
 // A Log opens a reading of its newest published state. It is called from many
@@ -84,6 +83,9 @@ type Options struct {
 	// a web page elsewhere could otherwise point a name of its own at it and
 	// read a private ledger (DNS rebinding). See LoopbackHosts.
 	Hosts []string
+	// NotFound is what a View's errors are where there is no such thing;
+	// fs.ErrNotExist if nil.
+	NotFound error
 	// Logf, if set, is told of internal errors, which clients are not.
 	Logf func(format string, args ...any)
 }
@@ -101,6 +103,9 @@ type handler struct {
 func NewHandler(log Log, opts Options) http.Handler {
 	if opts.Logf == nil {
 		opts.Logf = func(string, ...any) {}
+	}
+	if opts.NotFound == nil {
+		opts.NotFound = fs.ErrNotExist
 	}
 	return &handler{log: log, opts: opts, slots: make(chan struct{}, maxInFlight)}
 }
@@ -133,7 +138,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	body, err := h.read(res)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, h.opts.NotFound):
 		refuse(w, http.StatusNotFound, "not in the log")
 	case err != nil:
 		h.opts.Logf("%s: %v", res.Path(), err)
@@ -160,28 +165,26 @@ func (h *handler) answersTo(host string) bool {
 }
 
 // read returns a resource's bytes.
-func (h *handler) read(res Resource) (body []byte, err error) {
+func (h *handler) read(res Resource) ([]byte, error) {
 	view, err := h.log.View()
 	if err != nil {
 		return nil, fmt.Errorf("open view: %w", err)
 	}
-	defer func() { err = errors.Join(err, view.Close()) }()
-	if res.Kind == KindCheckpointAt {
+	switch res.Kind {
+	case KindCheckpoint:
+		return view.LatestCheckpoint()
+	case KindCheckpointAt:
 		return view.Checkpoint(res.Size)
-	}
-	note, size, err := view.LatestCheckpoint()
-	if err != nil || res.Kind == KindCheckpoint {
-		return note, err
 	}
 	// A narrower part of a tile than the log has is served too: it never
 	// changes, and a client that starts from an earlier checkpoint asks for it.
-	if res.available(size) < res.Width {
-		return nil, fs.ErrNotExist
+	if res.available(view.Size()) < res.Width {
+		return nil, h.opts.NotFound
 	}
 	if res.Kind == KindBundle {
 		return view.Bundle(res.N, res.Width)
 	}
-	body, err = view.Tile(res.Level, res.N, res.Width)
+	body, err := view.Tile(res.Level, res.N, res.Width)
 	if err == nil && len(body) != res.Width*sha256.Size {
 		err = fmt.Errorf("tile has %d bytes, want %d", len(body), res.Width*sha256.Size)
 	}
