@@ -1,0 +1,92 @@
+package durable
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// ErrLocked says that another holder has the lock.
+var ErrLocked = errors.New("locked")
+
+// Holder is what a lock file says about who holds it. It is for people: the
+// lock itself is the operating system's, and ends with the process.
+type Holder struct {
+	PID     int    `json:"pid"`
+	Host    string `json:"host"`
+	Since   int64  `json:"since"` // Unix milliseconds
+	Command string `json:"command"`
+}
+
+// maxHolder bounds what is read of a lock file, in bytes.
+const maxHolder = 4096
+
+// Lock takes the lock on the named file, made if missing, without waiting, and
+// writes the holder into it. It fails with ErrLocked if somebody has it; then
+// ReadHolder tells who. With readOnly nothing is written or made, and the lock
+// keeps writers and other readers out just the same.
+func Lock(fsys vfs.FS, name string, h Holder, readOnly bool) (io.Closer, error) {
+	if !onDisk(fsys) {
+		c, err := fsys.Lock(name)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, ErrLocked)
+		}
+		return c, nil
+	}
+	flags := os.O_RDWR | os.O_CREATE
+	if readOnly {
+		flags = os.O_RDONLY
+	}
+	f, err := os.OpenFile(name, flags, PrivateFile)
+	if err != nil {
+		return nil, err
+	}
+	if err := lockFile(f); err != nil {
+		f.Close()
+		if errors.Is(err, ErrLocked) {
+			return nil, fmt.Errorf("%s: %w", name, ErrLocked)
+		}
+		return nil, fmt.Errorf("lock %s: %w", name, err)
+	}
+	if !readOnly {
+		// Best effort: a full disk must not keep a ledger from being opened.
+		if text, err := json.Marshal(h); err == nil && f.Truncate(0) == nil {
+			_, _ = f.WriteAt(append(text, '\n'), 0)
+		}
+	}
+	return &fileLock{f: f, clear: !readOnly}, nil
+}
+
+type fileLock struct {
+	f     *os.File
+	clear bool
+}
+
+// Close empties the file and gives the lock back. The file stays: removing it
+// would let two processes lock two files of one name.
+func (l *fileLock) Close() error {
+	if l.clear {
+		_ = l.f.Truncate(0)
+	}
+	return l.f.Close()
+}
+
+// ReadHolder tells who holds the lock, as far as the file says.
+func ReadHolder(fsys vfs.FS, name string) (Holder, bool) {
+	if !onDisk(fsys) {
+		return Holder{}, false
+	}
+	data, err := ReadFile(fsys, name, maxHolder)
+	if err != nil {
+		return Holder{}, false
+	}
+	var h Holder
+	if json.Unmarshal(data, &h) != nil || h.PID == 0 {
+		return Holder{}, false
+	}
+	return h, true
+}

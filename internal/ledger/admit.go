@@ -1,0 +1,366 @@
+package ledger
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/statement"
+)
+
+// Receipt says where a statement is in the log.
+type Receipt struct {
+	Index   uint64
+	Time    int64 // of the entry, unix ms
+	ID      statement.ID
+	Existed bool // it was there before: this is its first receipt again
+}
+
+// Admit takes a candidate into the block, or refuses it with a *Refusal, which
+// leaves the block as it was. Another error means that the store could not be
+// read.
+//
+// The order of the checks is part of the rules: an envelope that breaks
+// several is refused by the first everywhere.
+func (b *Block) Admit(c *Candidate) (Receipt, error) {
+	if !c.verified {
+		key, ok := b.key(c.env.KeyID)
+		if !ok {
+			return Receipt{}, b.unknownKey(c)
+		}
+		if r := c.verify(key); r != nil {
+			return Receipt{}, r
+		}
+	}
+	if r, ok, err := b.seen(c.id); ok || err != nil {
+		return r, err
+	}
+	for _, check := range []func(*Candidate) error{
+		b.checkSigner,
+		b.checkLedger,
+		b.checkReferences,
+		b.checkWithdrawer,
+		b.checkName,
+		b.checkAfter,
+		b.checkContracts,
+	} {
+		if err := check(c); err != nil {
+			return Receipt{}, err
+		}
+	}
+	e, err := b.append(c)
+	if err != nil {
+		return Receipt{}, err
+	}
+	return Receipt{Index: e.Index, Time: e.Time, ID: c.id}, nil
+}
+
+// key returns a registered key, the block's own included.
+func (b *Block) key(id statement.KeyID) (*statement.PublicKey, bool) {
+	if k, ok := b.keys[id]; ok {
+		return k, true
+	}
+	return b.l.key(id)
+}
+
+func (b *Block) unknownKey(c *Candidate) *Refusal {
+	if b.tree.size == 0 {
+		return refuse(RuleWhoMay, ClassRefused, "the first entry of a ledger is a genesis, signed by one of its administrators")
+	}
+	return refuse(RuleStanding, ClassUntrusted, "key %s is not registered on this ledger", c.env.KeyID).
+		hint("an administrator adds a key with: stele key add")
+}
+
+// seen returns the receipt of a statement that is in the log already.
+func (b *Block) seen(id statement.ID) (Receipt, bool, error) {
+	index, ok := b.ids[id]
+	if !ok {
+		value, found, err := b.l.store.get(idKey(id))
+		if err != nil || !found {
+			return Receipt{}, false, err
+		}
+		if index, err = parseU64(value); err != nil {
+			return Receipt{}, false, err
+		}
+	}
+	e, err := b.entry(index)
+	if err != nil {
+		return Receipt{}, false, err
+	}
+	return Receipt{Index: index, Time: e.Time, ID: id, Existed: true}, true, nil
+}
+
+// entry returns an entry of the log or of the block.
+func (b *Block) entry(index uint64) (*evidence.Entry, error) {
+	if base := b.base.tree.size; index >= base {
+		return b.entries[index-base], nil
+	}
+	return (&View{l: b.l, s: b.base, n: b.base.tree.size}).Entry(index)
+}
+
+// checkSigner: standing, then who may.
+func (b *Block) checkSigner(c *Candidate) error {
+	if b.tree.size == 0 || c.st.Kind == statement.KindGenesis {
+		if b.tree.size > 0 {
+			return refuse(RuleWhoMay, ClassRefused, "this ledger has its genesis; another begins another ledger").at(0)
+		}
+		if c.st.Kind != statement.KindGenesis {
+			return refuse(RuleWhoMay, ClassRefused, "the first entry of a ledger is its genesis, not a %s", c.st.Kind)
+		}
+		return nil
+	}
+	if err := b.control.Roster().Check(b.tree.size, b.time, c.env.KeyID, c.st); err != nil {
+		return rosterRefusal(RuleIdentity, err)
+	}
+	return nil
+}
+
+// checkLedger: made for this ledger, with its hash.
+func (b *Block) checkLedger(c *Candidate) error {
+	if b.tree.size == 0 {
+		return nil
+	}
+	if own := b.control.Ledger(); c.st.Ledger != own {
+		return refuse(RuleLedger, ClassRefused, "the statement is for ledger %s; this is %s", c.st.Ledger, own)
+	}
+	check := func(ref statement.Ref) error {
+		if a := ref.Fingerprint.Algorithm; a != b.genesis.Hash {
+			return refuse(RuleLedger, ClassRefused, "%s has a %s fingerprint; this ledger's are %s, so that the same bytes have one", ref, a, b.genesis.Hash).
+				hint("fingerprint it again with this ledger's hash")
+		}
+		return nil
+	}
+	if c.ref.Name != "" {
+		if err := check(c.ref); err != nil {
+			return err
+		}
+	}
+	if s := c.st.Stamp; s != nil {
+		for _, ref := range s.From {
+			if err := check(ref); err != nil {
+				return err
+			}
+		}
+		if s.Since != nil {
+			return check(*s.Since)
+		}
+	}
+	return nil
+}
+
+// binding returns what name@version is bound to, in the log or the block.
+func (b *Block) binding(name, version string) (Binding, bool, error) {
+	if bound, ok := b.bindings[name+"@"+version]; ok {
+		return bound, true, nil
+	}
+	return (&View{l: b.l, s: b.base, n: b.base.tree.size}).byName(name, version)
+}
+
+// checkReferences: what the statement names is there, and is that.
+func (b *Block) checkReferences(c *Candidate) error {
+	if s := c.st.Stamp; s != nil {
+		for _, ref := range s.From {
+			if err := b.checkBound("from", ref); err != nil {
+				return err
+			}
+		}
+		if s.Since != nil {
+			if err := b.checkBound("since", *s.Since); err != nil {
+				return err
+			}
+		}
+		if s.Basis.Entry != nil {
+			return b.checkBasis(*s.Basis.Entry)
+		}
+		return nil
+	}
+	if c.ref.Name != "" {
+		if err := b.checkBound(string(c.st.Kind), c.ref); err != nil {
+			return err
+		}
+	}
+	if r := c.st.Reinstatement; r != nil {
+		return b.checkInForce(c)
+	}
+	return nil
+}
+
+// checkBound: the artifact was stamped under that name, with that fingerprint.
+func (b *Block) checkBound(what string, ref statement.Ref) error {
+	bound, ok, err := b.binding(ref.Name, ref.Version)
+	switch {
+	case err != nil:
+		return err
+	case !ok:
+		return refuse(RuleReferences, ClassNotFound, "%s: %s is not on this ledger", what, ref).
+			hint("stamp it first")
+	case bound.Fingerprint != ref.Fingerprint:
+		return refuse(RuleReferences, ClassRefused, "%s: %s is %s since entry %d, not %s", what, ref, bound.Fingerprint, bound.Entry, ref.Fingerprint).
+			at(bound.Entry)
+	}
+	return nil
+}
+
+// checkBasis: the earlier stamp that a stamp relies on is one.
+func (b *Block) checkBasis(index uint64) error {
+	if index >= b.tree.size {
+		return refuse(RuleReferences, ClassNotFound, "basis: entry %d is not on this ledger, which has %d", index, b.tree.size)
+	}
+	st, err := b.statement(index)
+	if err != nil {
+		return err
+	}
+	if st.Kind != statement.KindStamp {
+		return refuse(RuleReferences, ClassRefused, "basis: entry %d is a %s, not a stamp", index, st.Kind).at(index)
+	}
+	return nil
+}
+
+func (b *Block) statement(index uint64) (*statement.Statement, error) {
+	e, err := b.entry(index)
+	if err != nil {
+		return nil, err
+	}
+	st, err := e.Statement()
+	if err != nil {
+		return nil, damaged("%w", err)
+	}
+	return st, nil
+}
+
+// checkInForce: a reinstatement ends a withdrawal of that artifact which was
+// not ended before.
+func (b *Block) checkInForce(c *Candidate) error {
+	index := c.st.Reinstatement.Withdrawal
+	if index >= b.tree.size {
+		return refuse(RuleReferences, ClassNotFound, "entry %d is not on this ledger, which has %d", index, b.tree.size)
+	}
+	st, err := b.statement(index)
+	if err != nil {
+		return err
+	}
+	if st.Kind != statement.KindWithdrawal {
+		return refuse(RuleReferences, ClassRefused, "entry %d is a %s, not a withdrawal", index, st.Kind).at(index)
+	}
+	ref, err := statement.ParseRef(st.Subject[0])
+	if err != nil {
+		return damaged("entry %d: %w", index, err)
+	}
+	if ref != c.ref {
+		return refuse(RuleReferences, ClassRefused, "entry %d withdraws %s, not %s", index, ref, c.ref).at(index)
+	}
+	for _, w := range b.control.Withdrawals(ref) {
+		switch {
+		case w.Entry != index:
+		case w.EndedBy != nil:
+			return refuse(RuleReferences, ClassRefused, "the withdrawal in entry %d was ended by entry %d", index, *w.EndedBy).at(*w.EndedBy)
+		case w.Void != "":
+			return refuse(RuleReferences, ClassRefused, "the withdrawal in entry %d counts for nothing: %s", index, w.Void).at(index)
+		}
+	}
+	return nil
+}
+
+// checkWithdrawer: a binding or a location is withdrawn by its stamper, the
+// contents by whoever first brought them in (or a stranger who stamped the same
+// bytes could taint everything made of them), a withdrawal ended by who made
+// it; an administrator may do all three.
+func (b *Block) checkWithdrawer(c *Candidate) error {
+	var index uint64
+	var who string
+	switch {
+	case c.st.Withdrawal != nil && c.st.Withdrawal.Target == statement.TargetContents:
+		first, err := b.firstOn(c.ref.Fingerprint)
+		if err != nil {
+			return err
+		}
+		index, who = first, fmt.Sprintf("who first stamped these contents, in entry %d", first)
+	case c.st.Withdrawal != nil:
+		bound, _, err := b.binding(c.ref.Name, c.ref.Version)
+		if err != nil {
+			return err
+		}
+		index, who = bound.Entry, fmt.Sprintf("who stamped %s, in entry %d", c.ref, bound.Entry)
+	case c.st.Reinstatement != nil:
+		index = c.st.Reinstatement.Withdrawal
+		who = fmt.Sprintf("who withdrew it, in entry %d", index)
+	default:
+		return nil
+	}
+	e, err := b.entry(index)
+	if err != nil {
+		return err
+	}
+	_, me, _ := b.control.Roster().Key(c.env.KeyID)
+	_, them, ok := b.control.Roster().Key(e.Envelope.KeyID)
+	if slices.Contains(me.Roles, statement.RoleAdministrator) || ok && me.Handle == them.Handle {
+		return nil
+	}
+	return refuse(RuleWhoMay, ClassRefused, "%s may not: only %s (%s), or an administrator", me.Handle, who, them.Handle).at(index)
+}
+
+// firstOn returns the first entry about a fingerprint: a stamp.
+func (b *Block) firstOn(fp fingerprint.Fingerprint) (uint64, error) {
+	index, ok, err := (&View{l: b.l, s: b.base, n: b.base.tree.size}).FirstOn(fp)
+	if err != nil || ok {
+		return index, err
+	}
+	return b.about[fp].first, nil
+}
+
+// checkName: name@version is bound once and for ever.
+func (b *Block) checkName(c *Candidate) error {
+	if c.st.Kind != statement.KindStamp {
+		return nil
+	}
+	bound, ok, err := b.binding(c.ref.Name, c.ref.Version)
+	switch {
+	case err != nil || !ok:
+		return err
+	case bound.Fingerprint == c.ref.Fingerprint:
+		return refuse(RuleNameBound, ClassRefused, "%s is on this ledger already, with these contents: entry %d", c.ref, bound.Entry).
+			at(bound.Entry)
+	}
+	return refuse(RuleNameBound, ClassRefused, "%s is %s since entry %d; it cannot become %s", c.ref, bound.Fingerprint, bound.Entry, c.ref.Fingerprint).
+		at(bound.Entry).hint("stamp the new contents under a new version")
+}
+
+// checkAfter: the author of a withdrawal or reinstatement saw the last entry
+// on the artifact.
+func (b *Block) checkAfter(c *Candidate) error {
+	var saw uint64
+	switch {
+	case c.st.Withdrawal != nil:
+		saw = c.st.Withdrawal.After
+	case c.st.Reinstatement != nil:
+		saw = c.st.Reinstatement.After
+	default:
+		return nil
+	}
+	last, err := b.lastOn(c.ref.Fingerprint)
+	if err != nil {
+		return err
+	}
+	if last != saw {
+		return refuse(RuleAfter, ClassStale, "the last entry on %s is %d; the statement was made after entry %d", c.ref, last, saw).
+			at(last).hint("look at entry %d, then sign again", last)
+	}
+	return nil
+}
+
+func (b *Block) lastOn(fp fingerprint.Fingerprint) (uint64, error) {
+	if s, ok := b.about[fp]; ok {
+		return s.last, nil
+	}
+	index, ok, err := b.l.lastOn(fp, b.base.tree.size)
+	if err == nil && !ok {
+		err = damaged("%s is bound and in no entry", fp)
+	}
+	return index, err
+}
+
+// checkContracts is where the contracts in force will be evaluated: last, over
+// the statement and the state that the checks before it have seen. There are
+// none yet.
+func (b *Block) checkContracts(*Candidate) error { return nil }

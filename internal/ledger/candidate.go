@@ -1,0 +1,101 @@
+package ledger
+
+import (
+	"github.com/stele-ml/stele/statement"
+)
+
+// Candidate is an envelope on its way into the ledger, with what could be
+// found out about it beforehand. It may be admitted once.
+type Candidate struct {
+	env      *statement.Envelope
+	st       *statement.Statement
+	ref      statement.Ref // of the kinds about an artifact
+	id       statement.ID
+	verified bool // the signature was checked, against the key that its id names
+}
+
+// ID returns the statement's id.
+func (c *Candidate) ID() statement.ID { return c.id }
+
+// Statement returns the parsed statement. It must not be changed.
+func (c *Candidate) Statement() *statement.Statement { return c.st }
+
+// Envelope returns the envelope. It must not be changed.
+func (c *Candidate) Envelope() *statement.Envelope { return c.env }
+
+// Prepare parses an envelope and checks its signature, if its key is known by
+// now; else Admit does. It needs no block and may run concurrently with
+// everything: a group's signatures are checked on all cores. An error is a
+// *Refusal.
+func (l *Ledger) Prepare(env *statement.Envelope) (*Candidate, error) {
+	c, err := prepare(env)
+	if err != nil {
+		return nil, err
+	}
+	key, ok := l.key(env.KeyID)
+	if !ok && c.st.Kind == statement.KindGenesis {
+		key, ok = genesisKey(c)
+	}
+	if ok {
+		if r := c.verify(key); r != nil {
+			return nil, r
+		}
+	}
+	return c, nil
+}
+
+// PrepareVerifiedUnsafe is Prepare without the signature: for a replay of
+// envelopes whose signatures the caller checked before.
+func (l *Ledger) PrepareVerifiedUnsafe(env *statement.Envelope) (*Candidate, error) {
+	c, err := prepare(env)
+	if err != nil {
+		return nil, err
+	}
+	c.verified = true
+	return c, nil
+}
+
+// prepare makes the checks that depend on nothing but the envelope.
+func prepare(env *statement.Envelope) (*Candidate, error) {
+	switch {
+	case len(env.Payload) == 0 || len(env.Payload) > statement.MaxPayload:
+		return nil, refuse(RuleLimits, ClassMalformed, "a payload of %d bytes; 1 to %d are allowed", len(env.Payload), statement.MaxPayload)
+	case len(env.Signature) == 0 || len(env.Signature) > statement.MaxSignature:
+		return nil, refuse(RuleLimits, ClassMalformed, "a signature of %d bytes; 1 to %d are allowed", len(env.Signature), statement.MaxSignature)
+	case len(env.Delegation) > 0:
+		return nil, refuse(RuleShape, ClassMalformed, "a delegation: the ledger's rules know none")
+	case env.PayloadType != statement.PayloadType:
+		return nil, refuse(RuleShape, ClassMalformed, "payload type %.80q; it must be %s", env.PayloadType, statement.PayloadType)
+	}
+	st, err := statement.Parse(env.Payload)
+	if err != nil {
+		return nil, because(RuleShape, ClassMalformed, err)
+	}
+	c := &Candidate{env: env, st: st, id: env.ID()}
+	switch st.Kind {
+	case statement.KindStamp, statement.KindWithdrawal, statement.KindReinstatement:
+		if c.ref, err = statement.ParseRef(st.Subject[0]); err != nil {
+			return nil, because(RuleShape, ClassMalformed, err)
+		}
+	}
+	return c, nil
+}
+
+// verify checks the signature with the key that the envelope names.
+func (c *Candidate) verify(key *statement.PublicKey) *Refusal {
+	if err := c.env.Verify(key); err != nil {
+		return because(RuleSignature, ClassUntrusted, err)
+	}
+	c.verified = true
+	return nil
+}
+
+// genesisKey returns the administrator's key that signed a genesis.
+func genesisKey(c *Candidate) (*statement.PublicKey, bool) {
+	for _, a := range c.st.Genesis.Administrators {
+		if a.Key.ID() == c.env.KeyID {
+			return a.Key, true
+		}
+	}
+	return nil, false
+}

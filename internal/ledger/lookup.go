@@ -1,0 +1,197 @@
+package ledger
+
+import (
+	"fmt"
+	"iter"
+	"strings"
+
+	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/statement"
+)
+
+// Binding is what a stamp bound: this name@version is this fingerprint.
+type Binding struct {
+	Name, Version string
+	Fingerprint   fingerprint.Fingerprint
+	Entry         uint64 // the stamp
+}
+
+// Ref returns the binding as a statement refers to it.
+func (b Binding) Ref() statement.Ref {
+	return statement.Ref{Name: b.Name, Version: b.Version, Fingerprint: b.Fingerprint}
+}
+
+// ByID returns the entry of a statement; ok is false if it is not there.
+func (v *View) ByID(id statement.ID) (index uint64, ok bool, err error) {
+	value, ok, err := v.l.store.get(idKey(id))
+	if err != nil || !ok {
+		return 0, false, err
+	}
+	index, err = parseU64(value)
+	return index, err == nil && index < v.n, err
+}
+
+// ByName returns the binding of name@version.
+func (v *View) ByName(name, version string) (Binding, error) {
+	b, ok, err := v.byName(name, version)
+	if err == nil && !ok {
+		err = fmt.Errorf("%s@%s: %w", name, version, ErrNotFound)
+	}
+	return b, err
+}
+
+func (v *View) byName(name, version string) (b Binding, ok bool, err error) {
+	value, ok, err := v.l.store.get(nameKey(name, version))
+	if err != nil || !ok {
+		return b, false, err
+	}
+	index, fp, err := parseBinding(value)
+	if err != nil || index >= v.n {
+		return b, false, err
+	}
+	return Binding{name, version, fp, index}, true, nil
+}
+
+// Versions goes through the bindings of a name in the order they were made.
+// The last pair may be an error.
+func (v *View) Versions(name string) iter.Seq2[Binding, error] {
+	return func(yield func(Binding, error) bool) {
+		prefix := versionPrefix(name)
+		err := v.l.store.scan(prefix, after(prefix), func(key, value []byte) bool {
+			index, err := lastU64(key, prefix)
+			if err == nil && index >= v.n {
+				return false
+			}
+			var b Binding
+			if err == nil {
+				b, err = v.ByName(name, string(value))
+			}
+			if err == nil && b.Entry != index {
+				err = damaged("%s@%s: entries %d and %d", name, value, b.Entry, index)
+			}
+			return yield(b, err) && err == nil
+		})
+		if err != nil {
+			yield(Binding{}, err)
+		}
+	}
+}
+
+// Latest returns the last binding made of a name.
+func (v *View) Latest(name string) (Binding, error) {
+	p, ok, err := v.l.store.last(versionKey(name, 0), versionKey(name, v.n))
+	if err == nil && !ok {
+		err = fmt.Errorf("%s: %w", name, ErrNotFound)
+	}
+	if err != nil {
+		return Binding{}, err
+	}
+	return v.ByName(name, string(p.value))
+}
+
+// Names goes through the names that begin with a prefix and have a version, in
+// the order of their bytes. The last pair may be an error.
+func (v *View) Names(prefix string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		lower := append([]byte{famVersion}, prefix...)
+		upper := after(lower)
+		for {
+			pairs, _, err := v.l.store.page(lower, upper, 1)
+			if err != nil {
+				yield("", err)
+				return
+			}
+			if len(pairs) == 0 {
+				return
+			}
+			key := string(pairs[0].key)
+			name, _, ok := strings.Cut(key[1:], string(rune(sep)))
+			var index uint64
+			if ok {
+				index, err = lastU64(pairs[0].key, versionPrefix(name))
+			} else {
+				err = damaged("the key %q", key)
+			}
+			if err != nil {
+				yield("", err)
+				return
+			}
+			// The first version has the least index.
+			if index < v.n && !yield(name, nil) {
+				return
+			}
+			lower = after(versionPrefix(name))
+		}
+	}
+}
+
+// indexes goes through the entries that an index family lists under a prefix.
+func (v *View) indexes(prefix []byte) iter.Seq2[uint64, error] {
+	return func(yield func(uint64, error) bool) {
+		err := v.l.store.scan(prefix, after(prefix), func(key, _ []byte) bool {
+			index, err := lastU64(key, prefix)
+			if err == nil && index >= v.n {
+				return false
+			}
+			return yield(index, err) && err == nil
+		})
+		if err != nil {
+			yield(0, err)
+		}
+	}
+}
+
+// ByFingerprint goes through the entries about a fingerprint, in order: stamps,
+// withdrawals, reinstatements. The last pair may be an error.
+func (v *View) ByFingerprint(fp fingerprint.Fingerprint) iter.Seq2[uint64, error] {
+	return v.indexes(fingerprintPrefix(fp))
+}
+
+// BySigner goes through the entries by a key, in order. The last pair may be
+// an error.
+func (v *View) BySigner(id statement.KeyID) iter.Seq2[uint64, error] {
+	return v.indexes(signerPrefix(id))
+}
+
+// ByKind goes through the entries of a kind, in order. The last pair may be an
+// error.
+func (v *View) ByKind(kind statement.Kind) iter.Seq2[uint64, error] {
+	return v.indexes([]byte{famKind, kindBytes[kind]})
+}
+
+// LastOn returns the last entry about a fingerprint, what a withdrawal's After
+// must name; ok is false if there is none.
+func (v *View) LastOn(fp fingerprint.Fingerprint) (index uint64, ok bool, err error) {
+	return v.l.lastOn(fp, v.n)
+}
+
+// FirstOn returns the first entry about a fingerprint: the stamp by whoever
+// brought it in.
+func (v *View) FirstOn(fp fingerprint.Fingerprint) (index uint64, ok bool, err error) {
+	for index, err := range v.ByFingerprint(fp) {
+		return index, err == nil, err
+	}
+	return 0, false, nil
+}
+
+// ControlEntries goes through the control entries, in order: what a replay of
+// the roster needs. The last pair may be an error.
+func (v *View) ControlEntries() iter.Seq2[*evidence.Entry, error] {
+	return func(yield func(*evidence.Entry, error) bool) {
+		err := v.l.store.scan([]byte{famControl}, []byte{famControl + 1}, func(_, value []byte) bool {
+			index, err := parseU64(value)
+			if err == nil && index >= v.n {
+				return false
+			}
+			var e *evidence.Entry
+			if err == nil {
+				e, err = v.Entry(index)
+			}
+			return yield(e, err) && err == nil
+		})
+		if err != nil {
+			yield(nil, err)
+		}
+	}
+}

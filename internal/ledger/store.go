@@ -1,0 +1,140 @@
+package ledger
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// ErrClosed says that the ledger was closed.
+var ErrClosed = errors.New("the ledger is closed")
+
+// store reads the database. Reads may run while it is being closed: they
+// finish first, and those that come later fail with ErrClosed.
+type store struct {
+	db     *pebble.DB
+	mu     sync.RWMutex // held, shared, for the length of every read
+	closed bool
+}
+
+// close waits for the reads under way and refuses later ones.
+func (s *store) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+}
+
+// get returns the value of a key; ok is false if there is none.
+func (s *store) get(key []byte) (value []byte, ok bool, err error) {
+	err = s.peek(key, func(v []byte) { value, ok = bytes.Clone(v), true })
+	return value, ok, err
+}
+
+// peek calls found with the value of a key, if there is one. The value is
+// valid only within the call.
+func (s *store) peek(key []byte, found func(value []byte)) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closed {
+		return ErrClosed
+	}
+	v, closer, err := s.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return readError(key, err)
+	}
+	found(v)
+	if err := closer.Close(); err != nil {
+		return readError(key, err)
+	}
+	return nil
+}
+
+// pair is a key with its value.
+type pair struct{ key, value []byte }
+
+// Pages of a scan: the first is small, for callers who want one or two.
+const (
+	firstPage = 8
+	lastPage  = 512
+	pageBytes = 4 << 20
+)
+
+// scan calls fn for each key in [lower, upper), until it returns false. It
+// reads in pages and holds nothing while fn runs, so fn may read too.
+func (s *store) scan(lower, upper []byte, fn func(key, value []byte) bool) error {
+	for page := firstPage; ; page = min(page*4, lastPage) {
+		pairs, more, err := s.page(lower, upper, page)
+		if err != nil {
+			return err
+		}
+		for _, p := range pairs {
+			if !fn(p.key, p.value) {
+				return nil
+			}
+		}
+		if !more {
+			return nil
+		}
+		lower = append(bytes.Clone(pairs[len(pairs)-1].key), 0)
+	}
+}
+
+func (s *store) page(lower, upper []byte, limit int) (pairs []pair, more bool, err error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closed {
+		return nil, false, ErrClosed
+	}
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	if err != nil {
+		return nil, false, readError(lower, err)
+	}
+	size := 0
+	for ok := it.First(); ok; ok = it.Next() {
+		if len(pairs) >= limit || size >= pageBytes {
+			more = true
+			break
+		}
+		p := pair{bytes.Clone(it.Key()), bytes.Clone(it.Value())}
+		pairs, size = append(pairs, p), size+len(p.key)+len(p.value)
+	}
+	if err := errors.Join(it.Error(), it.Close()); err != nil {
+		return nil, false, readError(lower, err)
+	}
+	return pairs, more, nil
+}
+
+// last returns the greatest key in [lower, upper), and its value.
+func (s *store) last(lower, upper []byte) (p pair, ok bool, err error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closed {
+		return p, false, ErrClosed
+	}
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	if err != nil {
+		return p, false, readError(lower, err)
+	}
+	if it.Last() {
+		p, ok = pair{bytes.Clone(it.Key()), bytes.Clone(it.Value())}, true
+	}
+	if err := errors.Join(it.Error(), it.Close()); err != nil {
+		return p, false, readError(lower, err)
+	}
+	return p, ok, nil
+}
+
+// readError says what was read, and whether the disk gave back other bytes
+// than were written.
+func readError(key []byte, err error) error {
+	if pebble.IsCorruptionError(err) {
+		return damaged("read %q: %w", key, err)
+	}
+	return fmt.Errorf("read %q: %w", key, err)
+}

@@ -1,0 +1,84 @@
+package ledger
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/stele-ml/stele/evidence"
+)
+
+// Tile returns the first width hashes of a tile, as c2sp.org/tlog-tiles serves
+// it: width 1 to 256, each hash 32 bytes. A tile that the view's size does not
+// fill so far is ErrNotFound.
+func (v *View) Tile(level int, n uint64, width int) ([]byte, error) {
+	if level < 0 || level > 63 || width < 1 || width > TileWidth {
+		return nil, fmt.Errorf("tile %d/%d of width %d: %w", level, n, width, ErrNotFound)
+	}
+	// level ≥ 8 asks for more than 2^62 entries.
+	if level >= tileLevels || n > evidence.MaxSize/TileWidth || n*TileWidth+uint64(width) > v.n>>(level*tileHeight) {
+		return nil, fmt.Errorf("tile %d/%d of width %d: %w: the ledger has %d entries", level, n, width, ErrNotFound, v.n)
+	}
+	if n == tileNumber(v.s.tree.size, level) {
+		if row := v.s.tree.rows[level]; len(row) >= width {
+			return joinHashes(row[:width]), nil
+		}
+		return nil, damaged("the unfinished tile %d/%d", level, n)
+	}
+	data, ok, err := v.l.store.get(tileKey(level, n))
+	if err != nil {
+		return nil, err
+	}
+	if !ok || len(data) != TileWidth*tlog.HashSize {
+		return nil, damaged("tile %d/%d has %d bytes", level, n, len(data))
+	}
+	return data[:width*tlog.HashSize], nil
+}
+
+// Bundle returns the first width entries of a bundle of 256, as
+// c2sp.org/tlog-tiles serves it: u16 length ‖ leaf for each.
+func (v *View) Bundle(n uint64, width int) ([]byte, error) {
+	if width < 1 || width > TileWidth || n > evidence.MaxSize/TileWidth || n*TileWidth+uint64(width) > v.n {
+		return nil, fmt.Errorf("entry bundle %d of width %d: %w: the ledger has %d entries", n, width, ErrNotFound, v.n)
+	}
+	var b []byte
+	for _, leaf := range v.leaves(n*TileWidth, n*TileWidth+uint64(width)) {
+		if leaf.err != nil {
+			return nil, leaf.err
+		}
+		b = binary.BigEndian.AppendUint16(b, uint16(len(leaf.value)))
+		b = append(b, leaf.value...)
+	}
+	return b, nil
+}
+
+// HashReader returns a reader of the tree's hashes, for golang.org/x/mod's
+// proofs over trees up to the view's size.
+func (v *View) HashReader() tlog.HashReader {
+	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
+		hashes := make([]tlog.Hash, len(indexes))
+		for i, index := range indexes {
+			t := tlog.TileForIndex(tileHeight, index)
+			data, err := v.Tile(t.L, uint64(t.N), t.W)
+			if err != nil {
+				return nil, err
+			}
+			if hashes[i], err = tlog.HashFromTile(t, data, index); err != nil {
+				return nil, fmt.Errorf("tile %d/%d: %w", t.L, t.N, err)
+			}
+		}
+		return hashes, nil
+	})
+}
+
+// Inclusion returns the proof that an entry is in the tree of the view's size.
+func (v *View) Inclusion(index uint64) (tlog.RecordProof, error) {
+	return evidence.ProveInclusion(v.n, index, v.HashReader())
+}
+
+// Consistency returns the proof that the tree of an earlier size is the
+// beginning of the view's.
+func (v *View) Consistency(from uint64) (tlog.TreeProof, error) {
+	return evidence.ProveConsistency(from, v.n, v.HashReader())
+}

@@ -1,0 +1,5 @@
+//go:build !unix
+
+package solo
+
+func isReadOnlyDisk(error) bool { return false }
