@@ -1,21 +1,119 @@
 package statement
 
-// Details is the salted document of what a statement does not put on the ledger.
-// The statement binds its digest; deleting it is erasure.
+import (
+	"bytes"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/stele-ml/stele/internal/strictjson"
+)
+
+// Details is the salted document of what a statement does not put on the ledger:
+// an attachment. The statement binds its digest; the salt keeps others from
+// guessing what it says; deleting it is erasure.
 type Details struct {
 	Salt        [32]byte
-	Locations   []string // where the bytes were read
-	Host        string
+	Locations   []string          // where the bytes were read
+	Host        string            // on which machine
 	Command     []string          // argv of what made the statement
-	Parameters  map[string]string // of the run
-	Environment map[string]string // of the run
+	Parameters  map[string]string // of that command
+	Environment map[string]string // of that command
 	Manifest    *Attachment       // the artifact's manifest, or nil
 }
 
-// Marshal returns the document.
-func (d *Details) Marshal() ([]byte, error) { return nil, malformed("details: not built yet") }
+// NewDetails returns a document with a salt read from rand and nothing else.
+func NewDetails(rand io.Reader) (*Details, error) {
+	d := new(Details)
+	if _, err := io.ReadFull(rand, d.Salt[:]); err != nil {
+		return nil, fmt.Errorf("read random salt: %w", err)
+	}
+	return d, nil
+}
 
-// ParseDetails reads exactly what Marshal writes.
+// detailsForm is the first member of the document.
+const detailsForm = "details/v1"
+
+type wireDetails struct {
+	Form        string            `json:"stele"`
+	Salt        string            `json:"salt"`
+	Locations   []string          `json:"locations,omitempty"`
+	Host        string            `json:"host,omitempty"`
+	Command     []string          `json:"command,omitempty"`
+	Parameters  map[string]string `json:"parameters,omitempty"`
+	Environment map[string]string `json:"environment,omitempty"`
+	Manifest    *wireAttachment   `json:"manifest,omitzero"`
+}
+
+// Marshal returns the document, whose [AttachmentOf] a stamp binds.
+func (d *Details) Marshal() ([]byte, error) {
+	if d.Salt == [32]byte{} {
+		return nil, malformed("details: the salt is not set")
+	}
+	if err := d.Manifest.check(); err != nil {
+		return nil, err
+	}
+	if err := d.checkStrings(); err != nil {
+		return nil, err
+	}
+	data, err := strictjson.Marshal(wireDetails{
+		detailsForm, hex.EncodeToString(d.Salt[:]), d.Locations, d.Host, d.Command, d.Parameters, d.Environment, d.Manifest.wire(),
+	})
+	if err != nil {
+		return nil, malformed("details: %w", err)
+	}
+	if len(data) > MaxDetails {
+		return nil, malformed("details: %d bytes, at most %d are allowed", len(data), MaxDetails)
+	}
+	return data, nil
+}
+
+// checkStrings lets nearly anything through, since paths, commands and
+// environments are what they are: whoever shows them escapes them.
+func (d *Details) checkStrings() error {
+	for _, list := range [][]string{d.Locations, {d.Host}, d.Command, pairs(d.Parameters), pairs(d.Environment)} {
+		for _, s := range list {
+			if !utf8.ValidString(s) || strings.ContainsRune(s, 0) {
+				return malformed("details: %s is not UTF-8 without NUL", quote(s))
+			}
+		}
+	}
+	return nil
+}
+
+func pairs(m map[string]string) []string {
+	var out []string
+	for k, v := range m {
+		out = append(out, k, v)
+	}
+	return out
+}
+
+// ParseDetails reads exactly the bytes that Marshal writes.
 func ParseDetails(data []byte) (*Details, error) {
-	return nil, malformed("details: not built yet")
+	var w wireDetails
+	if err := strictjson.Unmarshal(data, &w, MaxDetails, MaxDepth); err != nil {
+		return nil, malformed("details: %w", err)
+	}
+	if w.Form != detailsForm {
+		return nil, malformed("details: form %s, want %s", quote(w.Form), detailsForm)
+	}
+	d := &Details{Locations: w.Locations, Host: w.Host, Command: w.Command, Parameters: w.Parameters, Environment: w.Environment}
+	if err := decodeHex(d.Salt[:], "details: salt", w.Salt); err != nil {
+		return nil, err
+	}
+	var err error
+	if d.Manifest, err = w.Manifest.attachment(); err != nil {
+		return nil, err
+	}
+	again, err := d.Marshal()
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(again, data) {
+		return nil, malformed("details: not the one encoding of what it says")
+	}
+	return d, nil
 }

@@ -15,9 +15,6 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// sha256Opts names the digest for deterministic ECDSA.
-const sha256Opts = crypto.SHA256
-
 // GenerateP256 makes a private key from rand. The same bytes make the same key.
 func GenerateP256(rand io.Reader) (*ecdsa.PrivateKey, error) {
 	// Candidates that are zero or not below the group's order are thrown away, as
@@ -54,9 +51,10 @@ const maxPrivateKey = 16 << 10
 
 // ParsePrivateKey reads a private key: PKCS #8 PEM, unencrypted, of a P-256 or
 // Ed25519 key, or OpenSSH's own format, whose key then signs as SSHSIG.
+// Rand is for its signatures (see [NewP256] and [NewSSH]); it may be nil.
 // Passphrase is called when the key is encrypted; nil means there is nobody to
-// ask. ECDSA signatures are deterministic (see [NewP256]).
-func ParsePrivateKey(text []byte, passphrase func() ([]byte, error)) (Signer, error) {
+// ask, which is ErrPassphrase, as a wrong one is.
+func ParsePrivateKey(text []byte, rand io.Reader, passphrase func() ([]byte, error)) (Signer, error) {
 	if len(text) > maxPrivateKey {
 		return nil, malformed("private key: %d bytes, at most %d are allowed", len(text), maxPrivateKey)
 	}
@@ -69,9 +67,9 @@ func ParsePrivateKey(text []byte, passphrase func() ([]byte, error)) (Signer, er
 	}
 	switch block.Type {
 	case "PRIVATE KEY":
-		return parsePKCS8(block.Bytes)
+		return parsePKCS8(block.Bytes, rand)
 	case "OPENSSH PRIVATE KEY":
-		return parseOpenSSH(text, passphrase)
+		return parseOpenSSH(text, rand, passphrase)
 	case "EC PRIVATE KEY", "RSA PRIVATE KEY", "ENCRYPTED PRIVATE KEY":
 		return nil, refuse(ErrFormat, "convert it with: openssl pkcs8 -topk8 -nocrypt -in OLD -out NEW",
 			"private key: PEM block %s is not accepted", quote(block.Type))
@@ -81,21 +79,21 @@ func ParsePrivateKey(text []byte, passphrase func() ([]byte, error)) (Signer, er
 	return nil, malformed("private key: PEM block %s is not accepted", quote(block.Type))
 }
 
-func parsePKCS8(der []byte) (Signer, error) {
+func parsePKCS8(der []byte, rand io.Reader) (Signer, error) {
 	key, err := x509.ParsePKCS8PrivateKey(der)
 	if err != nil {
 		return nil, malformed("private key: %w", err)
 	}
 	switch key := key.(type) {
 	case *ecdsa.PrivateKey:
-		return NewP256(key, nil)
+		return NewP256(key, rand)
 	case ed25519.PrivateKey:
 		return NewEd25519(key)
 	}
 	return nil, malformed("private key: %T is not accepted, want P-256 or Ed25519", key)
 }
 
-func parseOpenSSH(text []byte, passphrase func() ([]byte, error)) (Signer, error) {
+func parseOpenSSH(text []byte, rand io.Reader, passphrase func() ([]byte, error)) (Signer, error) {
 	key, err := ssh.ParseRawPrivateKey(text)
 	if missing := (*ssh.PassphraseMissingError)(nil); errors.As(err, &missing) {
 		if passphrase == nil {
@@ -117,7 +115,7 @@ func parseOpenSSH(text []byte, passphrase func() ([]byte, error)) (Signer, error
 	if err != nil {
 		return nil, malformed("private key: %w", err)
 	}
-	return NewSSH(signer, nil)
+	return NewSSH(signer, rand)
 }
 
 // MarshalPrivateKey returns the PKCS #8 PEM of an *ecdsa.PrivateKey on P-256 or an

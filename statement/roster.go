@@ -1,13 +1,19 @@
 package statement
 
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
+
 // The states of a key; see [Roster.Standing].
 const (
-	StateGood        = "good"
-	StateUnknown     = "unknown"
-	StateRetired     = "retired"
-	StateExpired     = "expired"
-	StateCompromised = "compromised"
-	StateVoid        = "void"
+	StateGood        = "good"        // what it signed counts
+	StateUnknown     = "unknown"     // not registered before that entry
+	StateRetired     = "retired"     // retired before that entry
+	StateExpired     = "expired"     // expired by the time of that entry
+	StateCompromised = "compromised" // declared compromised since that entry or an earlier one
+	StateVoid        = "void"        // registered by an entry that counts for nothing
 )
 
 // Standing says whether what a key signed in an entry counts.
@@ -18,68 +24,281 @@ type Standing struct {
 	Detail string // one sentence
 }
 
-// Member is one registered key.
+// Member is one registered key. A person may have several, under one handle.
 type Member struct {
 	Key      *PublicKey
 	Handle   string
 	Roles    []string
 	Names    []string
-	Expires  int64   // unix ms, 0: never
+	Expires  int64   // unix ms from which it has no standing, 0: never
 	Entry    uint64  // that registered it
-	By       KeyID   // the key that registered it; its own in a genesis
+	By       KeyID   // that registered it; its own in a genesis
 	Retired  *uint64 // the entry that retired it
-	Since    *uint64 // compromised: entries from this one on count for nothing
-	Declared uint64  // compromised: the entry from which that holds
-	Void     bool    // registered by an entry that counts for nothing
-	Recovery bool    // the recovery key
+	Since    *uint64 // compromised: its entries from this one on count for nothing
+	Declared uint64  // compromised: the entry that made it so
+	Void     bool    // the entry that registered it counts for nothing
+	Recovery bool    // it is the recovery key
 }
 
-// LogKeyAt is a log key and the entry that named it.
+// LogKeyAt is a key of the log and the entry that named it.
 type LogKeyAt struct {
 	Entry uint64
 	VKey  string
 }
 
 // Roster is who may do what on one ledger, folded from its genesis, identity and
-// log-key entries in order.
-type Roster struct{ genesis *Genesis }
+// log-key entries in order; every answer is as of what has been folded in. Reads
+// may run at the same time, Apply may not.
+//
+// What was folded is never taken out again. A declaration that a key is
+// compromised since K makes the entries by that key from K on count for nothing:
+// what they registered becomes void and what they retired is not retired, and so
+// on through the keys they registered. The fold is then made again with that
+// known; admissions are not, so names stay bound and entries stay where they are.
+type Roster struct {
+	genesis   *Genesis
+	last      uint64 // the last index folded in
+	members   map[KeyID]Member
+	order     []KeyID             // in which they were registered
+	materials map[[32]byte]string // to whom a key already belongs
+	logKeys   []LogKeyAt
+	actions   []action      // registrations and retirements, in order
+	declared  []declaration // of compromise, in order, whether in effect or not
+	inEffect  map[KeyID]compromise
+	world     world
+}
 
-// NewRoster begins with a genesis, which is entry 0.
+// action is a registration or a retirement.
+type action struct {
+	index   uint64
+	by, key KeyID
+	retires bool
+}
+
+// declaration says that a key is compromised since an entry.
+type declaration struct {
+	index   uint64
+	by, key KeyID
+	since   uint64
+}
+
+// compromise is a declaration in effect. It never ends: what is known to have
+// leaked stays leaked, even if who said so turns out to be void.
+type compromise struct{ since, declared uint64 }
+
+// world is what follows from a set of compromises.
+type world struct {
+	compromised map[KeyID]compromise
+	void        map[KeyID]bool
+	retired     map[KeyID]uint64
+}
+
+// NewRoster begins with a genesis, which is entry 0 and is signed by one of the
+// administrators it names.
 func NewRoster(timeMS int64, signer KeyID, genesis *Statement) (*Roster, error) {
-	return &Roster{genesis.Genesis}, nil
+	if genesis.Kind != KindGenesis || genesis.Genesis == nil {
+		return nil, refuse(ErrRule, "", "entry 0 is a %s, want the genesis", quote(string(genesis.Kind)))
+	}
+	g := genesis.Genesis
+	if err := genesis.check(g); err != nil {
+		return nil, err
+	}
+	r := &Roster{
+		genesis:   g,
+		members:   make(map[KeyID]Member),
+		materials: make(map[[32]byte]string),
+		inEffect:  make(map[KeyID]compromise),
+		logKeys:   []LogKeyAt{{0, g.LogKey}},
+	}
+	log, err := VKeyMaterial(g.LogKey)
+	if err != nil {
+		return nil, err
+	}
+	r.materials[log] = "the log"
+	for _, a := range g.Administrators {
+		r.add(Member{
+			Key: a.Key, Handle: a.Handle, By: a.Key.ID(),
+			Roles: []string{RoleAdministrator, RoleMember}, Names: []string{"*"},
+		})
+	}
+	r.add(Member{Key: g.Recovery, Handle: RecoveryHandle, By: g.Recovery.ID(), Recovery: true})
+	r.world = r.fold(r.inEffect)
+	if m, ok := r.members[signer]; !ok || m.Recovery {
+		return nil, refuse(ErrStanding, "", "the genesis is signed by key %s, want one of its administrators", signer)
+	}
+	return r, nil
 }
 
 // Clone returns an independent copy.
-func (r *Roster) Clone() *Roster { c := *r; return &c }
-
-// Check says whether the statement may be entry index.
-func (r *Roster) Check(index uint64, timeMS int64, signer KeyID, st *Statement) error { return nil }
-
-// Apply checks an entry and folds it in.
-func (r *Roster) Apply(index uint64, timeMS int64, signer KeyID, st *Statement) error { return nil }
-
-// Standing answers for an entry with that index and time.
-func (r *Roster) Standing(key KeyID, entry uint64, timeMS int64) Standing {
-	return Standing{State: StateUnknown}
+func (r *Roster) Clone() *Roster {
+	c := *r
+	c.members = maps.Clone(r.members)
+	c.order = slices.Clone(r.order)
+	c.materials = maps.Clone(r.materials)
+	c.logKeys = slices.Clone(r.logKeys)
+	c.actions = slices.Clone(r.actions)
+	c.declared = slices.Clone(r.declared)
+	c.inEffect = maps.Clone(r.inEffect)
+	c.world = world{c.inEffect, maps.Clone(r.world.void), maps.Clone(r.world.retired)}
+	return &c
 }
-
-// Key returns a registered key.
-func (r *Roster) Key(id KeyID) (*PublicKey, Member, bool) { return nil, Member{}, false }
-
-// Members returns all registered keys in the order of their registration.
-func (r *Roster) Members() []Member { return nil }
-
-// May says whether the signer, if in good standing, may issue such a statement.
-func (r *Roster) May(signer KeyID, st *Statement, timeMS int64) error { return nil }
-
-// LogKeys returns the log's keys in order.
-func (r *Roster) LogKeys() []LogKeyAt { return nil }
-
-// LogKey returns the log's key in force.
-func (r *Roster) LogKey() string { return r.genesis.LogKey }
-
-// HasMaterial reports whether a key with that material is registered.
-func (r *Roster) HasMaterial(material [32]byte) bool { return false }
 
 // Genesis returns the genesis the roster began with.
 func (r *Roster) Genesis() *Genesis { return r.genesis }
+
+// LogKeys returns the log's keys in the order they came into force.
+func (r *Roster) LogKeys() []LogKeyAt { return slices.Clone(r.logKeys) }
+
+// LogKey returns the vkey of the log's key in force.
+func (r *Roster) LogKey() string { return r.logKeys[len(r.logKeys)-1].VKey }
+
+// HasMaterial reports whether the [PublicKey.Material] is that of a log key or of
+// a key that is or was registered. A witness must not have it.
+func (r *Roster) HasMaterial(material [32]byte) bool { return r.materials[material] != "" }
+
+// Key returns a registered key and what is known of it.
+func (r *Roster) Key(id KeyID) (*PublicKey, Member, bool) {
+	if _, ok := r.members[id]; !ok {
+		return nil, Member{}, false
+	}
+	m := r.describe(id)
+	return m.Key, m, true
+}
+
+// Members returns every key ever registered, the recovery key among them, in
+// order.
+func (r *Roster) Members() []Member {
+	out := make([]Member, len(r.order))
+	for i, id := range r.order {
+		out[i] = r.describe(id)
+	}
+	return out
+}
+
+func (r *Roster) describe(id KeyID) Member {
+	m := r.members[id]
+	m.Roles, m.Names = slices.Clone(m.Roles), slices.Clone(m.Names)
+	m.Void = r.world.void[id]
+	if entry, ok := r.world.retired[id]; ok {
+		m.Retired = &entry
+	}
+	if c, ok := r.world.compromised[id]; ok {
+		m.Since, m.Declared = &c.since, c.declared
+	}
+	return m
+}
+
+// Standing says whether what the key signed in the entry with that index and
+// time counts. Retirement and expiry do not reach back: what was signed before
+// stays good. Compromise reaches back to the entry it names, and void to all.
+func (r *Roster) Standing(key KeyID, entry uint64, timeMS int64) Standing {
+	return r.standingIn(&r.world, key, entry, timeMS)
+}
+
+func (r *Roster) standingIn(w *world, key KeyID, entry uint64, timeMS int64) Standing {
+	m, ok := r.members[key]
+	switch {
+	case !ok:
+		return Standing{State: StateUnknown, Detail: fmt.Sprintf("key %s is not registered", key)}
+	case entry <= m.Entry && m.Entry > 0:
+		return Standing{State: StateUnknown, Entry: m.Entry,
+			Detail: fmt.Sprintf("a key of %s was registered only in entry %d", m.Handle, m.Entry)}
+	case w.void[key]:
+		return Standing{State: StateVoid, Entry: m.Entry,
+			Detail: fmt.Sprintf("a key of %s was registered in entry %d, which counts for nothing", m.Handle, m.Entry)}
+	}
+	if c, ok := w.compromised[key]; ok && entry >= c.since {
+		return Standing{State: StateCompromised, Entry: c.declared,
+			Detail: fmt.Sprintf("a key of %s is compromised since entry %d, as entry %d declares", m.Handle, c.since, c.declared)}
+	}
+	if retired, ok := w.retired[key]; ok && entry > retired {
+		return Standing{State: StateRetired, Entry: retired,
+			Detail: fmt.Sprintf("a key of %s was retired in entry %d", m.Handle, retired)}
+	}
+	if m.Expires != 0 && timeMS >= m.Expires {
+		return Standing{State: StateExpired, Entry: m.Entry,
+			Detail: fmt.Sprintf("a key of %s expired at unix time %d ms", m.Handle, m.Expires)}
+	}
+	return Standing{OK: true, State: StateGood, Entry: m.Entry,
+		Detail: fmt.Sprintf("a key of %s, registered in entry %d", m.Handle, m.Entry)}
+}
+
+// May says whether the role and name patterns of the signer's key cover the
+// statement, if it is in good standing, which [Roster.Standing] says; timeMS is
+// the entry's time. The errors are ErrNotAllowed, and ErrStanding for a key that
+// is not registered or has expired. That a withdrawal or reinstatement is by the
+// stamper or an administrator is for the ledger to check, which knows the stamper.
+func (r *Roster) May(signer KeyID, st *Statement, timeMS int64) error {
+	m, ok := r.members[signer]
+	if !ok {
+		return standingError(r.Standing(signer, 0, timeMS))
+	}
+	if m.Expires != 0 && timeMS >= m.Expires {
+		return standingError(r.Standing(signer, m.Entry+1, timeMS))
+	}
+	return m.may(signer, st)
+}
+
+// may is where a later kind says who may issue it.
+func (m *Member) may(signer KeyID, st *Statement) error {
+	switch st.Kind {
+	case KindGenesis:
+		if m.Entry == 0 && !m.Recovery {
+			return nil
+		}
+		return refuse(ErrNotAllowed, "", "a genesis is issued by one of its administrators")
+	case KindIdentity:
+		if m.administers() || st.Identity.Action == ActionCompromised && st.Identity.keyID() == signer {
+			return nil
+		}
+		return refuse(ErrNotAllowed, "", "identity statements are issued by administrators; %s is none", m.Handle)
+	}
+	if m.Recovery {
+		return refuse(ErrNotAllowed, "register a key with it, and use that", "the recovery key may issue identity statements only")
+	}
+	switch st.Kind {
+	case KindLogKey:
+		if !m.administers() {
+			return refuse(ErrNotAllowed, "", "the log's key is changed by administrators; %s is none", m.Handle)
+		}
+	case KindStamp, KindWithdrawal, KindReinstatement:
+		if !m.has(RoleMember) && !m.has(RoleAdministrator) {
+			return refuse(ErrNotAllowed, "", "%s has roles %v, a %s needs the role %s", m.Handle, m.Roles, st.Kind, RoleMember)
+		}
+		if st.Kind == KindStamp {
+			return m.mayWrite(st)
+		}
+	default:
+		return refuse(ErrNotAllowed, "", "nobody may issue a %s", quote(string(st.Kind)))
+	}
+	return nil
+}
+
+// mayWrite holds a stamp to the name patterns of its signer.
+func (m *Member) mayWrite(st *Statement) error {
+	ref, err := st.Ref()
+	if err != nil {
+		return err
+	}
+	for _, pattern := range m.Names {
+		if MatchName(pattern, ref.Name) {
+			return nil
+		}
+	}
+	return refuse(ErrNotAllowed, "use a name it may write, or ask an administrator for a key that may",
+		"%s may write the names %v, which do not cover %s", m.Handle, m.Names, ref.Name)
+}
+
+func (m *Member) has(role string) bool { return slices.Contains(m.Roles, role) }
+
+// administers includes the recovery key, which counts as an administrator where
+// identities are concerned.
+func (m *Member) administers() bool { return m.Recovery || m.has(RoleAdministrator) }
+
+func standingError(s Standing) error {
+	hint := ""
+	if s.State == StateUnknown {
+		hint = "an administrator of the ledger registers it"
+	}
+	return refuse(ErrStanding, hint, "%s", s.Detail)
+}

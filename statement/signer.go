@@ -1,6 +1,7 @@
 package statement
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -46,7 +47,7 @@ func (s *p256Signer) PublicKey() *PublicKey { return s.public }
 
 func (s *p256Signer) Sign(message []byte) ([]byte, error) {
 	digest := sha256.Sum256(message)
-	der, err := s.key.Sign(s.rand, digest[:], sha256Opts)
+	der, err := s.key.Sign(s.rand, digest[:], crypto.SHA256)
 	if err != nil {
 		return nil, fmt.Errorf("sign with ecdsa-p256: %w", err)
 	}

@@ -156,15 +156,12 @@ func (s *sshSigner) ask(key *sshKey, message []byte) (*ssh.Signature, error) {
 // armorColumns is the width of an armored SSHSIG's base64, as ssh-keygen writes it.
 const armorColumns = 70
 
-// ArmorSSHSignature returns the signature of an envelope by an ssh key in the
-// form of a file that ssh-keygen reads. Check it with the key's allowed_signers
-// line, feeding [Envelope.Message] on standard input:
+// ArmorSSHSIG returns the signature of an envelope by an ssh key in the form of
+// the file that ssh-keygen reads, which checks it against a line "alice
+// <AuthorizedKey>" with [Envelope.Message] on standard input:
 //
 //	ssh-keygen -Y verify -f allowed_signers -I alice -n stele -s FILE < MESSAGE
-func ArmorSSHSignature(sig []byte) ([]byte, error) {
-	if !bytes.HasPrefix(sig, []byte(sshsigMagic)) {
-		return nil, malformed("the signature is not an SSHSIG")
-	}
+func ArmorSSHSIG(sig []byte) []byte {
 	text := base64.StdEncoding.EncodeToString(sig)
 	out := []byte("-----BEGIN SSH SIGNATURE-----\n")
 	for len(text) > armorColumns {
@@ -172,5 +169,5 @@ func ArmorSSHSignature(sig []byte) ([]byte, error) {
 		text = text[armorColumns:]
 	}
 	out = append(append(out, text...), '\n')
-	return append(out, "-----END SSH SIGNATURE-----\n"...), nil
+	return append(out, "-----END SSH SIGNATURE-----\n"...)
 }

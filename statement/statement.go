@@ -57,11 +57,16 @@ type Statement struct {
 // may do what or what no longer holds, and that the control root commits to.
 func (s *Statement) Control() bool { return s.Kind != KindStamp }
 
-// Marshal encodes the statement: the payload of an envelope.
-func (s *Statement) Marshal() ([]byte, error) { return nil, malformed("not built yet") }
-
-// Parse reads a payload.
-func Parse(payload []byte) (*Statement, error) { return nil, malformed("not built yet") }
-
-// Ref returns the artifact that a stamp, withdrawal or reinstatement is about.
-func (s *Statement) Ref() (Ref, error) { return Ref{}, malformed("not built yet") }
+// Ref returns the artifact that a stamp, withdrawal or reinstatement is about;
+// for the other kinds it is ErrFormat.
+func (s *Statement) Ref() (Ref, error) {
+	switch s.Kind {
+	case KindStamp, KindWithdrawal, KindReinstatement:
+	default:
+		return Ref{}, malformed("a %s is not about an artifact", s.Kind)
+	}
+	if len(s.Subject) != 1 {
+		return Ref{}, malformed("%s: %d subjects, want exactly one", s.Kind, len(s.Subject))
+	}
+	return ParseRef(s.Subject[0])
+}

@@ -1,0 +1,211 @@
+package statement
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+
+	"github.com/stele-ml/stele/internal/strictjson"
+)
+
+type wireStamp struct {
+	wireCommon
+	Kind        string            `json:"kind"`
+	Files       uint64            `json:"files"`
+	Bytes       uint64            `json:"bytes"`
+	Ignore      []string          `json:"ignore"`
+	Basis       Basis             `json:"basis"`
+	From        []Subject         `json:"from,omitzero"`
+	Since       *Subject          `json:"since,omitzero"`
+	Annotations map[string]string `json:"annotations,omitzero"`
+	Details     *wireAttachment   `json:"details,omitzero"`
+}
+
+type wireAttachment struct {
+	SHA256 string `json:"sha256"`
+	Size   uint64 `json:"size"`
+}
+
+// AttachmentOf returns the digest and size that bind a document.
+func AttachmentOf(document []byte) Attachment {
+	return Attachment{SHA256: sha256.Sum256(document), Size: uint64(len(document))}
+}
+
+func (a *Attachment) wire() *wireAttachment {
+	if a == nil {
+		return nil
+	}
+	return &wireAttachment{hex.EncodeToString(a.SHA256[:]), a.Size}
+}
+
+func (w *wireAttachment) attachment() (*Attachment, error) {
+	if w == nil {
+		return nil, nil
+	}
+	a := &Attachment{Size: w.Size}
+	return a, decodeHex(a.SHA256[:], "attachment", w.SHA256)
+}
+
+func (a *Attachment) check() error {
+	if a == nil {
+		return nil
+	}
+	return checkInteger("attachment size", a.Size, 1)
+}
+
+func decodeStamp(st *Statement, raw strictjson.Raw) error {
+	var w wireStamp
+	if err := decodePredicate(KindStamp, raw, &w); err != nil {
+		return err
+	}
+	s := &Stamp{Kind: w.Kind, Files: w.Files, Bytes: w.Bytes, Ignore: w.Ignore, Basis: w.Basis, Annotations: w.Annotations}
+	if len(w.From) > MaxReferences {
+		return malformed("stamp: from %d artifacts, at most %d are allowed", len(w.From), MaxReferences)
+	}
+	for _, subject := range w.From {
+		ref, err := ParseRef(subject)
+		if err != nil {
+			return err
+		}
+		s.From = append(s.From, ref)
+	}
+	if w.Since != nil {
+		ref, err := ParseRef(*w.Since)
+		if err != nil {
+			return err
+		}
+		s.Since = &ref
+	}
+	var err error
+	if s.Details, err = w.Details.attachment(); err != nil {
+		return err
+	}
+	st.setCommon(w.wireCommon)
+	st.Stamp = s
+	return nil
+}
+
+func (s *Stamp) subject() []Subject { return nil }
+
+func (s *Stamp) check(st *Statement) error {
+	self, err := st.Ref()
+	if err != nil {
+		return err
+	}
+	if err := oneOf("stamp: kind", s.Kind, ArtifactDataset, ArtifactModel, ArtifactCode, ArtifactOther); err != nil {
+		return err
+	}
+	if err := checkInteger("stamp: files", s.Files, 0); err != nil {
+		return err
+	}
+	if err := checkInteger("stamp: bytes", s.Bytes, 0); err != nil {
+		return err
+	}
+	if len(s.Ignore) > MaxIgnoreRules {
+		return malformed("stamp: %d ignore rules, at most %d are allowed", len(s.Ignore), MaxIgnoreRules)
+	}
+	for _, rule := range s.Ignore {
+		if err := CheckText("stamp: ignore rule", rule, MaxIgnoreRule); err != nil {
+			return err
+		}
+	}
+	if err := s.Basis.check(s.Bytes); err != nil {
+		return err
+	}
+	if err := s.checkReferences(self); err != nil {
+		return err
+	}
+	if err := s.checkAnnotations(); err != nil {
+		return err
+	}
+	return s.Details.check()
+}
+
+// check demands that every byte is accounted for once.
+func (b Basis) check(total uint64) error {
+	known := b.Version + b.ETag + b.MTime
+	for _, n := range []uint64{b.Read, b.Version, b.ETag, b.MTime, b.Stamped} {
+		if err := checkInteger("stamp: basis", n, 0); err != nil {
+			return err
+		}
+	}
+	if sum := b.Read + known + b.Stamped; sum != total {
+		return malformed("stamp: the basis accounts for %d bytes of %d", sum, total)
+	}
+	if (known > 0) != (b.Entry != nil) {
+		return malformed("stamp: the basis names an earlier entry exactly where bytes were taken over from it")
+	}
+	if b.Entry != nil {
+		return checkInteger("stamp: basis entry", *b.Entry, 1)
+	}
+	return nil
+}
+
+func (s *Stamp) checkReferences(self Ref) error {
+	if len(s.From) > MaxReferences {
+		return refuse(ErrFormat, "stamp a collection of them and derive from that",
+			"stamp: from %d artifacts, at most %d are allowed", len(s.From), MaxReferences)
+	}
+	refs := slices.Clone(s.From)
+	if s.Since != nil {
+		refs = append(refs, *s.Since)
+	}
+	seen := make(map[string]bool, len(s.From))
+	for i, ref := range refs {
+		subject := ref.Subject()
+		if _, err := ParseRef(subject); err != nil {
+			return err
+		}
+		switch {
+		case subject.Name == self.String():
+			return malformed("stamp: %s refers to itself", subject.Name)
+		case ref.Fingerprint.Algorithm != self.Fingerprint.Algorithm:
+			return malformed("stamp: %s has a fingerprint of another hash", subject.Name)
+		case i < len(s.From) && seen[subject.Name]:
+			return malformed("stamp: from %s twice", subject.Name)
+		}
+		seen[subject.Name] = true
+	}
+	return nil
+}
+
+func (s *Stamp) checkAnnotations() error {
+	if len(s.Annotations) > MaxAnnotations {
+		return malformed("stamp: %d annotations, at most %d are allowed", len(s.Annotations), MaxAnnotations)
+	}
+	for key, value := range s.Annotations {
+		// Lower case alone: no two keys can differ only in case.
+		if len(key) > MaxAnnotationKey || !isWord(key, "._/-", false) {
+			return malformed("stamp: annotation key %s: want a-z 0-9 . _ / - beginning with a letter or digit, at most %d bytes", quote(key), MaxAnnotationKey)
+		}
+		if err := CheckText("stamp: annotation "+key, value, MaxAnnotationValue); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Stamp) wire(st *Statement) any {
+	w := wireStamp{
+		wireCommon: st.common(),
+		Kind:       s.Kind,
+		Files:      s.Files,
+		Bytes:      s.Bytes,
+		Ignore:     s.Ignore,
+		Basis:      s.Basis,
+		Details:    s.Details.wire(),
+	}
+	if len(s.Annotations) > 0 {
+		w.Annotations = s.Annotations
+	}
+	for _, ref := range s.From {
+		w.From = append(w.From, ref.Subject())
+	}
+	slices.SortFunc(w.From, func(a, b Subject) int { return cmp.Compare(a.Name, b.Name) })
+	if s.Since != nil {
+		since := s.Since.Subject()
+		w.Since = &since
+	}
+	return w
+}
