@@ -111,9 +111,17 @@ func (b *Block) checkSigner(c *Candidate) error {
 		return nil
 	}
 	if err := b.control.Roster().Check(b.tree.size, b.time, c.env.KeyID, c.st); err != nil {
-		return rosterRefusal(RuleIdentity, err)
+		return rosterRefusal(controlRule(c.st), err)
 	}
 	return nil
+}
+
+// controlRule is the rule of the roster's refusals that are of no other.
+func controlRule(st *statement.Statement) Rule {
+	if st.Kind == statement.KindLogKey {
+		return RuleLogKey
+	}
+	return RuleIdentity
 }
 
 // checkLedger: made for this ledger, with its hash.

@@ -3,6 +3,7 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 	"golang.org/x/mod/sumdb/tlog"
@@ -154,11 +155,7 @@ func (b *Block) addControl(e *evidence.Entry, st *statement.Statement) error {
 		next = next.Clone()
 	}
 	if err := next.Add(e); err != nil {
-		rule := RuleIdentity
-		if st.Kind == statement.KindLogKey {
-			rule = RuleLogKey
-		}
-		return rosterRefusal(rule, err)
+		return rosterRefusal(controlRule(st), err)
 	}
 	b.control, b.own = next, true
 	switch {
@@ -207,7 +204,12 @@ func (b *Block) index(e *evidence.Entry, c *Candidate) {
 }
 
 // set adds to the batch, which copies both and cannot fail.
-func (b *Block) set(key, value []byte) { _ = b.batch.Set(key, value, nil) }
+func (b *Block) set(key, value []byte) {
+	if b.l.opts.derivedOnly && strings.IndexByte(derived, key[0]) < 0 {
+		return
+	}
+	_ = b.batch.Set(key, value, nil)
+}
 
 // Write stores the block with its signed checkpoint: one batch, synced. Views
 // do not see it before Publish. After an error it is unknown whether the block

@@ -35,6 +35,9 @@ type Options struct {
 	// inPlace lets a block change the fold of the state before it: for a
 	// replay that nobody looks at.
 	inPlace bool
+	// derivedOnly leaves out of a batch what a rebuild keeps: entries,
+	// checkpoints and the store's words.
+	derivedOnly bool
 }
 
 // Ledger is the state machine over one store. Views and Prepare may be used
@@ -43,6 +46,10 @@ type Ledger struct {
 	db    *pebble.DB
 	store store
 	opts  Options
+
+	// source is where entries and checkpoints are read: the store, but for a
+	// replay of another store's.
+	source *store
 
 	keys  sync.Map              // statement.KeyID → *statement.PublicKey: all ever registered
 	state atomic.Pointer[state] // as of the last commit
@@ -73,6 +80,7 @@ type state struct {
 func Open(db *pebble.DB, opts Options) (*Ledger, error) {
 	l := &Ledger{db: db, opts: opts}
 	l.store.db = db
+	l.source = &l.store
 	format, ok, err := l.store.get(metaKey(metaFormat))
 	if err != nil {
 		return nil, err

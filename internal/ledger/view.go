@@ -70,7 +70,7 @@ func (v *View) Leaf(index uint64) ([]byte, error) {
 	if index >= v.n {
 		return nil, fmt.Errorf("entry %d: %w: the ledger has %d", index, ErrNotFound, v.n)
 	}
-	leaf, ok, err := v.l.store.get(entryKey(index))
+	leaf, ok, err := v.l.source.get(entryKey(index))
 	if err == nil && !ok {
 		err = damaged("entry %d is missing", index)
 	}
@@ -123,7 +123,7 @@ func (v *View) leaves(from, to uint64) iter.Seq2[uint64, result] {
 			return
 		}
 		stopped := false
-		err := v.l.store.scan(entryKey(from), entryKey(to), func(key, value []byte) bool {
+		err := v.l.source.scan(entryKey(from), entryKey(to), func(key, value []byte) bool {
 			i, err := lastU64(key, []byte{famEntry})
 			if err == nil && i != next {
 				err = damaged("entry %d is missing", next)
@@ -168,7 +168,7 @@ func (v *View) Checkpoint(size uint64) ([]byte, error) {
 	if size > v.n {
 		return nil, fmt.Errorf("checkpoint of size %d: %w: the ledger has %d entries", size, ErrNotFound, v.n)
 	}
-	c, ok, err := v.l.store.get(checkpointKey(size))
+	c, ok, err := v.l.source.get(checkpointKey(size))
 	if err == nil && !ok {
 		err = fmt.Errorf("checkpoint of size %d: %w", size, ErrNotFound)
 	}
@@ -190,7 +190,7 @@ func (v *View) Checkpoints(from uint64) iter.Seq2[SizedCheckpoint, error] {
 		if from > v.n {
 			return
 		}
-		err := v.l.store.scan(checkpointKey(from), checkpointKey(v.n+1), func(key, value []byte) bool {
+		err := v.l.source.scan(checkpointKey(from), checkpointKey(v.n+1), func(key, value []byte) bool {
 			size, err := lastU64(key, []byte{famCheckpoint})
 			return yield(SizedCheckpoint{size, value}, err) && err == nil
 		})

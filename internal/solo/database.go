@@ -22,6 +22,9 @@ const (
 	dbMemTable = 16 << 20 // bytes written between two flushes
 )
 
+// errDatabase says that the database could not be opened.
+var errDatabase = errors.New("open database")
+
 // database is a Pebble database that cannot end the process and that, once it
 // failed, changes nothing on the disk any more.
 type database struct {
@@ -54,7 +57,7 @@ func openDatabase(fsys vfs.FS, dir string, readOnly bool) (db *database, err err
 	opts.Levels[0].FilterPolicy = bloom.FilterPolicy(10) // the other levels take it over
 	defer func() {
 		if p := recover(); p != nil {
-			err = db.abandon(fmt.Errorf("open database: %v", p))
+			err = db.abandon(fmt.Errorf("%w: %v", errDatabase, p))
 		}
 	}()
 	db.DB, err = pebble.Open(dir, opts)
@@ -62,7 +65,7 @@ func openDatabase(fsys vfs.FS, dir string, readOnly bool) (db *database, err err
 		err = db.failure()
 	}
 	if err != nil {
-		return nil, db.abandon(fmt.Errorf("open database: %w", err))
+		return nil, db.abandon(fmt.Errorf("%w: %w", errDatabase, err))
 	}
 	return db, nil
 }
