@@ -84,47 +84,12 @@ func Diff(old, new iter.Seq2[File, error], emit func(Change) error) (Counts, err
 }
 
 func diff(old, new iter.Seq2[File, error], emit func(Change) error, limit int) (Counts, error) {
-	d := differ{emit: emit, limit: limit, heads: map[content]pendingList{}}
-	d.old.name, d.new.name = "old", "new"
+	d := differ{emitted: emit, limit: limit, heads: map[content]pendingList{}}
 	var stop func()
-	d.old.next, stop = iter.Pull2(old)
+	d.next, stop = iter.Pull2(old)
 	defer stop()
-	d.new.next, stop = iter.Pull2(new)
-	defer stop()
-	err := d.run()
+	err := d.run(new)
 	return d.counts, err
-}
-
-// side is one of the two trees: its current file, and how many came before.
-type side struct {
-	name string
-	next func() (File, error, bool)
-	file File
-	more bool
-	read uint64
-}
-
-// take returns the current file and moves on.
-func (s *side) take() (File, error) {
-	f := s.file
-	return f, s.advance()
-}
-
-func (s *side) advance() error {
-	f, err, ok := s.next()
-	if err != nil {
-		return fmt.Errorf("compare: %s side: %w", s.name, err)
-	}
-	if s.more = ok; !ok {
-		s.file = File{}
-		return nil
-	}
-	if err := checkOrder(s.read, s.file.Path, f.Path); err != nil {
-		return fmt.Errorf("compare: %s side: %w", s.name, err)
-	}
-	s.file = f
-	s.read++
-	return nil
 }
 
 // content is what a move keeps.
@@ -144,68 +109,125 @@ type pending struct {
 // pendingList is a queue of pending files of one content, all of one side.
 type pendingList struct{ head, tail int32 }
 
+// differ walks both sides. The old one is pulled, the new one pushed: pulling
+// costs as much as all else together.
 type differ struct {
-	old, new side
-	emit     func(Change) error
-	limit    int // of pending files
-	counts   Counts
-	files    []pending // paired ones have an empty path and are reused
-	free     []int32
-	heads    map[content]pendingList
+	next     func() (File, error, bool) // of the old side
+	old      File                       // its current file, if more
+	more     bool
+	oldFiles uint64 // read so far
+	newFiles uint64
+
+	emitted func(Change) error
+	held    Change // a move, unless Path is empty: a renaming if no other file follows
+	counts  Counts
+
+	limit int       // of pending files
+	files []pending // paired ones have an empty path and are reused
+	free  []int32
+	heads map[content]pendingList
 }
 
-func (d *differ) run() error {
-	if err := d.old.advance(); err != nil {
+func (d *differ) run(new iter.Seq2[File, error]) error {
+	if err := d.advance(); err != nil {
 		return err
 	}
-	if err := d.new.advance(); err != nil {
-		return err
+	var last string
+	for f, err := range new {
+		if err == nil {
+			err = checkOrder(d.newFiles, last, f.Path)
+		}
+		if err != nil {
+			return fmt.Errorf("compare: new side: %w", err)
+		}
+		d.newFiles++
+		last = f.Path
+		if err := d.one(&f); err != nil {
+			return err
+		}
 	}
-	for d.old.more || d.new.more {
-		if err := d.one(); err != nil {
+	for d.more {
+		if err := d.gone(); err != nil {
 			return err
 		}
 	}
 	return d.rest()
 }
 
-// one deals with the smaller of the two current paths. Both sides have moved on
-// past it when it is judged, so that a side's end is known then.
-func (d *differ) one() error {
-	order := cmp.Compare(d.old.file.Path, d.new.file.Path)
-	switch {
-	case !d.new.more || d.old.more && order < 0:
-		f, err := d.old.take()
-		if err != nil {
-			return err
-		}
-		return d.single(&f, true)
-	case !d.old.more || order > 0:
-		f, err := d.new.take()
-		if err != nil {
-			return err
-		}
-		return d.single(&f, false)
+// advance moves the old side on.
+func (d *differ) advance() error {
+	f, err, ok := d.next()
+	if ok && err == nil {
+		err = checkOrder(d.oldFiles, d.old.Path, f.Path)
 	}
-	was, err := d.old.take()
 	if err != nil {
+		return fmt.Errorf("compare: old side: %w", err)
+	}
+	if d.more = ok; ok {
+		d.old = f
+		d.oldFiles++
+	}
+	return nil
+}
+
+// gone deals with the old side's current file, which the new side does not
+// have, and moves on.
+func (d *differ) gone() error {
+	if err := d.single(&d.old, true); err != nil {
 		return err
 	}
-	is, err := d.new.take()
-	if err != nil {
-		return err
+	return d.advance()
+}
+
+// one deals with a file of the new side and the old side's files up to it.
+func (d *differ) one(is *File) error {
+	for d.more && d.old.Path < is.Path {
+		if err := d.gone(); err != nil {
+			return err
+		}
 	}
+	if !d.more || d.old.Path != is.Path {
+		return d.single(is, false)
+	}
+	was := &d.old
 	if was.Size == is.Size && was.Digest == is.Digest {
 		d.counts.Same++
 		d.counts.SameBytes += is.Size
-		return nil
+		return d.advance()
 	}
-	c := Change{Path: is.Path, Change: Modified, OldSize: was.Size, NewSize: is.Size, Ranges: changedRanges(&was, &is)}
+	c := Change{Path: is.Path, Change: Modified, OldSize: was.Size, NewSize: is.Size, Ranges: changedRanges(was, is)}
 	d.counts.Modified++
 	for _, r := range c.Ranges {
 		d.counts.ModifiedBytes += r.Len()
 	}
-	return d.emit(c)
+	if err := d.emit(c); err != nil {
+		return err
+	}
+	return d.advance()
+}
+
+// emit hands a change out, after the one held back.
+func (d *differ) emit(c Change) error {
+	if err := d.release(); err != nil {
+		return err
+	}
+	return d.emitted(c)
+}
+
+// release hands out the move held back, now that it is known what it is.
+func (d *differ) release() error {
+	c := d.held
+	if c.Path == "" {
+		return nil
+	}
+	d.held = Change{}
+	if d.oldFiles == 1 && d.newFiles == 1 {
+		c.Change = Renamed
+		d.counts.Renamed++
+	} else {
+		d.counts.Moved++
+	}
+	return d.emitted(c)
 }
 
 // single deals with a file that one side alone has: it is half a move if the
@@ -257,15 +279,12 @@ func (d *differ) unlink(c content, list pendingList) string {
 }
 
 func (d *differ) moved(from, to string, size uint64) error {
-	c := Change{Path: to, Change: Moved, From: from, OldSize: size, NewSize: size}
-	d.counts.MovedBytes += size
-	if d.old.read == 1 && d.new.read == 1 && !d.old.more && !d.new.more {
-		c.Change = Renamed
-		d.counts.Renamed++
-	} else {
-		d.counts.Moved++
+	if err := d.release(); err != nil {
+		return err
 	}
-	return d.emit(c)
+	d.counts.MovedBytes += size
+	d.held = Change{Path: to, Change: Moved, From: from, OldSize: size, NewSize: size}
+	return nil
 }
 
 // alone reports a file that was added or removed.
@@ -282,6 +301,9 @@ func (d *differ) alone(path string, size uint64, removed bool) error {
 
 // rest reports the files that found no other half.
 func (d *differ) rest() error {
+	if err := d.release(); err != nil {
+		return err
+	}
 	d.heads = nil
 	files := slices.DeleteFunc(d.files, func(p pending) bool { return p.path == "" })
 	slices.SortFunc(files, func(a, b pending) int { return cmp.Compare(a.path, b.path) })

@@ -141,7 +141,7 @@ func (stuck) Read([]byte) (int, error) { return 0, nil }
 func damagedManifests(t *testing.T) map[string][]byte {
 	out := map[string][]byte{}
 	for _, a := range algorithms {
-		files := withPlain(a, randomFiles(newRand(4), a, 9))
+		files := withPlain(a, randomFiles(newRand(4), a, 6))
 		for _, plain := range []bool{false, true} {
 			out[fmt.Sprintf("%v plain %v", a, plain)] = writeManifest(t, a, files, plain)
 		}

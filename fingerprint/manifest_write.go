@@ -18,7 +18,7 @@ const flagPlain = 1
 
 // manifestBuffer is how many bytes a Writer or a Reader holds, at least the
 // longest record without its chunk digests.
-const manifestBuffer = 256 << 10
+const manifestBuffer = 64 << 10
 
 // WriterOptions say what a manifest holds besides what the fingerprint binds.
 type WriterOptions struct {
