@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -24,6 +25,9 @@ type Receipt struct {
 // The order of the checks is part of the rules: an envelope that breaks
 // several is refused by the first everywhere.
 func (b *Block) Admit(c *Candidate) (Receipt, error) {
+	if b.Full() {
+		return Receipt{}, errors.New("admit: the block is full")
+	}
 	if !c.verified {
 		key, ok := b.key(c.env.KeyID)
 		if !ok {

@@ -106,12 +106,18 @@ func compare(ctx context.Context, db, mem *pebble.DB, report *Report) error {
 			h = have.Next()
 			continue
 		}
-		order := bytes.Compare(have.Key(), want.Key())
+		order := -1
 		switch {
-		case h && (!w || order < 0):
+		case h && w:
+			order = bytes.Compare(have.Key(), want.Key())
+		case w:
+			order = 1
+		}
+		switch {
+		case order < 0:
 			report.problem("the index has %q, which follows from no entry", clip(have.Key()))
 			h = have.Next()
-		case w && (!h || order > 0):
+		case order > 0:
 			report.problem("the index lacks %q", clip(want.Key()))
 			w = want.Next()
 		default:

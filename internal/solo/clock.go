@@ -50,4 +50,3 @@ func (t *timekeeper) next(last int64) (int64, error) {
 }
 
 func when(ms int64) string { return time.UnixMilli(ms).UTC().Format(time.RFC3339) }
-

@@ -59,7 +59,9 @@ func (e *LockedError) Error() string {
 func (e *LockedError) Unwrap() error { return ErrLocked }
 
 // Hint says what to do.
-func (e *LockedError) Hint() string { return "one process writes a ledger at a time; wait for it to end" }
+func (e *LockedError) Hint() string {
+	return "one process writes a ledger at a time; wait for it to end"
+}
 
 // GuardError shows both checkpoints of a database that does not agree with its
 // guard. It is an ErrBehindGuard or an ErrBesideGuard.
