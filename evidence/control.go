@@ -238,92 +238,51 @@ func (c *Control) follow(e *Entry, st *statement.Statement) error {
 	if err := verifyEnvelope(c.roster, e); err != nil {
 		return err
 	}
+	var change func()
 	switch st.Kind {
 	case statement.KindIdentity:
-		if err := c.roster.Apply(e.Index, e.Time, e.Envelope.KeyID, st); err != nil {
-			return fmt.Errorf("entry %d: %w: %w", e.Index, ErrUntrusted, err)
-		}
+		change = func() {}
 	case statement.KindLogKey:
-		return c.rotate(e, st)
+		// The statement's parser has checked the signatures by both keys. It
+		// is from them that the change has its authority: what later becomes
+		// of the administrator who issued it changes nothing, or checkpoints
+		// since could not be verified.
+		next, err := ParseVKey(st.LogKey.Next)
+		if err != nil {
+			return fmt.Errorf("entry %d: next log key: %w", e.Index, err)
+		}
+		if next.Name != c.origin || next.Type != LogKeyType {
+			return fmt.Errorf("entry %d: %w: the next log key %s is not one of the origin %s", e.Index, ErrFormat, next.Short(), c.origin)
+		}
+		change = func() { c.keys = append(c.keys, LogKey{Key: next, Entry: e.Index}) }
 	case statement.KindWithdrawal:
-		if err := c.may(e, st); err != nil {
-			return err
+		ref, err := st.Ref()
+		if err != nil {
+			return fmt.Errorf("entry %d: %w: %w", e.Index, ErrFormat, err)
 		}
-		return c.withdraw(e, st)
+		change = func() { c.withdraw(e, ref, st.Withdrawal) }
 	case statement.KindReinstatement:
-		if err := c.may(e, st); err != nil {
-			return err
-		}
 		w := st.Reinstatement.Withdrawal
-		c.ends[w] = append(c.ends[w], reinstatement{e.Index, e.Time, e.Envelope.KeyID})
+		change = func() { c.ends[w] = append(c.ends[w], reinstatement{e.Index, e.Time, e.Envelope.KeyID}) }
 	default:
 		return fmt.Errorf("entry %d: %w: this version does not know what a %s does", e.Index, ErrFormat, st.Kind)
-	}
-	return nil
-}
-
-// may checks that the signer may say this, as was known at the entry.
-func (c *Control) may(e *Entry, st *statement.Statement) error {
-	if s := c.roster.Standing(e.Envelope.KeyID, e.Index, e.Time); !s.OK {
-		return fmt.Errorf("entry %d: %w: its signer's key is %s: %s", e.Index, ErrUntrusted, s.State, s.Detail)
-	}
-	if err := c.roster.May(e.Envelope.KeyID, st, e.Time); err != nil {
-		return fmt.Errorf("entry %d: %w: %w", e.Index, ErrUntrusted, err)
-	}
-	return nil
-}
-
-// rotate folds in the log's next key. Its authority is that of the two log
-// keys, which both sign: what later becomes of the administrator who issued
-// the entry changes nothing, or the checkpoints since could not be verified.
-func (c *Control) rotate(e *Entry, st *statement.Statement) error {
-	r := st.LogKey
-	current := c.keys[len(c.keys)-1].Key
-	if r.Current != current.String() {
-		return fmt.Errorf("entry %d: %w: it replaces the log key %.120s, but the one in force is %s", e.Index, ErrTampered, r.Current, current)
-	}
-	next, err := ParseVKey(r.Next)
-	if err != nil {
-		return fmt.Errorf("entry %d: next log key: %w", e.Index, err)
-	}
-	if next.Type != LogKeyType || next.Name != c.origin {
-		return fmt.Errorf("entry %d: %w: the next log key %s is not one of the origin %s", e.Index, ErrFormat, next.Short(), c.origin)
-	}
-	for _, k := range c.keys {
-		if k.Key.Public == next.Public {
-			return fmt.Errorf("entry %d: %w: the next log key %s was the log's already, from entry %d", e.Index, ErrUntrusted, next.Short(), k.Entry)
-		}
-	}
-	msg := statement.LogKeyMessage(st.Ledger, r.Current, r.Next, st.Nonce)
-	for _, s := range []struct {
-		which string
-		key   VKey
-		sig   []byte
-	}{{"current", current, r.Signatures.Current}, {"next", next, r.Signatures.Next}} {
-		if !s.key.Verifier().Verify(msg, s.sig) {
-			return fmt.Errorf("entry %d: %w: the %s log key %s did not sign the change to %s", e.Index, ErrTampered, s.which, s.key.Short(), next.Short())
-		}
 	}
 	if err := c.roster.Apply(e.Index, e.Time, e.Envelope.KeyID, st); err != nil {
 		return fmt.Errorf("entry %d: %w: %w", e.Index, ErrUntrusted, err)
 	}
-	c.keys = append(c.keys, LogKey{Key: next, Entry: e.Index})
+	change()
 	return nil
 }
 
-func (c *Control) withdraw(e *Entry, st *statement.Statement) error {
-	ref, err := statement.ParseRef(st.Subject[0])
-	if err != nil {
-		return fmt.Errorf("entry %d: %w: %w", e.Index, ErrFormat, err)
-	}
+func (c *Control) withdraw(e *Entry, ref statement.Ref, said *statement.Withdrawal) {
 	w := &Withdrawal{
 		Entry:    e.Index,
 		Time:     e.Time,
 		Ref:      ref,
-		Target:   st.Withdrawal.Target,
-		Location: st.Withdrawal.Location,
-		Effect:   st.Withdrawal.Effect,
-		Reason:   st.Withdrawal.Reason,
+		Target:   said.Target,
+		Location: said.Location,
+		Effect:   said.Effect,
+		Reason:   said.Reason,
 		Signer:   e.Envelope.KeyID,
 	}
 	if _, m, ok := c.roster.Key(w.Signer); ok {
@@ -333,7 +292,6 @@ func (c *Control) withdraw(e *Entry, st *statement.Statement) error {
 	c.drawn = append(c.drawn, w)
 	c.byName[ref.String()] = append(c.byName[ref.String()], i)
 	c.byData[ref.Fingerprint] = append(c.byData[ref.Fingerprint], i)
-	return nil
 }
 
 // Withdrawals returns the withdrawals that concern an artifact, in order: of

@@ -99,7 +99,7 @@ func (c *verification) claim() bool {
 		c.fail(Tampered, CheckClaim, "it is about entry %d, which is a %s and no stamp", claim.Entry, c.stamp.Kind)
 		return false
 	}
-	ref, err := statement.ParseRef(c.stamp.Subject[0])
+	ref, err := c.stamp.Ref()
 	if err != nil {
 		c.fail(Tampered, CheckClaim, "entry %d: %v", claim.Entry, err)
 		return false
