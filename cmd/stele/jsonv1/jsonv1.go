@@ -289,4 +289,7 @@ type Fsck struct {
 	Clean       bool     `json:"clean"`
 	Rebuilt     bool     `json:"rebuilt,omitempty"`
 	Damage      []string `json:"damage,omitempty"`
+	Guarded     bool     `json:"guarded"` // the guard is here and agrees
+	Attachments int      `json:"attachments"`
+	Manifests   int      `json:"manifests"`
 }

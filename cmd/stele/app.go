@@ -1,0 +1,109 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stele-ml/stele/internal/home"
+	"github.com/stele-ml/stele/internal/terminal"
+)
+
+// app is what all verbs share: the streams, the person's directories and the
+// flags every command takes.
+type app struct {
+	stdout io.Writer
+	term   *terminal.Terminal
+	getenv func(string) string
+	now    func() time.Time
+
+	json, quiet              bool
+	ledgerFlag, keyFlag      string
+	trustFlag                string
+	adopt                    bool
+	printedJSON              bool // an object was printed already; a failure goes to standard error alone
+	verdictStatus            int  // exit status of a command that printed its own verdict
+	dirs                     home.Dirs
+	identityName, identityAt string // where the signing key came from, for messages
+}
+
+func newApp(stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) *app {
+	return &app{stdout: stdout, term: terminal.New(stdin, stdout, stderr, getenv), getenv: getenv, now: time.Now}
+}
+
+// command builds the tree of verbs, in the order of a day's work.
+func (a *app) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "stele",
+		Short: "A ledger that machine-learning teams cannot quietly rewrite",
+		Long: `Stele is a ledger that machine-learning teams cannot quietly rewrite.
+
+The data stays where it is. Its fingerprint, who stamped it and when go into
+an append-only Merkle log; anybody can check any of it later, offline.`,
+		Version:       version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("there is no command %q", args[0]).withHint("`stele --help` lists the commands")
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			a.term.SetQuiet(a.quiet || a.json)
+			dirs, err := home.Find(a.getenv)
+			a.dirs = dirs
+			return err
+		},
+	}
+	root.SetVersionTemplate("stele {{.Version}}\n")
+	root.SetOut(a.stdout)
+	f := root.PersistentFlags()
+	f.StringVar(&a.ledgerFlag, "ledger", "", "the ledger's directory (default $STELE_LEDGER, then the nearest .stele upward)")
+	f.StringVar(&a.keyFlag, "key", "", "key that signs: a name, a file, or ssh-agent[:COMMENT] (default $STELE_KEY, then \"default\")")
+	f.StringVar(&a.trustFlag, "trust", "", "trust file, a tlog-policy (default $STELE_TRUST, then what is pinned here)")
+	f.BoolVar(&a.json, "json", false, "print JSON: one object, or one a line for lists")
+	f.BoolVarP(&a.quiet, "quiet", "q", false, "print results, warnings and errors only")
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usagef("%v", err).withHint(fmt.Sprintf("`%s --help` lists the flags", c.CommandPath()))
+	})
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddGroup(
+		&cobra.Group{ID: "work", Title: "Stamp and check:"},
+		&cobra.Group{ID: "look", Title: "Look at the ledger:"},
+		&cobra.Group{ID: "keep", Title: "Keep it:"},
+	)
+	add := func(group string, cmds ...*cobra.Command) {
+		for _, c := range cmds {
+			c.GroupID = group
+			root.AddCommand(c)
+		}
+	}
+	add("work", a.initCommand(), a.fingerprintCommand(), a.stampCommand(), a.verifyCommand(), a.diffCommand(),
+		a.proveCommand(), a.withdrawCommand(), a.reinstateCommand())
+	add("look", a.listCommand(), a.logCommand(), a.showCommand(), a.manifestCommand())
+	add("keep", a.keyCommand(), a.trustCommand(), a.fsckCommand(), a.serveCommand(), a.demoCommand())
+	explainArguments(root)
+	return root
+}
+
+// explainArguments turns cobra's complaints about arguments into usage
+// errors that show the line as it should be.
+func explainArguments(c *cobra.Command) {
+	for _, sub := range c.Commands() {
+		if check := sub.Args; check != nil {
+			line := sub.UseLine()
+			sub.Args = func(c *cobra.Command, args []string) error {
+				if err := check(c, args); err != nil {
+					return usagef("%v", err).withHint("usage: " + strings.TrimSuffix(line, " [flags]"))
+				}
+				return nil
+			}
+		}
+		explainArguments(sub)
+	}
+}

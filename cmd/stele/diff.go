@@ -1,0 +1,348 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/scan"
+	"github.com/stele-ml/stele/internal/solo"
+	"github.com/stele-ml/stele/internal/terminal"
+	"github.com/stele-ml/stele/statement"
+)
+
+// Limits of what is shown of a comparison, unless --all.
+const (
+	changesInJSON = 1000
+	changesShown  = 20
+)
+
+func (a *app) diffCommand() *cobra.Command {
+	var flags scanFlags
+	var all, exitCode bool
+	var hash string
+	c := &cobra.Command{
+		Use:   "diff A B",
+		Short: "Show what changed between two versions, folders or manifests",
+		Long: `A and B are each NAME@VERSION of a stamp whose manifest lies with the ledger, a
+path (./ forces one), or a manifest file. Where one side is a stamp, a folder on
+the other side is read with the stamp's ignore rules.`,
+		Example: "  stele diff clinic/wdbc@2026-11-01 clinic/wdbc@2026-11-02\n  stele diff clinic/wdbc@2026-11-01 ./training",
+		Args:    cobra.ExactArgs(2),
+		RunE: func(c *cobra.Command, args []string) error {
+			algorithm, err := fingerprint.ParseAlgorithm(hash)
+			if err != nil {
+				return usagef("--hash: %v", err)
+			}
+			d, err := a.diff(c.Context(), args[0], args[1], flags.options(algorithm), all)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				a.printJSON(d)
+			} else {
+				a.printDiff(d)
+			}
+			if exitCode && !d.Same {
+				return verdictError{exitTampered}
+			}
+			return nil
+		},
+	}
+	flags.register(c, true)
+	c.Flags().BoolVar(&all, "all", false, "show every change")
+	c.Flags().BoolVar(&exitCode, "exit-code", false, "end with status 3 where the two differ")
+	c.Flags().StringVar(&hash, "hash", "sha256", "for two folders: sha256 or blake3")
+	return c
+}
+
+// side is one side of a comparison.
+type side struct {
+	name     string
+	manifest *manifestFile    // a stamp's manifest, or a file
+	stamp    *statement.Stamp // where it is a stamp
+}
+
+func (a *app) diff(ctx context.Context, left, right string, opts scan.Options, all bool) (*jsonv1.Diff, error) {
+	var sides [2]side
+	for i, arg := range []string{left, right} {
+		s, err := a.side(ctx, arg)
+		if err != nil {
+			return nil, err
+		}
+		if s.manifest != nil {
+			defer s.manifest.Close()
+		}
+		sides[i] = s
+	}
+	// A folder is read as the other side was: its hash, and a stamp's rules.
+	for i := range sides {
+		if m := sides[i].manifest; m != nil {
+			opts.Algorithm = m.Algorithm()
+		}
+		if st := sides[i].stamp; st != nil {
+			opts.UseExact, opts.Exact = true, st.Ignore
+		}
+	}
+	if m, n := sides[0].manifest, sides[1].manifest; m != nil && n != nil && m.Algorithm() != n.Algorithm() {
+		return nil, usagef("%s was made with %v and %s with %v: their digests cannot be compared", left, m.Algorithm(), right, n.Algorithm())
+	}
+	return compare(left, right, a.files(ctx, sides[0], opts), a.files(ctx, sides[1], opts), all)
+}
+
+// side finds out what an argument names: a stamp, a manifest file, a path.
+func (a *app) side(ctx context.Context, arg string) (side, error) {
+	s := side{name: arg}
+	if strings.Contains(arg, "://") {
+		return s, usagef("%s is an address, and this version reads files and folders only", arg)
+	}
+	if name, version, err := statement.ParseNameVersion(arg); err == nil && !isPath(arg) {
+		err := a.read(ctx, func(r *reading) error {
+			b, err := r.binding(name, version)
+			if err != nil {
+				return err
+			}
+			_, st, err := r.statement(b.Entry)
+			if err != nil {
+				return err
+			}
+			s.stamp = st.Stamp
+			s.manifest, err = a.manifestOf(b.Fingerprint, arg)
+			return err
+		})
+		return s, err
+	}
+	info, err := os.Stat(arg)
+	if err != nil {
+		return s, err
+	}
+	if info.Mode().IsRegular() && looksLikeManifest(arg) {
+		s.manifest, err = readManifest(arg, fingerprint.Fingerprint{})
+	}
+	return s, err
+}
+
+// isPath reports whether an argument that could be NAME@VERSION is meant as a
+// path: ./ or / forces one, and so does a file of that name.
+func isPath(arg string) bool {
+	if strings.HasPrefix(arg, ".") || strings.HasPrefix(arg, "/") || strings.HasPrefix(arg, "~") || strings.Contains(arg, `\`) {
+		return true
+	}
+	_, err := os.Lstat(arg)
+	return err == nil
+}
+
+// manifestMagic is how a manifest file begins (docs/formats/manifest.md).
+const manifestMagic = "stele manifest v1\n"
+
+func looksLikeManifest(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	head := make([]byte, len(manifestMagic))
+	n, _ := f.Read(head)
+	return string(head[:n]) == manifestMagic
+}
+
+// files goes through one side's files in path order.
+func (a *app) files(ctx context.Context, s side, opts scan.Options) iter.Seq2[fingerprint.File, error] {
+	if s.manifest != nil {
+		return func(yield func(fingerprint.File, error) bool) {
+			for f, err := range s.manifest.All() {
+				if err != nil {
+					err = s.manifest.explain(err)
+				}
+				if !yield(f, err) {
+					return
+				}
+			}
+		}
+	}
+	return a.scanning(ctx, s.name, opts, nil)
+}
+
+// errStopped ends a scan whose files nobody wants any more.
+var errStopped = errors.New("stopped")
+
+// scanning goes through the files below a path as they are read; what the
+// scan found out besides goes to result, where it is not nil.
+func (a *app) scanning(ctx context.Context, path string, opts scan.Options, result *scan.Result) iter.Seq2[fingerprint.File, error] {
+	return func(yield func(fingerprint.File, error) bool) {
+		found, err := a.scan(ctx, path, opts, func(f fingerprint.File) error {
+			if !yield(f, nil) {
+				return errStopped
+			}
+			return nil
+		})
+		switch {
+		case errors.Is(err, errStopped):
+		case err != nil:
+			yield(fingerprint.File{}, err)
+		case result != nil:
+			*result = found
+		}
+	}
+}
+
+// compare lists the differences between two trees, the first of them unless
+// all are asked for; the counts are of all.
+func compare(a, b string, old, now iter.Seq2[fingerprint.File, error], all bool) (*jsonv1.Diff, error) {
+	d := &jsonv1.Diff{A: a, B: b, Changes: []jsonv1.Change{}}
+	counts, err := fingerprint.Diff(old, now, func(c fingerprint.Change) error {
+		if !all && len(d.Changes) == changesInJSON {
+			d.Truncated = true
+			return nil
+		}
+		d.Changes = append(d.Changes, changeJSON(c))
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	d.Counts = countsJSON(counts)
+	d.Same = counts.Equal()
+	return d, nil
+}
+
+func changeJSON(c fingerprint.Change) jsonv1.Change {
+	out := jsonv1.Change{Path: c.Path, Change: c.Change, From: c.From}
+	if c.Change != "added" {
+		out.OldSize = &c.OldSize
+	}
+	if c.Change != "removed" {
+		out.NewSize = &c.NewSize
+	}
+	for _, r := range c.Ranges {
+		out.Ranges = append(out.Ranges, jsonv1.Range{Start: r.Start, End: r.End})
+	}
+	return out
+}
+
+func countsJSON(c fingerprint.Counts) jsonv1.Counts {
+	return jsonv1.Counts{Same: c.Same, Modified: c.Modified, Added: c.Added, Removed: c.Removed, Moved: c.Moved, Renamed: c.Renamed}
+}
+
+// printDiff writes a comparison for a person: counts first.
+func (a *app) printDiff(d *jsonv1.Diff) {
+	if d.Same && len(d.Changes) == 0 {
+		a.term.Printf("%s and %s are the same: %s\n", d.A, d.B, terminal.Plural(d.Counts.Same, "file"))
+		return
+	}
+	a.term.Printf("from %s to %s: %s\n", d.A, d.B, countsText(d.Counts))
+	a.printChanges(d.Changes, d.Counts, d.Truncated)
+}
+
+func countsText(c jsonv1.Counts) string {
+	var parts []string
+	for _, p := range []struct {
+		n    uint64
+		word string
+	}{{c.Modified, "modified"}, {c.Added, "added"}, {c.Removed, "removed"}, {c.Moved, "moved"}, {c.Renamed, "renamed"}} {
+		if p.n > 0 {
+			parts = append(parts, terminal.Count(p.n)+" "+p.word)
+		}
+	}
+	if len(parts) == 0 {
+		parts = []string{"no change"}
+	}
+	return strings.Join(parts, ", ") + " (" + terminal.Count(c.Same) + " the same)"
+}
+
+// printChanges lists changes, as many as a person reads.
+func (a *app) printChanges(changes []jsonv1.Change, counts jsonv1.Counts, truncated bool) {
+	total := counts.Modified + counts.Added + counts.Removed + counts.Moved + counts.Renamed
+	shown := changes
+	if len(shown) > changesShown && (truncated || total == uint64(len(changes))) {
+		shown = shown[:changesShown]
+	}
+	var rows [][]terminal.Cell
+	for _, c := range shown {
+		style := map[string]terminal.Style{"modified": terminal.Caution, "added": terminal.Good, "removed": terminal.Bad}[c.Change]
+		rows = append(rows, []terminal.Cell{{Text: c.Change, Style: style}, {Text: c.Path}, {Text: changeDetail(c), Style: terminal.Dim}})
+	}
+	a.term.Table([]terminal.Column{{Title: "CHANGE"}, {Title: "PATH", Trim: terminal.TrimPath}, {Title: "WHAT", Trim: terminal.TrimEnd}}, rows)
+	if rest := total - uint64(len(shown)); rest > 0 {
+		a.term.Notef("… and %s more; --all shows them", terminal.Count(rest))
+	}
+}
+
+// changeDetail says what of a file changed.
+func changeDetail(c jsonv1.Change) string {
+	switch {
+	case c.From != "":
+		return "was " + c.From
+	case c.Change == "added" && c.NewSize != nil:
+		return terminal.Bytes(*c.NewSize)
+	case c.Change == "removed" && c.OldSize != nil:
+		return terminal.Bytes(*c.OldSize)
+	}
+	var parts []string
+	if c.OldSize != nil && c.NewSize != nil && *c.OldSize != *c.NewSize {
+		parts = append(parts, terminal.Bytes(*c.OldSize)+" became "+terminal.Bytes(*c.NewSize))
+	}
+	for i, r := range c.Ranges {
+		if i == 3 {
+			parts = append(parts, fmt.Sprintf("and %d more ranges", len(c.Ranges)-i))
+			break
+		}
+		parts = append(parts, fmt.Sprintf("bytes %s to %s", terminal.Count(r.Start), terminal.Count(r.End)))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// manifestOf opens the manifest of a fingerprint that lies with the ledger.
+func (a *app) manifestOf(fp fingerprint.Fingerprint, what string) (*manifestFile, error) {
+	dir, err := a.findLedger()
+	if err != nil {
+		return nil, err
+	}
+	path := solo.OpenShelf(dir).ManifestPath(fp)
+	m, err := readManifest(path, fp)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, failf(exitNotFound, "the manifest of %s is not with the ledger", what).withPath(path).
+			withHint("it can be made again from the data: `stele fingerprint PATH --manifest FILE`")
+	}
+	return m, err
+}
+
+// openManifest opens a manifest by file or by NAME@VERSION.
+func (a *app) openManifest(ctx context.Context, arg string) (*manifestFile, error) {
+	s, err := a.side(ctx, arg)
+	if err != nil {
+		return nil, err
+	}
+	if s.manifest != nil {
+		return s.manifest, nil
+	}
+	if info, err := os.Stat(arg); err == nil && info.IsDir() {
+		return nil, usagef("%s is a folder, not a manifest", arg).withHint("`stele fingerprint " + arg + " --manifest FILE` makes one")
+	}
+	return nil, failf(exitTampered, "%s is no manifest", arg).withPath(arg)
+}
+
+// checkedManifest opens a manifest that was read to its end before: whole, and
+// of that fingerprint.
+func checkedManifest(path string, fp fingerprint.Fingerprint) (*manifestFile, error) {
+	m, err := readManifest(path, fp)
+	if err != nil {
+		return nil, err
+	}
+	for _, err := range m.All() {
+		if err != nil {
+			m.Close()
+			return nil, m.explain(err)
+		}
+	}
+	m.Close()
+	return readManifest(path, fp)
+}

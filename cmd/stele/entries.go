@@ -1,0 +1,118 @@
+package main
+
+import (
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/internal/terminal"
+	"github.com/stele-ml/stele/statement"
+)
+
+// reading is a view of the ledger with the fold of its control entries: who
+// signed, with which standing, what is withdrawn.
+type reading struct {
+	*ledger.View
+	control *evidence.Control
+}
+
+// signerOf names who signed an entry.
+func (r *reading) signerOf(e *evidence.Entry) jsonv1.Signer {
+	return r.signerByKey(e.Envelope.KeyID)
+}
+
+// standingOf says whether what the signer said in an entry counts, as is
+// known now.
+func (r *reading) standingOf(e *evidence.Entry) statement.Standing {
+	return r.control.Roster().Standing(e.Envelope.KeyID, e.Index, e.Time)
+}
+
+// artifactStanding is one word on a stamp: good, withdrawn, or what is wrong
+// with its signer.
+func (r *reading) artifactStanding(e *evidence.Entry, ref statement.Ref) string {
+	for _, w := range r.control.Withdrawals(ref) {
+		if w.Stands() && w.Target != statement.TargetLocation {
+			return "withdrawn"
+		}
+	}
+	if s := r.standingOf(e); !s.OK {
+		return s.State
+	}
+	return "good"
+}
+
+// subject says in a few words what a statement is about.
+func subject(st *statement.Statement) string {
+	switch {
+	case st.Genesis != nil:
+		return st.Genesis.Origin
+	case st.Identity != nil:
+		what := map[string]string{
+			statement.ActionRegister: "registers " + st.Identity.Handle, statement.ActionRetire: "retires a key of " + st.Identity.Handle,
+			statement.ActionCompromised: "a key of " + st.Identity.Handle + " is compromised",
+		}[st.Identity.Action]
+		if len(st.Identity.Roles) > 0 {
+			what += " as " + strings.Join(st.Identity.Roles, ", ")
+		}
+		return what
+	case st.Withdrawal != nil:
+		return st.Subject[0].Name + " (" + st.Withdrawal.Target + ")"
+	case st.Reinstatement != nil:
+		return fmt.Sprintf("%s (ends %d)", st.Subject[0].Name, st.Reinstatement.Withdrawal)
+	}
+	return st.Subject[0].Name
+}
+
+// entryJSON is an entry as `log` and `show` print it.
+func (r *reading) entryJSON(e *evidence.Entry, st *statement.Statement) jsonv1.Entry {
+	id := e.Envelope.ID()
+	hash := e.LeafHash()
+	return jsonv1.Entry{
+		Entry: e.Index, Time: jsonv1.At(e.Time), Kind: string(st.Kind), Subject: subject(st), Signer: r.signerOf(e),
+		Standing: r.standingOf(e).State, Statement: id.String(), Leaf: base64.StdEncoding.EncodeToString(hash[:]),
+	}
+}
+
+func (r *reading) withdrawalsJSON(ref statement.Ref) []jsonv1.Withdrawal {
+	var out []jsonv1.Withdrawal
+	for _, w := range r.control.Withdrawals(ref) {
+		out = append(out, jsonv1.Withdrawal{Entry: w.Entry, Target: w.Target, Effect: w.Effect, Reason: w.Reason, EndedBy: w.EndedBy, Counts: w.Void == ""})
+	}
+	return out
+}
+
+// signedBy writes a signer for a person.
+func signedBy(s jsonv1.Signer) string {
+	if s.Handle == "" {
+		return "key " + shortKey(s.Key)
+	}
+	return s.Handle + " (key " + shortKey(s.Key) + ")"
+}
+
+func shortKey(id string) string { return id[:min(len(id), 12)] }
+
+// when parses what a person gives for a time: RFC 3339, a local date with or
+// without a time of day, or how long ago ("36h").
+func (a *app) when(flag, text string) (unixMilli int64, err error) {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02"} {
+		if t, err := time.ParseInLocation(layout, text, time.Local); err == nil {
+			return t.UnixMilli(), nil
+		}
+	}
+	if d, err := time.ParseDuration(text); err == nil && d > 0 {
+		return a.now().Add(-d).UnixMilli(), nil
+	}
+	return 0, usagef("%s %q is no time", flag, text).withHint("for example 2026-11-22, 2026-11-22T02:47, 2026-11-22T02:47:00Z or 36h (ago)")
+}
+
+// standingStyle colours a standing.
+func standingStyle(standing string) terminal.Style {
+	if standing == "good" {
+		return terminal.Good
+	}
+	return terminal.Bad
+}

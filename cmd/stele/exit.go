@@ -1,0 +1,112 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+)
+
+// The exit statuses of the binary (docs/command-line.md).
+const (
+	exitHolds       = 0
+	exitError       = 1
+	exitUsage       = 2
+	exitTampered    = 3
+	exitRefused     = 4
+	exitNotFound    = 5
+	exitUntrusted   = 6
+	exitUnreachable = 7
+)
+
+var codes = [...]string{"", "error", "usage", "tampered", "refused", "not-found", "untrusted", "unreachable"}
+
+// precedence is which status wins where several apply: 3, 6, 4, 5.
+var precedence = []int{exitTampered, exitUntrusted, exitRefused, exitNotFound}
+
+// failure is an error that knows how the process ends.
+type failure struct {
+	status  int
+	message string
+	hint    string
+	path    string
+	rule    string
+	entry   *uint64
+	err     error
+}
+
+func (f *failure) Error() string { return f.message }
+func (f *failure) Unwrap() error { return f.err }
+func (f *failure) Hint() string  { return f.hint }
+
+func (f *failure) withHint(hint string) *failure   { f.hint = hint; return f }
+func (f *failure) withPath(path string) *failure   { f.path = path; return f }
+func (f *failure) withEntry(entry uint64) *failure { f.entry = &entry; return f }
+
+func failf(status int, format string, args ...any) *failure {
+	err := fmt.Errorf(format, args...)
+	return &failure{status: status, message: err.Error(), err: errors.Unwrap(err)}
+}
+
+func usagef(format string, args ...any) *failure { return failf(exitUsage, format, args...) }
+
+var errInterrupted = failf(exitError, "interrupted; nothing was left half-written")
+
+// errNoKey says that the person has no key of the default name yet.
+var errNoKey = errors.New("no key to sign with")
+
+// verdictError ends a command that has printed its verdict already.
+type verdictError struct{ status int }
+
+func (v verdictError) Error() string { return fmt.Sprintf("exit status %d", v.status) }
+
+// finish prints how a command failed, if it did, and returns its exit status.
+func (a *app) finish(err error) int {
+	if err == nil {
+		return exitHolds
+	}
+	var v verdictError
+	if errors.As(err, &v) {
+		return v.status
+	}
+	f := describe(err)
+	if a.json && !a.printedJSON {
+		a.printJSON(jsonv1.Failure{Error: jsonv1.Error{
+			Code: codes[f.status], Message: f.message, Hint: f.hint, Path: f.path, Entry: f.entry, Rule: f.rule,
+		}})
+	} else {
+		a.term.Error(f)
+	}
+	return f.status
+}
+
+// describe finds the exit status, the hint and the place of any error.
+func describe(err error) *failure {
+	f := &failure{status: statusOf(err), message: err.Error(), err: err}
+	var known *failure
+	if errors.As(err, &known) {
+		f.hint, f.path, f.rule, f.entry = known.hint, known.path, known.rule, known.entry
+	}
+	var hinted interface{ Hint() string }
+	if f.hint == "" && errors.As(err, &hinted) {
+		f.hint = hinted.Hint()
+	}
+	var pathError *fs.PathError
+	if f.path == "" && errors.As(err, &pathError) {
+		f.path = pathError.Path
+	}
+	describeLedger(err, f)
+	return f
+}
+
+// printJSON prints one object on a line of its own.
+func (a *app) printJSON(v any) {
+	enc := json.NewEncoder(a.stdout)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		a.term.Error(fmt.Errorf("write JSON: %w", err))
+	}
+	a.printedJSON = true
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// ledgerName is what a ledger is called in the folder it stands in.
+const ledgerName = ".stele"
+
+// maxAddress bounds a .stele that is a file: one line with a path.
+const maxAddress = 4096
+
+// errNoLedger says that none is in sight; stamp makes one then, on a terminal.
+var errNoLedger = failf(exitNotFound, "no ledger: neither --ledger nor $STELE_LEDGER is given, and no %s stands here or above", ledgerName).
+	withHint("`stele init` makes one in this folder")
+
+// findLedger returns the directory of the ledger to use: --ledger,
+// $STELE_LEDGER, the nearest .stele upward.
+func (a *app) findLedger() (string, error) {
+	if a.ledgerFlag != "" {
+		return resolveLedger(a.ledgerFlag, "--ledger")
+	}
+	if env := a.getenv("STELE_LEDGER"); env != "" {
+		return resolveLedger(env, "$STELE_LEDGER")
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		at := filepath.Join(dir, ledgerName)
+		if _, err := os.Lstat(at); err == nil {
+			return resolveLedger(at, "")
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", errNoLedger
+		}
+		dir = parent
+	}
+}
+
+// resolveLedger follows a given place to a ledger's directory: the directory
+// itself, the folder it stands in, or a small file with its address.
+func resolveLedger(place, from string) (string, error) {
+	if strings.Contains(place, "://") {
+		return "", usagef("%s is an address, and this version reads ledgers in directories only", place).withHint("give a directory with --ledger")
+	}
+	if from != "" {
+		from = " (from " + from + ")"
+	}
+	for range 2 {
+		info, err := os.Stat(place)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return "", failf(exitNotFound, "no ledger at %s%s", place, from).withPath(place).withHint("`stele init` makes one")
+		case err != nil:
+			return "", err
+		case info.Mode().IsRegular():
+			text, err := readSmall(place, maxAddress)
+			if err != nil {
+				return "", err
+			}
+			address := strings.TrimSuffix(string(text), "\n")
+			if address == "" || strings.ContainsAny(address, "\n\x00") || strings.Contains(address, "://") {
+				return "", failf(exitError, "%s is no ledger, nor the path of one on a single line", place).withPath(place)
+			}
+			if !filepath.IsAbs(address) {
+				address = filepath.Join(filepath.Dir(place), address)
+			}
+			place = address
+			continue
+		case !info.IsDir():
+			return "", failf(exitError, "%s is neither a directory nor a file", place).withPath(place)
+		}
+		if _, err := os.Stat(filepath.Join(place, "ledger.json")); err == nil {
+			return filepath.Abs(place)
+		}
+		if inner := filepath.Join(place, ledgerName); filepath.Base(place) != ledgerName {
+			if _, err := os.Stat(inner); err == nil {
+				place = inner
+				continue
+			}
+		}
+		return "", failf(exitNotFound, "%s holds no ledger%s", place, from).withPath(place).withHint("`stele init` makes one")
+	}
+	return "", failf(exitError, "%s leads to another address", place).withPath(place)
+}
+
+// readSmall reads a file that must not be larger than limit bytes.
+func readSmall(path string, limit int64) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, failf(exitError, "%s is not a file", path).withPath(path)
+	}
+	if info.Size() > limit {
+		return nil, failf(exitError, "%s has %d bytes; at most %d are read", path, info.Size(), limit).withPath(path)
+	}
+	return os.ReadFile(path)
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"sync/atomic"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/solo"
+	"github.com/stele-ml/stele/internal/terminal"
+)
+
+func (a *app) fsckCommand() *cobra.Command {
+	var rebuild bool
+	c := &cobra.Command{
+		Use:   "fsck",
+		Short: "Check the whole ledger: every entry through the rules again",
+		Long: `Replays every entry through the ledger's rules, and compares every signature,
+every checkpoint ever signed, every tile, every index, the guard, and every
+document kept with the ledger. --rebuild writes the index again first, from the
+entries and the checkpoints.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return a.fsck(c.Context(), rebuild) },
+	}
+	c.Flags().BoolVar(&rebuild, "rebuild", false, "write the index again from the entries")
+	return c
+}
+
+func (a *app) fsck(ctx context.Context, rebuild bool) error {
+	dir, err := a.findLedger()
+	if err != nil {
+		return err
+	}
+	var done, total atomic.Uint64
+	stop := a.term.Progress(ctx, func() terminal.Snapshot {
+		return terminal.Snapshot{Label: "entries checked", FilesDone: done.Load(), FilesTotal: total.Load()}
+	})
+	report, err := solo.Fsck(ctx, a.options(dir), solo.FsckOptions{
+		Rebuild:  rebuild,
+		Progress: func(d, t uint64) { done.Store(d); total.Store(t) },
+	})
+	stop()
+	if err != nil {
+		return err
+	}
+	out := jsonv1.Fsck{
+		Directory: dir, Origin: report.Info.Origin, Entries: report.Entries, Checkpoints: report.Checkpoints,
+		Clean: report.OK(), Rebuilt: rebuild, Damage: report.Problems, Guarded: report.Guarded,
+		Attachments: report.Attachments, Manifests: report.Manifests,
+	}
+	if cp, _, err := evidence.ReadCheckpoint(report.Checkpoint); err == nil {
+		out.Root = base64.StdEncoding.EncodeToString(cp.Root[:])
+	}
+	if a.json {
+		a.printJSON(out)
+	} else {
+		a.printFsck(&out, report.More)
+	}
+	if !out.Clean {
+		return verdictError{exitTampered}
+	}
+	return nil
+}
+
+func (a *app) printFsck(f *jsonv1.Fsck, more uint64) {
+	if f.Clean {
+		a.term.Printf("%s is %s\n", f.Directory, a.term.Style(terminal.Good, "clean"))
+	} else {
+		a.term.Printf("%s is %s\n", f.Directory, a.term.Style(terminal.Bad, "DAMAGED"))
+	}
+	guard := "agrees"
+	if !f.Guarded {
+		guard = "none here, or it does not agree: a rollback would not be noticed"
+	}
+	a.term.KeyValues([]terminal.Pair{
+		{Key: "origin", Value: f.Origin},
+		{Key: "entries", Value: terminal.Count(f.Entries) + ", each through the rules again"},
+		{Key: "checkpoints", Value: terminal.Count(f.Checkpoints) + ", roots and signatures"},
+		{Key: "root", Value: f.Root},
+		{Key: "guard", Value: guard},
+		{Key: "documents", Value: terminal.Plural(uint64(f.Attachments), "attachment") + ", " + terminal.Plural(uint64(f.Manifests), "manifest")},
+	})
+	for _, d := range f.Damage {
+		a.term.Printf("damage: %s\n", d)
+	}
+	if more > 0 {
+		a.term.Printf("damage: and %s more\n", terminal.Count(more))
+	}
+	if !f.Clean {
+		a.term.Hintf("keep a copy as it is. `stele fsck --rebuild` mends indexes and tiles; entries and checkpoints come only from a copy")
+	}
+}

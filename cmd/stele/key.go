@@ -1,0 +1,419 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/internal/home"
+	"github.com/stele-ml/stele/internal/terminal"
+	"github.com/stele-ml/stele/statement"
+)
+
+func (a *app) keyCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "key",
+		Short: "Your signing keys, and who may write to this ledger",
+		Args:  cobra.NoArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(a.keyNew(), a.keyList(), a.keyRequest(), a.keyAdd(), a.keyRetire(), a.keyCompromised(), a.keyRotateLog())
+	return c
+}
+
+func (a *app) keyNew() *cobra.Command {
+	return &cobra.Command{
+		Use:   "new [NAME]",
+		Short: "Make a signing key (ECDSA P-256), kept in your configuration directory",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			name := home.DefaultKey
+			if len(args) == 1 {
+				name = args[0]
+			}
+			path, err := a.dirs.KeyPath(name)
+			if err != nil {
+				return usagef("%v", err)
+			}
+			s, err := newKeyAt(path)
+			if err != nil {
+				return err
+			}
+			key := s.PublicKey()
+			if a.json {
+				a.printJSON(jsonv1.Key{Key: key.ID().String(), Algorithm: key.Algorithm(), Local: path, Public: string(key.Text())})
+				return nil
+			}
+			a.term.Printf("made the key %s\n", a.term.Style(terminal.Good, name))
+			a.term.KeyValues([]terminal.Pair{{Key: "key", Value: key.ID().String()}, {Key: "private", Value: path}})
+			a.term.Notef("to write to somebody's ledger: `stele key request --handle YOU -o request.json`, and give them that file")
+			return nil
+		},
+	}
+}
+
+func (a *app) keyList() *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List this ledger's keys with their standing, and your own",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			mine, err := a.localKeys()
+			if err != nil {
+				return err
+			}
+			var members []jsonv1.Key
+			err = a.read(c.Context(), func(r *reading) error {
+				members = r.memberKeys(a.now().UnixMilli())
+				return nil
+			})
+			if err != nil && !errors.Is(err, errNoLedger) {
+				return err
+			}
+			a.printKeys(members, mine)
+			return nil
+		},
+	}
+}
+
+// memberKeys lists the keys of the ledger with their standing now.
+func (r *reading) memberKeys(now int64) []jsonv1.Key {
+	var out []jsonv1.Key
+	for _, m := range r.control.Roster().Members() {
+		k := jsonv1.Key{
+			Key: m.Key.ID().String(), Algorithm: m.Key.Algorithm(), Handle: m.Handle, Roles: m.Roles, Names: m.Names,
+			Standing: r.control.Roster().Standing(m.Key.ID(), r.Size(), now).State, Public: string(m.Key.Text()),
+		}
+		if m.Expires != 0 {
+			k.Expires = jsonv1.At(m.Expires)
+		}
+		out = append(out, k)
+	}
+	return out
+}
+
+// localKeys lists the private keys kept here. One that cannot be read without
+// a passphrase is listed by its path alone.
+func (a *app) localKeys() ([]jsonv1.Key, error) {
+	names, err := a.dirs.Keys()
+	if err != nil {
+		return nil, err
+	}
+	var out []jsonv1.Key
+	for _, name := range names {
+		path, err := a.dirs.KeyPath(name)
+		if err != nil {
+			return nil, err
+		}
+		k := jsonv1.Key{Local: path}
+		if data, err := home.ReadSecret(path); err == nil {
+			if s, err := statement.ParsePrivateKey(data, rand.Reader, nil); err == nil {
+				k.Key, k.Algorithm, k.Public = s.PublicKey().ID().String(), s.PublicKey().Algorithm(), string(s.PublicKey().Text())
+			}
+		}
+		out = append(out, k)
+	}
+	return out, nil
+}
+
+func (a *app) printKeys(members, mine []jsonv1.Key) {
+	here := map[string]string{}
+	for _, k := range mine {
+		here[k.Key] = k.Local
+	}
+	if a.json {
+		listed := map[string]bool{}
+		for _, m := range members {
+			m.Local = here[m.Key]
+			listed[m.Key] = true
+			a.printJSON(m)
+		}
+		for _, k := range mine {
+			if !listed[k.Key] {
+				a.printJSON(k)
+			}
+		}
+		return
+	}
+	if len(members) > 0 {
+		var rows [][]terminal.Cell
+		for _, m := range members {
+			rows = append(rows, []terminal.Cell{{Text: m.Handle}, {Text: shortKey(m.Key)}, {Text: m.Algorithm}, {Text: strings.Join(m.Roles, ", ")},
+				{Text: strings.Join(m.Names, " ")}, {Text: m.Standing, Style: standingStyle(m.Standing)}})
+		}
+		a.term.Table([]terminal.Column{{Title: "HANDLE"}, {Title: "KEY"}, {Title: "ALGORITHM"}, {Title: "ROLES"}, {Title: "NAMES"}, {Title: "STANDING"}}, rows)
+	}
+	for _, k := range mine {
+		what := "needs its passphrase"
+		if k.Key != "" {
+			what = shortKey(k.Key)
+		}
+		a.term.Notef("kept here: %s (%s)", k.Local, what)
+	}
+	if len(members) == 0 && len(mine) == 0 {
+		a.term.Notef("no ledger in sight and no key kept here; `stele key new` makes one")
+	}
+}
+
+func (a *app) keyRequest() *cobra.Command {
+	var handle, out string
+	c := &cobra.Command{
+		Use:   "request --handle HANDLE [-o FILE]",
+		Short: "Write a request for an administrator to register your key",
+		Long: `Writes your public key and the handle you want, signed with the key itself, so
+that nobody can have somebody else's key registered as their own.`,
+		Example: "  stele key request --handle bob -o bob.json\n  stele key request --key ssh-agent --handle bob -o bob.json",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if handle == "" {
+				return usagef("request needs --handle, a pseudonym")
+			}
+			if err := statement.CheckHandle(handle); err != nil {
+				return usagef("--handle: %v", err)
+			}
+			signer, closeSigner, err := a.signer(c.Context())
+			if err != nil {
+				return err
+			}
+			defer closeSigner()
+			request, err := statement.NewKeyRequest(handle, signer)
+			if err != nil {
+				return err
+			}
+			text, err := request.Marshal()
+			if err != nil {
+				return err
+			}
+			text = append(text, '\n')
+			if out == "" {
+				_, err := a.stdout.Write(text)
+				return err
+			}
+			if err := writeWhole(out, func(f *os.File) error { _, err := f.Write(text); return err }); err != nil {
+				return err
+			}
+			if a.json {
+				a.printJSON(jsonv1.Key{Key: signer.PublicKey().ID().String(), Algorithm: signer.PublicKey().Algorithm(), Handle: handle, Public: string(signer.PublicKey().Text())})
+				return nil
+			}
+			a.term.Printf("wrote %s\n", out)
+			a.term.KeyValues([]terminal.Pair{{Key: "key", Value: signer.PublicKey().ID().String()}, {Key: "handle", Value: handle}})
+			a.term.Notef("an administrator registers it with `stele key add %s --names 'your/*'`; read the key's id to them", out)
+			return nil
+		},
+	}
+	c.Flags().StringVar(&handle, "handle", "", "the pseudonym you want, public and for ever; required")
+	c.Flags().StringVarP(&out, "output", "o", "", "the `file` to write (default standard output)")
+	return c
+}
+
+func (a *app) keyAdd() *cobra.Command {
+	var handle, expires string
+	var roles, names []string
+	c := &cobra.Command{
+		Use:   "add REQUEST|PUBLICKEY",
+		Short: "Register somebody's key (administrators)",
+		Long: `Registers the key of a request, or a public key (PEM, or a line of
+authorized_keys), with its roles and the names it may write. Compare the key's
+id with what its holder reads to you.`,
+		Example: "  stele key add bob.json --names 'fraud/*' --role member --role approver",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			key, asked, err := readKeyToAdd(args[0])
+			if err != nil {
+				return err
+			}
+			if handle == "" {
+				handle = asked
+			}
+			if handle == "" {
+				return usagef("a bare public key needs --handle").withHint("or ask its holder for a request: `stele key request`")
+			}
+			identity := statement.Identity{Action: statement.ActionRegister, Handle: handle, Key: key, KeyID: key.ID(), Roles: roles, Names: names}
+			if expires != "" {
+				if identity.Expires, err = a.expiry(expires); err != nil {
+					return err
+				}
+			}
+			return a.writeIdentity(c.Context(), identity)
+		},
+	}
+	c.Flags().StringVar(&handle, "handle", "", "another pseudonym than the request's")
+	c.Flags().StringArrayVar(&roles, "role", []string{statement.RoleMember}, "member, approver, releaser or administrator (repeatable)")
+	c.Flags().StringArrayVar(&names, "names", nil, "a `pattern` of names it may write, for example 'fraud/*' (repeatable)")
+	c.Flags().StringVar(&expires, "expires", "", "the `time` from which it has no standing, or a duration such as 2160h")
+	return c
+}
+
+func (a *app) writeIdentity(ctx context.Context, identity statement.Identity) error {
+	return a.write(ctx, func(*reading) (*statement.Statement, error) {
+		return &statement.Statement{Kind: statement.KindIdentity, Identity: &identity}, nil
+	})
+}
+
+// expiry is a time, or a duration from now on.
+func (a *app) expiry(text string) (int64, error) {
+	now := a.now().UnixMilli()
+	ms, err := a.when("--expires", text)
+	if err != nil {
+		return 0, err
+	}
+	if ms < now && strings.IndexByte(text, '-') < 0 { // "2160h" is from now on, where other flags look back
+		ms = now + (now - ms)
+	}
+	if ms <= now {
+		return 0, usagef("--expires %s is past", text)
+	}
+	return ms, nil
+}
+
+func readKeyToAdd(path string) (key *statement.PublicKey, handle string, err error) {
+	data, err := readSmall(path, statement.MaxKeyRequest)
+	if err != nil {
+		return nil, "", err
+	}
+	if trimmed := strings.TrimSpace(string(data)); strings.HasPrefix(trimmed, "{") {
+		request, err := statement.ParseKeyRequest([]byte(trimmed))
+		if err != nil {
+			return nil, "", failf(statusOf(err), "request %s: %w", path, err).withPath(path)
+		}
+		return request.Key, request.Handle, nil
+	}
+	key, err = statement.ParsePublicKey(data)
+	if err != nil {
+		return nil, "", failf(exitError, "%s: %w", path, err).withPath(path)
+	}
+	return key, "", nil
+}
+
+func (a *app) keyRetire() *cobra.Command {
+	return &cobra.Command{
+		Use:   "retire KEY|HANDLE",
+		Short: "Retire a key: from now on it signs nothing; what it signed stays good",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.write(c.Context(), func(r *reading) (*statement.Statement, error) {
+				m, err := r.member(args[0])
+				if err != nil {
+					return nil, err
+				}
+				return &statement.Statement{Kind: statement.KindIdentity,
+					Identity: &statement.Identity{Action: statement.ActionRetire, Handle: m.Handle, KeyID: m.Key.ID()}}, nil
+			})
+		},
+	}
+}
+
+func (a *app) keyCompromised() *cobra.Command {
+	var since int64
+	c := &cobra.Command{
+		Use:   "compromised KEY|HANDLE --since ENTRY",
+		Short: "Declare a key compromised: its entries from ENTRY on count for nothing",
+		Long: `The key itself declares it, or two administrators, each with this command and
+the same --since (one, where there is only one). Entries stay in the log and
+names stay bound; in every check from now on they count for nothing.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if since < 0 {
+				return usagef("compromised needs --since ENTRY: the first entry that may not have been its holder's")
+			}
+			return a.write(c.Context(), func(r *reading) (*statement.Statement, error) {
+				m, err := r.member(args[0])
+				if err != nil {
+					return nil, err
+				}
+				return &statement.Statement{Kind: statement.KindIdentity,
+					Identity: &statement.Identity{Action: statement.ActionCompromised, Handle: m.Handle, KeyID: m.Key.ID(), Since: uint64(since)}}, nil
+			})
+		},
+	}
+	c.Flags().Int64Var(&since, "since", -1, "the first `entry` that counts for nothing; required")
+	return c
+}
+
+// member finds a registered key by its id, the beginning of it, or its
+// holder's handle.
+func (r *reading) member(text string) (statement.Member, error) {
+	var found []statement.Member
+	for _, m := range r.control.Roster().Members() {
+		id := m.Key.ID().String()
+		switch {
+		case id == text:
+			return m, nil
+		case m.Handle == text && m.Retired == nil, len(text) >= 8 && isHex(text) && strings.HasPrefix(id, text):
+			found = append(found, m)
+		}
+	}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return statement.Member{}, failf(exitNotFound, "no key %q is registered on this ledger", text).withHint("`stele key list` lists them")
+	}
+	return statement.Member{}, usagef("%q stands for %d keys", text, len(found)).withHint("give the key's id; `stele key list` lists them")
+}
+
+func isHex(s string) bool {
+	_, err := hex.DecodeString(s + strings.Repeat("0", len(s)%2))
+	return err == nil
+}
+
+func (a *app) keyRotateLog() *cobra.Command {
+	return &cobra.Command{
+		Use:   "rotate-log",
+		Short: "Give the log a new key, signed by the old and the new (administrators)",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) (err error) {
+			dir, err := a.findLedger()
+			if err != nil {
+				return err
+			}
+			signer, closeSigner, err := a.signer(c.Context())
+			if err != nil {
+				return err
+			}
+			defer closeSigner()
+			e, err := a.open(c.Context(), dir)
+			if err != nil {
+				return err
+			}
+			defer func() {
+				if cerr := e.Close(); err == nil {
+					err = cerr
+				}
+			}()
+			proof, err := e.RotateLogKey(c.Context(), signer)
+			if err != nil {
+				return err
+			}
+			r, err := newReading(proof.View)
+			if err != nil {
+				return err
+			}
+			next, ok := r.control.LogKey(r.Size())
+			if !ok {
+				return fmt.Errorf("the log has no key after its rotation")
+			}
+			if err := a.printWritten(proof, statement.KindLogKey, next.Short(), r.Origin(), r.signerByKey(signer.PublicKey().ID())); err != nil {
+				return err
+			}
+			a.term.Notef("who pinned the old key follows to the new one; `stele trust add --replace '%s'` pins it", next)
+			return nil
+		},
+	}
+}
+
+func (r *reading) signerByKey(id statement.KeyID) jsonv1.Signer {
+	s := jsonv1.Signer{Key: id.String()}
+	if _, m, ok := r.control.Roster().Key(id); ok {
+		s.Handle = m.Handle
+	}
+	return s
+}

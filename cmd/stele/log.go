@@ -1,0 +1,132 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/terminal"
+	"github.com/stele-ml/stele/statement"
+)
+
+type logFilter struct {
+	limit        uint64
+	from         int64 // first entry shown, -1: not given
+	kind, signer string
+	since, until string
+}
+
+func (a *app) logCommand() *cobra.Command {
+	f := logFilter{}
+	c := &cobra.Command{
+		Use:     "log",
+		Short:   "Show the entries of the log, the newest first",
+		Example: "  stele log\n  stele log --kind withdrawal --since 2026-11-01\n  stele log --from 0 --limit 0   # all, the oldest first",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.read(c.Context(), func(r *reading) error { return a.log(r, &f) })
+		},
+	}
+	c.Flags().Uint64VarP(&f.limit, "limit", "n", 50, "at most so many entries (0: all)")
+	c.Flags().Int64Var(&f.from, "from", -1, "start at this `entry` and go forwards")
+	c.Flags().StringVar(&f.kind, "kind", "", "only genesis, identity, stamp, withdrawal, reinstatement or log-key")
+	c.Flags().StringVar(&f.signer, "signer", "", "only what this `handle` or key id signed")
+	c.Flags().StringVar(&f.since, "since", "", "only entries of this `time` or later")
+	c.Flags().StringVar(&f.until, "until", "", "only entries before this `time`")
+	return c
+}
+
+func (a *app) log(r *reading, f *logFilter) error {
+	switch statement.Kind(f.kind) {
+	case "", statement.KindGenesis, statement.KindIdentity, statement.KindStamp, statement.KindWithdrawal, statement.KindReinstatement, statement.KindLogKey:
+	default:
+		return usagef("--kind %q: use genesis, identity, stamp, withdrawal, reinstatement or log-key", f.kind)
+	}
+	low, high, err := a.timeBounds(r, f)
+	if err != nil {
+		return err
+	}
+	var rows [][]terminal.Cell
+	var shown uint64
+	more := false
+	visit := func(index uint64) (bool, error) {
+		e, st, err := r.statement(index)
+		if err != nil {
+			return false, err
+		}
+		signer := r.signerOf(e)
+		if f.kind != "" && f.kind != string(st.Kind) || f.signer != "" && f.signer != signer.Handle && !strings.HasPrefix(signer.Key, f.signer) {
+			return true, nil
+		}
+		if f.limit > 0 && shown == f.limit {
+			more = true
+			return false, nil
+		}
+		shown++
+		if a.json {
+			a.printJSON(r.entryJSON(e, st))
+			return true, nil
+		}
+		rows = append(rows, a.logRow(r, e, st))
+		return true, nil
+	}
+	for i, ok := uint64(0), true; i < high-low && ok; i++ {
+		index := high - 1 - i
+		if f.from >= 0 {
+			index = low + i
+		}
+		if ok, err = visit(index); err != nil {
+			return err
+		}
+	}
+	if a.json {
+		return nil
+	}
+	a.term.Table([]terminal.Column{
+		{Title: "ENTRY", Right: true}, {Title: "TIME"}, {Title: "KIND"}, {Title: "SIGNER"}, {Title: "SUBJECT", Trim: terminal.TrimMiddle},
+	}, rows)
+	if more {
+		a.term.Notef("… and older ones; -n 0 shows all %s", terminal.Count(r.Size()))
+	}
+	return nil
+}
+
+func (a *app) logRow(r *reading, e *evidence.Entry, st *statement.Statement) []terminal.Cell {
+	signer := terminal.Cell{Text: r.signerOf(e).Handle}
+	if s := r.standingOf(e); !s.OK {
+		signer.Text += " (" + s.State + ")"
+		signer.Style = terminal.Bad
+	}
+	return []terminal.Cell{{Text: terminal.Count(e.Index)}, {Text: a.term.Time(e.Time), Style: terminal.Dim}, {Text: string(st.Kind)}, signer, {Text: subject(st)}}
+}
+
+// timeBounds turns the filter into entries [low, high): times never go
+// backwards along the log.
+func (a *app) timeBounds(r *reading, f *logFilter) (low, high uint64, err error) {
+	high = r.Size()
+	before := func(flag, text string) (uint64, error) {
+		ms, err := a.when(flag, text)
+		if err != nil {
+			return 0, err
+		}
+		return r.AtTime(ms - 1)
+	}
+	if f.since != "" {
+		if low, err = before("--since", f.since); err != nil {
+			return 0, 0, err
+		}
+	}
+	if f.until != "" {
+		if high, err = before("--until", f.until); err != nil {
+			return 0, 0, err
+		}
+	}
+	if f.from >= 0 {
+		if uint64(f.from) >= r.Size() {
+			return 0, 0, failf(exitNotFound, "there is no entry %d; the log has %d", f.from, r.Size())
+		}
+		low = max(low, uint64(f.from))
+	}
+	return min(low, high), high, nil
+}

@@ -1,0 +1,38 @@
+// Command stele keeps and checks a ledger of what machine-learning models
+// are made of. One file per verb; docs/command-line.md says what each prints
+// and how it ends.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// version is set by the release build.
+var version = "0.1.0-dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	status := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv)
+	stop()
+	os.Exit(status)
+}
+
+// run is main without the process: it parses, runs one verb, prints how it
+// failed, and returns the exit status.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) int {
+	a := newApp(stdin, stdout, stderr, getenv)
+	root := a.command()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		err = a.term.WriteErr()
+	}
+	if ctx.Err() != nil && err != nil {
+		err = errInterrupted
+	}
+	return a.finish(err)
+}

@@ -1,0 +1,360 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/terminal"
+)
+
+func (a *app) manifestCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "manifest",
+		Short: "Look at, check, join and export manifests",
+		Long: `A manifest lists the files behind a fingerprint: path, size, digest, and the
+digests of large files' chunks. MANIFEST is a file, or NAME@VERSION of a stamp
+whose manifest lies with the ledger.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(a.manifestShow(), a.manifestVerify(), a.manifestMerge(), a.manifestExport())
+	return c
+}
+
+func (a *app) manifestShow() *cobra.Command {
+	return &cobra.Command{
+		Use:   "show MANIFEST",
+		Short: "List the files of a manifest",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			m, err := a.openManifest(c.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			defer m.Close()
+			return a.showManifest(m)
+		},
+	}
+}
+
+func (a *app) showManifest(m *manifestFile) error {
+	algorithm := m.Algorithm()
+	if a.json {
+		for f, err := range m.All() {
+			if err != nil {
+				return m.explain(err)
+			}
+			line := jsonv1.File{Path: f.Path, Size: f.Size, Digest: algorithm.DigestText(f.Size, f.Digest)}
+			if f.SHA256 != nil {
+				line.SHA256 = f.SHA256.String()
+			}
+			a.printJSON(line)
+		}
+		return nil
+	}
+	var failed error
+	rows := func(yield func([]terminal.Cell) bool) {
+		for f, err := range m.All() {
+			if err != nil {
+				failed = err
+				return
+			}
+			if !yield(terminal.Row(f.Path, terminal.Bytes(f.Size), algorithm.DigestText(f.Size, f.Digest))) {
+				return
+			}
+		}
+	}
+	a.term.TableSeq([]terminal.Column{{Title: "PATH", Trim: terminal.TrimPath}, {Title: "SIZE", Right: true}, {Title: "DIGEST", Trim: terminal.TrimMiddle}}, rows)
+	if failed != nil {
+		return m.explain(failed)
+	}
+	a.term.Notef("%s, %s in %s", m.Fingerprint(), terminal.Bytes(m.Summary().Bytes), terminal.Plural(m.Summary().Files, "file"))
+	return nil
+}
+
+func (a *app) manifestVerify() *cobra.Command {
+	var want string
+	c := &cobra.Command{
+		Use:   "verify MANIFEST",
+		Short: "Check that a manifest is whole and hashes to its fingerprint",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			var fp fingerprint.Fingerprint
+			if want != "" {
+				var err error
+				if fp, err = fingerprint.Parse(want); err != nil {
+					return usagef("--fingerprint: %v", err)
+				}
+			}
+			m, err := a.openManifest(c.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			defer m.Close()
+			for _, err := range m.All() {
+				if err != nil {
+					return m.explain(err)
+				}
+			}
+			if want != "" && m.Fingerprint() != fp {
+				return failf(exitTampered, "%s: the manifest is whole, but of %s, not of %s", args[0], m.Fingerprint(), fp).withPath(args[0])
+			}
+			return a.printManifest(args[0], m.Fingerprint(), m.Summary())
+		},
+	}
+	c.Flags().StringVar(&want, "fingerprint", "", "the fingerprint it must have")
+	return c
+}
+
+func (a *app) printManifest(path string, fp fingerprint.Fingerprint, s fingerprint.Summary) error {
+	if a.json {
+		a.printJSON(jsonv1.Manifest{Manifest: path, Fingerprint: fp.String(), Files: s.Files, Bytes: s.Bytes})
+		return nil
+	}
+	a.term.Println(fp.String())
+	a.term.Notef("%s: whole, %s in %s", path, terminal.Bytes(s.Bytes), terminal.Plural(s.Files, "file"))
+	return nil
+}
+
+func (a *app) manifestMerge() *cobra.Command {
+	var out string
+	c := &cobra.Command{
+		Use:   "merge MANIFEST… -o FILE",
+		Short: "Join manifests of parts into one; the same file in two parts is refused",
+		Args:  cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if out == "" {
+				return usagef("merge needs -o FILE")
+			}
+			var parts []*manifestFile
+			defer func() {
+				for _, p := range parts {
+					p.Close()
+				}
+			}()
+			for _, arg := range args {
+				m, err := a.openManifest(c.Context(), arg)
+				if err != nil {
+					return err
+				}
+				parts = append(parts, m)
+				if m.Algorithm() != parts[0].Algorithm() {
+					return usagef("%s is a %v manifest and %s a %v one", arg, m.Algorithm(), args[0], parts[0].Algorithm())
+				}
+			}
+			var summary fingerprint.Summary
+			err := writeWhole(out, func(f *os.File) error {
+				plain := true
+				for _, p := range parts {
+					plain = plain && p.PlainSHA256()
+				}
+				w := fingerprint.NewWriter(f, parts[0].Algorithm(), fingerprint.WriterOptions{PlainSHA256: plain})
+				if err := mergeManifests(parts, w.Add); err != nil {
+					return err
+				}
+				var err error
+				summary, err = w.Close()
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			return a.printManifest(out, summary.Fingerprint(parts[0].Algorithm()), summary)
+		},
+	}
+	c.Flags().StringVarP(&out, "output", "o", "", "the `file` to write")
+	return c
+}
+
+// mergeManifests emits the files of all parts in path order. A path that two
+// parts have is an error naming it: the parts overlap.
+func mergeManifests(parts []*manifestFile, emit func(fingerprint.File) error) error {
+	type head struct {
+		file fingerprint.File
+		ok   bool
+		next func() (fingerprint.File, error, bool)
+	}
+	heads := make([]head, len(parts))
+	for i, p := range parts {
+		next, stop := iter.Pull2(p.All())
+		defer stop()
+		heads[i].next = next
+	}
+	advance := func(i int) error {
+		f, err, ok := heads[i].next()
+		if err != nil {
+			return parts[i].explain(err)
+		}
+		heads[i].file, heads[i].ok = f, ok
+		return nil
+	}
+	for i := range heads {
+		if err := advance(i); err != nil {
+			return err
+		}
+	}
+	for {
+		least := -1
+		for i := range heads {
+			switch {
+			case !heads[i].ok:
+			case least < 0 || heads[i].file.Path < heads[least].file.Path:
+				least = i
+			case heads[i].file.Path == heads[least].file.Path:
+				return failf(exitError, "%s stands in both %s and %s: the parts overlap", heads[i].file.Path, parts[least].name, parts[i].name).withPath(heads[i].file.Path)
+			}
+		}
+		if least < 0 {
+			return nil
+		}
+		if err := emit(heads[least].file); err != nil {
+			return err
+		}
+		if err := advance(least); err != nil {
+			return err
+		}
+	}
+}
+
+func (a *app) manifestExport() *cobra.Command {
+	var format, out string
+	c := &cobra.Command{
+		Use:   "export MANIFEST [-o FILE]",
+		Short: "Write a manifest as a file for other tools",
+		Long: `Formats:
+  jsonl      one object a line: path, size, digest, sha256 where recorded
+  sha256sum  what sha256sum -c and b3sum -c read; files over 1 MiB need a
+             manifest that recorded their plain SHA-256 (--sha256)
+  stele      the manifest itself`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			m, err := a.openManifest(c.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			defer m.Close()
+			write, ok := map[string]func(*manifestFile, io.Writer) error{
+				"jsonl": exportJSONL, "sha256sum": exportSums, "stele": exportManifest,
+			}[format]
+			if !ok {
+				return usagef("--format %q: use jsonl, sha256sum or stele", format)
+			}
+			if out == "" {
+				// Checked first: half a list must not pass for a whole one.
+				return bufferedTo(a.stdout, m, write)
+			}
+			return writeWhole(out, func(f *os.File) error { return bufferedTo(f, m, write) })
+		},
+	}
+	c.Flags().StringVar(&format, "format", "jsonl", "jsonl, sha256sum or stele")
+	c.Flags().StringVarP(&out, "output", "o", "", "the `file` to write (default standard output)")
+	return c
+}
+
+func bufferedTo(w io.Writer, m *manifestFile, write func(*manifestFile, io.Writer) error) error {
+	b := bufio.NewWriterSize(w, 1<<16)
+	if err := write(m, b); err != nil {
+		return err
+	}
+	return b.Flush()
+}
+
+func exportJSONL(m *manifestFile, w io.Writer) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	for f, err := range m.All() {
+		if err != nil {
+			return m.explain(err)
+		}
+		line := jsonv1.File{Path: f.Path, Size: f.Size, Digest: m.Algorithm().DigestText(f.Size, f.Digest)}
+		if f.SHA256 != nil {
+			line.SHA256 = f.SHA256.String()
+		}
+		if err := enc.Encode(line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func exportSums(m *manifestFile, w io.Writer) error {
+	for f, err := range m.All() {
+		if err != nil {
+			return m.explain(err)
+		}
+		var sum fingerprint.Digest
+		switch {
+		case f.Size <= fingerprint.ChunkSize:
+			sum = f.Digest
+		case f.SHA256 != nil && m.Algorithm() == fingerprint.SHA256:
+			sum = *f.SHA256
+		default:
+			return failf(exitError, "%s is over 1 MiB and the manifest has no plain digest of it", f.Path).withPath(f.Path).
+				withHint("make the manifest with `stele fingerprint --sha256 --manifest FILE`")
+		}
+		// GNU coreutils writes a backslash first where the name is escaped.
+		mark, name := "", f.Path
+		if strings.ContainsAny(name, "\\\n\r") {
+			mark, name = `\`, strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`).Replace(name)
+		}
+		if _, err := fmt.Fprintf(w, "%s%s  %s\n", mark, sum, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func exportManifest(m *manifestFile, w io.Writer) error {
+	out := fingerprint.NewWriter(w, m.Algorithm(), fingerprint.WriterOptions{PlainSHA256: m.PlainSHA256()})
+	for f, err := range m.All() {
+		if err != nil {
+			return m.explain(err)
+		}
+		if err := out.Add(f); err != nil {
+			return err
+		}
+	}
+	_, err := out.Close()
+	return err
+}
+
+// manifestFile is an open manifest.
+type manifestFile struct {
+	*fingerprint.Reader
+	name string
+	file io.Closer
+}
+
+func (m *manifestFile) Close() error { return m.file.Close() }
+
+// explain names the manifest in an error and tells damage from the rest.
+func (m *manifestFile) explain(err error) error {
+	if errors.Is(err, fingerprint.ErrMismatch) || errors.Is(err, fingerprint.ErrFormat) || errors.Is(err, fingerprint.ErrTruncated) {
+		return failf(exitTampered, "manifest %s: %w", m.name, err).withPath(m.name)
+	}
+	return fmt.Errorf("manifest %s: %w", m.name, err)
+}
+
+// readManifest opens a manifest that must hash to want (zero: any).
+func readManifest(path string, want fingerprint.Fingerprint) (*manifestFile, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	m := &manifestFile{name: path, file: f}
+	if m.Reader, err = fingerprint.NewReader(bufferedReader(f), want); err != nil {
+		f.Close()
+		return nil, m.explain(err)
+	}
+	return m, nil
+}

@@ -1,0 +1,264 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/home"
+	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/internal/solo"
+	"github.com/stele-ml/stele/statement"
+)
+
+// options says where a ledger and its owner's state lie.
+func (a *app) options(dir string) solo.Options {
+	return solo.Options{Dir: dir, State: filepath.Join(a.dirs.State, "ledgers"), Adopt: a.adopt}
+}
+
+func (a *app) readOnly(dir string) solo.Options {
+	o := a.options(dir)
+	o.ReadOnly = true
+	return o
+}
+
+// open opens a ledger to write to it.
+func (a *app) open(ctx context.Context, dir string) (*solo.Engine, error) {
+	return solo.Open(ctx, a.options(dir))
+}
+
+// read finds the ledger and looks at it.
+func (a *app) read(ctx context.Context, fn func(*reading) error) error {
+	dir, err := a.findLedger()
+	if err != nil {
+		return err
+	}
+	return a.readAt(ctx, dir, fn)
+}
+
+// readAt looks at the ledger in dir. Nothing is written: no log key is needed,
+// so that a copy can be read by anybody, but a guard that is there must agree.
+func (a *app) readAt(ctx context.Context, dir string, fn func(*reading) error) (err error) {
+	e, err := solo.Open(ctx, a.readOnly(dir))
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if cerr := e.Close(); err == nil {
+			err = cerr
+		}
+	}()
+	r, err := newReading(e.View())
+	if err != nil {
+		return err
+	}
+	return fn(r)
+}
+
+func newReading(v *ledger.View) (*reading, error) {
+	control, err := v.Control()
+	if err != nil {
+		return nil, err
+	}
+	return &reading{View: v, control: control}, nil
+}
+
+// submit completes a statement for this ledger, signs it and puts it there.
+// The ledger is open only now: reading data may take hours, and others write
+// meanwhile.
+func (a *app) submit(ctx context.Context, dir string, signer statement.Signer, make func(*reading) (*statement.Statement, error)) (proof *solo.Proof, err error) {
+	e, err := a.open(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if cerr := e.Close(); err == nil {
+			err = cerr
+		}
+	}()
+	r, err := newReading(e.View())
+	if err != nil {
+		return nil, err
+	}
+	st, err := make(r)
+	if err != nil {
+		return nil, err
+	}
+	st.Ledger = r.ID()
+	if st.Nonce, err = statement.NewNonce(rand.Reader); err != nil {
+		return nil, err
+	}
+	env, err := statement.Sign(st, signer)
+	if err != nil {
+		return nil, fmt.Errorf("sign: %w", err)
+	}
+	return e.Submit(ctx, env)
+}
+
+// write is submit for the verbs whose whole work is one statement.
+func (a *app) write(ctx context.Context, make func(*reading) (*statement.Statement, error)) error {
+	dir, err := a.findLedger()
+	if err != nil {
+		return err
+	}
+	signer, closeSigner, err := a.signer(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeSigner()
+	var kind statement.Kind
+	var what, handle, origin string
+	proof, err := a.submit(ctx, dir, signer, func(r *reading) (*statement.Statement, error) {
+		if _, m, ok := r.control.Roster().Key(signer.PublicKey().ID()); ok {
+			handle = m.Handle
+		}
+		st, err := make(r)
+		if err == nil {
+			kind, what, origin = st.Kind, subject(st), r.Origin()
+		}
+		return st, err
+	})
+	if err != nil {
+		return err
+	}
+	return a.printWritten(proof, kind, what, origin, jsonv1.Signer{Handle: handle, Key: signer.PublicKey().ID().String()})
+}
+
+// readLedgerInfo says which ledger is in dir, without opening it.
+func readLedgerInfo(dir string) (solo.Info, error) { return solo.ReadInfo(dir) }
+
+// checkpointJSON turns a signed checkpoint into what --json prints.
+func checkpointJSON(signed []byte) (jsonv1.Checkpoint, error) {
+	cp, _, err := evidence.ReadCheckpoint(signed)
+	if err != nil {
+		return jsonv1.Checkpoint{}, err
+	}
+	return jsonv1.Checkpoint{Size: cp.Size, Root: base64.StdEncoding.EncodeToString(cp.Root[:]), Note: string(signed)}, nil
+}
+
+// newDetails makes a salted details document.
+func newDetails(locations []string, host string) (*statement.Details, error) {
+	d, err := statement.NewDetails(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	d.Locations, d.Host = locations, host
+	return d, nil
+}
+
+// The last checkpoint that this person saw of a ledger lies in the state
+// directory, in "seen". It only ever moves forwards.
+
+func (a *app) seenPath(id statement.LedgerID) string {
+	return filepath.Join(a.dirs.Ledger(id.String()), "seen")
+}
+
+// remembered is what this person saw of a ledger before, where it can be
+// compared without asking anybody: the same size.
+func (a *app) remembered(id statement.LedgerID, now evidence.Checkpoint) (evidence.Remembered, error) {
+	signed, err := os.ReadFile(a.seenPath(id))
+	if errors.Is(err, fs.ErrNotExist) {
+		return evidence.Remembered{}, nil
+	}
+	if err != nil {
+		return evidence.Remembered{}, err
+	}
+	past, _, err := evidence.ReadCheckpoint(signed)
+	if err != nil {
+		return evidence.Remembered{}, fmt.Errorf("the remembered checkpoint %s: %w", a.seenPath(id), err)
+	}
+	if past.Size != now.Size {
+		return evidence.Remembered{}, nil
+	}
+	return evidence.Remembered{Signed: signed}, nil
+}
+
+// rememberIf keeps the checkpoint of a verdict that trusted it, if it is of
+// a larger log than the one kept.
+func (a *app) rememberIf(v *evidence.Verdict, f *evidence.File) error {
+	if v.Result(evidence.CheckTrustedLog) != evidence.Passed || v.Result(evidence.CheckCheckpoint) != evidence.Passed {
+		return nil
+	}
+	now, _, err := evidence.ReadCheckpoint(f.Checkpoint)
+	if err != nil {
+		return err
+	}
+	old, err := os.ReadFile(a.seenPath(f.Ledger))
+	if err == nil {
+		if past, _, err := evidence.ReadCheckpoint(old); err == nil && past.Size >= now.Size {
+			return nil
+		}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return home.Replace(a.seenPath(f.Ledger), f.Checkpoint)
+}
+
+// describeLedger adds what the engine's and the ledger's errors say: the
+// rule, the entry, the hint.
+func describeLedger(err error, f *failure) {
+	var r *ledger.Refusal
+	if errors.As(err, &r) {
+		f.rule, f.entry = string(r.Rule), r.Entry
+		if f.hint == "" {
+			f.hint = r.Hint
+		}
+	}
+	if f.hint != "" {
+		return
+	}
+	switch {
+	case errors.Is(err, solo.ErrNoGuard):
+		f.hint = "if this ledger was moved here on purpose and nothing newer exists, --adopt makes a new guard"
+	case errors.Is(err, ledger.ErrIndex):
+		f.hint = "`stele fsck --rebuild` writes the index again from the entries"
+	case errors.Is(err, ledger.ErrDamaged):
+		f.hint = "`stele fsck` says what is damaged"
+	}
+}
+
+// statusOf is the exit status for an error.
+func statusOf(err error) int {
+	var f *failure
+	if errors.As(err, &f) {
+		return f.status
+	}
+	var r *ledger.Refusal
+	if errors.As(err, &r) {
+		switch r.Class {
+		case ledger.ClassUntrusted:
+			return exitUntrusted
+		case ledger.ClassNotFound:
+			return exitNotFound
+		case ledger.ClassMalformed:
+			return exitError
+		}
+		return exitRefused
+	}
+	is := func(targets ...error) bool {
+		for _, t := range targets {
+			if errors.Is(err, t) {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case is(ledger.ErrDamaged, evidence.ErrTampered, solo.ErrTampered):
+		return exitTampered
+	case is(solo.ErrBehindGuard, solo.ErrBesideGuard, solo.ErrNoGuard, evidence.ErrUntrusted, evidence.ErrFork, evidence.ErrRollback, statement.ErrSignature, statement.ErrStanding):
+		return exitUntrusted
+	case is(statement.ErrNotAllowed, statement.ErrRule):
+		return exitRefused
+	case is(ledger.ErrNotFound, solo.ErrNoLedger, solo.ErrWithheld, fs.ErrNotExist):
+		return exitNotFound
+	}
+	return exitError
+}

@@ -1,0 +1,337 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/solo"
+	"github.com/stele-ml/stele/internal/terminal"
+	"github.com/stele-ml/stele/statement"
+)
+
+type proveOrder struct {
+	name, version   string
+	present, absent []string
+	ranges          []string
+	data            string
+	withhold        []string
+	manifest, out   string
+	tlogProof       bool
+}
+
+func (a *app) proveCommand() *cobra.Command {
+	var o proveOrder
+	c := &cobra.Command{
+		Use:   "prove NAME@VERSION -o FILE",
+		Short: "Write a file that proves a stamp, offline: who, when, and what was in it",
+		Long: `Writes an evidence file: the entry, its inclusion in the log, the signed
+checkpoint, the standing of the signer, and every withdrawal there is, so that
+leaving one out shows. Whoever gets it checks it with
+
+  stele verify --evidence FILE --trust TRUSTFILE [PATH]
+
+--path proves that a file was among the data, --absent that none of that name
+was, --range that bytes of a file are these. Such proofs make a few
+neighbouring paths known; they are listed.`,
+		Example: `  stele prove clinic/wdbc@2026-11-01 -o evidence.json
+  stele prove clinic/wdbc@2026-11-01 --path part-03.csv --absent patients.csv -o evidence.json
+  stele prove clinic/wdbc@2026-11-01 --range big.bin:0:4096 --data training -o evidence.json`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			var err error
+			if o.name, o.version, err = statement.ParseNameVersion(args[0]); err != nil {
+				return usagef("%v", err)
+			}
+			if o.out == "" {
+				return usagef("prove needs -o FILE")
+			}
+			if len(o.ranges) > 0 && o.data == "" {
+				return usagef("--range needs --data: the bytes are read there and carried in the file")
+			}
+			for _, w := range o.withhold {
+				if w != "details" {
+					return usagef("--withhold %q: only details can be left out", w)
+				}
+			}
+			return a.prove(c.Context(), &o)
+		},
+	}
+	f := c.Flags()
+	f.StringArrayVar(&o.present, "path", nil, "prove that this `file` is among the data (repeatable)")
+	f.StringArrayVar(&o.absent, "absent", nil, "prove that no `file` of this name is among the data (repeatable)")
+	f.StringArrayVar(&o.ranges, "range", nil, "prove the bytes of `file:start:end`, end exclusive (repeatable)")
+	f.StringVar(&o.data, "data", "", "where the data for --range lies")
+	f.StringArrayVar(&o.withhold, "withhold", nil, "leave out: `details`")
+	f.StringVar(&o.manifest, "manifest", "", "the manifest `file` (default the ledger's)")
+	f.BoolVar(&o.tlogProof, "tlog-proof", false, "write a C2SP .tlog-proof of the entry instead")
+	f.StringVarP(&o.out, "output", "o", "", "the `file` to write; required")
+	return c
+}
+
+func (a *app) prove(ctx context.Context, o *proveOrder) error {
+	dir, err := a.findLedger()
+	if err != nil {
+		return err
+	}
+	result := jsonv1.Prove{Name: o.name, Version: o.version, File: o.out, Present: o.present, Absent: o.absent}
+	var data []byte
+	err = a.readAt(ctx, dir, func(r *reading) error {
+		b, err := r.binding(o.name, o.version)
+		if err != nil {
+			return err
+		}
+		result.Fingerprint, result.Entry = b.Fingerprint.String(), b.Entry
+		_, st, err := r.statement(b.Entry)
+		if err != nil {
+			return err
+		}
+		claim := evidence.Claim{Entry: b.Entry, Name: b.Name, Version: b.Version, Fingerprint: b.Fingerprint}
+		if err := a.provePaths(ctx, o, &claim, &result); err != nil {
+			return err
+		}
+		attached, err := a.attached(dir, o, st, &result)
+		if err != nil {
+			return err
+		}
+		file, err := r.Evidence(claim, attached)
+		if err != nil {
+			return err
+		}
+		if o.tlogProof {
+			proof, err := file.TLogProof()
+			if err != nil {
+				return err
+			}
+			data = proof.Marshal()
+			return nil
+		}
+		data, err = file.Marshal()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := writeWhole(o.out, func(f *os.File) error { _, err := f.Write(data); return err }); err != nil {
+		return err
+	}
+	result.Bytes = int64(len(data))
+	a.printProve(o, &result)
+	return nil
+}
+
+// provePaths adds the proofs that files are among the data or are not.
+func (a *app) provePaths(ctx context.Context, o *proveOrder, claim *evidence.Claim, result *jsonv1.Prove) error {
+	ranges, err := parseRanges(o.ranges)
+	if err != nil {
+		return err
+	}
+	want := slices.Clone(o.present)
+	for _, r := range ranges {
+		if !slices.Contains(want, r.path) {
+			want = append(want, r.path)
+		}
+	}
+	if o.tlogProof && len(want)+len(o.absent) > 0 {
+		return usagef("a .tlog-proof carries no path proofs; leave out --tlog-proof")
+	}
+	disclosed := map[string]bool{}
+	for i, path := range append(want, o.absent...) {
+		if err := fingerprint.CheckPath(path); err != nil {
+			return usagef("%v", err)
+		}
+		present := i < len(want)
+		proof, found, err := a.provePath(o, claim.Fingerprint, path)
+		if err != nil {
+			return err
+		}
+		if found.Present != present {
+			word := map[bool]string{true: "among", false: "not among"}[found.Present]
+			return failf(exitTampered, "%s is %s the files of %s@%s, so the contrary cannot be proved", path, word, o.name, o.version).withPath(path).
+				withHint("`stele manifest show " + o.name + "@" + o.version + "` lists them")
+		}
+		raw, err := proof.MarshalBinary()
+		if err != nil {
+			return err
+		}
+		claim.Paths = append(claim.Paths, evidence.PathClaim{Path: path, Present: present, Proof: raw})
+		for _, p := range proof.Disclosed() {
+			disclosed[p] = true
+		}
+		for _, r := range ranges {
+			if r.path == path {
+				if err := a.proveRange(ctx, o, claim, found.File, r); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	result.Discloses = sortedKeys(disclosed)
+	return nil
+}
+
+// provePath makes the proof for one path and checks it at once.
+func (a *app) provePath(o *proveOrder, fp fingerprint.Fingerprint, path string) (*fingerprint.PathProof, fingerprint.PathResult, error) {
+	m, err := a.manifestFor(o, fp)
+	if err != nil {
+		return nil, fingerprint.PathResult{}, err
+	}
+	defer m.Close()
+	proof, err := fingerprint.ProvePath(fp.Algorithm, m.All(), path)
+	if err != nil {
+		return nil, fingerprint.PathResult{}, m.explain(err)
+	}
+	found, err := proof.Verify(fp)
+	return proof, found, err
+}
+
+func (a *app) manifestFor(o *proveOrder, fp fingerprint.Fingerprint) (*manifestFile, error) {
+	if o.manifest != "" {
+		return readManifest(o.manifest, fp)
+	}
+	return a.manifestOf(fp, o.name+"@"+o.version)
+}
+
+type byteRange struct {
+	path       string
+	start, end uint64
+}
+
+// parseRanges parses file:start:end, split on the last two colons.
+func parseRanges(list []string) (out []byteRange, err error) {
+	for _, text := range list {
+		bad := usagef("--range %q: want file:start:end in bytes, end exclusive", text)
+		rest, end, ok := cutLast(text)
+		path, start, ok2 := cutLast(rest)
+		if !ok || !ok2 {
+			return nil, bad
+		}
+		r := byteRange{path: path}
+		if r.start, err = strconv.ParseUint(start, 10, 64); err != nil {
+			return nil, bad
+		}
+		if r.end, err = strconv.ParseUint(end, 10, 64); err != nil || r.end <= r.start {
+			return nil, bad
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+func cutLast(s string) (before, after string, ok bool) {
+	i := strings.LastIndexByte(s, ':')
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+1:], true
+}
+
+// proveRange reads the chunks that cover a range and adds their proof.
+func (a *app) proveRange(ctx context.Context, o *proveOrder, claim *evidence.Claim, file fingerprint.File, r byteRange) error {
+	full, err := a.manifestEntry(o, claim.Fingerprint, file.Path)
+	if err != nil {
+		return err
+	}
+	if r.end > full.Size {
+		return usagef("--range %s:%d:%d: the file has %d bytes", r.path, r.start, r.end, full.Size)
+	}
+	proof, err := fingerprint.ProveRange(claim.Fingerprint.Algorithm, full, r.start, r.end)
+	if err != nil {
+		return err
+	}
+	place := o.data
+	if info, err := os.Stat(place); err == nil && info.IsDir() {
+		place = filepath.Join(place, filepath.FromSlash(r.path))
+	}
+	f, err := os.Open(place)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	covering := proof.Covering()
+	data := make([]byte, covering.End-covering.Start)
+	if _, err := io.ReadFull(io.NewSectionReader(f, int64(covering.Start), int64(len(data))), data); err != nil {
+		return failf(exitTampered, "%s: read bytes %d to %d: %w", place, covering.Start, covering.End, err).withPath(place)
+	}
+	if err := proof.Verify(claim.Fingerprint.Algorithm, full.Size, full.Digest, data); err != nil {
+		return failf(exitTampered, "%s is not what was stamped: %w", place, err).withPath(place)
+	}
+	raw, err := proof.MarshalBinary()
+	if err != nil {
+		return err
+	}
+	claim.Ranges = append(claim.Ranges, evidence.RangeClaim{Path: r.path, Start: r.start, End: r.end, Proof: raw, Data: data})
+	return ctx.Err()
+}
+
+// manifestEntry finds one file in the manifest, with its chunk digests.
+func (a *app) manifestEntry(o *proveOrder, fp fingerprint.Fingerprint, path string) (found fingerprint.File, err error) {
+	m, err := a.manifestFor(o, fp)
+	if err != nil {
+		return found, err
+	}
+	defer m.Close()
+	for f, err := range m.All() {
+		if err != nil {
+			return found, m.explain(err)
+		}
+		if f.Path == path {
+			found = f
+		}
+	}
+	return found, nil
+}
+
+// attached reads the details to carry along, unless they are withheld.
+func (a *app) attached(dir string, o *proveOrder, st *statement.Statement, result *jsonv1.Prove) ([][]byte, error) {
+	switch {
+	case st.Stamp.Details == nil || o.tlogProof:
+		return nil, nil
+	case slices.Contains(o.withhold, "details"):
+		result.Withheld = o.withhold
+		return nil, nil
+	}
+	data, err := solo.OpenShelf(dir).Get(*st.Stamp.Details)
+	if err != nil {
+		a.term.Warnf("the details are left out: %v", err)
+		result.Withheld = []string{"details"}
+		return nil, nil
+	}
+	return [][]byte{data}, nil
+}
+
+func (a *app) printProve(o *proveOrder, p *jsonv1.Prove) {
+	if a.json {
+		a.printJSON(p)
+		return
+	}
+	a.term.Printf("wrote %s, %s\n", p.File, terminal.Bytes(uint64(p.Bytes)))
+	pairs := []terminal.Pair{
+		{Key: "proves", Value: fmt.Sprintf("%s@%s is %s (entry %d)", p.Name, p.Version, p.Fingerprint, p.Entry)},
+	}
+	for _, path := range p.Present {
+		pairs = append(pairs, terminal.Pair{Key: "present", Value: path})
+	}
+	for _, r := range o.ranges {
+		pairs = append(pairs, terminal.Pair{Key: "bytes", Value: r})
+	}
+	for _, path := range p.Absent {
+		pairs = append(pairs, terminal.Pair{Key: "absent", Value: path})
+	}
+	pairs = append(pairs, terminal.Pair{Key: "discloses", Value: strings.Join(p.Discloses, ", ")},
+		terminal.Pair{Key: "leaves out", Value: strings.Join(p.Withheld, ", ")})
+	a.term.KeyValues(pairs)
+	if !o.tlogProof {
+		a.term.Notef("to check it: stele verify --evidence %s --trust TRUSTFILE (`stele trust export` writes one)", p.File)
+	}
+}

@@ -1,0 +1,259 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/solo"
+	"github.com/stele-ml/stele/internal/terminal"
+	"github.com/stele-ml/stele/statement"
+)
+
+func (a *app) showCommand() *cobra.Command {
+	var as string
+	c := &cobra.Command{
+		Use:   "show NAME@VERSION|ENTRY|FINGERPRINT",
+		Short: "Show one entry: what it says, who signed it, its standing, its details",
+		Long: `--as prints the raw bytes instead:
+  payload    the in-toto statement, as signed
+  envelope   the DSSE envelope, as JSON
+  message    what the signature is over (the DSSE pre-authentication encoding)
+  signature  the signature: armored for an SSH key, as ssh-keygen -Y verify
+             reads it; DER for P-256, as openssl dgst -verify reads it
+  leaf       the leaf of the log`,
+		Example: "  stele show clinic/wdbc@2026-11-01\n  stele show 12 --as payload | jq .",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.read(c.Context(), func(r *reading) error {
+				index, err := r.find(args[0])
+				if err != nil {
+					return err
+				}
+				if as != "" {
+					return a.showRaw(r, index, as)
+				}
+				return a.show(c.Context(), r, index)
+			})
+		},
+	}
+	c.Flags().StringVar(&as, "as", "", "payload, envelope, message, signature or leaf: raw bytes on standard output")
+	return c
+}
+
+// find turns what a person names into an entry.
+func (r *reading) find(what string) (uint64, error) {
+	if index, err := strconv.ParseUint(what, 10, 64); err == nil {
+		if index >= r.Size() {
+			return 0, failf(exitNotFound, "there is no entry %d; the log has %d", index, r.Size()).withEntry(index)
+		}
+		return index, nil
+	}
+	if strings.HasPrefix(what, "stele-") {
+		fp, err := fingerprint.Parse(what)
+		if err != nil {
+			return 0, usagef("%v", err)
+		}
+		index, ok, err := r.FirstOn(fp)
+		if err == nil && !ok {
+			err = failf(exitNotFound, "%s is not on this ledger", fp)
+		}
+		return index, err
+	}
+	name, version, err := statement.ParseNameVersion(what)
+	if err != nil {
+		return 0, usagef("%q is neither NAME@VERSION, nor an entry, nor a fingerprint", what)
+	}
+	b, err := r.binding(name, version)
+	return b.Entry, err
+}
+
+// statement reads an entry and what it says.
+func (r *reading) statement(index uint64) (*evidence.Entry, *statement.Statement, error) {
+	e, err := r.Entry(index)
+	if err != nil {
+		return nil, nil, err
+	}
+	st, err := e.Statement()
+	return e, st, err
+}
+
+func (a *app) showRaw(r *reading, index uint64, as string) error {
+	e, err := r.Entry(index)
+	if err != nil {
+		return err
+	}
+	var out []byte
+	switch as {
+	case "payload":
+		out = append(e.Envelope.Payload, '\n')
+	case "envelope":
+		if out, err = e.Envelope.MarshalJSON(); err == nil {
+			out = append(out, '\n')
+		}
+	case "message":
+		out = statement.PAE(e.Envelope.PayloadType, e.Envelope.Payload)
+	case "leaf":
+		out = e.Leaf()
+	case "signature":
+		out = e.Envelope.Signature
+		if key, _, ok := r.control.Roster().Key(e.Envelope.KeyID); ok && key.Algorithm() == statement.AlgorithmSSH {
+			out = statement.ArmorSSHSIG(out)
+		}
+	default:
+		return usagef("--as %q: use payload, envelope, message, signature or leaf", as)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = a.stdout.Write(out)
+	return err
+}
+
+func (a *app) show(ctx context.Context, r *reading, index uint64) error {
+	e, st, err := r.statement(index)
+	if err != nil {
+		return err
+	}
+	details, detailsErr := a.detailsOf(r, st)
+	if a.json {
+		item := r.entryJSON(e, st)
+		item.Payload = json.RawMessage(e.Envelope.Payload)
+		if st.Stamp != nil {
+			ref, err := st.Ref()
+			if err != nil {
+				return err
+			}
+			item.Withdrawn = r.withdrawalsJSON(ref)
+		}
+		if details != nil {
+			item.Details = details
+		}
+		a.printJSON(item)
+		return nil
+	}
+	a.term.KeyValues(a.entryPairs(r, e, st))
+	if st.Stamp != nil && st.Stamp.Details != nil {
+		a.showDetails(details, detailsErr)
+	}
+	return nil
+}
+
+func (a *app) entryPairs(r *reading, e *evidence.Entry, st *statement.Statement) []terminal.Pair {
+	standing := r.standingOf(e)
+	pairs := []terminal.Pair{
+		{Key: "entry", Value: fmt.Sprintf("%s of %s", terminal.Count(e.Index), terminal.Count(r.Size()))},
+		{Key: "kind", Value: string(st.Kind)},
+		{Key: "subject", Value: subject(st), Style: terminal.Accent},
+		{Key: "time", Value: a.term.Time(e.Time) + ", as the ledger claims"},
+		{Key: "signed by", Value: signedBy(r.signerOf(e))},
+		{Key: "standing", Value: standing.State + orNothing(": ", standing.Detail), Style: standingStyle(standing.State)},
+	}
+	add := func(key, value string) { pairs = append(pairs, terminal.Pair{Key: key, Value: value}) }
+	switch {
+	case st.Stamp != nil:
+		s := st.Stamp
+		ref, _ := st.Ref() // parsed with the statement
+		add("fingerprint", ref.Fingerprint.String())
+		add("artifact", fmt.Sprintf("%s, %s in %s", s.Kind, terminal.Bytes(s.Bytes), terminal.Plural(s.Files, "file")))
+		add("ignore rules", strings.Join(s.Ignore, "  "))
+		for _, f := range s.From {
+			add("from", f.String())
+		}
+		if s.Since != nil {
+			add("since", s.Since.String())
+		}
+		for _, k := range sortedKeys(s.Annotations) {
+			add("annotation", k+"="+s.Annotations[k])
+		}
+		for _, w := range r.control.Withdrawals(ref) {
+			text := fmt.Sprintf("entry %d by %s: %s (%s, %s)", w.Entry, w.Handle, w.Reason, w.Target, w.Effect)
+			style := terminal.Bad
+			switch {
+			case w.Void != "":
+				text, style = text+"; counts for nothing: "+w.Void, terminal.Dim
+			case w.EndedBy != nil:
+				text, style = text+fmt.Sprintf("; ended by entry %d", *w.EndedBy), terminal.Dim
+			}
+			pairs = append(pairs, terminal.Pair{Key: "withdrawn", Value: text, Style: style})
+		}
+	case st.Withdrawal != nil:
+		add("effect", st.Withdrawal.Effect)
+		add("location", st.Withdrawal.Location)
+		add("reason", st.Withdrawal.Reason)
+	case st.Reinstatement != nil:
+		add("reason", st.Reinstatement.Reason)
+	case st.Identity != nil:
+		add("names", strings.Join(st.Identity.Names, "  "))
+		if st.Identity.Key != nil {
+			add("key", st.Identity.Key.String())
+		}
+		if st.Identity.Expires != 0 {
+			add("expires", a.term.Time(st.Identity.Expires))
+		}
+		if st.Identity.Action == statement.ActionCompromised {
+			add("since", fmt.Sprintf("entry %d", st.Identity.Since))
+		}
+	case st.Genesis != nil:
+		g := st.Genesis
+		add("ledger", r.ID().String())
+		add("hash", g.Hash.String())
+		add("rules", strconv.Itoa(g.Rules))
+		add("log key", g.LogKey)
+		for _, m := range g.Administrators {
+			add("administrator", m.Handle+" "+m.Key.String())
+		}
+		add("recovery key", g.Recovery.String())
+	case st.LogKey != nil:
+		add("next key", st.LogKey.Next)
+	}
+	add("statement", e.Envelope.ID().String())
+	return pairs
+}
+
+// detailsOf reads the details document of a stamp: nil where it names none or
+// it is not here.
+func (a *app) detailsOf(r *reading, st *statement.Statement) (*statement.Details, error) {
+	if st.Stamp == nil || st.Stamp.Details == nil {
+		return nil, nil
+	}
+	dir, err := a.findLedger()
+	if err != nil {
+		return nil, err
+	}
+	data, err := solo.OpenShelf(dir).Get(*st.Stamp.Details)
+	if err != nil {
+		return nil, err
+	}
+	return statement.ParseDetails(data)
+}
+
+func (a *app) showDetails(d *statement.Details, err error) {
+	switch {
+	case errors.Is(err, solo.ErrWithheld):
+		a.term.KeyValues([]terminal.Pair{{Key: "details", Value: "not here: erased, or kept elsewhere"}})
+	case err != nil:
+		a.term.Warnf("the details: %v", err)
+	default:
+		var pairs []terminal.Pair
+		for _, l := range d.Locations {
+			pairs = append(pairs, terminal.Pair{Key: "location", Value: l})
+		}
+		pairs = append(pairs, terminal.Pair{Key: "host", Value: d.Host})
+		a.term.KeyValues(pairs)
+	}
+}
+
+func orNothing(before, text string) string {
+	if text == "" {
+		return ""
+	}
+	return before + text
+}

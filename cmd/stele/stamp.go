@@ -1,0 +1,436 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/internal/scan"
+	"github.com/stele-ml/stele/internal/solo"
+	"github.com/stele-ml/stele/internal/terminal"
+	"github.com/stele-ml/stele/statement"
+)
+
+// stampOrder is one call of `stele stamp`.
+type stampOrder struct {
+	path          string
+	as            string
+	name, version string
+	kind          string
+	from          []string
+	since         string
+	annotations   []string
+	dryRun, yes   bool
+	all           bool
+	noDetails     bool
+	flags         scanFlags
+}
+
+func (a *app) stampCommand() *cobra.Command {
+	var o stampOrder
+	c := &cobra.Command{
+		Use:   "stamp PATH --as NAME@VERSION",
+		Short: "Fingerprint data and put it on the ledger under a name, once and for ever",
+		Long: `Reads every byte below PATH, signs a statement that these bytes are
+NAME@VERSION, and puts it on the ledger. The data stays where it is. A name is
+bound once and for ever: other bytes under it are refused.`,
+		Example: `  stele stamp training --as clinic/wdbc@2026-11-01
+  stele stamp model.safetensors --as clinic/net@1.0 --kind model --from clinic/wdbc@2026-11-01`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			o.path = args[0]
+			if o.as == "" {
+				return usagef("stamp needs --as NAME@VERSION").withHint("for example --as clinic/wdbc@2026-11-01")
+			}
+			var err error
+			if o.name, o.version, err = statement.ParseNameVersion(o.as); err != nil {
+				return usagef("--as: %v", err)
+			}
+			return a.stamp(c.Context(), &o)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&o.as, "as", "", "the `name@version` to bind; required")
+	f.StringVar(&o.kind, "kind", statement.ArtifactDataset, "dataset, model, code or other")
+	f.StringArrayVar(&o.from, "from", nil, "`name@version` this was derived from: carries taint (repeatable)")
+	f.StringVar(&o.since, "since", "", "`name@version` this is a later version of: carries no taint")
+	f.StringArrayVar(&o.annotations, "annotation", nil, "`key=value`, public and for ever (repeatable)")
+	f.BoolVarP(&o.dryRun, "dry-run", "n", false, "say what would be stamped; write nothing")
+	f.BoolVarP(&o.yes, "yes", "y", false, "do not ask")
+	f.BoolVar(&o.all, "all", false, "show every change since the last version")
+	f.BoolVar(&o.noDetails, "no-details", false, "keep no details document (location, host)")
+	o.flags.register(c, true)
+	return c
+}
+
+func (a *app) stamp(ctx context.Context, o *stampOrder) error {
+	annotations, err := parseAnnotations(o.annotations)
+	if err != nil {
+		return err
+	}
+	switch o.kind {
+	case statement.ArtifactDataset, statement.ArtifactModel, statement.ArtifactCode, statement.ArtifactOther:
+	default:
+		return usagef("--kind %q: use dataset, model, code or other", o.kind)
+	}
+	if _, err := os.Stat(o.path); err != nil { // before a ledger is made for it
+		return err
+	}
+	dir, err := a.findLedger()
+	if errors.Is(err, errNoLedger) && a.term.CanAsk() && !o.dryRun {
+		if dir, err = a.initHere(ctx); err != nil {
+			return err
+		}
+	} else if errors.Is(err, errNoLedger) {
+		return failf(exitNotFound, "%w", err).withHint("`stele init` makes one here; without a terminal, stamp does not")
+	}
+	if err != nil {
+		return err
+	}
+	signer, closeSigner, err := a.signer(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeSigner()
+
+	plan, err := a.planStamp(ctx, dir, o, signer.PublicKey())
+	if err != nil {
+		return err
+	}
+	manifest, err := solo.OpenShelf(dir).NewManifest()
+	if err != nil {
+		return fmt.Errorf("keep the manifest: %w", err)
+	}
+	defer manifest.Discard()
+	result, diff, err := a.readForStamp(ctx, dir, o, plan, manifest)
+	if err != nil {
+		return err
+	}
+	a.noteHidden(result)
+	if plan.bound != nil {
+		return a.alreadyBound(o, plan, result, diff)
+	}
+	if diff != nil && !a.json && !a.quiet {
+		a.printDiff(diff)
+	}
+	st := plan.statement(o, result, annotations)
+	if o.dryRun {
+		return a.printStamp(st, result, nil, plan.signer, plan.origin, diff, true)
+	}
+	if diff != nil && !diff.Same && !o.yes && a.term.CanAsk() && !a.json {
+		ok, err := a.term.Confirm(ctx, fmt.Sprintf("stamp this as %s?", o.as), true)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return failf(exitError, "not stamped")
+		}
+	}
+	if err := manifest.Keep(result.Fingerprint); err != nil {
+		return fmt.Errorf("keep the manifest: %w", err)
+	}
+	if !o.noDetails {
+		if st.Stamp.Details, err = a.keepDetails(dir, o.path, result.Fingerprint); err != nil {
+			return err
+		}
+	}
+	proof, err := a.submit(ctx, dir, signer, func(*reading) (*statement.Statement, error) { return st, nil })
+	if err != nil {
+		return err
+	}
+	return a.printStamp(st, result, proof, plan.signer, plan.origin, diff, false)
+}
+
+// stampPlan is what is known of the ledger before the data is read, so that
+// a name that is taken, a missing origin or a key without standing is told
+// at once and not after hours of reading.
+type stampPlan struct {
+	algorithm fingerprint.Algorithm
+	origin    string
+	signer    jsonv1.Signer
+	from      []statement.Ref
+	since     *statement.Ref
+	last      *ledger.Binding // the last version of the name
+	bound     *boundName      // the name, where it is taken already
+}
+
+// boundName is a name@version that is on the ledger already.
+type boundName struct {
+	ledger.Binding
+	stamp      *statement.Stamp
+	time       int64
+	signer     jsonv1.Signer
+	checkpoint []byte
+}
+
+func (a *app) planStamp(ctx context.Context, dir string, o *stampOrder, key *statement.PublicKey) (*stampPlan, error) {
+	p := new(stampPlan)
+	err := a.readAt(ctx, dir, func(r *reading) error {
+		p.algorithm, p.origin = r.Algorithm(), r.Origin()
+		p.signer = jsonv1.Signer{Key: key.ID().String()}
+		if _, m, ok := r.control.Roster().Key(key.ID()); ok {
+			p.signer.Handle = m.Handle
+		}
+		if err := r.mayWrite(key, o.name, a.now().UnixMilli()); err != nil {
+			return err
+		}
+		for _, f := range o.from {
+			ref, err := r.ref(f, "--from")
+			if err != nil {
+				return err
+			}
+			p.from = append(p.from, ref)
+		}
+		if o.since != "" {
+			ref, err := r.ref(o.since, "--since")
+			if err != nil {
+				return err
+			}
+			p.since = &ref
+		}
+		b, err := r.ByName(o.name, o.version)
+		switch {
+		case err == nil:
+			e, st, err := r.statement(b.Entry)
+			if err != nil {
+				return err
+			}
+			checkpoint, err := r.LatestCheckpoint()
+			if err != nil {
+				return err
+			}
+			p.bound = &boundName{Binding: b, stamp: st.Stamp, time: e.Time, signer: r.signerOf(e), checkpoint: checkpoint}
+		case !errors.Is(err, ledger.ErrNotFound):
+			return err
+		}
+		last, err := r.Latest(o.name)
+		switch {
+		case err == nil:
+			p.last = &last
+		case !errors.Is(err, ledger.ErrNotFound):
+			return err
+		}
+		return nil
+	})
+	return p, err
+}
+
+// mayWrite says beforehand what admission would refuse for certain.
+func (r *reading) mayWrite(key *statement.PublicKey, name string, now int64) error {
+	_, m, ok := r.control.Roster().Key(key.ID())
+	if !ok {
+		return failf(exitUntrusted, "the key %s is not registered on this ledger", shortKey(key.ID().String())).
+			withHint("`stele key request` makes a request for an administrator; --key chooses another key")
+	}
+	if s := r.control.Roster().Standing(key.ID(), r.Size(), now); !s.OK {
+		return failf(exitUntrusted, "the key of %s has no standing: %s", m.Handle, s.Detail).withHint("--key chooses another key")
+	}
+	for _, pattern := range m.Names {
+		if statement.MatchName(pattern, name) {
+			return nil
+		}
+	}
+	f := failf(exitRefused, "%s may not write %s: its names are %s", m.Handle, name, strings.Join(m.Names, ", "))
+	f.rule = string(ledger.RuleWhoMay)
+	return f.withHint("an administrator can register a key for more names")
+}
+
+// ref finds an artifact that a statement refers to.
+func (r *reading) ref(text, flag string) (statement.Ref, error) {
+	name, version, err := statement.ParseNameVersion(text)
+	if err != nil {
+		return statement.Ref{}, usagef("%s: %v", flag, err)
+	}
+	b, err := r.binding(name, version)
+	if err != nil {
+		return statement.Ref{}, fmt.Errorf("%s: %w", flag, err)
+	}
+	return b.Ref(), nil
+}
+
+func (p *stampPlan) statement(o *stampOrder, result scan.Result, annotations map[string]string) *statement.Statement {
+	ref := statement.Ref{Name: o.name, Version: o.version, Fingerprint: result.Fingerprint}
+	return &statement.Statement{
+		Kind: statement.KindStamp, Subject: []statement.Subject{ref.Subject()},
+		Stamp: &statement.Stamp{
+			Kind: o.kind, Files: result.Summary.Files, Bytes: result.Summary.Bytes, Ignore: result.Rules,
+			Basis: statement.Basis{Read: result.Summary.Bytes}, From: p.from, Since: p.since, Annotations: annotations,
+		},
+	}
+}
+
+// readForStamp reads the data once: into the fingerprint, into the manifest,
+// and against the manifest of the version to compare with, where it is here.
+func (a *app) readForStamp(ctx context.Context, dir string, o *stampOrder, p *stampPlan, manifest io.Writer) (result scan.Result, diff *jsonv1.Diff, err error) {
+	w := fingerprint.NewWriter(manifest, p.algorithm, fingerprint.WriterOptions{PlainSHA256: o.flags.plain})
+	files := func(yield func(fingerprint.File, error) bool) {
+		for f, err := range a.scanning(ctx, o.path, o.flags.options(p.algorithm), &result) {
+			if err == nil {
+				err = w.Add(f)
+			}
+			if !yield(f, err) || err != nil {
+				return
+			}
+		}
+	}
+	if old := a.earlier(dir, p); old != nil {
+		defer old.Close()
+		if diff, err = compare(old.name, "now", old.All(), files, o.all); err != nil {
+			return result, nil, err
+		}
+	} else {
+		for _, err := range files {
+			if err != nil {
+				return result, nil, err
+			}
+		}
+	}
+	_, err = w.Close()
+	return result, diff, err
+}
+
+// earlier opens the manifest to compare with: of the name where it is taken,
+// else of the name's last version; nil where it is not here. A damaged one is
+// told and left aside: a stamp does not rest on it.
+func (a *app) earlier(dir string, p *stampPlan) *manifestFile {
+	var b ledger.Binding
+	switch {
+	case p.bound != nil:
+		b = p.bound.Binding
+	case p.last != nil:
+		b = *p.last
+	default:
+		return nil
+	}
+	m, err := checkedManifest(solo.OpenShelf(dir).ManifestPath(b.Fingerprint), b.Fingerprint)
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			a.term.Warnf("no comparison with %s: %v", b.Ref(), err)
+		}
+		return nil
+	}
+	m.name = b.Ref().String()
+	return m
+}
+
+// alreadyBound ends a stamp of a name that is taken: with the first receipt
+// where the bytes are the same, else refused, showing what differs.
+func (a *app) alreadyBound(o *stampOrder, p *stampPlan, result scan.Result, diff *jsonv1.Diff) error {
+	b := p.bound
+	if b.Fingerprint == result.Fingerprint {
+		proof := &solo.Proof{Receipt: ledger.Receipt{Index: b.Entry, Time: b.time, Existed: true}, Checkpoint: b.checkpoint}
+		st := &statement.Statement{Kind: statement.KindStamp, Subject: []statement.Subject{b.Ref().Subject()}, Stamp: b.stamp}
+		return a.printStamp(st, result, proof, b.signer, p.origin, nil, false)
+	}
+	if diff != nil && !a.json {
+		a.printDiff(diff)
+	}
+	f := failf(exitRefused, "%s is %s since entry %d, once and for ever; these bytes are %s",
+		o.as, terminal.Digest(b.Fingerprint.String()), b.Entry, terminal.Digest(result.Fingerprint.String()))
+	f.rule = string(ledger.RuleNameBound)
+	return f.withEntry(b.Entry).withPath(o.path).withHint("if the change is meant, stamp it as a new version; if it is not, `stele verify` names each change")
+}
+
+// keepDetails writes the details document: where the data lies and on which
+// host. It is salted and can be erased; the statement signs only its digest.
+func (a *app) keepDetails(dir, path string, fp fingerprint.Fingerprint) (*statement.Attachment, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	host, _ := os.Hostname() // may be unknown
+	d, err := newDetails([]string{abs}, host)
+	if err != nil {
+		return nil, err
+	}
+	data, err := d.Marshal()
+	if err != nil {
+		return nil, fmt.Errorf("details: %w", err)
+	}
+	attachment, err := solo.OpenShelf(dir).Put(data)
+	if err != nil {
+		return nil, fmt.Errorf("keep the details: %w", err)
+	}
+	return &attachment, nil
+}
+
+func (a *app) printStamp(st *statement.Statement, result scan.Result, proof *solo.Proof, signer jsonv1.Signer, origin string, diff *jsonv1.Diff, dry bool) error {
+	s := st.Stamp
+	ref, err := st.Ref()
+	if err != nil {
+		return err
+	}
+	out := jsonv1.Stamp{
+		Fingerprint: ref.Fingerprint.String(), Name: ref.Name, Version: ref.Version, Kind: s.Kind, Files: s.Files, Bytes: s.Bytes,
+		Basis: basisJSON(s.Basis), Signer: signer, Origin: origin, DryRun: dry, Since: diff,
+	}
+	if proof != nil {
+		out.Entry, out.Time, out.Existed = &proof.Receipt.Index, jsonv1.At(proof.Receipt.Time), proof.Receipt.Existed
+		c, err := checkpointJSON(proof.Checkpoint)
+		if err != nil {
+			return err
+		}
+		out.Checkpoint = &c
+	}
+	if a.json {
+		a.printJSON(out)
+		return nil
+	}
+	if dry {
+		a.term.Printf("would stamp %s\n", ref)
+	} else if out.Existed {
+		a.term.Printf("%s was stamped already: the same bytes, the same name\n", ref)
+	} else {
+		a.term.Printf("stamped %s\n", a.term.Style(terminal.Good, ref.String()))
+	}
+	pairs := []terminal.Pair{
+		{Key: "fingerprint", Value: out.Fingerprint},
+		{Key: "artifact", Value: fmt.Sprintf("%s, %s in %s", s.Kind, terminal.Bytes(s.Bytes), terminal.Plural(s.Files, "file"))},
+	}
+	if proof != nil {
+		pairs = append(pairs, terminal.Pair{Key: "entry", Value: terminal.Count(*out.Entry) + " of " + origin},
+			terminal.Pair{Key: "time", Value: a.term.Time(proof.Receipt.Time) + ", as the ledger claims"})
+	}
+	pairs = append(pairs, terminal.Pair{Key: "signed by", Value: signedBy(signer)})
+	if out.Checkpoint != nil {
+		pairs = append(pairs, terminal.Pair{Key: "checkpoint", Value: fmt.Sprintf("%s, root %s", terminal.Plural(out.Checkpoint.Size, "entry", "entries"), out.Checkpoint.Root)})
+	}
+	a.term.KeyValues(pairs)
+	return nil
+}
+
+func basisJSON(b statement.Basis) jsonv1.Basis {
+	return jsonv1.Basis{Read: b.Read, Version: b.Version, ETag: b.ETag, MTime: b.MTime, Entry: b.Entry}
+}
+
+func parseAnnotations(list []string) (map[string]string, error) {
+	if len(list) == 0 {
+		return nil, nil
+	}
+	out := map[string]string{}
+	for _, kv := range list {
+		k, v, ok := strings.Cut(kv, "=")
+		if !ok || k == "" {
+			return nil, usagef("--annotation %q: want key=value", kv)
+		}
+		if _, twice := out[k]; twice {
+			return nil, usagef("--annotation %s is given twice", k)
+		}
+		out[k] = v
+	}
+	return out, nil
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,411 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/internal/scan"
+	"github.com/stele-ml/stele/internal/solo"
+	"github.com/stele-ml/stele/internal/terminal"
+	"github.com/stele-ml/stele/statement"
+)
+
+// verifyOrder is one call of `stele verify`.
+type verifyOrder struct {
+	name, version string
+	path          string // the data, or empty
+	evidence      string // an evidence file: offline
+	manifest      string // to name the changes with
+	maxAge        time.Duration
+	all           bool
+	flags         scanFlags
+}
+
+func (a *app) verifyCommand() *cobra.Command {
+	var o verifyOrder
+	c := &cobra.Command{
+		Use:   "verify [NAME@VERSION] [PATH]",
+		Short: "Check data against its stamp, every byte; or evidence, offline",
+		Long: `Reads every byte below PATH again, with the stamp's ignore rules, and checks it
+against NAME@VERSION on the ledger: fingerprint, signature, the signer's
+standing, inclusion, checkpoint, trust, withdrawal. Names every changed, added
+and removed file, and the byte ranges. Without PATH, the place where the data
+lay when it was stamped. Without NAME@VERSION, the data is looked up by its
+fingerprint.
+
+With --evidence, all that is checked offline, against the file and your trust
+alone; PATH adds the data.`,
+		Example: `  stele verify clinic/wdbc@2026-11-01 training
+  stele verify --evidence evidence.json --trust clinic.policy training`,
+		Args: cobra.MaximumNArgs(2),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := o.parse(args); err != nil {
+				return err
+			}
+			if o.evidence != "" {
+				return a.verifyEvidence(c.Context(), &o)
+			}
+			return a.verifyLedger(c.Context(), &o)
+		},
+	}
+	c.Flags().StringVar(&o.evidence, "evidence", "", "check this evidence `file`, offline")
+	c.Flags().StringVar(&o.manifest, "manifest", "", "the manifest `file` to name changes with (default the ledger's)")
+	c.Flags().DurationVar(&o.maxAge, "max-age", 0, "how old the newest cosignature may be, for example 24h; needs witnesses")
+	c.Flags().BoolVar(&o.all, "all", false, "show every change")
+	o.flags.register(c, false)
+	return c
+}
+
+func (o *verifyOrder) parse(args []string) error {
+	if len(args) > 0 && !isPath(args[0]) {
+		name, version, err := statement.ParseNameVersion(args[0])
+		switch {
+		case err == nil:
+			o.name, o.version = name, version
+			args = args[1:]
+		case len(args) == 2:
+			return usagef("%v", err)
+		}
+	}
+	if len(args) > 1 {
+		return usagef("%q is a path; the first of two arguments is NAME@VERSION", args[0])
+	}
+	if len(args) == 1 {
+		o.path = args[0]
+	}
+	if o.name == "" && o.path == "" && o.evidence == "" {
+		return usagef("verify needs NAME@VERSION, PATH, or --evidence FILE")
+	}
+	if o.maxAge < 0 {
+		return usagef("--max-age %v is negative", o.maxAge)
+	}
+	return nil
+}
+
+// subjectOf is what a verification is about, before anything is checked.
+type subjectOf struct {
+	file     *evidence.File
+	stamp    *statement.Stamp
+	fp       fingerprint.Fingerprint
+	manifest string // path of a manifest that must hash to fp, or empty
+	past     evidence.Remembered
+	proof    []byte
+}
+
+// verifyLedger checks against the ledger: its evidence is made and then
+// verified as anybody else would verify it.
+func (a *app) verifyLedger(ctx context.Context, o *verifyOrder) error {
+	dir, err := a.findLedger()
+	if err != nil {
+		return err
+	}
+	if o.name == "" {
+		if err := a.identify(ctx, dir, o); err != nil {
+			return err
+		}
+	}
+	s := new(subjectOf)
+	err = a.readAt(ctx, dir, func(r *reading) error {
+		b, err := r.binding(o.name, o.version)
+		if err != nil {
+			return err
+		}
+		_, st, err := r.statement(b.Entry)
+		if err != nil {
+			return err
+		}
+		s.stamp, s.fp = st.Stamp, b.Fingerprint
+		s.manifest = solo.OpenShelf(dir).ManifestPath(b.Fingerprint)
+		if o.path == "" {
+			if o.path, err = a.stampedLocation(r, st); err != nil {
+				return err
+			}
+		}
+		s.file, err = r.Evidence(evidence.Claim{Entry: b.Entry, Name: b.Name, Version: b.Version, Fingerprint: b.Fingerprint}, nil)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return a.judge(ctx, o, s)
+}
+
+// identify finds the stamp of data that came without a name: by its
+// fingerprint under the rules that stand in the folder now, then under the
+// rules of stamps that were made of this place.
+func (a *app) identify(ctx context.Context, dir string, o *verifyOrder) error {
+	var algorithm fingerprint.Algorithm
+	if err := a.readAt(ctx, dir, func(r *reading) error { algorithm = r.Algorithm(); return nil }); err != nil {
+		return err
+	}
+	result, err := a.scan(ctx, o.path, o.flags.options(algorithm), func(fingerprint.File) error { return nil })
+	if err != nil {
+		return err
+	}
+	abs, err := filepath.Abs(o.path)
+	if err != nil {
+		return err
+	}
+	return a.readAt(ctx, dir, func(r *reading) error {
+		for i, err := range r.ByFingerprint(result.Fingerprint) {
+			if err != nil {
+				return err
+			}
+			_, st, err := r.statement(i)
+			if err != nil {
+				return err
+			}
+			if st.Stamp != nil {
+				ref, err := st.Ref()
+				o.name, o.version = ref.Name, ref.Version
+				return err
+			}
+		}
+		b, ok, err := a.stampedHere(r, abs)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return failf(exitNotFound, "%s is %s, which is not on this ledger", o.path, result.Fingerprint).withPath(o.path).
+				withHint("give NAME@VERSION to compare with a stamp; `stele stamp` puts it on the ledger")
+		}
+		a.term.Notef("not on the ledger by its fingerprint; comparing with %s, which was stamped here", b.Ref())
+		o.name, o.version = b.Name, b.Version
+		return nil
+	})
+}
+
+// stampedHere finds the last stamp whose details say that it was made of path.
+func (a *app) stampedHere(r *reading, path string) (found ledger.Binding, ok bool, err error) {
+	for i, err := range r.ByKind(statement.KindStamp) {
+		if err != nil {
+			return found, false, err
+		}
+		_, st, err := r.statement(i)
+		if err != nil {
+			return found, false, err
+		}
+		if d, err := a.detailsOf(r, st); err == nil && d != nil && slices.Contains(d.Locations, path) {
+			ref, err := st.Ref()
+			if err != nil {
+				return found, false, err
+			}
+			if found, err = r.ByName(ref.Name, ref.Version); err != nil {
+				return found, false, err
+			}
+			ok = true
+		}
+	}
+	return found, ok, nil
+}
+
+// stampedLocation is where the data lay when it was stamped.
+func (a *app) stampedLocation(r *reading, st *statement.Statement) (string, error) {
+	d, err := a.detailsOf(r, st)
+	if err == nil && d != nil && len(d.Locations) > 0 {
+		if _, err := os.Stat(d.Locations[0]); err == nil {
+			a.term.Notef("reading %s, where it was stamped", d.Locations[0])
+			return d.Locations[0], nil
+		}
+		return "", failf(exitNotFound, "%s was stamped at %s, which is not there", st.Subject[0].Name, d.Locations[0]).
+			withPath(d.Locations[0]).withHint("give the PATH where the data is now")
+	}
+	return "", usagef("where %s was stamped is not known here", st.Subject[0].Name).withHint("give the PATH of the data")
+}
+
+// verifyEvidence checks an evidence file offline.
+func (a *app) verifyEvidence(ctx context.Context, o *verifyOrder) error {
+	data, err := readSmall(o.evidence, evidence.MaxFile)
+	if err != nil {
+		return err
+	}
+	s := &subjectOf{manifest: o.manifest}
+	if s.file, err = evidence.Parse(data); err != nil {
+		return failf(exitTampered, "evidence %s: %w", o.evidence, err).withPath(o.evidence).
+			withHint("the file was altered or cut short; ask for it again")
+	}
+	_, st, err := s.file.Stamp()
+	if err != nil {
+		return failf(exitTampered, "evidence %s: %w", o.evidence, err).withPath(o.evidence)
+	}
+	s.stamp, s.fp = st.Stamp, s.file.Claim.Fingerprint
+	return a.judge(ctx, o, s)
+}
+
+// judge reads the data, if any is given, verifies the evidence and prints the
+// verdict.
+func (a *app) judge(ctx context.Context, o *verifyOrder, s *subjectOf) error {
+	if o.manifest != "" {
+		s.manifest = o.manifest
+	}
+	out := &jsonv1.Verify{Path: o.path, Changes: []jsonv1.Change{}, Ignore: s.stamp.Ignore, Fingerprint: s.fp.String()}
+	opts := evidence.Options{Now: a.now().UnixMilli(), MaxAge: o.maxAge.Milliseconds(), Name: o.name, Version: o.version}
+	if o.path != "" {
+		contents, err := a.readContents(ctx, o, s, out)
+		if err != nil {
+			return err
+		}
+		opts.Contents = contents
+	}
+	cp, _, err := evidence.ReadCheckpoint(s.file.Checkpoint)
+	if err != nil {
+		return failf(exitTampered, "%w", err)
+	}
+	policy, policyPath, err := a.policyFor(cp.Origin)
+	if err != nil {
+		return err
+	}
+	past, err := a.remembered(s.file.Ledger, cp)
+	if err != nil {
+		return err
+	}
+	opts.Remembered = past
+	v := evidence.Verify(s.file, policy, opts)
+	a.fillVerdict(out, v)
+	if err := a.rememberIf(v, s.file); err != nil {
+		a.term.Warnf("the checkpoint was not remembered: %v", err)
+	}
+	if a.json {
+		a.printJSON(out)
+	} else {
+		a.printVerdict(o, out, v)
+		if policy == nil {
+			a.term.Hintf("no trust in %s is pinned (%s); get its trust file from whoever runs it, then `stele trust add FILE`, or --trust FILE", cp.Origin, policyPath)
+		}
+	}
+	if status := v.Exit(); status != exitHolds {
+		return verdictError{status}
+	}
+	return nil
+}
+
+// readContents reads the data with the stamp's rules, once: against the
+// manifest where there is one, so that each change is named.
+func (a *app) readContents(ctx context.Context, o *verifyOrder, s *subjectOf, out *jsonv1.Verify) (*evidence.Contents, error) {
+	opts := o.flags.options(s.fp.Algorithm)
+	opts.UseExact, opts.Exact = true, s.stamp.Ignore
+	var result scan.Result
+	files := a.scanning(ctx, o.path, opts, &result)
+	old, err := a.wholeManifest(s)
+	switch {
+	case err != nil:
+		return nil, err
+	case old == nil:
+		for _, err := range files {
+			if err != nil {
+				return nil, err
+			}
+		}
+	default:
+		defer old.Close()
+		d, err := compare(o.name, o.path, old.All(), files, o.all)
+		if err != nil {
+			return nil, err
+		}
+		out.Changes, out.Counts, out.Truncated = d.Changes, &d.Counts, d.Truncated
+	}
+	out.Found, out.Hidden = result.Fingerprint.String(), result.HiddenCount
+	out.Basis = &jsonv1.Basis{Read: result.Summary.Bytes}
+	a.noteHidden(result)
+	return &evidence.Contents{Fingerprint: result.Fingerprint, Files: result.Summary.Files, Bytes: result.Summary.Bytes}, nil
+}
+
+// wholeManifest opens the manifest to name changes with, checked whole; nil
+// where there is none. It is trusted only because it hashes to the stamp's
+// fingerprint; a damaged one that lies with the ledger is told and left aside.
+func (a *app) wholeManifest(s *subjectOf) (*manifestFile, error) {
+	if s.manifest == "" {
+		return nil, nil
+	}
+	m, err := checkedManifest(s.manifest, s.fp)
+	switch {
+	case err == nil:
+		return m, nil
+	case errors.Is(err, os.ErrNotExist):
+		return nil, nil
+	}
+	a.term.Warnf("changes cannot be named: %v", err)
+	return nil, nil
+}
+
+// fillVerdict turns a verdict into what --json prints.
+func (a *app) fillVerdict(out *jsonv1.Verify, v *evidence.Verdict) {
+	out.Verdict = string(v.Verdict)
+	for _, c := range v.Checks {
+		check := jsonv1.Check{Name: c.Name, Detail: c.Detail}
+		if c.OK != evidence.NotMade {
+			ok := c.OK == evidence.Passed
+			check.OK = &ok
+		}
+		out.Checks = append(out.Checks, check)
+	}
+	if v.AsOf != nil {
+		out.AsOf = &jsonv1.AsOf{Origin: v.AsOf.Origin, Ledger: v.AsOf.Ledger.String(), Size: v.AsOf.Size, Root: v.AsOf.Root}
+		if v.AsOf.Time != 0 {
+			out.AsOf.Time = jsonv1.At(v.AsOf.Time)
+		}
+	}
+	if st := v.Stamp; st != nil {
+		out.Name, out.Version, out.Fingerprint = st.Name, st.Version, st.Fingerprint
+		out.Entry, out.Time = &st.Entry, jsonv1.At(st.Time)
+		out.Signer = &jsonv1.Signer{Handle: st.Handle, Key: st.Signer.String()}
+	}
+}
+
+// verdictWords are what a person reads first.
+var verdictWords = map[evidence.Outcome]struct {
+	style terminal.Style
+	text  string
+}{
+	evidence.Verified:  {terminal.Good, "verified"},
+	evidence.Tampered:  {terminal.Bad, "TAMPERED"},
+	evidence.Untrusted: {terminal.Bad, "NOT TRUSTED"},
+	evidence.Withdrawn: {terminal.Bad, "WITHDRAWN"},
+	evidence.Unknown:   {terminal.Caution, "UNKNOWN"},
+}
+
+func (a *app) printVerdict(o *verifyOrder, out *jsonv1.Verify, v *evidence.Verdict) {
+	words := verdictWords[v.Verdict]
+	what := out.Name + "@" + out.Version
+	if v.Stamp == nil {
+		what = "the evidence"
+	}
+	line := fmt.Sprintf("%s is ", what)
+	if o.path == "" {
+		a.term.Printf("%s%s (no data was given, so its contents were not checked)\n", line, a.term.Style(words.style, words.text))
+	} else {
+		a.term.Printf("%s%s against %s\n", line, a.term.Style(words.style, words.text), o.path)
+	}
+	if out.Counts != nil && v.Result(evidence.CheckContents) == evidence.Failed {
+		a.term.Printf("%s\n", countsText(*out.Counts))
+		a.printChanges(out.Changes, *out.Counts, o.all)
+		a.term.Printf("\n")
+	} else if v.Result(evidence.CheckContents) == evidence.Failed {
+		a.term.Printf("which files changed cannot be told without the manifest (--manifest)\n")
+	}
+	var checks []terminal.Check
+	for _, c := range v.Checks {
+		outcome := map[evidence.Result]terminal.Outcome{evidence.Passed: terminal.Passed, evidence.Failed: terminal.Failed}[c.OK]
+		checks = append(checks, terminal.Check{Name: c.Name, Outcome: outcome, Detail: c.Detail})
+	}
+	a.term.Checks(checks)
+	if st := v.Stamp; st != nil && v.AsOf != nil {
+		who := signedBy(*out.Signer)
+		a.term.Printf("as of %s of %s; stamped by %s at %s\n", terminal.Plural(v.AsOf.Size, "entry", "entries"), v.AsOf.Origin, who, a.term.Time(st.Time))
+	}
+	if strings.TrimSpace(v.LogKey) != "" && v.Followed {
+		a.term.Hintf("the log's key was rotated since you pinned it; pin the new one: stele trust add --replace '%s'", v.LogKey)
+	}
+}

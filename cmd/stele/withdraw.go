@@ -1,0 +1,154 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/internal/solo"
+	"github.com/stele-ml/stele/internal/terminal"
+	"github.com/stele-ml/stele/statement"
+)
+
+func (a *app) withdrawCommand() *cobra.Command {
+	w := statement.Withdrawal{}
+	c := &cobra.Command{
+		Use:   "withdraw NAME@VERSION --reason TEXT",
+		Short: "Take an artifact back; the log keeps both the stamp and the withdrawal",
+		Long: `What is withdrawn:
+  contents   these bytes, under whatever name, and what was derived from them
+  binding    this name was a mistake; the bytes are not in question
+  location   that place no longer holds these bytes
+How far it goes:
+  advise       a word to whoever looks
+  no-new-use   nothing new may be made of it
+  stop         what uses it should stop
+
+The stamper or an administrator may withdraw. The reason is public and for
+ever: put no personal data in it.`,
+		Example: "  stele withdraw clinic/wdbc@2026-11-01 --reason 'labels in doubt'",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			name, version, err := statement.ParseNameVersion(args[0])
+			if err != nil {
+				return usagef("%v", err)
+			}
+			if w.Reason == "" {
+				return usagef("withdraw needs --reason")
+			}
+			if (w.Target == statement.TargetLocation) != (w.Location != "") {
+				return usagef("--location goes with --target location, and only with it")
+			}
+			return a.write(c.Context(), func(r *reading) (*statement.Statement, error) {
+				ref, after, err := r.lastOn(name, version)
+				if err != nil {
+					return nil, err
+				}
+				withdrawal := w
+				withdrawal.After = after
+				return &statement.Statement{Kind: statement.KindWithdrawal, Subject: []statement.Subject{ref.Subject()}, Withdrawal: &withdrawal}, nil
+			})
+		},
+	}
+	c.Flags().StringVar(&w.Target, "target", statement.TargetContents, "contents, binding or location")
+	c.Flags().StringVar(&w.Location, "location", "", "the `place` that no longer matches")
+	c.Flags().StringVar(&w.Effect, "effect", statement.EffectNoNewUse, "advise, no-new-use or stop")
+	c.Flags().StringVar(&w.Reason, "reason", "", "one line, public and for ever; required")
+	return c
+}
+
+func (a *app) reinstateCommand() *cobra.Command {
+	var reason string
+	var entry int64
+	c := &cobra.Command{
+		Use:     "reinstate NAME@VERSION --reason TEXT",
+		Short:   "End a withdrawal",
+		Long:    "Ends the withdrawal of an artifact. Who withdrew it, or an administrator, may.",
+		Example: "  stele reinstate clinic/wdbc@2026-11-01 --reason 'labels checked'",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			name, version, err := statement.ParseNameVersion(args[0])
+			if err != nil {
+				return usagef("%v", err)
+			}
+			if reason == "" {
+				return usagef("reinstate needs --reason")
+			}
+			return a.write(c.Context(), func(r *reading) (*statement.Statement, error) {
+				ref, after, err := r.lastOn(name, version)
+				if err != nil {
+					return nil, err
+				}
+				ends, err := r.standingWithdrawal(ref, entry)
+				if err != nil {
+					return nil, err
+				}
+				return &statement.Statement{Kind: statement.KindReinstatement, Subject: []statement.Subject{ends.ref.Subject()},
+					Reinstatement: &statement.Reinstatement{Withdrawal: ends.entry, Reason: reason, After: after}}, nil
+			})
+		},
+	}
+	c.Flags().StringVar(&reason, "reason", "", "one line, public and for ever; required")
+	c.Flags().Int64Var(&entry, "entry", -1, "the withdrawal's `entry`, where there are several")
+	return c
+}
+
+// lastOn finds an artifact and the last entry about it: what its author saw.
+func (r *reading) lastOn(name, version string) (statement.Ref, uint64, error) {
+	b, err := r.binding(name, version)
+	if err != nil {
+		return statement.Ref{}, 0, err
+	}
+	after, ok, err := r.LastOn(b.Fingerprint)
+	if err == nil && !ok {
+		err = fmt.Errorf("no entry is about %s", b.Fingerprint)
+	}
+	return b.Ref(), after, err
+}
+
+type endedWithdrawal struct {
+	entry uint64
+	ref   statement.Ref
+}
+
+// standingWithdrawal finds the withdrawal to end: the only one that stands, or
+// the one that was named.
+func (r *reading) standingWithdrawal(ref statement.Ref, entry int64) (endedWithdrawal, error) {
+	var found []endedWithdrawal
+	for _, w := range r.control.Withdrawals(ref) {
+		if w.Stands() && (entry < 0 || w.Entry == uint64(entry)) {
+			found = append(found, endedWithdrawal{w.Entry, w.Ref})
+		}
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) == 0 && entry >= 0:
+		return endedWithdrawal{}, failf(exitNotFound, "entry %d is no withdrawal of %s that stands", entry, ref)
+	case len(found) == 0:
+		return endedWithdrawal{}, failf(exitNotFound, "%s is not withdrawn", ref)
+	}
+	return endedWithdrawal{}, usagef("%s was withdrawn %d times, by entries %d to %d", ref, len(found), found[0].entry, found[len(found)-1].entry).
+		withHint("choose one with --entry; `stele show " + ref.String() + "` lists them")
+}
+
+// printWritten prints the receipt of a statement.
+func (a *app) printWritten(p *solo.Proof, kind statement.Kind, what, origin string, signer jsonv1.Signer) error {
+	c, err := checkpointJSON(p.Checkpoint)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		a.printJSON(jsonv1.Written{Entry: p.Index, Time: jsonv1.At(p.Time), Kind: string(kind), Signer: signer, Origin: origin, Checkpoint: c, Existed: p.Existed})
+		return nil
+	}
+	a.term.Printf("%s %s\n", string(kind), a.term.Style(terminal.Good, what))
+	a.term.KeyValues([]terminal.Pair{
+		{Key: "entry", Value: terminal.Count(p.Index) + " of " + origin},
+		{Key: "time", Value: a.term.Time(p.Time) + ", as the ledger claims"},
+		{Key: "signed by", Value: signedBy(signer)},
+		{Key: "checkpoint", Value: fmt.Sprintf("%s, root %s", terminal.Plural(c.Size, "entry", "entries"), c.Root)},
+	})
+	return nil
+}
