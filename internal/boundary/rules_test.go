@@ -27,7 +27,7 @@ var flow = map[string][]string{
 	"internal/source":  {"fingerprint"},
 	"internal/scan":    {"fingerprint", "internal/source"},
 	"internal/ledger":  {"fingerprint", "statement", "evidence"}, // no engine, no disk but its store
-	"internal/solo":    {"fingerprint", "statement", "evidence", "internal/ledger", "internal/durable"},
+	"internal/solo":    {"fingerprint", "statement", "evidence", "internal/ledger", "internal/durable", "internal/strictjson"},
 
 	"internal/server":   {}, // it serves bytes that others prove
 	"internal/terminal": {}, // it shows what it is given
@@ -38,9 +38,14 @@ var flow = map[string][]string{
 	"cmd/stele/jsonv1":  {}, // the types of --json stand alone: other programs import them
 }
 
+// measuring are programs that compare us with others. Nothing imports them and
+// nobody installs them, so they may reach for whatever they measure.
+const measuring = "bench"
+
 // testSupport are packages that only tests import.
 var testSupport = map[string]string{
 	"internal/source/sourcetest": "one suite holds every source to the interface's words",
+	"internal/ledger/ledgertest": "a ledger that any test can have",
 }
 
 // coreStandard is the standard library that the core may import, and why.
@@ -103,7 +108,7 @@ var doors = map[string]struct {
 	"github.com/zeebo/blake3":             {[]string{"fingerprint"}, "hashes are chosen in one place"},
 	"github.com/bmatcuk/doublestar/v4":    {[]string{"internal/scan"}, "ignore rules"},
 	"golang.org/x/crypto":                 {[]string{"statement", "cmd/stele", "internal/home"}, "SSH keys; the command line reaches the agent"},
-	"golang.org/x/mod":                    {[]string{"statement", "evidence", "internal/ledger", "internal/solo"}, "tlog and note"},
+	"golang.org/x/mod":                    {[]string{"statement", "evidence", "internal/ledger", "internal/solo", "cmd/stele"}, "tlog's hashes and proofs, and notes: the words that these speak with each other"},
 	"github.com/transparency-dev/formats": {nil, "tests only: somebody else's encoder is there to disagree"},
 	"github.com/transparency-dev/merkle":  {nil, "tests only: somebody else's verifier is there to disagree"},
 	"github.com/rogpeppe/go-internal":     {nil, "tests only: scripts"},
