@@ -20,14 +20,14 @@ type app struct {
 	getenv func(string) string
 	now    func() time.Time
 
-	json, quiet              bool
-	ledgerFlag, keyFlag      string
-	trustFlag                string
-	adopt                    bool
-	printedJSON              bool // an object was printed already; a failure goes to standard error alone
-	verdictStatus            int  // exit status of a command that printed its own verdict
-	dirs                     home.Dirs
-	identityName, identityAt string // where the signing key came from, for messages
+	json, quiet bool
+	ledgerFlag  string
+	keyFlag     string
+	trustFlag   string
+	adopt       bool
+
+	dirs        home.Dirs
+	printedJSON bool // an object was printed already; a failure goes to standard error alone
 }
 
 func newApp(stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) *app {
@@ -67,6 +67,7 @@ an append-only Merkle log; anybody can check any of it later, offline.`,
 	f.StringVar(&a.keyFlag, "key", "", "key that signs: a name, a file, or ssh-agent[:COMMENT] (default $STELE_KEY, then \"default\")")
 	f.StringVar(&a.trustFlag, "trust", "", "trust file, a tlog-policy (default $STELE_TRUST, then what is pinned here)")
 	f.BoolVar(&a.json, "json", false, "print JSON: one object, or one a line for lists")
+	f.BoolVar(&a.adopt, "adopt", false, "go on with a ledger whose guard is missing here, as it is")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "print results, warnings and errors only")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usagef("%v", err).withHint(fmt.Sprintf("`%s --help` lists the flags", c.CommandPath()))

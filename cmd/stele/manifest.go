@@ -238,19 +238,18 @@ func (a *app) manifestExport() *cobra.Command {
   stele      the manifest itself`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			m, err := a.openManifest(c.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			defer m.Close()
 			write, ok := map[string]func(*manifestFile, io.Writer) error{
 				"jsonl": exportJSONL, "sha256sum": exportSums, "stele": exportManifest,
 			}[format]
 			if !ok {
 				return usagef("--format %q: use jsonl, sha256sum or stele", format)
 			}
+			m, err := a.openManifest(c.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			defer m.Close()
 			if out == "" {
-				// Checked first: half a list must not pass for a whole one.
 				return bufferedTo(a.stdout, m, write)
 			}
 			return writeWhole(out, func(f *os.File) error { return bufferedTo(f, m, write) })

@@ -1,14 +1,20 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+
+	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
@@ -43,9 +49,21 @@ func (a *app) read(ctx context.Context, fn func(*reading) error) error {
 	return a.readAt(ctx, dir, fn)
 }
 
-// readAt looks at the ledger in dir. Nothing is written: no log key is needed,
-// so that a copy can be read by anybody, but a guard that is there must agree.
-func (a *app) readAt(ctx context.Context, dir string, fn func(*reading) error) (err error) {
+// readAt looks at the ledger in dir, if its log is trusted. Nothing is written
+// to it: no log key is needed, so that a copy can be read by anybody, but a
+// guard that is there must agree, and so must what this person saw before.
+func (a *app) readAt(ctx context.Context, dir string, fn func(*reading) error) error {
+	return a.readUntrusted(ctx, dir, func(r *reading) error {
+		if err := a.trusting(r); err != nil {
+			return err
+		}
+		return fn(r)
+	})
+}
+
+// readUntrusted looks at the ledger in dir, whoever's it may be: for fn that
+// checks trust itself.
+func (a *app) readUntrusted(ctx context.Context, dir string, fn func(*reading) error) (err error) {
 	e, err := solo.Open(ctx, a.readOnly(dir))
 	if err != nil {
 		return err
@@ -60,6 +78,71 @@ func (a *app) readAt(ctx context.Context, dir string, fn func(*reading) error) (
 		return err
 	}
 	return fn(r)
+}
+
+// trusting checks the ledger's checkpoint against the pinned log key and what
+// this person saw of the log before, and remembers it.
+func (a *app) trusting(r *reading) error {
+	policy, path, err := a.policyFor(r.Origin())
+	if err != nil {
+		return err
+	}
+	if policy == nil {
+		return failf(exitUntrusted, "the log %s is not trusted: no key is pinned for it", r.Origin()).withPath(path).
+			withHint("get its trust file from whoever runs it, by a way you trust, then `stele trust add FILE`")
+	}
+	signed, err := r.LatestCheckpoint()
+	if err != nil {
+		return err
+	}
+	past, proof, err := a.historyOf(r)
+	if err != nil {
+		return err
+	}
+	// Trust in an old log key is followed to the one in force, from rotation
+	// to rotation.
+	var followed []evidence.VKey
+	for _, k := range r.control.LogKeys() {
+		if policy.Trusts(k.Key) || len(followed) > 0 {
+			followed = append(followed, k.Key)
+		}
+	}
+	next, err := past.Advance(signed, proof, policy, followed...)
+	var history *evidence.HistoryError
+	if errors.As(err, &history) {
+		a.keepConflict(r.ID(), history.Old, history.New)
+	}
+	if err != nil {
+		return err
+	}
+	if bytes.Equal(next.Signed, past.Signed) {
+		return nil
+	}
+	return home.Replace(a.seenPath(r.ID()), next.Signed)
+}
+
+// historyOf is what this person saw of the ledger before, and the proof that
+// the ledger goes on from there. A ledger at hand that has fewer entries than
+// it had is an evidence.HistoryError: it was rolled back.
+func (a *app) historyOf(r *reading) (past evidence.Remembered, proof tlog.TreeProof, err error) {
+	if past, err = a.remembered(r.ID()); err != nil || len(past.Signed) == 0 {
+		return past, nil, err
+	}
+	cp, _, err := evidence.ReadCheckpoint(past.Signed)
+	if err != nil {
+		return past, nil, err
+	}
+	if cp.Size > r.Size() {
+		now, err := r.LatestCheckpoint()
+		if err != nil {
+			return past, nil, err
+		}
+		a.keepConflict(r.ID(), past.Signed, now)
+		return past, nil, &evidence.HistoryError{Kind: evidence.ErrRollback, Old: past.Signed, New: now,
+			Detail: fmt.Sprintf("the log %s went back: it had %d entries when you last looked, and has %d now", cp.Origin, cp.Size, r.Size())}
+	}
+	proof, err = r.Consistency(cp.Size)
+	return past, proof, err
 }
 
 func newReading(v *ledger.View) (*reading, error) {
@@ -160,29 +243,24 @@ func (a *app) seenPath(id statement.LedgerID) string {
 	return filepath.Join(a.dirs.Ledger(id.String()), "seen")
 }
 
-// remembered is what this person saw of a ledger before, where it can be
-// compared without asking anybody: the same size.
-func (a *app) remembered(id statement.LedgerID, now evidence.Checkpoint) (evidence.Remembered, error) {
+// remembered is the last checkpoint this person saw of a ledger, if any.
+func (a *app) remembered(id statement.LedgerID) (past evidence.Remembered, err error) {
 	signed, err := os.ReadFile(a.seenPath(id))
 	if errors.Is(err, fs.ErrNotExist) {
-		return evidence.Remembered{}, nil
+		return past, nil
 	}
 	if err != nil {
-		return evidence.Remembered{}, err
+		return past, err
 	}
-	past, _, err := evidence.ReadCheckpoint(signed)
-	if err != nil {
-		return evidence.Remembered{}, fmt.Errorf("the remembered checkpoint %s: %w", a.seenPath(id), err)
-	}
-	if past.Size != now.Size {
-		return evidence.Remembered{}, nil
+	if _, _, err := evidence.ReadCheckpoint(signed); err != nil {
+		return past, fmt.Errorf("the remembered checkpoint %s: %w", a.seenPath(id), err)
 	}
 	return evidence.Remembered{Signed: signed}, nil
 }
 
-// rememberIf keeps the checkpoint of a verdict that trusted it, if it is of
-// a larger log than the one kept.
-func (a *app) rememberIf(v *evidence.Verdict, f *evidence.File) error {
+// remember keeps the checkpoint of a verdict that trusted it, if it is of a
+// larger log than the one kept.
+func (a *app) remember(v *evidence.Verdict, f *evidence.File) error {
 	if v.Result(evidence.CheckTrustedLog) != evidence.Passed || v.Result(evidence.CheckCheckpoint) != evidence.Passed {
 		return nil
 	}
@@ -190,15 +268,31 @@ func (a *app) rememberIf(v *evidence.Verdict, f *evidence.File) error {
 	if err != nil {
 		return err
 	}
-	old, err := os.ReadFile(a.seenPath(f.Ledger))
-	if err == nil {
-		if past, _, err := evidence.ReadCheckpoint(old); err == nil && past.Size >= now.Size {
-			return nil
-		}
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	past, err := a.remembered(f.Ledger)
+	if err != nil {
 		return err
 	}
+	if len(past.Signed) > 0 {
+		if old, _, err := evidence.ReadCheckpoint(past.Signed); err != nil || old.Size >= now.Size {
+			return err
+		}
+		if v.Result(evidence.CheckHistory) != evidence.Passed {
+			return nil // larger, but nobody has shown that it goes on from there
+		}
+	}
 	return home.Replace(a.seenPath(f.Ledger), f.Checkpoint)
+}
+
+// keepConflict keeps two checkpoints of one log that no proof connects: with
+// them anybody can be shown that the log has two histories.
+func (a *app) keepConflict(id statement.LedgerID, old, now []byte) {
+	sum := sha256.Sum256(slices.Concat(old, now))
+	path := filepath.Join(a.dirs.Ledger(id.String()), "conflict-"+hex.EncodeToString(sum[:8]))
+	if err := home.Replace(path, slices.Concat(old, []byte("\n"), now)); err != nil {
+		a.term.Warnf("the two checkpoints could not be kept: %v", err)
+		return
+	}
+	a.term.Warnf("both checkpoints are kept in %s", path)
 }
 
 // describeLedger adds what the engine's and the ledger's errors say: the

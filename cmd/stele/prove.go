@@ -307,6 +307,7 @@ func (a *app) attached(dir string, o *proveOrder, st *statement.Statement, resul
 		result.Withheld = []string{"details"}
 		return nil, nil
 	}
+	result.Carries = []string{"details"}
 	return [][]byte{data}, nil
 }
 
@@ -329,6 +330,7 @@ func (a *app) printProve(o *proveOrder, p *jsonv1.Prove) {
 		pairs = append(pairs, terminal.Pair{Key: "absent", Value: path})
 	}
 	pairs = append(pairs, terminal.Pair{Key: "discloses", Value: strings.Join(p.Discloses, ", ")},
+		terminal.Pair{Key: "carries", Value: map[bool]string{true: "the details: location and host (--withhold details leaves them out)"}[len(p.Carries) > 0]},
 		terminal.Pair{Key: "leaves out", Value: strings.Join(p.Withheld, ", ")})
 	a.term.KeyValues(pairs)
 	if !o.tlogProof {

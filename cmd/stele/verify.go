@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
@@ -101,7 +103,7 @@ type subjectOf struct {
 	fp       fingerprint.Fingerprint
 	manifest string // path of a manifest that must hash to fp, or empty
 	past     evidence.Remembered
-	proof    []byte
+	proof    tlog.TreeProof // from past to the checkpoint, where the ledger is at hand
 }
 
 // verifyLedger checks against the ledger: its evidence is made and then
@@ -117,7 +119,7 @@ func (a *app) verifyLedger(ctx context.Context, o *verifyOrder) error {
 		}
 	}
 	s := new(subjectOf)
-	err = a.readAt(ctx, dir, func(r *reading) error {
+	err = a.readUntrusted(ctx, dir, func(r *reading) error {
 		b, err := r.binding(o.name, o.version)
 		if err != nil {
 			return err
@@ -133,7 +135,17 @@ func (a *app) verifyLedger(ctx context.Context, o *verifyOrder) error {
 				return err
 			}
 		}
-		s.file, err = r.Evidence(evidence.Claim{Entry: b.Entry, Name: b.Name, Version: b.Version, Fingerprint: b.Fingerprint}, nil)
+		var attached [][]byte
+		if st.Stamp.Details != nil {
+			if data, err := solo.OpenShelf(dir).Get(*st.Stamp.Details); err == nil {
+				attached = append(attached, data)
+			}
+		}
+		s.file, err = r.Evidence(evidence.Claim{Entry: b.Entry, Name: b.Name, Version: b.Version, Fingerprint: b.Fingerprint}, attached)
+		if err != nil {
+			return err
+		}
+		s.past, s.proof, err = a.historyOf(r)
 		return err
 	})
 	if err != nil {
@@ -147,7 +159,7 @@ func (a *app) verifyLedger(ctx context.Context, o *verifyOrder) error {
 // rules of stamps that were made of this place.
 func (a *app) identify(ctx context.Context, dir string, o *verifyOrder) error {
 	var algorithm fingerprint.Algorithm
-	if err := a.readAt(ctx, dir, func(r *reading) error { algorithm = r.Algorithm(); return nil }); err != nil {
+	if err := a.readUntrusted(ctx, dir, func(r *reading) error { algorithm = r.Algorithm(); return nil }); err != nil {
 		return err
 	}
 	result, err := a.scan(ctx, o.path, o.flags.options(algorithm), func(fingerprint.File) error { return nil })
@@ -158,7 +170,7 @@ func (a *app) identify(ctx context.Context, dir string, o *verifyOrder) error {
 	if err != nil {
 		return err
 	}
-	return a.readAt(ctx, dir, func(r *reading) error {
+	return a.readUntrusted(ctx, dir, func(r *reading) error {
 		for i, err := range r.ByFingerprint(result.Fingerprint) {
 			if err != nil {
 				return err
@@ -241,6 +253,11 @@ func (a *app) verifyEvidence(ctx context.Context, o *verifyOrder) error {
 		return failf(exitTampered, "evidence %s: %w", o.evidence, err).withPath(o.evidence)
 	}
 	s.stamp, s.fp = st.Stamp, s.file.Claim.Fingerprint
+	// Offline, what was seen before can be compared only where the size is the
+	// same: an older file is no rollback, and nobody is there to ask for a proof.
+	if s.past, err = a.remembered(s.file.Ledger); err != nil {
+		return err
+	}
 	return a.judge(ctx, o, s)
 }
 
@@ -267,14 +284,12 @@ func (a *app) judge(ctx context.Context, o *verifyOrder, s *subjectOf) error {
 	if err != nil {
 		return err
 	}
-	past, err := a.remembered(s.file.Ledger, cp)
-	if err != nil {
-		return err
-	}
-	opts.Remembered = past
+	opts.Remembered, opts.Proof = s.past, s.proof
 	v := evidence.Verify(s.file, policy, opts)
 	a.fillVerdict(out, v)
-	if err := a.rememberIf(v, s.file); err != nil {
+	if v.Result(evidence.CheckHistory) == evidence.Failed {
+		a.keepConflict(s.file.Ledger, s.past.Signed, s.file.Checkpoint)
+	} else if err := a.remember(v, s.file); err != nil {
 		a.term.Warnf("the checkpoint was not remembered: %v", err)
 	}
 	if a.json {
@@ -398,7 +413,7 @@ func (a *app) printVerdict(o *verifyOrder, out *jsonv1.Verify, v *evidence.Verdi
 	var checks []terminal.Check
 	for _, c := range v.Checks {
 		outcome := map[evidence.Result]terminal.Outcome{evidence.Passed: terminal.Passed, evidence.Failed: terminal.Failed}[c.OK]
-		checks = append(checks, terminal.Check{Name: c.Name, Outcome: outcome, Detail: c.Detail})
+		checks = append(checks, terminal.Check{Name: c.Name, Outcome: outcome, Detail: brief(c.Detail)})
 	}
 	a.term.Checks(checks)
 	if st := v.Stamp; st != nil && v.AsOf != nil {
@@ -408,4 +423,18 @@ func (a *app) printVerdict(o *verifyOrder, out *jsonv1.Verify, v *evidence.Verdi
 	if strings.TrimSpace(v.LogKey) != "" && v.Followed {
 		a.term.Hintf("the log's key was rotated since you pinned it; pin the new one: stele trust add --replace '%s'", v.LogKey)
 	}
+}
+
+// Digests as they stand in a check's detail.
+var (
+	fingerprintText = regexp.MustCompile(`\b(stele-|)(sha256|sha256-tree|blake3|blake3-tree):[0-9a-f]{64}\b`)
+	hexDigest       = regexp.MustCompile(`\b[0-9a-f]{64}\b`)
+	base64Digest    = regexp.MustCompile(`\b[A-Za-z0-9+/]{43}=`)
+)
+
+// brief shortens the digests in a detail, for a person; --json has them whole.
+func brief(detail string) string {
+	detail = fingerprintText.ReplaceAllStringFunc(detail, terminal.Digest)
+	detail = hexDigest.ReplaceAllStringFunc(detail, func(d string) string { return d[:12] + "…" })
+	return base64Digest.ReplaceAllStringFunc(detail, func(d string) string { return d[:12] + "…" })
 }

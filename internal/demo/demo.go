@@ -147,7 +147,10 @@ func (s *Story) state() string  { return filepath.Join(s.Dir, "home", "state") }
 // run shows the command line and runs it, in dir, as written: the words are
 // split at spaces, quotes are not needed in the story.
 func (s *Story) run(ctx context.Context, dir string, want int, line string) error {
-	fmt.Fprintf(s.Out, "\n%s\n", s.style("command", "$ "+wrapCommand(line)))
+	fmt.Fprintln(s.Out)
+	for _, l := range strings.Split("$ "+wrapCommand(line), "\n") {
+		fmt.Fprintln(s.Out, s.style("command", l))
+	}
 	words := strings.Fields(line)
 	c := exec.CommandContext(ctx, s.Stele, words[1:]...)
 	c.Dir = dir

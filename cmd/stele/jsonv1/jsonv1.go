@@ -201,7 +201,8 @@ type Prove struct {
 	Present     []string `json:"present,omitempty"`
 	Absent      []string `json:"absent,omitempty"`
 	Discloses   []string `json:"discloses,omitempty"` // paths the proofs make known
-	Withheld    []string `json:"withheld,omitempty"`
+	Carries     []string `json:"carries,omitempty"`   // attachments that go along
+	Withheld    []string `json:"withheld,omitempty"`  // attachments left out
 }
 
 // Artifact is a line of `stele list`.
