@@ -9,6 +9,10 @@ import (
 	"github.com/stele-ml/stele/internal/source"
 )
 
+// piece is how many bytes of a large file are read at once: few enough that
+// they are still in the core's own cache when they are hashed.
+const piece = 128 << 10
+
 // large is a file of several chunks, which several workers read at once. Its
 // parts are the chunks and, before them, where the plain SHA-256 is asked for,
 // the whole file once more: that hash cannot be shared out.
@@ -94,11 +98,11 @@ func (w *worker) part(l *large, i int64) error {
 			return w.plain(l)
 		}
 	}
-	n := fingerprint.ChunkLen(l.r.Size(), uint64(i))
-	err := l.r.Range(w.ctx, uint64(i)*fingerprint.ChunkSize, w.buf[:n], func(p []byte) {
-		l.chunks[i] = w.opts.Algorithm.Sum(p)
-	})
-	w.opts.Progress.BytesDone.Add(uint64(n))
+	n := uint64(fingerprint.ChunkLen(l.r.Size(), uint64(i)))
+	w.hash.Reset()
+	err := l.r.Range(w.ctx, uint64(i)*fingerprint.ChunkSize, n, w.buf[:piece], func(p []byte) { w.hash.Write(p) })
+	w.hash.Sum(l.chunks[i][:0])
+	w.opts.Progress.BytesDone.Add(n)
 	return err
 }
 
@@ -110,18 +114,10 @@ func (w *worker) plain(l *large) error {
 		if w.stopped.Load() || l.bad.Load() {
 			return nil // nobody will use it
 		}
-		// Range may call use again, which a running hash could not take back:
-		// so the bytes are copied out first.
-		n := fingerprint.ChunkLen(size, i)
-		buf := w.buf[:n]
-		if err := l.r.Range(w.ctx, i*fingerprint.ChunkSize, buf, func(p []byte) {
-			if &p[0] != &buf[0] {
-				copy(buf, p)
-			}
-		}); err != nil {
+		n := uint64(fingerprint.ChunkLen(size, i))
+		if err := l.r.Range(w.ctx, i*fingerprint.ChunkSize, n, w.buf[:piece], func(p []byte) { h.Write(p) }); err != nil {
 			return err
 		}
-		h.Write(buf)
 	}
 	h.Sum(l.plain[:0])
 	return nil

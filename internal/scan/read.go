@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"sync"
 	"sync/atomic"
 
@@ -226,10 +227,13 @@ func (b *batch) finish(i int, f fingerprint.File, err error) {
 // worker reads files, one at a time, or a part of a large one.
 type worker struct {
 	*reader
-	buf []byte // one chunk
+	buf  []byte    // for a whole file of at most one chunk, or a piece of a larger one
+	hash hash.Hash // for a chunk in pieces
 }
 
-func newWorker(r *reader) *worker { return &worker{r, make([]byte, fingerprint.ChunkSize)} }
+func newWorker(r *reader) *worker {
+	return &worker{r, make([]byte, fingerprint.ChunkSize), r.opts.Algorithm.New()}
+}
 
 func (w *worker) run() {
 	for {

@@ -290,16 +290,19 @@ func (f *linuxFile) whole(p []byte) error {
 	return nil
 }
 
-func (f *linuxFile) Range(_ context.Context, off uint64, buf []byte, use func([]byte)) error {
-	for n := 0; n < len(buf); {
-		k, err := retry(func() (int, error) { return unix.Pread(f.fd, buf[n:], int64(off)+int64(n)) })
-		if k <= 0 || err != nil {
-			return readError(f.path, n, len(buf), err)
+// Range uses pread(2). Mapped memory was measured to be slower, and a file that
+// is cut short while it is mapped ends the process.
+func (f *linuxFile) Range(_ context.Context, off, n uint64, buf []byte, use func([]byte)) error {
+	return pieces(off, n, buf, use, func(b []byte, at int64) error {
+		for n := 0; n < len(b); {
+			k, err := retry(func() (int, error) { return unix.Pread(f.fd, b[n:], at+int64(n)) })
+			if k <= 0 || err != nil {
+				return readError(f.path, n, len(b), err)
+			}
+			n += k
 		}
-		n += k
-	}
-	use(buf)
-	return nil
+		return nil
+	})
 }
 
 func (f *linuxFile) Unchanged(context.Context) error {

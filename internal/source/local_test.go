@@ -9,10 +9,13 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stele-ml/stele/internal/source"
 	"github.com/stele-ml/stele/internal/source/sourcetest"
 )
+
+var past = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // place is a folder of a test. It reaches paths of any length.
 type place struct {

@@ -11,14 +11,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/stele-ml/stele/internal/source"
 )
-
-var past = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // waitForTick returns once the file system's clock shows a later time than the
 // file's change time: it touches another file until it does.

@@ -129,12 +129,23 @@ func (p *portableFile) whole(buf []byte) error {
 	return readError(p.path, n, len(buf), err)
 }
 
-func (p *portableFile) Range(_ context.Context, off uint64, buf []byte, use func([]byte)) error {
-	n, err := p.f.ReadAt(buf, int64(off))
-	if n < len(buf) {
-		return readError(p.path, n, len(buf), err)
+func (p *portableFile) Range(_ context.Context, off, n uint64, buf []byte, use func([]byte)) error {
+	return pieces(off, n, buf, use, func(b []byte, at int64) error {
+		k, err := p.f.ReadAt(b, at)
+		return readError(p.path, k, len(b), err)
+	})
+}
+
+// pieces reads a range through buf.
+func pieces(off, n uint64, buf []byte, use func([]byte), read func(b []byte, at int64) error) error {
+	for n > 0 {
+		b := buf[:min(uint64(len(buf)), n)]
+		if err := read(b, int64(off)); err != nil {
+			return err
+		}
+		use(b)
+		off, n = off+uint64(len(b)), n-uint64(len(b))
 	}
-	use(buf)
 	return nil
 }
 

@@ -69,12 +69,10 @@ type Reader interface {
 	// Size is in bytes and does not change.
 	Size() uint64
 
-	// Range passes the len(buf) bytes at offset off to use: in buf, or in
-	// memory of the source that is valid only during the call. use may be
-	// called a second time with the same range, when the first call met memory
-	// that could not be read; only the last call counts. A range that is no
-	// longer there is ErrChanged.
-	Range(ctx context.Context, off uint64, buf []byte, use func(p []byte)) error
+	// Range passes the n bytes at offset off to use, in consecutive pieces of
+	// at most len(buf) bytes that lie in buf. A range that is no longer there
+	// is ErrChanged.
+	Range(ctx context.Context, off, n uint64, buf []byte, use func(p []byte)) error
 
 	// Unchanged returns ErrChanged unless the object is still exactly what it
 	// was when it was opened. What Range passed on counts only once this has

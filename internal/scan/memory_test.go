@@ -1,0 +1,149 @@
+package scan
+
+import (
+	"context"
+	"io/fs"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/source"
+)
+
+// memory is a source of made-up files, with places for a test to step in.
+type memory struct {
+	objects []memoryObject // in path order
+	listErr error          // ends the listing
+	onFetch func(path string) error
+	onRange func(path string, off uint64) error
+	onCheck func(path string) error
+	listed  func(path string)
+
+	opened, closed atomic.Int64
+}
+
+type memoryObject struct {
+	path string
+	size int
+}
+
+// contents are bytes that differ from file to file and from place to place.
+func (o memoryObject) contents(off, n uint64) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		at := off + uint64(i)
+		b[i] = byte(at) ^ byte(at>>8) ^ byte(at>>16) ^ byte(len(o.path)) ^ o.path[len(o.path)-1]
+	}
+	return b
+}
+
+// file is what a scan should make of it, put together in the plainest way.
+func (o memoryObject) file(a fingerprint.Algorithm) fingerprint.File {
+	size := uint64(o.size)
+	f := fingerprint.File{Path: o.path, Size: size}
+	if o.size <= fingerprint.ChunkSize {
+		f.Digest = a.Sum(o.contents(0, size))
+		return f
+	}
+	for i := range fingerprint.ChunkCount(size) {
+		f.Chunks = append(f.Chunks, a.Sum(o.contents(i*fingerprint.ChunkSize, uint64(fingerprint.ChunkLen(size, i)))))
+	}
+	f.Digest = a.FileDigest(size, f.Chunks)
+	return f
+}
+
+func (m *memory) Single() bool { return false }
+func (m *memory) Close() error { return nil }
+
+func (m *memory) List(ctx context.Context, skip source.Skip, emit func(source.Object) error) error {
+	for _, o := range m.objects {
+		if err := ctx.Err(); err != nil {
+			return context.Cause(ctx)
+		}
+		if m.listed != nil {
+			m.listed(o.path)
+		}
+		if err := emit(source.Object{Path: o.path, Size: source.UnknownSize, Pin: o}); err != nil {
+			return err
+		}
+	}
+	return m.listErr
+}
+
+func (m *memory) Lookup(_ context.Context, path string) (source.Object, error) {
+	return source.Object{}, &source.Error{Path: path, Err: fs.ErrNotExist}
+}
+
+func (m *memory) Fetch(_ context.Context, o source.Object, buf []byte) (int, source.Reader, error) {
+	mo := o.Pin.(memoryObject)
+	if m.onFetch != nil {
+		if err := m.onFetch(o.Path); err != nil {
+			return 0, nil, err
+		}
+	}
+	if mo.size > len(buf) {
+		m.opened.Add(1)
+		return 0, &memoryReader{m: m, o: mo}, nil
+	}
+	return copy(buf, mo.contents(0, uint64(mo.size))), nil, nil
+}
+
+type memoryReader struct {
+	m    *memory
+	o    memoryObject
+	once sync.Once
+}
+
+func (r *memoryReader) Size() uint64 { return uint64(r.o.size) }
+func (r *memoryReader) Close() error { r.once.Do(func() { r.m.closed.Add(1) }); return nil }
+
+func (r *memoryReader) Range(_ context.Context, off, n uint64, buf []byte, use func([]byte)) error {
+	if r.m.onRange != nil {
+		if err := r.m.onRange(r.o.path, off); err != nil {
+			return err
+		}
+	}
+	for n > 0 {
+		k := min(n, uint64(len(buf)))
+		use(buf[:copy(buf, r.o.contents(off, k))])
+		off, n = off+k, n-k
+	}
+	return nil
+}
+
+func (r *memoryReader) Unchanged(context.Context) error {
+	if r.m.onCheck != nil {
+		return r.m.onCheck(r.o.path)
+	}
+	return nil
+}
+
+// checkClosed holds a scan to closing what it opened.
+func (m *memory) checkClosed(t *testing.T) {
+	t.Helper()
+	if o, c := m.opened.Load(), m.closed.Load(); o != c {
+		t.Errorf("%d readers opened, %d closed", o, c)
+	}
+}
+
+// meeting lets calls through once n of them are there at the same time.
+type meeting struct {
+	mu   sync.Mutex
+	n    int
+	full chan struct{}
+}
+
+func newMeeting(n int) *meeting { return &meeting{n: n, full: make(chan struct{})} }
+
+func (m *meeting) come(ctx context.Context) {
+	m.mu.Lock()
+	if m.n--; m.n == 0 {
+		close(m.full)
+	}
+	m.mu.Unlock()
+	select {
+	case <-m.full:
+	case <-ctx.Done():
+	}
+}
