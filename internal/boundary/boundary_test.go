@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -392,6 +393,31 @@ func TestRulesBite(t *testing.T) {
 	for _, p := range []string{"os", "net", "net/http", "log", "log/slog", "math/rand", "math/rand/v2", "crypto/rand", "path/filepath", "encoding/json", "os/exec", "syscall"} {
 		if coreStandard[p] != "" {
 			t.Errorf("the core may import %s", p)
+		}
+	}
+}
+
+// The threat model names a test for each attack; each is there.
+func TestThreatModelNamesTests(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, "docs", "threat-model.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]bool{}
+	for _, s := range sources(t) {
+		for _, d := range s.file.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok && s.test && f.Recv == nil {
+				tests[f.Name.Name] = true
+			}
+		}
+	}
+	named := regexp.MustCompile("`(Test[A-Za-z0-9_]+)`").FindAllSubmatch(text, -1)
+	if len(named) < 20 {
+		t.Errorf("only %d tests are named", len(named))
+	}
+	for _, m := range named {
+		if !tests[string(m[1])] {
+			t.Errorf("docs/threat-model.md names %s, which does not exist", m[1])
 		}
 	}
 }
