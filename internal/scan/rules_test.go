@@ -2,6 +2,7 @@ package scan
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"math/rand/v2"
 	"os"
@@ -21,44 +22,27 @@ func compile(t testing.TB, rules ...string) *Rules {
 	return r
 }
 
-func TestRules(t *testing.T) {
-	for _, c := range []struct {
-		rules  string // one a line
-		hides  string // paths, separated by spaces; a folder ends with '/'
-		leaves string
-	}{
-		{"*.tmp", "a.tmp d/a.tmp .tmp a.tmp/", "a.tmp2 tmp"},
-		{"/*.tmp", "a.tmp", "d/a.tmp"},
-		{"d/*.tmp", "d/a.tmp", "a.tmp d/e/a.tmp x/d/a.tmp"},
-		{"build/", "build/ x/build/ build/y x/build/y/z", "build x/build"},
-		{"/build", "build build/ build/x", "x/build"},
-		{"**/logs", "logs a/logs a/b/logs", "xlogs"},
-		{"logs/**", "logs/a logs/a/b", "logs/ a/logs/b"},
-		{"a/**/b", "a/b a/x/b a/x/y/b", "a/xb ab"},
-		{"*.csv\n!keep.csv", "a.csv d/b.csv", "keep.csv d/keep.csv"},
-		{"d/\n!d/keep", "d/ d/keep", "keep"}, // what a hidden folder holds cannot be brought back
-		{"a?c", "abc", "ac a/c aé" + "c"},    // '?' is one byte
-		{"[a-c]x", "ax bx", "dx -x"},
-		{"[!a-c]x", "dx", "ax /x"},
-		{"[[:digit:]]x", "1x", "ax :x"},
-		{`\#x`, "#x", "x"},
-		{`\!x`, "!x", "x"},
-		{`a\*`, "a*", "ab"},
-		{"[x", "", "[x x"},               // never matches
-		{"*\n!*.py", "a d/", "a.py"},     // all but
-		{"*", "a d/ .x", ".steleignore"}, // the rules' own file is never hidden
-		{".steleignore", "d/.steleignore", ".steleignore"},
-		{"{a,b}", "{a,b}", "a b"}, // no braces in gitignore
-	} {
-		r := compile(t, strings.Split(c.rules, "\n")...)
-		for _, p := range strings.Fields(c.hides) {
+// TestVectors: testdata/rules.json, those of docs/formats/ignore.md. A path of a
+// folder ends with '/'.
+func TestVectors(t *testing.T) {
+	data, err := os.ReadFile("testdata/rules.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var vectors []struct{ Rules, Hidden, Seen []string }
+	if err := json.Unmarshal(data, &vectors); err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range vectors {
+		r := compile(t, v.Rules...)
+		for _, p := range v.Hidden {
 			if !r.HidesWithin(strings.TrimSuffix(p, "/"), strings.HasSuffix(p, "/")) {
-				t.Errorf("%q leaves %s", c.rules, p)
+				t.Errorf("%q do not hide %s", v.Rules, p)
 			}
 		}
-		for _, p := range strings.Fields(c.leaves) {
+		for _, p := range v.Seen {
 			if r.HidesWithin(strings.TrimSuffix(p, "/"), strings.HasSuffix(p, "/")) {
-				t.Errorf("%q hides %s", c.rules, p)
+				t.Errorf("%q hide %s", v.Rules, p)
 			}
 		}
 	}
