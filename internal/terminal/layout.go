@@ -35,7 +35,9 @@ func (t *Terminal) KeyValues(pairs []Pair) {
 		}
 		switch lines := wrap(value, room); {
 		case room > 0 && widest(lines) > room: // one long word, such as a fingerprint
-			b.WriteString("\n" + indent + indent)
+			// A fingerprint has 77 columns: on 80, it just fits.
+			before := min(2*len(indent), max(width-1-Columns(value), 0))
+			b.WriteString("\n" + strings.Repeat(" ", before))
 			b.WriteString(t.out.paint(p.Style, value))
 		default:
 			for i, line := range lines {

@@ -90,7 +90,7 @@ func TestGolden(t *testing.T) {
 		golden(t, name, b.Bytes())
 		if width > 0 {
 			for _, line := range strings.Split(b.String(), "\n") {
-				if n := Columns(line); n > width && !strings.Contains(line, hash) {
+				if n := Columns(line); n > width && (width >= 80 || line != hash) { // a fingerprint is never cut
 					t.Errorf("%s: %d columns: %s", name, n, line)
 				}
 			}
