@@ -11,6 +11,8 @@ import (
 var (
 	ed25519P = new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 255), big.NewInt(19))
 	ed25519D = mustHexInt("52036cee2b6ffe738cc740797779e89800700a4d4141d8ab75eb4dca135978a3")
+	// A root of dy⁴ + 2y² - 1: doubling a point with this y gives one with y = 0.
+	ed25519Y8 = mustHexInt("05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826")
 )
 
 // smallOrderY holds the y of the eight points whose order divides 8. A signature
@@ -18,9 +20,9 @@ var (
 var smallOrderY = []*big.Int{
 	big.NewInt(0), // order 4
 	big.NewInt(1), // the neutral element
-	new(big.Int).Sub(ed25519P, big.NewInt(1)),                                      // order 2
-	mustHexInt("05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826"), // order 8
-	mustHexInt("7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd83d3d706a17c7"), // order 8, p minus the one above
+	new(big.Int).Sub(ed25519P, big.NewInt(1)), // order 2
+	ed25519Y8, // order 8
+	new(big.Int).Sub(ed25519P, ed25519Y8),
 }
 
 // checkEd25519Point refuses what is not the canonical encoding of a point of the

@@ -40,7 +40,43 @@ func Unmarshal(data []byte, v any, maxBytes, maxDepth int) error {
 	if err := scan(data, maxDepth); err != nil {
 		return err
 	}
-	return json.Unmarshal(data, v, json.RejectUnknownMembers(true))
+	return explain(json.Unmarshal(data, v, json.RejectUnknownMembers(true)))
+}
+
+// explain says what is wrong without the names of Go types, without bytes that a
+// terminal would obey, and always in the same words: a refusal is part of what
+// two machines must agree on, and the library's own texts vary.
+func explain(err error) error {
+	var semantic *json.SemanticError
+	var syntactic *jsontext.SyntacticError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &semantic):
+		at := where(semantic.JSONPointer)
+		switch {
+		case errors.Is(semantic.Err, json.ErrUnknownName):
+			return fmt.Errorf("json: unknown member %s", at)
+		case semantic.Err != nil:
+			return fmt.Errorf("json: member %s: %w", at, semantic.Err)
+		}
+		return fmt.Errorf("json: member %s: wrong type", at)
+	case errors.As(err, &syntactic):
+		if errors.Is(err, jsontext.ErrDuplicateName) {
+			return fmt.Errorf("json: member %s twice", where(syntactic.JSONPointer))
+		}
+		return fmt.Errorf("json: invalid at byte %d", syntactic.ByteOffset)
+	}
+	return errors.New("json: invalid")
+}
+
+// where quotes a JSON pointer (RFC 6901), which holds names of the sender's.
+func where(p jsontext.Pointer) string {
+	const longest = 80
+	if len(p) > longest {
+		return fmt.Sprintf("%+q…", string(p[:longest]))
+	}
+	return fmt.Sprintf("%+q", string(p))
 }
 
 // Marshal encodes v with the members of maps sorted, without white space and
