@@ -63,9 +63,9 @@ an append-only Merkle log; anybody can check any of it later, offline.`,
 	root.SetVersionTemplate("stele {{.Version}}\n")
 	root.SetOut(a.stdout)
 	f := root.PersistentFlags()
-	f.StringVar(&a.ledgerFlag, "ledger", "", "the ledger's directory (default $STELE_LEDGER, then the nearest .stele upward)")
-	f.StringVar(&a.keyFlag, "key", "", "key that signs: a name, a file, or ssh-agent[:COMMENT] (default $STELE_KEY, then \"default\")")
-	f.StringVar(&a.trustFlag, "trust", "", "trust file, a tlog-policy (default $STELE_TRUST, then what is pinned here)")
+	f.StringVar(&a.ledgerFlag, "ledger", "", "the ledger's `directory` (default $STELE_LEDGER, then the nearest .stele upward)")
+	f.StringVar(&a.keyFlag, "key", "", "`key` that signs: a name, a file, or ssh-agent[:COMMENT] (default $STELE_KEY, then \"default\")")
+	f.StringVar(&a.trustFlag, "trust", "", "trust `file`, a tlog-policy (default $STELE_TRUST, then what is pinned here)")
 	f.BoolVar(&a.json, "json", false, "print JSON: one object, or one a line for lists")
 	f.BoolVar(&a.adopt, "adopt", false, "go on with a ledger whose guard is missing here, as it is")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "print results, warnings and errors only")
@@ -73,6 +73,7 @@ an append-only Merkle log; anybody can check any of it later, offline.`,
 		return usagef("%v", err).withHint(fmt.Sprintf("`%s --help` lists the flags", c.CommandPath()))
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
+	cobra.EnableCommandSorting = false // the order of a day's work
 	root.AddGroup(
 		&cobra.Group{ID: "work", Title: "Stamp and check:"},
 		&cobra.Group{ID: "look", Title: "Look at the ledger:"},

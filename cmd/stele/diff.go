@@ -15,6 +15,7 @@ import (
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/scan"
 	"github.com/stele-ml/stele/internal/solo"
+	"github.com/stele-ml/stele/internal/source"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/statement"
 )
@@ -120,6 +121,9 @@ func (a *app) side(ctx context.Context, arg string) (side, error) {
 		})
 		return s, err
 	}
+	if err := exists(arg); err != nil {
+		return s, err
+	}
 	info, err := os.Stat(arg)
 	if err != nil {
 		return s, err
@@ -206,6 +210,10 @@ func compare(a, b string, old, now iter.Seq2[fingerprint.File, error], all bool)
 		d.Changes = append(d.Changes, changeJSON(c))
 		return nil
 	})
+	var unreadable *source.Error
+	if errors.As(err, &unreadable) {
+		return nil, unreadable // the data, not the comparison
+	}
 	if err != nil {
 		return nil, err
 	}

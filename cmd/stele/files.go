@@ -2,6 +2,8 @@ package main
 
 import (
 	"bufio"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -36,3 +38,12 @@ func writeWhole(path string, fill func(*os.File) error) (err error) {
 
 // bufferedReader is the buffer manifests are read through.
 func bufferedReader(f *os.File) *bufio.Reader { return bufio.NewReaderSize(f, 1<<20) }
+
+// exists says in plain words that a path is not there.
+func exists(path string) error {
+	_, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return failf(exitNotFound, "there is no %s", path).withPath(path)
+	}
+	return err
+}

@@ -155,10 +155,11 @@ func (a *app) provePaths(ctx context.Context, o *proveOrder, claim *evidence.Cla
 		if err != nil {
 			return err
 		}
-		if found.Present != present {
-			word := map[bool]string{true: "among", false: "not among"}[found.Present]
-			return failf(exitTampered, "%s is %s the files of %s@%s, so the contrary cannot be proved", path, word, o.name, o.version).withPath(path).
-				withHint("`stele manifest show " + o.name + "@" + o.version + "` lists them")
+		switch list := "`stele manifest show " + o.name + "@" + o.version + "` lists the files"; {
+		case present && !found.Present:
+			return failf(exitNotFound, "%s is not among the files of %s@%s", path, o.name, o.version).withPath(path).withHint(list)
+		case !present && found.Present:
+			return failf(exitError, "%s is among the files of %s@%s, so its absence cannot be proved", path, o.name, o.version).withPath(path).withHint(list)
 		}
 		raw, err := proof.MarshalBinary()
 		if err != nil {

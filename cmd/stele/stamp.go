@@ -85,7 +85,7 @@ func (a *app) stamp(ctx context.Context, o *stampOrder) error {
 	default:
 		return usagef("--kind %q: use dataset, model, code or other", o.kind)
 	}
-	if _, err := os.Stat(o.path); err != nil { // before a ledger is made for it
+	if err := exists(o.path); err != nil { // before a ledger is made for it
 		return err
 	}
 	dir, err := a.findLedger()
@@ -119,6 +119,9 @@ func (a *app) stamp(ctx context.Context, o *stampOrder) error {
 		return err
 	}
 	a.noteHidden(result)
+	if result.Summary.Files == 0 {
+		return failf(exitError, "%s holds no files to stamp", o.path).withPath(o.path).withHint("empty folders do not count; `stele fingerprint` shows what ignore rules left out")
+	}
 	if plan.bound != nil {
 		return a.alreadyBound(o, plan, result, diff)
 	}

@@ -56,6 +56,13 @@ alone; PATH adds the data.`,
 			if err := o.parse(args); err != nil {
 				return err
 			}
+			for _, path := range []string{o.path, o.evidence, o.manifest} {
+				if path != "" {
+					if err := exists(path); err != nil {
+						return err
+					}
+				}
+			}
 			if o.evidence != "" {
 				return a.verifyEvidence(c.Context(), &o)
 			}
