@@ -57,8 +57,8 @@ type LogKeyAt struct {
 // known; admissions are not, so names stay bound and entries stay where they are.
 type Roster struct {
 	genesis   *Genesis
-	last      uint64 // the last index folded in
-	members   map[KeyID]Member
+	last      uint64              // the last index folded in
+	members   map[KeyID]*Member   // never changed once there; see describe
 	order     []KeyID             // in which they were registered
 	materials map[[32]byte]string // to whom a key already belongs
 	logKeys   []LogKeyAt
@@ -105,7 +105,7 @@ func NewRoster(timeMS int64, signer KeyID, genesis *Statement) (*Roster, error) 
 	}
 	r := &Roster{
 		genesis:   g,
-		members:   make(map[KeyID]Member),
+		members:   make(map[KeyID]*Member),
 		materials: make(map[[32]byte]string),
 		inEffect:  make(map[KeyID]compromise),
 		logKeys:   []LogKeyAt{{0, g.LogKey}},
@@ -176,7 +176,7 @@ func (r *Roster) Members() []Member {
 }
 
 func (r *Roster) describe(id KeyID) Member {
-	m := r.members[id]
+	m := *r.members[id]
 	m.Roles, m.Names = slices.Clone(m.Roles), slices.Clone(m.Names)
 	m.Void = r.world.void[id]
 	if entry, ok := r.world.retired[id]; ok {

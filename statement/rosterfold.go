@@ -58,7 +58,7 @@ func (r *Roster) apply(index uint64, signer KeyID, id *Identity, effect *world) 
 
 func (r *Roster) add(m Member) {
 	id := m.Key.ID()
-	r.members[id] = m
+	r.members[id] = &m
 	r.order = append(r.order, id)
 	r.materials[m.Key.Material()] = m.Handle
 }
@@ -163,7 +163,7 @@ func (r *Roster) checkRegister(timeMS int64, id *Identity) error {
 	return nil
 }
 
-func (r *Roster) checkRetire(index uint64, timeMS int64, signer, key KeyID, m Member) error {
+func (r *Roster) checkRetire(index uint64, timeMS int64, signer, key KeyID, m *Member) error {
 	if entry, ok := r.world.retired[key]; ok {
 		return refuse(ErrRule, "", "the key of %s was already retired in entry %d", m.Handle, entry)
 	}
