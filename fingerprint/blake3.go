@@ -78,7 +78,7 @@ func (s *blake3Stack) sum(p []byte) Digest {
 	return blake3Root(n)
 }
 
-// Between these lengths zeebo's kernel is the faster one by 1.2 to 1.7 times:
+// Between these lengths zeebo's kernel is the faster one, by up to 1.5 times:
 // guts hashes the last, partial chunk of an input apart and without vectors,
 // which counts there. See BenchmarkSum and BenchmarkSumZeebo.
 const (

@@ -135,7 +135,7 @@ func (d *differ) run(new iter.Seq2[File, error]) error {
 	var last string
 	for f, err := range new {
 		if err == nil {
-			err = checkOrder(d.newFiles, last, f.Path)
+			err = checkNext(d.newFiles, last, f.Path)
 		}
 		if err != nil {
 			return fmt.Errorf("compare: new side: %w", err)
@@ -158,7 +158,7 @@ func (d *differ) run(new iter.Seq2[File, error]) error {
 func (d *differ) advance() error {
 	f, err, ok := d.next()
 	if ok && err == nil {
-		err = checkOrder(d.oldFiles, d.old.Path, f.Path)
+		err = checkNext(d.oldFiles, d.old.Path, f.Path)
 	}
 	if err != nil {
 		return fmt.Errorf("compare: old side: %w", err)
@@ -168,6 +168,14 @@ func (d *differ) advance() error {
 		d.oldFiles++
 	}
 	return nil
+}
+
+// checkNext is checkOrder, and refuses an empty path, which here means none.
+func checkNext(count uint64, last, path string) error {
+	if path == "" {
+		return pathError(path, "it is empty")
+	}
+	return checkOrder(count, last, path)
 }
 
 // gone deals with the old side's current file, which the new side does not

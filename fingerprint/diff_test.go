@@ -290,6 +290,11 @@ func TestDiffErrors(t *testing.T) {
 	if _, err := Diff(seq(files), seq(tiny("a=1", "a=1")), none); !errors.Is(err, ErrOrder) {
 		t.Error(err)
 	}
+	for _, pair := range [][2][]File{{{{}}, nil}, {nil, {{}}}} {
+		if _, err := Diff(seq(pair[0]), seq(pair[1]), none); !errors.Is(err, ErrPath) {
+			t.Error(err)
+		}
+	}
 	for _, pair := range [][2][]File{{files, nil}, {files, tiny("a=2")}, {tiny("a=1"), tiny("b=1")}} {
 		if _, err := Diff(seq(pair[0]), seq(pair[1]), func(Change) error { return broken }); err != broken {
 			t.Error(err)
