@@ -7,7 +7,8 @@
 //
 // Every tool, ours too, is run as a process of its own on the same files, warm
 // in the page cache; the tools of one row take turns, and the medians are
-// compared. A tool that is not installed leaves its rows out, and says so.
+// compared: of the time on the wall, and, since that of a busy machine says
+// little, of the time on all cores. A tool that is not installed leaves its rows out, and says so.
 package main
 
 import (
@@ -101,8 +102,8 @@ func (b *bench) run(parent string, million bool) error {
 	if err != nil {
 		return err
 	}
-	fmt.Println("| what | ours GB/s | peer GB/s | peer | ratio | bar |")
-	fmt.Println("|---|---|---|---|---|---|")
+	fmt.Println("| what | ours GB/s | peer GB/s | peer | ratio | bar | ratio of CPU time |")
+	fmt.Println("|---|---|---|---|---|---|---|")
 	for _, r := range rows {
 		if err := b.measure(r); err != nil {
 			return fmt.Errorf("%s: %w", r.name, err)
@@ -171,48 +172,53 @@ func (b *bench) rows() ([]row, error) {
 func (b *bench) measure(r row) error {
 	tool := strings.Fields(strings.TrimPrefix(strings.TrimPrefix(r.peer, "xargs "), "-P "))[0]
 	_, missing := exec.LookPath(tool)
-	var ours, peer []time.Duration
+	var ours, peer, oursCPU, peerCPU []time.Duration
 	for i := range b.rounds + 1 {
-		d, err := timed(exec.Command(b.self, r.ours...))
+		d, dCPU, err := timed(exec.Command(b.self, r.ours...))
 		if err != nil {
 			return err
 		}
-		e := time.Duration(0)
+		var e, eCPU time.Duration
 		if missing == nil {
 			cmd := exec.Command("sh", "-c", r.shell)
 			cmd.Env = append(os.Environ(), "CORES="+strconv.Itoa(runtime.NumCPU()))
-			if e, err = timed(cmd); err != nil {
+			if e, eCPU, err = timed(cmd); err != nil {
 				return err
 			}
 		}
 		if i > 0 { // the first round warms the page cache
 			ours, peer = append(ours, d), append(peer, e)
+			oursCPU, peerCPU = append(oursCPU, dCPU), append(peerCPU, eCPU)
 		}
 	}
 	rate := func(d time.Duration) float64 { return float64(r.bytes) / 1e9 / d.Seconds() }
 	mine, theirs := median(ours), median(peer)
 	bar := fmt.Sprintf("%.2g", r.bar)
 	if missing != nil {
-		fmt.Printf("| %s | %.2f | – | %s is not installed | – | %s |\n", r.name, rate(mine), tool, bar)
+		fmt.Printf("| %s | %.2f | – | %s is not installed | – | %s | – |\n", r.name, rate(mine), tool, bar)
 		return nil
 	}
 	ratio := theirs.Seconds() / mine.Seconds()
 	if ratio < r.bar {
 		bar += " missed"
 	}
-	fmt.Printf("| %s | %.2f | %.2f | `%s` | %.2f | %s |\n", r.name, rate(mine), rate(theirs), r.peer, ratio, bar)
+	cpu := median(peerCPU).Seconds() / median(oursCPU).Seconds()
+	fmt.Printf("| %s | %.2f | %.2f | `%s` | %.2f | %s | %.2f |\n", r.name, rate(mine), rate(theirs), r.peer, ratio, bar, cpu)
 	return nil
 }
 
-func timed(cmd *exec.Cmd) (time.Duration, error) {
+// timed runs a command and returns how long it took on the wall and on all
+// cores, with the commands that it started itself.
+func timed(cmd *exec.Cmd) (wall, cpu time.Duration, err error) {
 	var errs strings.Builder
 	cmd.Stderr = &errs
 	start := time.Now()
-	err := cmd.Run() // what it prints goes to the null device
+	err = cmd.Run() // what it prints goes to the null device
+	wall = time.Since(start)
 	if err != nil {
-		err = fmt.Errorf("%s: %w: %s", cmd, err, errs.String())
+		return 0, 0, fmt.Errorf("%s: %w: %s", cmd, err, errs.String())
 	}
-	return time.Since(start), err
+	return wall, cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), nil
 }
 
 func median(d []time.Duration) time.Duration {

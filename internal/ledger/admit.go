@@ -37,7 +37,7 @@ func (b *Block) Admit(c *Candidate) (Receipt, error) {
 			return Receipt{}, r
 		}
 	}
-	if r, ok, err := b.seen(c.id); ok || err != nil {
+	if r, ok, err := b.seen(c); ok || err != nil {
 		return r, err
 	}
 	for _, check := range []func(*Candidate) error{
@@ -77,10 +77,13 @@ func (b *Block) unknownKey(c *Candidate) *Refusal {
 }
 
 // seen returns the receipt of a statement that is in the log already.
-func (b *Block) seen(id statement.ID) (Receipt, bool, error) {
-	index, ok := b.ids[id]
+func (b *Block) seen(c *Candidate) (Receipt, bool, error) {
+	if c.st.Kind == statement.KindStamp {
+		return b.seenStamp(c)
+	}
+	index, ok := b.ids[c.id]
 	if !ok {
-		value, found, err := b.l.store.get(idKey(id))
+		value, found, err := b.l.store.get(idKey(c.id))
 		if err != nil || !found {
 			return Receipt{}, false, err
 		}
@@ -92,7 +95,22 @@ func (b *Block) seen(id statement.ID) (Receipt, bool, error) {
 	if err != nil {
 		return Receipt{}, false, err
 	}
-	return Receipt{Index: index, Time: e.Time, ID: id, Existed: true}, true, nil
+	return Receipt{Index: index, Time: e.Time, ID: c.id, Existed: true}, true, nil
+}
+
+// seenStamp needs no lookup of its own: a stamp that is in the log has bound
+// its name@version, so it is the one that did or none. Most stamps are new.
+func (b *Block) seenStamp(c *Candidate) (Receipt, bool, error) {
+	bound, ok, err := b.binding(c.ref.Name, c.ref.Version)
+	if err != nil || !ok {
+		return Receipt{}, false, err
+	}
+	c.bound = &bound
+	e, err := b.entry(bound.Entry)
+	if err != nil || e.Envelope.ID() != c.id {
+		return Receipt{}, false, err
+	}
+	return Receipt{Index: e.Index, Time: e.Time, ID: c.id, Existed: true}, true, nil
 }
 
 // entry returns an entry of the log or of the block.
@@ -326,10 +344,10 @@ func (b *Block) checkName(c *Candidate) error {
 	if c.st.Kind != statement.KindStamp {
 		return nil
 	}
-	bound, ok, err := b.binding(c.ref.Name, c.ref.Version)
+	bound := c.bound // as seenStamp found it; nothing was admitted since
 	switch {
-	case err != nil || !ok:
-		return err
+	case bound == nil:
+		return nil
 	case bound.Fingerprint == c.ref.Fingerprint:
 		return refuse(RuleNameBound, ClassRefused, "%s is on this ledger already, with these contents: entry %d", c.ref, bound.Entry).
 			at(bound.Entry)

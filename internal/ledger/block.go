@@ -24,7 +24,7 @@ type Block struct {
 	batch *pebble.Batch
 
 	// What the block's own entries add to the store, for those after them.
-	ids      map[statement.ID]uint64
+	ids      map[statement.ID]uint64 // but stamps': bindings have them
 	bindings map[string]Binding // by name@version
 	about    map[fingerprint.Fingerprint]span
 	entries  []*evidence.Entry // from base's size on
@@ -178,7 +178,9 @@ func (b *Block) addControl(e *evidence.Entry, st *statement.Statement) error {
 // index writes what the entry can be found by.
 func (b *Block) index(e *evidence.Entry, c *Candidate) {
 	kind := kindBytes[c.st.Kind]
-	b.ids[c.id] = e.Index
+	if c.st.Kind != statement.KindStamp {
+		b.ids[c.id] = e.Index
+	}
 	b.set(idKey(c.id), u64value(e.Index))
 	b.set(kindKey(kind, e.Index), nil)
 	b.set(signerKey(c.env.KeyID, e.Index), []byte{kind})

@@ -11,7 +11,8 @@ type Candidate struct {
 	st       *statement.Statement
 	ref      statement.Ref // of the kinds about an artifact
 	id       statement.ID
-	verified bool // the signature was checked, against the key that its id names
+	bound    *Binding // what a stamp's name@version is bound to already
+	verified bool     // the signature was checked, against the key that its id names
 }
 
 // ID returns the statement's id.

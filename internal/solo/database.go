@@ -18,8 +18,8 @@ import (
 const dbFormat = pebble.FormatWALSyncChunks
 
 const (
-	dbCache    = 32 << 20 // bytes of blocks kept in memory
-	dbMemTable = 16 << 20 // bytes written between two flushes
+	dbCache    = 64 << 20 // bytes of blocks kept in memory
+	dbMemTable = 32 << 20 // bytes written between two flushes
 )
 
 // errDatabase says that the database could not be opened.
@@ -36,25 +36,30 @@ type database struct {
 	failed chan struct{} // closed once err is set
 }
 
+// DatabaseOptions returns how a ledger's database is tuned. Logger and
+// EventListener are the caller's.
+func DatabaseOptions() *pebble.Options {
+	opts := &pebble.Options{
+		FormatMajorVersion: dbFormat,
+		CacheSize:          dbCache,
+		MemTableSize:       dbMemTable,
+	}
+	opts.Levels[0].FilterPolicy = bloom.FilterPolicy(10) // the other levels take it over
+	return opts
+}
+
 // openDatabase opens the database in dir. The caller holds the ledger's lock;
 // Pebble's own is left out.
 func openDatabase(fsys vfs.FS, dir string, readOnly bool) (db *database, err error) {
 	db = &database{fence: durable.NewFence(fsys), failed: make(chan struct{})}
-	opts := &pebble.Options{
-		FS:                 db.fence,
-		FormatMajorVersion: dbFormat,
-		ReadOnly:           readOnly,
-		CacheSize:          dbCache,
-		MemTableSize:       dbMemTable,
-		Logger:             logger{db},
-		EventListener: &pebble.EventListener{
-			BackgroundError: db.background,
-			DataCorruption: func(i pebble.DataCorruptionInfo) {
-				db.fail(fmt.Errorf("%s: damaged: %w", i.Path, i.Details))
-			},
+	opts := DatabaseOptions()
+	opts.FS, opts.ReadOnly, opts.Logger = db.fence, readOnly, logger{db}
+	opts.EventListener = &pebble.EventListener{
+		BackgroundError: db.background,
+		DataCorruption: func(i pebble.DataCorruptionInfo) {
+			db.fail(fmt.Errorf("%s: damaged: %w", i.Path, i.Details))
 		},
 	}
-	opts.Levels[0].FilterPolicy = bloom.FilterPolicy(10) // the other levels take it over
 	defer func() {
 		if p := recover(); p != nil {
 			err = db.abandon(fmt.Errorf("%w: %v", errDatabase, p))

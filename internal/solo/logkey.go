@@ -54,6 +54,9 @@ func newLogKey(origin string, seed []byte) (*LogKey, error) {
 // VKey returns the public key, what others pin.
 func (k *LogKey) VKey() evidence.VKey { return k.vkey }
 
+// Signer returns the signer of checkpoints.
+func (k *LogKey) Signer() note.Signer { return k.signer }
+
 // Sign signs a message other than a checkpoint: that of a rotation.
 func (k *LogKey) Sign(message []byte) []byte { return ed25519.Sign(k.private, message) }
 

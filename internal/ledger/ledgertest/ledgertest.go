@@ -173,3 +173,7 @@ func must[T any](v T, err error) T {
 	}
 	return v
 }
+
+// Skip makes the next nonce the one after n, so that several makers do not
+// make the same.
+func (m *Maker) Skip(n uint64) { m.nonce = n }
