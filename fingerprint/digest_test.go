@@ -99,22 +99,24 @@ func TestSumAllocatesNothing(t *testing.T) {
 // that have no part in this.
 func TestSmallFilesAgreeWithCommands(t *testing.T) {
 	for a, command := range map[Algorithm]string{SHA256: "sha256sum", BLAKE3: "b3sum"} {
-		if _, err := exec.LookPath(command); err != nil {
-			t.Skipf("%s is not installed", command)
-		}
-		for i, n := range []uint64{0, 1, 1000, 1025, 5000, 9000, 16385, 123_456, ChunkSize} {
-			p := contents(n, i)
-			cmd := exec.Command(command)
-			cmd.Stdin = bytes.NewReader(p)
-			out, err := cmd.Output()
-			if err != nil {
-				t.Fatal(err)
+		t.Run(command, func(t *testing.T) {
+			if _, err := exec.LookPath(command); err != nil {
+				t.Skipf("%s is not installed", command)
 			}
-			want := a.String() + ":" + strings.Fields(string(out))[0]
-			if got := a.DigestText(n, fileOf(a, "f", p).Digest); got != want {
-				t.Errorf("%s of %d bytes: %s, want %s", command, n, got, want)
+			for i, n := range []uint64{0, 1, 1000, 1025, 5000, 9000, 16385, 123_456, ChunkSize} {
+				p := contents(n, i)
+				cmd := exec.Command(command)
+				cmd.Stdin = bytes.NewReader(p)
+				out, err := cmd.Output()
+				if err != nil {
+					t.Fatal(err)
+				}
+				want := a.String() + ":" + strings.Fields(string(out))[0]
+				if got := a.DigestText(n, fileOf(a, "f", p).Digest); got != want {
+					t.Errorf("%d bytes: %s, want %s", n, got, want)
+				}
 			}
-		}
+		})
 	}
 }
 
