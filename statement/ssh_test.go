@@ -2,6 +2,7 @@ package statement
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -77,7 +78,11 @@ func (k *securityKey) Sign(_ io.Reader, data []byte) (*ssh.Signature, error) {
 		return &ssh.Signature{Format: k.kind, Blob: ed25519.Sign(k.ed, signed), Rest: rest}, nil
 	}
 	digest := sha256.Sum256(signed)
-	r, s, err := ecdsa.Sign(rand.Reader, k.ec, digest[:])
+	der, err := k.ec.Sign(nil, digest[:], crypto.SHA256)
+	if err != nil {
+		return nil, err
+	}
+	r, s, err := parseP256Signature(der)
 	if err != nil {
 		return nil, err
 	}
