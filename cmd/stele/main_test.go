@@ -1,0 +1,54 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain makes this test binary double as the command: scripts, and
+// programs that they start, find it in PATH as "stele".
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"stele": main})
+}
+
+// TestScripts runs testdata/script: one file a theme, each a terminal session
+// of people (and attackers) with homes of their own.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                "testdata/script",
+		Setup:              setUpScript,
+		Cmds:               scriptCommands,
+		Condition:          scriptCondition,
+		RequireUniqueNames: true,
+		ContinueOnError:    true,
+	})
+}
+
+// setUpScript gives a script the home of ada, and nothing of whoever runs the
+// tests: no ledger, no key, no trust, no agent, no colours.
+func setUpScript(env *testscript.Env) error {
+	env.Setenv("TZ", "UTC")
+	env.Setenv("LANG", "C.UTF-8")
+	env.Setenv("GIT_CONFIG_GLOBAL", os.DevNull)
+	env.Setenv("GIT_CONFIG_SYSTEM", os.DevNull)
+	for _, name := range []string{"STELE_LEDGER", "STELE_KEY", "STELE_TRUST", "SSH_AUTH_SOCK", "NO_COLOR"} {
+		env.Setenv(name, "")
+	}
+	home := filepath.Join(env.WorkDir, ".home", "ada")
+	for name, value := range homeOf(home) {
+		env.Setenv(name, value)
+	}
+	return os.MkdirAll(home, 0o755)
+}
+
+// homeOf is the environment of a person whose home is dir.
+func homeOf(dir string) map[string]string {
+	return map[string]string{
+		"HOME":         dir,
+		"STELE_CONFIG": filepath.Join(dir, "config"),
+		"STELE_STATE":  filepath.Join(dir, "state"),
+	}
+}
