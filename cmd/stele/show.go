@@ -139,17 +139,18 @@ func (a *app) show(ctx context.Context, r *reading, index uint64) error {
 		a.printJSON(item)
 		return nil
 	}
-	a.term.KeyValues(a.entryPairs(r, e, st))
+	pairs := a.entryPairs(r, e, st)
 	if st.Stamp != nil && st.Stamp.Details != nil {
-		a.showDetails(details, detailsErr)
+		pairs = append(pairs, detailsPairs(details, detailsErr)...)
 	}
+	a.term.KeyValues(pairs)
 	return nil
 }
 
 func (a *app) entryPairs(r *reading, e *evidence.Entry, st *statement.Statement) []terminal.Pair {
 	standing := r.standingOf(e)
 	pairs := []terminal.Pair{
-		{Key: "entry", Value: fmt.Sprintf("%s of %s", terminal.Count(e.Index), terminal.Count(r.Size()))},
+		{Key: "entry", Value: fmt.Sprintf("%s, of a log of %s", terminal.Count(e.Index), terminal.Plural(r.Size(), "entry", "entries"))},
 		{Key: "kind", Value: string(st.Kind)},
 		{Key: "subject", Value: subject(st), Style: terminal.Accent},
 		{Key: "time", Value: a.term.Time(e.Time) + ", as the ledger claims"},
@@ -235,20 +236,19 @@ func (a *app) detailsOf(r *reading, st *statement.Statement) (*statement.Details
 	return statement.ParseDetails(data)
 }
 
-func (a *app) showDetails(d *statement.Details, err error) {
+// detailsPairs shows the details document, or why it is not shown.
+func detailsPairs(d *statement.Details, err error) []terminal.Pair {
 	switch {
 	case errors.Is(err, solo.ErrWithheld):
-		a.term.KeyValues([]terminal.Pair{{Key: "details", Value: "not here: erased, or kept elsewhere"}})
+		return []terminal.Pair{{Key: "details", Value: "not here: erased, or kept elsewhere"}}
 	case err != nil:
-		a.term.Warnf("the details: %v", err)
-	default:
-		var pairs []terminal.Pair
-		for _, l := range d.Locations {
-			pairs = append(pairs, terminal.Pair{Key: "location", Value: l})
-		}
-		pairs = append(pairs, terminal.Pair{Key: "host", Value: d.Host})
-		a.term.KeyValues(pairs)
+		return []terminal.Pair{{Key: "details", Value: err.Error(), Style: terminal.Bad}}
 	}
+	var pairs []terminal.Pair
+	for _, l := range d.Locations {
+		pairs = append(pairs, terminal.Pair{Key: "location", Value: l})
+	}
+	return append(pairs, terminal.Pair{Key: "host", Value: d.Host})
 }
 
 func orNothing(before, text string) string {

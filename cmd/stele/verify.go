@@ -424,8 +424,8 @@ func (a *app) printVerdict(o *verifyOrder, out *jsonv1.Verify, v *evidence.Verdi
 	}
 	a.term.Checks(checks)
 	if st := v.Stamp; st != nil && v.AsOf != nil {
-		who := signedBy(*out.Signer)
-		a.term.Printf("as of %s of %s; stamped by %s at %s\n", terminal.Plural(v.AsOf.Size, "entry", "entries"), v.AsOf.Origin, who, a.term.Time(st.Time))
+		a.term.Printf("stamped by %s at %s,\nas of %s of %s\n", signedBy(*out.Signer), a.term.Time(st.Time),
+			terminal.Plural(v.AsOf.Size, "entry", "entries"), v.AsOf.Origin)
 	}
 	if strings.TrimSpace(v.LogKey) != "" && v.Followed {
 		a.term.Hintf("the log's key was rotated since you pinned it; pin the new one: stele trust add --replace '%s'", v.LogKey)
