@@ -2,7 +2,6 @@ package evidence
 
 import (
 	"bytes"
-	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -19,11 +18,8 @@ func TestAttackFlippedEvidence(t *testing.T) {
 	data := must(f.Marshal())
 	opts := options(l, d)
 	want(t, VerifyBytes(data, p, opts), Verified)
-	for i := range data {
+	for i := 0; i < len(data); i += flipStride {
 		for bit := range 8 {
-			if bit != i%8 && testing.Short() {
-				continue
-			}
 			data[i] ^= 1 << bit
 			if v := VerifyBytes(data, p, opts); v.Verdict == Verified {
 				t.Fatalf("bit %d of byte %d flipped, and it is verified: …%s…", bit, i, data[max(0, i-20):min(len(data), i+20)])
@@ -48,7 +44,7 @@ func TestAttackFlippedAndSummedEvidence(t *testing.T) {
 		t.Fatal("this test cannot sum")
 	}
 	parsed := 0
-	for i := range body[:len(body)-2] {
+	for i := 0; i < len(body)-2; i += flipStride {
 		bit := byte(1) << (i % 8)
 		body[i] ^= bit
 		b := resum()
@@ -59,7 +55,7 @@ func TestAttackFlippedAndSummedEvidence(t *testing.T) {
 		}
 		body[i] ^= bit
 	}
-	if parsed < 100 {
+	if parsed < 1000/flipStride {
 		t.Fatalf("only %d of the altered files got past their format: a test that tells nothing", parsed)
 	}
 }
@@ -431,92 +427,4 @@ func TestAttackTimes(t *testing.T) {
 	p.Witnesses, p.Quorum = []PolicyWitness{{Name: "w", Key: fk}}, "w"
 	f := l.prove(l.checkpoint(far), must(ParseEntry(l.leaves[2])), d, "scans/train", "1")
 	want(t, Verify(f, p, Options{Now: l.now, MaxAge: 1000}), Untrusted, CheckFresh)
-}
-
-// The claim is about another entry, name, version, fingerprint or kind.
-func TestAttackOtherClaim(t *testing.T) {
-	l := newLedger(t, "claim")
-	d, d2 := testData(t, 1), testData(t, 2)
-	e := l.stamp(l.member, d, "scans/train", "1")
-	e2 := l.stamp(l.member, d2, "scans/train", "2")
-	signed := l.checkpoint()
-	for name, change := range map[string]func(c *Claim){
-		"another version":     func(c *Claim) { c.Version = "2" },
-		"another name":        func(c *Claim) { c.Name = "scans/test" },
-		"another fingerprint": func(c *Claim) { c.Fingerprint = d2.fp },
-		"another entry":       func(c *Claim) { c.Entry = e2.Index },
-		"no entry":            func(c *Claim) { c.Entry = 0 },
-		"a control entry":     func(c *Claim) { c.Entry = 1 },
-	} {
-		t.Run(name, func(t *testing.T) {
-			f, err := Collect(l, signed, Claim{Entry: e.Index, Name: "scans/train", Version: "1", Fingerprint: d.fp}, nil, 1, e2.Index)
-			if err != nil {
-				t.Fatal(err)
-			}
-			want(t, Verify(f, l.policy(), Options{}), Verified)
-			change(&f.Claim)
-			want(t, Verify(f, l.policy(), Options{}), Tampered, CheckClaim)
-		})
-	}
-}
-
-// Presence and absence are claimed with the proof of something else.
-func TestAttackForgedPaths(t *testing.T) {
-	l, f, p, d := sample(t)
-	other := testData(t, 9)
-	for name, c := range map[string]struct {
-		change func(c *Claim)
-		failed []string
-	}{
-		"absence of what is there":  {func(c *Claim) { c.Paths[0].Present = false }, []string{CheckPathAbsent, CheckRange}},
-		"presence of what is not":   {func(c *Claim) { c.Paths[1].Present = true }, []string{CheckPathPresent}},
-		"another path, present":     {func(c *Claim) { c.Paths[0].Path = "part-02.csv" }, []string{CheckPathPresent, CheckRange}},
-		"another path, absent":      {func(c *Claim) { c.Paths[1].Path = "part-04.csv" }, []string{CheckPathAbsent}},
-		"a proof of the other":      {func(c *Claim) { c.Paths[1].Proof = c.Paths[0].Proof }, []string{CheckPathAbsent}},
-		"presence in other data":    {func(c *Claim) { c.Paths[0] = other.path(t, "part-03.csv", true) }, []string{CheckPathPresent, CheckRange}},
-		"absence in other data":     {func(c *Claim) { c.Paths[1] = other.path(t, "patients.csv", false) }, []string{CheckPathAbsent}},
-		"garbage":                   {func(c *Claim) { c.Paths[0].Proof = []byte("x") }, []string{CheckPathPresent, CheckRange}},
-		"a range of other bytes":    {func(c *Claim) { c.Ranges[0].Data[4] ^= 1 }, []string{CheckRange}},
-		"another range":             {func(c *Claim) { c.Ranges[0].End++ }, []string{CheckRange}},
-		"a range of other data":     {func(c *Claim) { c.Ranges[0] = other.byteRange(t, "part-03.csv", 3, 9) }, []string{CheckRange}},
-		"a range of another file":   {func(c *Claim) { c.Ranges[0] = d.byteRange(t, "part-04.csv", 3, 9); c.Ranges[0].Path = "part-03.csv" }, []string{CheckRange}},
-		"a range of no proven file": {func(c *Claim) { c.Ranges[0] = d.byteRange(t, "part-04.csv", 3, 9) }, []string{CheckRange}},
-		"a range of what is not":    {func(c *Claim) { c.Ranges[0].Path = "patients.csv" }, []string{CheckRange}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			g := must(Parse(must(f.Marshal())))
-			c.change(&g.Claim)
-			want(t, Verify(g, p, options(l, d)), Tampered, c.failed...)
-		})
-	}
-}
-
-// The sample really is what the JSON of the page shows: its members in order.
-func TestFileMembers(t *testing.T) {
-	_, f, _, _ := sample(t)
-	dec := json.NewDecoder(bytes.NewReader(must(f.Marshal())))
-	var got []string
-	depth := 0
-	for key := true; ; {
-		tok, err := dec.Token()
-		if err != nil {
-			break
-		}
-		switch d, ok := tok.(json.Delim); {
-		case ok && (d == '{' || d == '['):
-			depth++
-			key = true
-		case ok:
-			depth--
-			key = true
-		case depth == 1:
-			if key {
-				got = append(got, tok.(string))
-			}
-			key = !key
-		}
-	}
-	if s := strings.Join(got, " "); s != "stele ledger checkpoint control last entries claim attachments sum" {
-		t.Fatal(s)
-	}
 }

@@ -45,8 +45,8 @@ type Result int
 
 const (
 	NotMade Result = iota // could not be made, or nobody asked for it
-	Passed
-	Failed
+	Passed                // made, and it holds
+	Failed                // made, and it does not hold
 )
 
 func (r Result) String() string {

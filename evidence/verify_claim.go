@@ -42,21 +42,30 @@ func (c *verification) entries() bool {
 		what = count(len(indexes), "entry", "entries")
 	}
 	if len(absent) > 0 {
-		c.fail(Tampered, CheckIncluded, "%s", strings.Join(absent, "; "))
+		c.fail(Tampered, CheckIncluded, "%s", some(absent))
 	} else {
 		c.pass(CheckIncluded, "%s of %d: the proof leads to the checkpoint's root", what, c.cp.Size)
 	}
 	if len(unsigned) > 0 {
-		c.fail(signatures, CheckSignature, "%s", strings.Join(unsigned, "; "))
+		c.fail(signatures, CheckSignature, "%s", some(unsigned))
 	} else {
 		c.pass(CheckSignature, "%s: signed by %s", what, c.signers())
 	}
 	if len(fallen) > 0 {
-		c.fail(Untrusted, CheckStanding, "%s", strings.Join(fallen, "; "))
+		c.fail(Untrusted, CheckStanding, "%s", some(fallen))
 	} else {
 		c.pass(CheckStanding, "%s: the signer's key was good then, as is known at %d entries", what, c.cp.Size)
 	}
 	return true
+}
+
+// some joins findings into a sentence, the first few of them.
+func some(list []string) string {
+	const most = 8
+	if n := len(list) - most; n > 0 {
+		return strings.Join(list[:most], "; ") + fmt.Sprintf("; and %d more", n)
+	}
+	return strings.Join(list, "; ")
 }
 
 // who names an entry's signer in a sentence.
@@ -75,7 +84,7 @@ func (c *verification) signers() string {
 			names = append(names, n)
 		}
 	}
-	return strings.Join(names, ", ")
+	return some(names)
 }
 
 // claim checks what the file claims against its entry, and what was asked for
@@ -154,12 +163,12 @@ func (c *verification) withdrawn(ref statement.Ref) {
 		}
 	}
 	if len(stand) > 0 {
-		c.fail(Withdrawn, CheckNotWithdrawn, "%s is withdrawn: %s", ref, strings.Join(stand, "; "))
+		c.fail(Withdrawn, CheckNotWithdrawn, "%s is withdrawn: %s", ref, some(stand))
 		return
 	}
 	rest := ""
 	if len(others) > 0 {
-		rest = "; there was " + strings.Join(others, "; ")
+		rest = "; there was " + some(others)
 	}
 	c.pass(CheckNotWithdrawn, "no withdrawal of %s or of its contents stands among %s up to the checkpoint%s", ref,
 		count(c.state.Count(), "control entry", "control entries"), rest)

@@ -43,6 +43,18 @@ func (c *verification) trustedLog(current VKey) bool {
 		c.pass(CheckTrustedLog, "the trust policy names the log's key %s", current.Short())
 		return true
 	}
+	// A policy that names several keys of this log knows how it went on: from
+	// an old one, which may have been stolen since, a way that leads past a
+	// newer one is not the log's.
+	inChain := func(l PolicyLog) bool {
+		return slices.ContainsFunc(c.state.keys, func(k LogKey) bool { return k.Key == l.Key })
+	}
+	for _, l := range c.trust.Logs {
+		if l.Key.Name == c.cp.Origin && !inChain(l) {
+			c.fail(Untrusted, CheckTrustedLog, "the trust policy names the log's key %s, which is not among the keys that lead to the present one, %s", l.Key.Short(), current)
+			return true
+		}
+	}
 	for _, k := range slices.Backward(c.state.keys) {
 		if c.trust.Trusts(k.Key) {
 			c.Followed = true

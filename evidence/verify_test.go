@@ -295,6 +295,18 @@ func TestVerifyLogRotation(t *testing.T) {
 	// Trust goes forwards: the new key vouches for no checkpoint from before.
 	want(t, Verify(before, l.policy(), Options{}), Untrusted, CheckTrustedLog)
 
+	// Whoever stole the first key leads from it elsewhere; a policy that also
+	// names the second one is not led astray.
+	both := l.policy()
+	both.Logs = append(both.Logs, pinned.Logs...)
+	want(t, Verify(f, both, Options{}), Verified)
+	thief := newLedger(t, "rotating")
+	e2 := thief.stamp(thief.member, d, "scans/train", "1")
+	thief.rotate("rotating thief")
+	stolen := thief.prove(thief.checkpoint(), e2, d, "scans/train", "1")
+	want(t, Verify(stolen, pinned, Options{}), Verified)
+	want(t, Verify(stolen, both, Options{}), Untrusted, CheckTrustedLog)
+
 	g := *f
 	g.Checkpoint = l.checkpointAt(l.size, old)
 	want(t, Verify(&g, pinned, Options{}), Untrusted, CheckCheckpoint)
@@ -397,5 +409,35 @@ func TestCollectRefuses(t *testing.T) {
 	}
 	if _, err := Collect(l, []byte("x"), Claim{}, nil); !errors.Is(err, ErrFormat) {
 		t.Errorf("no checkpoint: %v", err)
+	}
+}
+
+// The sample really is what the JSON of the page shows: its members in order.
+func TestFileMembers(t *testing.T) {
+	_, f, _, _ := sample(t)
+	dec := json.NewDecoder(bytes.NewReader(must(f.Marshal())))
+	var got []string
+	depth := 0
+	for key := true; ; {
+		tok, err := dec.Token()
+		if err != nil {
+			break
+		}
+		switch d, ok := tok.(json.Delim); {
+		case ok && (d == '{' || d == '['):
+			depth++
+			key = true
+		case ok:
+			depth--
+			key = true
+		case depth == 1:
+			if key {
+				got = append(got, tok.(string))
+			}
+			key = !key
+		}
+	}
+	if s := strings.Join(got, " "); s != "stele ledger checkpoint control last entries claim attachments sum" {
+		t.Fatal(s)
 	}
 }
