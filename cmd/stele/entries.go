@@ -13,6 +13,13 @@ import (
 	"github.com/stele-ml/stele/statement"
 )
 
+// The words that --kind takes.
+var (
+	artifactKinds  = []string{statement.ArtifactDataset, statement.ArtifactModel, statement.ArtifactCode, statement.ArtifactOther}
+	statementKinds = []string{string(statement.KindGenesis), string(statement.KindIdentity), string(statement.KindStamp),
+		string(statement.KindWithdrawal), string(statement.KindReinstatement), string(statement.KindLogKey)}
+)
+
 // reading is a view of the ledger with the fold of its control entries: who
 // signed, with which standing, what is withdrawn.
 type reading struct {

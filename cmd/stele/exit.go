@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
+	"strings"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 )
@@ -51,6 +53,15 @@ func failf(status int, format string, args ...any) *failure {
 }
 
 func usagef(format string, args ...any) *failure { return failf(exitUsage, format, args...) }
+
+// oneOf refuses a flag's value that is none of the words.
+func oneOf(flag, value string, words ...string) error {
+	if slices.Contains(words, value) {
+		return nil
+	}
+	last := len(words) - 1
+	return usagef("%s %q: use %s or %s", flag, value, strings.Join(words[:last], ", "), words[last])
+}
 
 var errInterrupted = failf(exitError, "interrupted; nothing was left half-written")
 

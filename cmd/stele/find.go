@@ -55,7 +55,7 @@ func resolveLedger(place, from string) (string, error) {
 	if from != "" {
 		from = " (from " + from + ")"
 	}
-	for range 2 {
+	for range 4 { // at most: the folder around a file, the file, the folder around the ledger, the ledger
 		info, err := os.Stat(place)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/crypto/ssh/agent"
 
 	"github.com/stele-ml/stele/internal/home"
+	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/statement"
 )
 
@@ -60,6 +61,9 @@ func (a *app) signer(ctx context.Context) (s statement.Signer, closer func(), er
 	s, err = statement.ParsePrivateKey(data, rand.Reader, func() ([]byte, error) {
 		return a.term.Passphrase(ctx, "passphrase of "+path+": ")
 	})
+	if errors.Is(err, terminal.ErrNoTerminal) {
+		return nil, nil, failf(exitError, "signing key %s: %w", path, err).withPath(path).withHint("`ssh-add " + path + "`, then --key ssh-agent")
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("signing key %s: %w", path, err)
 	}

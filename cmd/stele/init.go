@@ -99,7 +99,9 @@ func (a *app) initLedger(ctx context.Context, o *initOrder) (dir string, err err
 	if _, err := solo.ReadInfo(dir); err == nil {
 		return "", failf(exitError, "%s is a ledger already", dir).withPath(dir).withHint("`stele log` shows it")
 	}
-	if info, err := os.Stat(o.dir); err != nil {
+	if err := exists(o.dir); err != nil {
+		return "", err
+	} else if info, err := os.Stat(o.dir); err != nil {
 		return "", err
 	} else if !info.IsDir() {
 		return "", usagef("%s is not a folder", o.dir)

@@ -339,17 +339,22 @@ names stay bound; in every check from now on they count for nothing.`,
 }
 
 // member finds a registered key by its id, the beginning of it, or its
-// holder's handle.
+// holder's handle; a retired one by its handle only where no other is left.
 func (r *reading) member(text string) (statement.Member, error) {
-	var found []statement.Member
+	var found, retired []statement.Member
 	for _, m := range r.control.Roster().Members() {
 		id := m.Key.ID().String()
 		switch {
 		case id == text:
 			return m, nil
-		case m.Handle == text && m.Retired == nil, len(text) >= 8 && isHex(text) && strings.HasPrefix(id, text):
+		case m.Handle == text && m.Retired != nil:
+			retired = append(retired, m)
+		case m.Handle == text, len(text) >= 8 && isHex(text) && strings.HasPrefix(id, text):
 			found = append(found, m)
 		}
+	}
+	if len(found) == 0 {
+		found = retired
 	}
 	switch len(found) {
 	case 1:
@@ -404,8 +409,7 @@ func (a *app) keyRotateLog() *cobra.Command {
 			if err := a.printWritten(proof, statement.KindLogKey, next.Short(), r.Origin(), r.signerByKey(signer.PublicKey().ID())); err != nil {
 				return err
 			}
-			a.term.Notef("who pinned the old key follows to the new one; `stele trust add --replace '%s'` pins it", next)
-			return nil
+			return a.repin(r.Origin(), next)
 		},
 	}
 }

@@ -49,10 +49,10 @@ func (a *app) listCommand() *cobra.Command {
 }
 
 func (a *app) parseFilter(f *listFilter) (err error) {
-	switch f.kind {
-	case "", statement.ArtifactDataset, statement.ArtifactModel, statement.ArtifactCode, statement.ArtifactOther:
-	default:
-		return usagef("--kind %q: use dataset, model, code or other", f.kind)
+	if f.kind != "" {
+		if err := oneOf("--kind", f.kind, artifactKinds...); err != nil {
+			return err
+		}
 	}
 	if f.pattern != "" {
 		if err := statement.CheckPattern(f.pattern); err != nil {

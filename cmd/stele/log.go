@@ -38,10 +38,10 @@ func (a *app) logCommand() *cobra.Command {
 }
 
 func (a *app) log(r *reading, f *logFilter) error {
-	switch statement.Kind(f.kind) {
-	case "", statement.KindGenesis, statement.KindIdentity, statement.KindStamp, statement.KindWithdrawal, statement.KindReinstatement, statement.KindLogKey:
-	default:
-		return usagef("--kind %q: use genesis, identity, stamp, withdrawal, reinstatement or log-key", f.kind)
+	if f.kind != "" {
+		if err := oneOf("--kind", f.kind, statementKinds...); err != nil {
+			return err
+		}
 	}
 	low, high, err := a.timeBounds(r, f)
 	if err != nil {

@@ -214,9 +214,6 @@ func (a *app) write(ctx context.Context, make func(*reading) (*statement.Stateme
 	return a.printWritten(proof, kind, what, origin, jsonv1.Signer{Handle: handle, Key: signer.PublicKey().ID().String()})
 }
 
-// readLedgerInfo says which ledger is in dir, without opening it.
-func readLedgerInfo(dir string) (solo.Info, error) { return solo.ReadInfo(dir) }
-
 // checkpointJSON turns a signed checkpoint into what --json prints.
 func checkpointJSON(signed []byte) (jsonv1.Checkpoint, error) {
 	cp, _, err := evidence.ReadCheckpoint(signed)

@@ -80,10 +80,8 @@ func (a *app) stamp(ctx context.Context, o *stampOrder) error {
 	if err != nil {
 		return err
 	}
-	switch o.kind {
-	case statement.ArtifactDataset, statement.ArtifactModel, statement.ArtifactCode, statement.ArtifactOther:
-	default:
-		return usagef("--kind %q: use dataset, model, code or other", o.kind)
+	if err := oneOf("--kind", o.kind, artifactKinds...); err != nil {
+		return err
 	}
 	if err := exists(o.path); err != nil { // before a ledger is made for it
 		return err
@@ -176,6 +174,7 @@ type boundName struct {
 	time       int64
 	signer     jsonv1.Signer
 	checkpoint []byte
+	standing   string // of the artifact: good, or why it counts for less
 }
 
 func (a *app) planStamp(ctx context.Context, dir string, o *stampOrder, key *statement.PublicKey) (*stampPlan, error) {
@@ -214,7 +213,7 @@ func (a *app) planStamp(ctx context.Context, dir string, o *stampOrder, key *sta
 			if err != nil {
 				return err
 			}
-			p.bound = &boundName{Binding: b, stamp: st.Stamp, time: e.Time, signer: r.signerOf(e), checkpoint: checkpoint}
+			p.bound = &boundName{Binding: b, stamp: st.Stamp, time: e.Time, signer: r.signerOf(e), checkpoint: checkpoint, standing: r.artifactStanding(e, b.Ref())}
 		case !errors.Is(err, ledger.ErrNotFound):
 			return err
 		}
@@ -233,6 +232,9 @@ func (a *app) planStamp(ctx context.Context, dir string, o *stampOrder, key *sta
 // mayWrite says beforehand what admission would refuse for certain.
 func (r *reading) mayWrite(key *statement.PublicKey, name string, now int64) error {
 	_, m, ok := r.control.Roster().Key(key.ID())
+	if ok && m.Recovery {
+		return failf(exitRefused, "the recovery key may issue identity statements only").withHint("register a key with it, and use that: `stele key add --key RECOVERY`")
+	}
 	if !ok {
 		return failf(exitUntrusted, "the key %s is not registered on this ledger", shortKey(key.ID().String())).
 			withHint("`stele key request` makes a request for an administrator; --key chooses another key")
@@ -335,7 +337,15 @@ func (a *app) alreadyBound(o *stampOrder, p *stampPlan, result scan.Result, diff
 	if b.Fingerprint == result.Fingerprint {
 		proof := &solo.Proof{Receipt: ledger.Receipt{Index: b.Entry, Time: b.time, Existed: true}, Checkpoint: b.checkpoint}
 		st := &statement.Statement{Kind: statement.KindStamp, Subject: []statement.Subject{b.Ref().Subject()}, Stamp: b.stamp}
-		return a.printStamp(st, result, proof, b.signer, p.origin, nil, false)
+		if err := a.printStamp(st, result, proof, b.signer, p.origin, nil, false); err != nil || b.standing == "good" {
+			return err
+		}
+		// Not silently 0: nobody is to take this for a good stamp.
+		a.term.Warnf("this stamp does not stand: %s; `stele show %s` says why", b.standing, o.as)
+		if b.standing == "withdrawn" {
+			return verdictError{exitRefused}
+		}
+		return verdictError{exitUntrusted}
 	}
 	if diff != nil && !a.json {
 		a.printDiff(diff)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -144,17 +145,17 @@ func (a *app) trustExport() *cobra.Command {
 		Use:   "export [-o FILE]",
 		Short: "Write the trust file of this ledger's log, to hand to somebody",
 		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
+			var current evidence.VKey // the key in force, where the ledger is at hand
 			if origin == "" {
-				dir, err := a.findLedger()
+				err := a.read(c.Context(), func(r *reading) error {
+					origin = r.Origin()
+					current, _ = r.control.LogKey(r.Size())
+					return nil
+				})
 				if err != nil {
 					return err
 				}
-				info, err := readLedgerInfo(dir)
-				if err != nil {
-					return err
-				}
-				origin = info.Origin
 			}
 			policy, path, err := a.policyFor(origin)
 			if err != nil {
@@ -162,6 +163,10 @@ func (a *app) trustExport() *cobra.Command {
 			}
 			if policy == nil {
 				return failf(exitUntrusted, "no key is pinned for %s", origin).withPath(path).withHint("`stele trust add` pins one")
+			}
+			if current.Name != "" && !policy.Trusts(current) {
+				policy = withLogKey(policy, current)
+				a.term.Notef("the log's key was rotated since it was pinned here; the new one is written")
 			}
 			text := []byte(policy.String())
 			if out == "" {
@@ -219,4 +224,36 @@ func readPolicy(path string) (*evidence.Policy, error) {
 		return nil, failf(exitError, "%s: %w", path, err).withPath(path)
 	}
 	return policy, nil
+}
+
+// withLogKey is the policy with the log's key replaced.
+func withLogKey(p *evidence.Policy, key evidence.VKey) *evidence.Policy {
+	next := *p
+	next.Logs = slices.DeleteFunc(slices.Clone(p.Logs), func(l evidence.PolicyLog) bool { return l.Key.Name == key.Name })
+	url := ""
+	for _, l := range p.Logs {
+		if l.Key.Name == key.Name {
+			url = l.URL
+		}
+	}
+	next.Logs = append(next.Logs, evidence.PolicyLog{Key: key, URL: url})
+	return &next
+}
+
+// repin puts the log's new key in place of the one that is pinned here, for
+// whoever rotated it. A trust file elsewhere is the person's own to change.
+func (a *app) repin(origin string, key evidence.VKey) error {
+	policy, path, err := a.policyFor(origin)
+	if err != nil || policy == nil || policy.Trusts(key) {
+		return err
+	}
+	if path != a.dirs.TrustPath(origin) {
+		a.term.Notef("%s names the old key; put this one there: %s", path, key)
+		return nil
+	}
+	if err := a.dirs.PinTrust(origin, []byte(withLogKey(policy, key).String()), true); err != nil {
+		return err
+	}
+	a.term.Notef("the new key is pinned here; whoever pinned the old one follows to it, and `stele trust export` writes it")
+	return nil
 }

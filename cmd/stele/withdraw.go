@@ -37,6 +37,12 @@ ever: put no personal data in it.`,
 			if w.Reason == "" {
 				return usagef("withdraw needs --reason")
 			}
+			if err := oneOf("--target", w.Target, statement.TargetContents, statement.TargetBinding, statement.TargetLocation); err != nil {
+				return err
+			}
+			if err := oneOf("--effect", w.Effect, statement.EffectAdvise, statement.EffectNoNewUse, statement.EffectStop); err != nil {
+				return err
+			}
 			if (w.Target == statement.TargetLocation) != (w.Location != "") {
 				return usagef("--location goes with --target location, and only with it")
 			}
