@@ -103,13 +103,13 @@ func (k *sshKey) isSK() bool { return strings.HasPrefix(k.kind, "sk-") }
 // every read returns nothing and done reports false.
 type sshReader []byte
 
-// failed marks a reader that has met damage; it can not be a remainder, which
-// would be shorter than its input.
+// failed marks a reader that has met damage. What is left after a good read may
+// be empty, but is never nil.
 var failed = sshReader(nil)
 
 func (r *sshReader) string() []byte {
 	b := *r
-	if b == nil || len(b) < 4 {
+	if len(b) < 4 {
 		*r = failed
 		return nil
 	}
@@ -132,10 +132,10 @@ func (r *sshReader) mpint() *big.Int {
 	return new(big.Int).SetBytes(b)
 }
 
-// rest reads n bytes.
+// bytes reads n bytes, at least one.
 func (r *sshReader) bytes(n int) []byte {
 	b := *r
-	if b == nil || len(b) < n {
+	if len(b) < n {
 		*r = failed
 		return nil
 	}
