@@ -56,7 +56,7 @@ func (a *app) fsck(ctx context.Context, rebuild bool) error {
 	}
 	if a.json {
 		a.printJSON(out)
-	} else {
+	} else if !a.quiet || !out.Clean {
 		a.printFsck(&out, report.More)
 	}
 	if !out.Clean {

@@ -226,6 +226,9 @@ func (a *app) printInit(o *initOrder, out *jsonv1.Init, made string) error {
 		a.printJSON(out)
 		return nil
 	}
+	if a.quiet && o.recoveryOut != "" {
+		return nil
+	}
 	a.term.Printf("made a ledger in %s\n", a.term.Style(terminal.Good, out.Directory))
 	if made == "" {
 		made = "yours, as before"

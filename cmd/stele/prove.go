@@ -317,6 +317,9 @@ func (a *app) printProve(o *proveOrder, p *jsonv1.Prove) {
 		a.printJSON(p)
 		return
 	}
+	if a.quiet {
+		return
+	}
 	a.term.Printf("wrote %s, %s\n", p.File, terminal.Bytes(uint64(p.Bytes)))
 	pairs := []terminal.Pair{
 		{Key: "proves", Value: fmt.Sprintf("%s@%s is %s (entry %d)", p.Name, p.Version, p.Fingerprint, p.Entry)},

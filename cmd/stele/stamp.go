@@ -401,6 +401,9 @@ func (a *app) printStamp(st *statement.Statement, result scan.Result, proof *sol
 		a.printJSON(out)
 		return nil
 	}
+	if a.quiet {
+		return nil
+	}
 	if dry {
 		a.term.Printf("would stamp %s\n", ref)
 	} else if out.Existed {

@@ -301,7 +301,7 @@ func (a *app) judge(ctx context.Context, o *verifyOrder, s *subjectOf) error {
 	}
 	if a.json {
 		a.printJSON(out)
-	} else {
+	} else if !a.quiet || v.Exit() != exitHolds {
 		a.printVerdict(o, out, v)
 		if policy == nil {
 			a.term.Hintf("no trust in %s is pinned (%s); get its trust file from whoever runs it, then `stele trust add FILE`, or --trust FILE", cp.Origin, policyPath)

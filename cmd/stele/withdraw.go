@@ -149,6 +149,9 @@ func (a *app) printWritten(p *solo.Proof, kind statement.Kind, what, origin stri
 		a.printJSON(jsonv1.Written{Entry: p.Index, Time: jsonv1.At(p.Time), Kind: string(kind), Signer: signer, Origin: origin, Checkpoint: c, Existed: p.Existed})
 		return nil
 	}
+	if a.quiet {
+		return nil
+	}
 	a.term.Printf("%s %s\n", string(kind), a.term.Style(terminal.Good, what))
 	a.term.KeyValues([]terminal.Pair{
 		{Key: "entry", Value: terminal.Count(p.Index) + " of " + origin},

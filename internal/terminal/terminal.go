@@ -124,7 +124,8 @@ func (t *Terminal) InIsTerminal() bool {
 // input and standard error are terminals.
 func (t *Terminal) CanAsk() bool { return t.InIsTerminal() && t.err.tty }
 
-// SetQuiet silences everything but warnings, errors and questions.
+// SetQuiet silences notes and progress. Results, warnings, errors and
+// questions stay.
 func (t *Terminal) SetQuiet(quiet bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -184,12 +185,8 @@ func (t *Terminal) writeLocked(s *stream, text string) {
 	}
 }
 
-// print writes to standard output unless quiet.
-func (t *Terminal) print(text string) {
-	if !t.Quiet() {
-		t.write(t.out, text)
-	}
-}
+// print writes to standard output.
+func (t *Terminal) print(text string) { t.write(t.out, text) }
 
 // Printf writes one or more lines to standard output. The format is the
 // program's own; arguments that are strings, errors or Stringers are cleaned,
