@@ -25,7 +25,7 @@ type Block struct {
 
 	// What the block's own entries add to the store, for those after them.
 	ids      map[statement.ID]uint64 // but stamps': bindings have them
-	bindings map[string]Binding // by name@version
+	bindings map[string]Binding      // by name@version
 	about    map[fingerprint.Fingerprint]span
 	entries  []*evidence.Entry // from base's size on
 	keys     map[statement.KeyID]*statement.PublicKey
@@ -295,6 +295,7 @@ func (b *Block) Publish() (*View, error) {
 	s := &state{
 		time: b.time, tree: b.tree, root: b.tree.root(),
 		checkpoint: b.checkpoint, control: b.control, genesis: b.genesis,
+		id: b.control.Ledger(), origin: b.Origin(),
 	}
 	for id, k := range b.keys {
 		l.keys.Store(id, k)

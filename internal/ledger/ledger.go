@@ -1,8 +1,10 @@
 package ledger
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -64,6 +66,8 @@ type state struct {
 	time       int64 // of the last entry, unix ms
 	tree       tree
 	root       tlog.Hash
+	id         statement.LedgerID // the hash of leaf 0
+	origin     string
 	checkpoint []byte            // signed, over tree.size and root
 	control    *evidence.Control // folded over the control entries
 	genesis    *statement.Genesis
@@ -137,7 +141,7 @@ func (l *Ledger) load(exists bool) (*state, error) {
 	if cp.Size != size {
 		return nil, damaged("the checkpoint kept for size %d is of size %d", size, cp.Size)
 	}
-	s.checkpoint, s.root = last.value, cp.Root
+	s.checkpoint, s.root, s.origin = last.value, cp.Root, cp.Origin
 
 	index, _, err := l.store.get(metaKey(metaIndex))
 	if err != nil {
@@ -214,6 +218,11 @@ func (l *Ledger) loadRow(level int, n uint64, width int) ([]tlog.Hash, error) {
 func (l *Ledger) loadControl(s *state, indexed bool) error {
 	size := s.tree.size
 	v := &View{l: l, s: s, n: size}
+	first, err := v.Leaf(0)
+	if err != nil {
+		return err
+	}
+	s.id = statement.LedgerID(evidence.LeafHash(first))
 	last, err := v.Entry(size - 1)
 	if err != nil {
 		return err
@@ -243,6 +252,10 @@ func (l *Ledger) loadControl(s *state, indexed bool) error {
 			checked = true
 		}
 		if err := c.Add(e); err != nil {
+			if newer := newerRules(e); newer != nil {
+				s.control, l.unusable = nil, newer
+				return nil
+			}
 			return damaged("control entry %d: %w", e.Index, err)
 		}
 	}
@@ -260,8 +273,37 @@ func (l *Ledger) adopt(s *state, c *evidence.Control) error {
 		return damaged("no genesis")
 	}
 	s.control, s.genesis = c, c.Roster().Genesis()
+	if s.origin != c.Origin() {
+		return damaged("the last checkpoint is of the log %s, genesis of %s", s.origin, c.Origin())
+	}
 	for _, m := range c.Roster().Members() {
 		l.keys.Store(m.Key.ID(), m.Key)
+	}
+	return nil
+}
+
+// newerRules says that a control entry is one whose meaning only a newer
+// program knows: an upgrade, or a genesis of later rules.
+func newerRules(e *evidence.Entry) error {
+	var st struct {
+		PredicateType string `json:"predicateType"`
+		Predicate     struct {
+			Rules int `json:"rules"`
+		} `json:"predicate"`
+	}
+	if json.Unmarshal(e.Envelope.Payload, &st) != nil {
+		return nil
+	}
+	kind, ok := strings.CutPrefix(st.PredicateType, "https://stele.dev/")
+	if !ok {
+		return nil
+	}
+	kind = strings.TrimSuffix(kind, "/v1")
+	switch _, known := kindBytes[statement.Kind(kind)]; {
+	case !known:
+		return fmt.Errorf("%w: entry %d is %q", ErrRules, e.Index, st.PredicateType)
+	case kind == string(statement.KindGenesis) && st.Predicate.Rules > statement.Rules:
+		return fmt.Errorf("%w: genesis asks for version %d, this program knows %d", ErrRules, st.Predicate.Rules, statement.Rules)
 	}
 	return nil
 }
@@ -292,27 +334,6 @@ func (l *Ledger) key(id statement.KeyID) (*statement.PublicKey, bool) {
 		return nil, false
 	}
 	return k.(*statement.PublicKey), true
-}
-
-func (l *Ledger) id() (id statement.LedgerID) {
-	if s := l.state.Load(); s != nil && s.control != nil {
-		return s.control.Ledger()
-	}
-	return id
-}
-
-func (l *Ledger) origin() string {
-	if s := l.state.Load(); s != nil && s.genesis != nil {
-		return s.genesis.Origin
-	}
-	return ""
-}
-
-func (l *Ledger) algorithm() fingerprint.Algorithm {
-	if s := l.state.Load(); s != nil && s.genesis != nil {
-		return s.genesis.Hash
-	}
-	return 0
 }
 
 // lastOn returns the last entry about a fingerprint among the first size.

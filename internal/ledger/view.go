@@ -45,13 +45,19 @@ func (v *View) At(size uint64) (*View, error) {
 func (v *View) Size() uint64 { return v.n }
 
 // ID returns the ledger's id; zero for a ledger without entries.
-func (v *View) ID() statement.LedgerID { return v.l.id() }
+func (v *View) ID() statement.LedgerID { return v.s.id }
 
 // Origin returns the ledger's origin; empty for a ledger without entries.
-func (v *View) Origin() string { return v.l.origin() }
+func (v *View) Origin() string { return v.s.origin }
 
-// Algorithm returns the hash of the ledger's fingerprints.
-func (v *View) Algorithm() fingerprint.Algorithm { return v.l.algorithm() }
+// Algorithm returns the hash of the ledger's fingerprints; zero for a ledger
+// without entries, or of rules that this program does not know.
+func (v *View) Algorithm() fingerprint.Algorithm {
+	if v.s.genesis == nil {
+		return 0
+	}
+	return v.s.genesis.Hash
+}
 
 // Root returns the tree's root.
 func (v *View) Root() (tlog.Hash, error) {
@@ -247,6 +253,9 @@ func (v *View) Time() int64 {
 // Control returns what the view's control entries add up to. It is shared:
 // read it, never Add to it.
 func (v *View) Control() (*evidence.Control, error) {
+	if v.s.control == nil {
+		return nil, ErrRules
+	}
 	if v.n == v.s.tree.size {
 		return v.s.control, nil
 	}

@@ -1,0 +1,293 @@
+package ledger_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2"
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/internal/ledger/ledgertest"
+)
+
+func key(fam byte, n uint64) []byte { return binary.BigEndian.AppendUint64([]byte{fam}, n) }
+
+func (b *bench) get(key []byte) []byte {
+	b.t.Helper()
+	v, closer, err := b.db.Get(key)
+	if err != nil {
+		b.t.Fatalf("%x: %v", key, err)
+	}
+	defer closer.Close()
+	return bytes.Clone(v)
+}
+
+func (b *bench) set(key, value []byte) {
+	b.t.Helper()
+	if err := b.db.Set(key, value, pebble.NoSync); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *bench) del(key []byte) {
+	b.t.Helper()
+	if err := b.db.Delete(key, pebble.NoSync); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// withStamps is a ledger of n stamps, ten to a block.
+func withStamps(t *testing.T, n int) *bench {
+	t.Helper()
+	b := newBench(t)
+	envs := b.m.Stamps(b.ada, "data", n)
+	for len(envs) > 0 {
+		k := min(10, len(envs))
+		if _, errs := b.admitAll(envs[:k]...); errors.Join(errs...) != nil {
+			t.Fatal(errs)
+		}
+		envs = envs[k:]
+	}
+	return b
+}
+
+// resign makes a checkpoint over whatever entries the store has, with the log's
+// own key: the attacker is the operator.
+func (b *bench) resign(size uint64) {
+	b.t.Helper()
+	var hashes []hash
+	for i := range size {
+		hashes = append(hashes, evidence.LeafHash(b.get(key('e', i))))
+	}
+	s, _ := ledgertest.LogKey("1")
+	signed, err := evidence.SignCheckpoint(evidence.Checkpoint{Origin: ledgertest.Origin, Size: size, Root: rootOf(hashes)}, []note.Signer{s}...)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.set(key('c', size), signed)
+}
+
+// TestAttacksOnTheStore: whoever can write the database, but not sign, is
+// found out by opening or by fsck; whoever can sign too is found out by fsck,
+// and by everybody who kept a checkpoint.
+func TestAttacksOnTheStore(t *testing.T) {
+	const size = 301 // one full tile and a bit
+	forge := func(leaf []byte, index uint64) []byte {
+		e, err := evidence.ParseEntry(leaf)
+		if err != nil {
+			panic(err)
+		}
+		e.Index = index
+		return e.Leaf()
+	}
+	for _, c := range []struct {
+		name   string
+		attack func(b *bench)
+		words  string
+	}{
+		{"edit an entry's time", func(b *bench) {
+			leaf := b.get(key('e', 7))
+			leaf[30] ^= 1
+			b.set(key('e', 7), leaf)
+		}, "entry 7"},
+		{"edit an entry's payload", func(b *bench) {
+			leaf := b.get(key('e', 299))
+			b.set(key('e', 299), bytes.Replace(leaf, []byte(`"files":1`), []byte(`"files":2`), 1))
+		}, ""},
+		{"edit an entry and sign again", func(b *bench) {
+			leaf := b.get(key('e', 299))
+			b.set(key('e', 299), bytes.Replace(leaf, []byte(`"files":1`), []byte(`"files":2`), 1))
+			b.resign(size)
+		}, "entry 299"},
+		{"reorder two entries", func(b *bench) {
+			x, y := b.get(key('e', 290)), b.get(key('e', 291))
+			b.set(key('e', 290), y)
+			b.set(key('e', 291), x)
+		}, ""},
+		{"reorder two entries, indexes put right, and sign again", func(b *bench) {
+			x, y := b.get(key('e', 292)), b.get(key('e', 293))
+			b.set(key('e', 292), forge(y, 292))
+			b.set(key('e', 293), forge(x, 293))
+			b.resign(size)
+		}, ""},
+		{"drop an entry", func(b *bench) { b.del(key('e', 100)) }, "entry 100"},
+		{"drop an entry and close the gap", func(b *bench) {
+			for i := uint64(100); i < size-1; i++ {
+				b.set(key('e', i), forge(b.get(key('e', i+1)), i))
+			}
+			b.del(key('e', size-1))
+			b.del(key('c', size))
+			b.resign(size - 1)
+		}, ""},
+		{"insert an entry", func(b *bench) {
+			b.set(key('e', size), forge(b.get(key('e', 5)), size))
+		}, ""},
+		{"insert an entry and sign for it", func(b *bench) {
+			b.set(key('e', size), forge(b.get(key('e', 5)), size))
+			b.resign(size + 1)
+		}, "entry 301"},
+		{"cut the tail, leave the checkpoint", func(b *bench) { b.del(key('e', size-1)) }, ""},
+		{"cut the last checkpoint, leave the tail", func(b *bench) { b.del(key('c', size)) }, ""},
+		{"drop a checkpoint in the middle", func(b *bench) { b.del(key('c', 101)) }, ""},
+		{"exchange two checkpoints", func(b *bench) {
+			x, y := b.get(key('c', 101)), b.get(key('c', 111))
+			b.set(key('c', 101), y)
+			b.set(key('c', 111), x)
+		}, "checkpoint"},
+		{"a checkpoint by another key", func(b *bench) {
+			signed := b.get(key('c', size))
+			cp, _, err := evidence.ReadCheckpoint(signed)
+			if err != nil {
+				panic(err)
+			}
+			s, _ := ledgertest.LogKey("2")
+			signed, err = evidence.SignCheckpoint(cp, s)
+			if err != nil {
+				panic(err)
+			}
+			b.set(key('c', size), signed)
+		}, "checkpoint of size 301"},
+		{"edit a full tile", func(b *bench) {
+			k := append([]byte{'t', 0}, make([]byte, 8)...)
+			tile := b.get(k)
+			tile[77] ^= 1
+			b.set(k, tile)
+		}, "index"},
+		{"edit an unfinished tile", func(b *bench) {
+			k := append([]byte{'t', 1}, make([]byte, 8)...)
+			tile := b.get(k)
+			tile[3] ^= 1
+			b.set(k, tile)
+		}, ""},
+		{"bind a name to other bytes", func(b *bench) {
+			k := []byte("ndata\x005")
+			v := b.get(k)
+			v[20] ^= 1
+			b.set(k, v)
+		}, "data"},
+		{"unbind a name", func(b *bench) { b.del([]byte("ndata\x005")) }, "data"},
+		{"hide a version", func(b *bench) { b.del(append([]byte("vdata\x00"), key(0, 9)[1:]...)) }, "data"},
+		{"an extra name", func(b *bench) { b.set([]byte("nother\x001"), b.get([]byte("ndata\x005"))) }, "other"},
+		{"forget a statement", func(b *bench) {
+			e, err := b.l.View().Entry(50)
+			if err != nil {
+				panic(err)
+			}
+			id := e.Envelope.ID()
+			b.del(append([]byte{'i'}, id[:]...))
+		}, "lacks"},
+		{"leave a control entry out", func(b *bench) { b.del(key('x', 0)) }, ""},
+		{"a key of no family", func(b *bench) { b.set([]byte("zebra"), nil) }, "zebra"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := withStamps(t, size-1)
+			b.sound()
+			c.attack(b)
+			openErr := b.reopen()
+			if openErr != nil && !errors.Is(openErr, ledger.ErrDamaged) {
+				t.Fatalf("opening: %v", openErr)
+			}
+			problems := b.fsck()
+			if len(problems) == 0 {
+				t.Fatal("fsck found nothing")
+			}
+			if all := strings.Join(problems, "\n"); !strings.Contains(all, c.words) {
+				t.Fatalf("fsck does not name %q: %s", c.words, all)
+			}
+		})
+	}
+}
+
+// dump returns every key and value.
+func (b *bench) dump() string {
+	b.t.Helper()
+	it, err := b.db.NewIter(nil)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer it.Close()
+	var s strings.Builder
+	for ok := it.First(); ok; ok = it.Next() {
+		fmt.Fprintf(&s, "%q %q\n", it.Key(), it.Value())
+	}
+	return s.String()
+}
+
+// TestRebuild: everything but entries and checkpoints is written again, to the
+// byte, whatever became of it.
+func TestRebuild(t *testing.T) {
+	b := newBench(t)
+	story(t, b)
+	want := b.dump()
+	wreck := func(name string, f func()) {
+		t.Run(name, func(t *testing.T) {
+			b.t = t
+			f()
+			if err := ledger.Rebuild(t.Context(), b.db, nil); err != nil {
+				t.Fatal(err)
+			}
+			if got := b.dump(); got != want {
+				t.Fatal("the rebuilt store differs")
+			}
+			if err := b.reopen(); err != nil {
+				t.Fatal(err)
+			}
+			if err := b.l.Writable(); err != nil {
+				t.Fatal(err)
+			}
+			b.sound()
+		})
+	}
+	wreck("nothing is wrong", func() {})
+	wreck("no index at all", func() {
+		for _, fam := range "fiknstvx" {
+			if err := b.db.DeleteRange([]byte{byte(fam)}, []byte{byte(fam) + 1}, pebble.NoSync); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.del([]byte("mindex"))
+		// The log opens all the same, for reading.
+		if err := b.reopen(); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.l.Writable(); !errors.Is(err, ledger.ErrIndex) {
+			t.Fatal(err)
+		}
+		if _, err := b.l.Begin(b.now + 1000); !errors.Is(err, ledger.ErrIndex) {
+			t.Fatal(err)
+		}
+		for e, err := range b.l.View().Entries(0, b.l.View().Size()) {
+			if err != nil || e == nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	wreck("an older version, with other keys", func() {
+		b.set([]byte("mindex"), []byte("0"))
+		b.set([]byte("nstray\x001"), []byte("?"))
+		b.set([]byte("t\x00........"), []byte("?"))
+	})
+	wreck("a rebuild that was cut short", func() {
+		b.set([]byte("mindex"), []byte("building"))
+		b.del([]byte("ndata\x001"))
+	})
+}
+
+func TestRebuildRefusesDamagedEntries(t *testing.T) {
+	b := withStamps(t, 40)
+	leaf := b.get(key('e', 7))
+	leaf[30] ^= 1
+	b.set(key('e', 7), leaf)
+	if err := ledger.Rebuild(t.Context(), b.db, nil); !errors.Is(err, ledger.ErrDamaged) {
+		t.Fatal(err)
+	}
+	if err := b.reopen(); !errors.Is(err, ledger.ErrDamaged) {
+		t.Fatalf("opened: %v", err)
+	}
+}
