@@ -72,6 +72,8 @@ an append-only Merkle log; anybody can check any of it later, offline.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usagef("%v", err).withHint(fmt.Sprintf("`%s --help` lists the flags", c.CommandPath()))
 	})
+	root.SetUsageTemplate(usageTemplate(root.UsageTemplate()))
+	root.SetHelpCommandGroupID("keep")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	cobra.EnableCommandSorting = false // the order of a day's work
 	root.AddGroup(
@@ -91,6 +93,11 @@ an append-only Merkle log; anybody can check any of it later, offline.`,
 	add("keep", a.keyCommand(), a.trustCommand(), a.fsckCommand(), a.serveCommand(), a.demoCommand())
 	explainArguments(root)
 	return root
+}
+
+// usageTemplate is cobra's, with flags wrapped for a terminal of 80 columns.
+func usageTemplate(text string) string {
+	return strings.ReplaceAll(text, "Flags.FlagUsages ", "Flags.FlagUsagesWrapped 80 ")
 }
 
 // explainArguments turns cobra's complaints about arguments into usage

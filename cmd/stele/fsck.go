@@ -48,7 +48,7 @@ func (a *app) fsck(ctx context.Context, rebuild bool) error {
 	}
 	out := jsonv1.Fsck{
 		Directory: dir, Origin: report.Info.Origin, Entries: report.Entries, Checkpoints: report.Checkpoints,
-		Clean: report.OK(), Rebuilt: rebuild, Damage: report.Problems, Guarded: report.Guarded,
+		Clean: report.OK() && report.Guard == nil, Rebuilt: rebuild, Damage: report.Problems, Guarded: report.Guarded,
 		Attachments: report.Attachments, Manifests: report.Manifests,
 	}
 	if cp, _, err := evidence.ReadCheckpoint(report.Checkpoint); err == nil {
@@ -57,23 +57,33 @@ func (a *app) fsck(ctx context.Context, rebuild bool) error {
 	if a.json {
 		a.printJSON(out)
 	} else if !a.quiet || !out.Clean {
-		a.printFsck(&out, report.More)
+		a.printFsck(&out, report)
 	}
-	if !out.Clean {
+	switch {
+	case !report.OK():
 		return verdictError{exitTampered}
+	case report.Guard != nil:
+		a.printedJSON = a.json
+		return report.Guard
 	}
 	return nil
 }
 
-func (a *app) printFsck(f *jsonv1.Fsck, more uint64) {
-	if f.Clean {
+func (a *app) printFsck(f *jsonv1.Fsck, report *solo.Report) {
+	switch {
+	case f.Clean:
 		a.term.Printf("%s is %s\n", f.Directory, a.term.Style(terminal.Good, "clean"))
-	} else {
+	case report.OK():
+		a.term.Printf("%s is whole, and %s\n", f.Directory, a.term.Style(terminal.Bad, "NOT WHERE ITS GUARD IS"))
+	default:
 		a.term.Printf("%s is %s\n", f.Directory, a.term.Style(terminal.Bad, "DAMAGED"))
 	}
 	guard := "agrees"
-	if !f.Guarded {
-		guard = "none here, or it does not agree: a rollback would not be noticed"
+	switch {
+	case report.Guard != nil:
+		guard = "does not agree: rolled back, or forked"
+	case !f.Guarded:
+		guard = "none here: a rollback would not be noticed"
 	}
 	a.term.KeyValues([]terminal.Pair{
 		{Key: "origin", Value: f.Origin},
@@ -86,10 +96,10 @@ func (a *app) printFsck(f *jsonv1.Fsck, more uint64) {
 	for _, d := range f.Damage {
 		a.term.Printf("damage: %s\n", d)
 	}
-	if more > 0 {
-		a.term.Printf("damage: and %s more\n", terminal.Count(more))
+	if report.More > 0 {
+		a.term.Printf("damage: and %s more\n", terminal.Count(report.More))
 	}
-	if !f.Clean {
+	if !report.OK() {
 		a.term.Hintf("keep a copy as it is. `stele fsck --rebuild` mends indexes and tiles; entries and checkpoints come only from a copy")
 	}
 }

@@ -37,7 +37,7 @@ func (a *app) initCommand() *cobra.Command {
 	var o initOrder
 	c := &cobra.Command{
 		Use:   "init [DIR]",
-		Short: "Make a ledger here, its key, the first administrator, a recovery key",
+		Short: "Make a ledger here, with you as its first administrator",
 		Long: `Makes .stele in this folder (or DIR), with a log key of its own, and you as its
 first administrator. Makes your signing key if you have none. The log's key is
 pinned as trusted, for you.

@@ -34,7 +34,7 @@ func (a *app) proveCommand() *cobra.Command {
 	var o proveOrder
 	c := &cobra.Command{
 		Use:   "prove NAME@VERSION -o FILE",
-		Short: "Write a file that proves a stamp, offline: who, when, and what was in it",
+		Short: "Write a file that proves offline who stamped what, and when",
 		Long: `Writes an evidence file: the entry, its inclusion in the log, the signed
 checkpoint, the standing of the signer, and every withdrawal there is, so that
 leaving one out shows. Whoever gets it checks it with

@@ -21,7 +21,7 @@ func (a *app) showCommand() *cobra.Command {
 	var as string
 	c := &cobra.Command{
 		Use:   "show NAME@VERSION|ENTRY|FINGERPRINT",
-		Short: "Show one entry: what it says, who signed it, its standing, its details",
+		Short: "Show one entry: what it says, who signed it, its standing",
 		Long: `--as prints the raw bytes instead:
   payload    the in-toto statement, as signed
   envelope   the DSSE envelope, as JSON

@@ -42,7 +42,7 @@ func (a *app) stampCommand() *cobra.Command {
 	var o stampOrder
 	c := &cobra.Command{
 		Use:   "stamp PATH --as NAME@VERSION",
-		Short: "Fingerprint data and put it on the ledger under a name, once and for ever",
+		Short: "Put data on the ledger under a name, once and for ever",
 		Long: `Reads every byte below PATH, signs a statement that these bytes are
 NAME@VERSION, and puts it on the ledger. The data stays where it is. A name is
 bound once and for ever: other bytes under it are refused.`,

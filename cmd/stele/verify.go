@@ -319,7 +319,15 @@ func (a *app) readContents(ctx context.Context, o *verifyOrder, s *subjectOf, ou
 	opts := o.flags.options(s.fp.Algorithm)
 	opts.UseExact, opts.Exact = true, s.stamp.Ignore
 	var result scan.Result
-	files := a.scanning(ctx, o.path, opts, &result)
+	var last fingerprint.File
+	files := func(yield func(fingerprint.File, error) bool) {
+		for f, err := range a.scanning(ctx, o.path, opts, &result) {
+			last = f
+			if !yield(f, err) {
+				return
+			}
+		}
+	}
 	old, err := a.wholeManifest(s)
 	switch {
 	case err != nil:
@@ -341,7 +349,42 @@ func (a *app) readContents(ctx context.Context, o *verifyOrder, s *subjectOf, ou
 	out.Found, out.Hidden = result.Fingerprint.String(), result.HiddenCount
 	out.Basis = &jsonv1.Basis{Read: result.Summary.Bytes}
 	a.noteHidden(result)
-	return &evidence.Contents{Fingerprint: result.Fingerprint, Files: result.Summary.Files, Bytes: result.Summary.Bytes}, nil
+	contents := &evidence.Contents{Fingerprint: result.Fingerprint, Files: result.Summary.Files, Bytes: result.Summary.Bytes}
+	if from, ok := renamedFrom(s, out, result, last); ok {
+		out.Changes = []jsonv1.Change{{Path: last.Path, Change: fingerprint.Renamed, From: from}}
+		out.Counts = &jsonv1.Counts{Renamed: 1}
+		contents.Fingerprint = s.fp
+		a.term.Notef("%s was stamped as %s: renamed, and the same bytes", last.Path, from)
+	}
+	return contents, nil
+}
+
+// renamedFrom finds the name under which a single file was stamped, if it is
+// the stamped file under another name: a file's name is where somebody put it,
+// so that is said and is no failure. The old name comes from the manifest or
+// the evidence, and counts because with it the fingerprint is the stamp's.
+func renamedFrom(s *subjectOf, out *jsonv1.Verify, result scan.Result, file fingerprint.File) (from string, ok bool) {
+	if !result.Single || s.stamp.Files != 1 || result.Fingerprint == s.fp {
+		return "", false
+	}
+	var names []string
+	for _, c := range out.Changes {
+		names = append(names, c.From)
+	}
+	for _, c := range s.file.Claim.Paths {
+		names = append(names, c.Path)
+	}
+	for _, name := range names {
+		tree := fingerprint.NewTree(s.fp.Algorithm)
+		file.Path = name
+		if tree.Add(file) != nil {
+			continue
+		}
+		if summary, err := tree.Summary(); err == nil && summary.Fingerprint(s.fp.Algorithm) == s.fp {
+			return name, true
+		}
+	}
+	return "", false
 }
 
 // wholeManifest opens the manifest to name changes with, checked whole; nil

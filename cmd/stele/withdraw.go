@@ -15,7 +15,7 @@ func (a *app) withdrawCommand() *cobra.Command {
 	w := statement.Withdrawal{}
 	c := &cobra.Command{
 		Use:   "withdraw NAME@VERSION --reason TEXT",
-		Short: "Take an artifact back; the log keeps both the stamp and the withdrawal",
+		Short: "Take an artifact back; the log keeps both entries",
 		Long: `What is withdrawn:
   contents   these bytes, under whatever name, and what was derived from them
   binding    this name was a mistake; the bytes are not in question

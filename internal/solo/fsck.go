@@ -26,6 +26,7 @@ type Report struct {
 	Info        Info
 	Checkpoint  []byte // the last one, if the database could be read so far
 	Guarded     bool   // a guard was there and the database goes on from it
+	Guard       error  // ErrBehindGuard or ErrBesideGuard: rolled back or forked, not damaged
 	Attachments int    // read and compared with their names
 	Manifests   int    // likewise
 }
@@ -52,7 +53,11 @@ func Fsck(ctx context.Context, o Options, f FsckOptions) (*Report, error) {
 		if !isDamage(err) {
 			return nil, err
 		}
-		problem(err)
+		if errors.Is(err, ErrBehindGuard) || errors.Is(err, ErrBesideGuard) {
+			report.Guard = err
+		} else {
+			problem(err)
+		}
 	}
 	if err := fsckShelf(ctx, &Shelf{o.FS, o.Dir}, report, problem); err != nil {
 		return nil, err
