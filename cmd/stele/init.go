@@ -45,7 +45,7 @@ pinned as trusted, for you.
 The recovery key is shown once and kept nowhere: write it down, away from this
 machine. It can only register and retire keys, for the day on which the
 administrators' keys are lost.`,
-		Example: "  stele init --handle ada\n  stele init --hash blake3 --origin example.com/ml --recovery-out /media/usb/recovery.pem",
+		Example: "  stele init --handle ada\n  stele init --origin example.com/ml --recovery-out /media/usb/recovery.pem",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			o.dir = "."

@@ -31,7 +31,7 @@ func (a *app) keyCommand() *cobra.Command {
 func (a *app) keyNew() *cobra.Command {
 	return &cobra.Command{
 		Use:   "new [NAME]",
-		Short: "Make a signing key (ECDSA P-256), kept in your configuration directory",
+		Short: "Make a signing key (ECDSA P-256), kept with your own files",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			name := home.DefaultKey
@@ -296,7 +296,7 @@ func readKeyToAdd(path string) (key *statement.PublicKey, handle string, err err
 func (a *app) keyRetire() *cobra.Command {
 	return &cobra.Command{
 		Use:   "retire KEY|HANDLE",
-		Short: "Retire a key: from now on it signs nothing; what it signed stays good",
+		Short: "Retire a key: it signs nothing more; what it signed stays good",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.write(c.Context(), func(r *reading) (*statement.Statement, error) {
@@ -315,7 +315,7 @@ func (a *app) keyCompromised() *cobra.Command {
 	var since int64
 	c := &cobra.Command{
 		Use:   "compromised KEY|HANDLE --since ENTRY",
-		Short: "Declare a key compromised: its entries from ENTRY on count for nothing",
+		Short: "Declare a key compromised since an entry (two administrators)",
 		Long: `The key itself declares it, or two administrators, each with this command and
 the same --since (one, where there is only one). Entries stay in the log and
 names stay bound; in every check from now on they count for nothing.`,
@@ -373,7 +373,7 @@ func isHex(s string) bool {
 func (a *app) keyRotateLog() *cobra.Command {
 	return &cobra.Command{
 		Use:   "rotate-log",
-		Short: "Give the log a new key, signed by the old and the new (administrators)",
+		Short: "Give the log a new key, signed by both (administrators)",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			dir, err := a.findLedger()

@@ -130,7 +130,7 @@ func (a *app) manifestMerge() *cobra.Command {
 	var out string
 	c := &cobra.Command{
 		Use:   "merge MANIFEST… -o FILE",
-		Short: "Join manifests of parts into one; the same file in two parts is refused",
+		Short: "Join the manifests of parts into one; an overlap is refused",
 		Args:  cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if out == "" {

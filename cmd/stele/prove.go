@@ -45,8 +45,10 @@ leaving one out shows. Whoever gets it checks it with
 was, --range that bytes of a file are these. Such proofs make a few
 neighbouring paths known; they are listed.`,
 		Example: `  stele prove clinic/wdbc@2026-11-01 -o evidence.json
-  stele prove clinic/wdbc@2026-11-01 --path part-03.csv --absent patients.csv -o evidence.json
-  stele prove clinic/wdbc@2026-11-01 --range big.bin:0:4096 --data training -o evidence.json`,
+  stele prove clinic/wdbc@2026-11-01 -o evidence.json \
+      --path part-03.csv --absent patients.csv
+  stele prove clinic/wdbc@2026-11-01 -o evidence.json \
+      --range big.bin:0:4096 --data training`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			var err error

@@ -19,8 +19,8 @@ func (a *app) serveCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the log's read paths (C2SP tiles), for other people's tools",
-		Long: `Serves checkpoint, tiles and entries of the log over HTTP, as c2sp.org/tlog-tiles
-describes them, read-only. Everything in the log can be read by whoever reaches
+		Long: `Serves checkpoint, tiles and entries of the log over HTTP, read-only, as
+c2sp.org/tlog-tiles describes them. Everything in the log can be read by whoever reaches
 the address; it listens on this machine only unless told otherwise. While it
 runs, it holds the ledger: other commands wait, then say so.`,
 		Example: "  stele serve\n  curl http://127.0.0.1:7777/checkpoint",

@@ -47,7 +47,8 @@ func (a *app) stampCommand() *cobra.Command {
 NAME@VERSION, and puts it on the ledger. The data stays where it is. A name is
 bound once and for ever: other bytes under it are refused.`,
 		Example: `  stele stamp training --as clinic/wdbc@2026-11-01
-  stele stamp model.safetensors --as clinic/net@1.0 --kind model --from clinic/wdbc@2026-11-01`,
+  stele stamp net.safetensors --as clinic/net@1.0 --kind model \
+      --from clinic/wdbc@2026-11-01`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			o.path = args[0]
