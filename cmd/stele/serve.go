@@ -20,9 +20,9 @@ func (a *app) serveCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Serve the log's read paths (C2SP tiles), for other people's tools",
 		Long: `Serves checkpoint, tiles and entries of the log over HTTP, read-only, as
-c2sp.org/tlog-tiles describes them. Everything in the log can be read by whoever reaches
-the address; it listens on this machine only unless told otherwise. While it
-runs, it holds the ledger: other commands wait, then say so.`,
+c2sp.org/tlog-tiles describes them. Whoever reaches the address can read every
+entry; it listens on this machine only unless told otherwise. While it runs it
+holds the ledger: other commands wait, then say so.`,
 		Example: "  stele serve\n  curl http://127.0.0.1:7777/checkpoint",
 		Args:    cobra.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return a.serve(c.Context(), listen, anyHost) },
