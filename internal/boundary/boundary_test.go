@@ -420,6 +420,11 @@ func TestThreatModelNamesTests(t *testing.T) {
 			t.Errorf("docs/threat-model.md names %s, which does not exist", m[1])
 		}
 	}
+	for _, m := range regexp.MustCompile("`([a-z]+[.]txtar)`").FindAllSubmatch(text, -1) {
+		if _, err := os.Stat(filepath.Join(root, "cmd", "stele", "testdata", "script", string(m[1]))); err != nil {
+			t.Errorf("docs/threat-model.md names a script: %v", err)
+		}
+	}
 }
 
 // ./test and CI name the same core as this test, for the browser build.
