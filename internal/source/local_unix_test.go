@@ -11,11 +11,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/stele-ml/stele/internal/source"
 )
+
+var past = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // waitForTick returns once the file system's clock shows a later time than the
 // file's change time: it touches another file until it does.
@@ -168,5 +171,67 @@ func TestReplacedBeforeFetch(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestChangedWhileRead changes a small file between its reading and the check.
+func TestChangedWhileRead(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(t *testing.T, path string)
+		says   string
+	}{
+		{"grown", func(t *testing.T, path string) { appendTo(t, path, "more") }, "size"},
+		{"same size, other time", func(t *testing.T, path string) {
+			if err := os.Chtimes(path, past, past); err != nil {
+				t.Fatal(err)
+			}
+		}, "modification time"},
+		{"same size, time set back", func(t *testing.T, path string) {
+			info, err := os.Stat(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			appendTo(t, path, "x")
+			if err := os.Truncate(path, info.Size()); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chtimes(path, info.ModTime(), info.ModTime()); err != nil {
+				t.Fatal(err)
+			}
+		}, "change time"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			eachDisk(t, func(t *testing.T, p *place) {
+				p.Put(t, "x", []byte("data"))
+				full := filepath.Join(p.dir, "x")
+				// Well before now, so that the change is in another tick.
+				if err := os.Chtimes(full, past.AddDate(1, 0, 0), past.AddDate(1, 0, 0)); err != nil {
+					t.Fatal(err)
+				}
+				s := p.Open(t, "").(*source.Local)
+				defer s.Close()
+				waitForTick(t, full)
+				s.AfterRead(func(string) { c.change(t, full) })
+				_, err := read(s)
+				if !errors.Is(err, source.ErrChanged) || !strings.Contains(err.Error(), c.says) {
+					t.Errorf("got %v, want ErrChanged with %q", err, c.says)
+				}
+			})
+		})
+	}
+}
+
+func appendTo(t *testing.T, path, data string) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteString(data); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
