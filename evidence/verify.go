@@ -267,7 +267,7 @@ func (c *verification) control() bool {
 		}
 	}
 	judge(MaxSize)
-	c.pass(CheckControl, "the last leaf, entry %d, commits to all %d control entries before it", c.last.Index, len(c.known))
+	c.pass(CheckControl, "the last leaf, entry %d, commits to %s before it, all that there are", c.last.Index, count(len(c.known), "control entry", "control entries"))
 	return true
 }
 

@@ -54,7 +54,7 @@ func (c *verification) entries() bool {
 	if len(fallen) > 0 {
 		c.fail(Untrusted, CheckStanding, "%s", some(fallen))
 	} else {
-		c.pass(CheckStanding, "%s: the signer's key was good then, as is known at %d entries", what, c.cp.Size)
+		c.pass(CheckStanding, "%s: the signer's key was good then, as is known at %s", what, count(c.cp.Size, "entry", "entries"))
 	}
 	return true
 }

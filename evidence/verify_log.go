@@ -106,7 +106,7 @@ func (c *verification) logSignature(current VKey) bool {
 		c.fail(Untrusted, CheckCheckpoint, "the log's key at %d entries, %s, did not sign it", c.cp.Size, current.Short())
 		return false
 	}
-	c.pass(CheckCheckpoint, "%d entries, root %v, signed by the log's key %s", c.cp.Size, c.cp.Root, current.Short())
+	c.pass(CheckCheckpoint, "%s, root %v, signed by the log's key %s", count(c.cp.Size, "entry", "entries"), c.cp.Root, current.Short())
 	return true
 }
 
@@ -200,7 +200,7 @@ func (c *verification) consistency() {
 		older, newer = newer, older
 	}
 	if older.Size != newer.Size && older.Origin == newer.Origin && len(c.opts.Proof) == 0 && older.Size > 0 {
-		c.skip(CheckHistory, "a checkpoint of %d entries is remembered; no proof connects it with this one of %d", known.Size, c.cp.Size)
+		c.skip(CheckHistory, "a checkpoint of %s is remembered; no proof connects it with this one of %d", count(known.Size, "entry", "entries"), c.cp.Size)
 		return
 	}
 	if err := compareHistory(older, newer, c.opts.Proof); err != nil {
@@ -212,5 +212,5 @@ func (c *verification) consistency() {
 		}
 		return
 	}
-	c.pass(CheckHistory, "of one history with the remembered checkpoint of %d entries", known.Size)
+	c.pass(CheckHistory, "of one history with the remembered checkpoint of %s", count(known.Size, "entry", "entries"))
 }
