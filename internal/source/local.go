@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/stele-ml/stele/fingerprint"
 )
 
 // LocalOptions are choices about a tree on a disk.
@@ -120,7 +122,20 @@ func (s *Local) Lookup(_ context.Context, path string) (Object, error) {
 		}
 		return s.singleObject(), nil
 	}
+	if err := fingerprint.CheckPath(path); err != nil {
+		return Object{}, &Error{Path: path, Class: ErrName, Err: err}
+	}
 	real := filepath.Join(s.root, filepath.FromSlash(path))
+	if dir := filepath.Dir(real); dir != s.root {
+		l := s.resolve(dir)
+		if errors.Is(l.err, fs.ErrNotExist) || l.err == nil && !l.folder {
+			return Object{}, &Error{Path: path, Err: fs.ErrNotExist}
+		}
+		if l.err != nil {
+			return Object{}, at(path, l.err)
+		}
+		real = filepath.Join(l.real, filepath.Base(real))
+	}
 	info, err := os.Lstat(real)
 	if err != nil {
 		return Object{}, failed(path, err)

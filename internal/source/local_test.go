@@ -276,3 +276,31 @@ func TestErrorComesInTurn(t *testing.T) {
 		}
 	})
 }
+
+// TestLookupThroughLinks: what is looked up is what would be listed.
+func TestLookupThroughLinks(t *testing.T) {
+	eachDisk(t, func(t *testing.T, p *place) {
+		p.Put(t, "in/d/x", []byte("1"))
+		p.Put(t, "out/x", []byte("2"))
+		p.link(t, "d", "in/inside")
+		p.link(t, "../out", "in/outside")
+		p.link(t, "missing", "in/nowhere")
+		s := p.Open(t, "in")
+		defer s.Close()
+		o, err := s.Lookup(context.Background(), "inside/x")
+		if err != nil || o.Path != "inside/x" {
+			t.Fatalf("Lookup = %v, %v", o, err)
+		}
+		buf := make([]byte, 10)
+		if n, _, err := s.Fetch(context.Background(), o, buf); err != nil || string(buf[:n]) != "1" {
+			t.Errorf("Fetch = %q, %v", buf[:n], err)
+		}
+		for path, want := range map[string]error{
+			"outside/x": source.ErrLink, "nowhere": source.ErrLink, "../out/x": source.ErrName, "d/x/y": fs.ErrNotExist, "inside": fs.ErrNotExist,
+		} {
+			if _, err := s.Lookup(context.Background(), path); !errors.Is(err, want) {
+				t.Errorf("Lookup(%s) = %v, want %v", path, err, want)
+			}
+		}
+	})
+}
