@@ -64,7 +64,7 @@ type admitted struct {
 // commit takes a group through one block. Whoever is refused is told at once
 // and costs nobody else anything.
 func (e *Engine) commit(group []*waiter) {
-	if err := e.db.failure(); err != nil {
+	if err := e.db.disk.err(); err != nil {
 		for _, w := range group {
 			w.fail(fmt.Errorf("%w: %w", ErrFailed, err))
 		}
@@ -177,7 +177,7 @@ func (e *Engine) write(b *ledger.Block) (*ledger.View, error) {
 		view, err = b.Publish()
 	}
 	if err != nil {
-		e.db.fail(err)
+		e.db.disk.fail(err)
 		return nil, err
 	}
 	return view, nil
@@ -235,7 +235,7 @@ func (e *Engine) RotateLogKey(ctx context.Context, admin statement.Signer) (*Pro
 	defer e.keysMu.Unlock()
 	if err := e.promote(next); err != nil {
 		// The ledger has rotated; opening it promotes the key.
-		e.db.fail(err)
+		e.db.disk.fail(err)
 		return nil, &outcomeUnknown{err}
 	}
 	return proof, nil

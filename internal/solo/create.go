@@ -122,7 +122,7 @@ func createDatabase(o Options, genesis *statement.Envelope, key *LogKey) (info I
 			err = cerr
 		}
 	}()
-	l, err := ledger.Open(db.DB, ledger.Options{Failed: db.failure})
+	l, err := ledger.Open(db.DB, ledger.Options{Failed: db.disk.err})
 	if err != nil {
 		return info, nil, err
 	}

@@ -101,7 +101,7 @@ func fsckDatabase(ctx context.Context, o Options, f FsckOptions, report *Report)
 	report.Report = *checked
 	// The identity and the guard.
 	e := newEngine(o, report.Info)
-	e.db, e.stateFS = db, durable.NewFence(o.StateFS)
+	e.db = db
 	e.opts.ReadOnly = true
 	if e.ledger, err = ledger.Open(db.DB, ledger.Options{}); err != nil {
 		return err

@@ -184,8 +184,7 @@ func openLocked(o Options) (_ *Engine, err error) {
 	if e.db, err = openDatabase(o.FS, o.FS.PathJoin(o.Dir, dirDB), o.ReadOnly); err != nil {
 		return nil, openError(o, err)
 	}
-	e.stateFS = durable.NewFence(o.StateFS)
-	if e.ledger, err = ledger.Open(e.db.DB, ledger.Options{Failed: e.db.failure}); err != nil {
+	if e.ledger, err = ledger.Open(e.db.DB, ledger.Options{Failed: e.db.disk.err}); err != nil {
 		return nil, err
 	}
 	if err := e.checkIdentity(); err != nil {

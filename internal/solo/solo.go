@@ -7,10 +7,10 @@ import (
 	"io"
 	"sync"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/stele-ml/stele/evidence"
-	"github.com/stele-ml/stele/internal/durable"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/statement"
 )
@@ -21,7 +21,7 @@ type Engine struct {
 	info    Info
 	lock    io.Closer
 	db      *database
-	stateFS *durable.Fence
+	stateFS vfs.FS
 	ledger  *ledger.Ledger
 	shelf   *Shelf
 
@@ -45,7 +45,7 @@ type Engine struct {
 
 func newEngine(o Options, info Info) *Engine {
 	return &Engine{
-		opts: o, info: info,
+		opts: o, info: info, stateFS: o.StateFS,
 		shelf: &Shelf{o.FS, o.Dir},
 		time:  timekeeper{clock: o.Clock},
 		keys:  map[evidence.VKey]*LogKey{},
@@ -99,7 +99,7 @@ func (e *Engine) Submit(ctx context.Context, env *statement.Envelope) (*Proof, e
 	if e.opts.ReadOnly {
 		return nil, ErrReadOnly
 	}
-	if err := e.db.failure(); err != nil {
+	if err := e.db.disk.err(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFailed, err)
 	}
 	cand, err := e.ledger.Prepare(env)
@@ -136,13 +136,13 @@ func (e *Engine) submit(ctx context.Context, cand *ledger.Candidate) (*Proof, er
 			return nil, ctx.Err()
 		}
 		return nil, &outcomeUnknown{ctx.Err()}
-	case <-e.db.failed:
+	case <-e.db.disk.failed:
 		// The committer may be stuck in the database, or have just answered.
 		select {
 		case o := <-w.done:
 			return o.proof, o.err
 		default:
-			return nil, &outcomeUnknown{e.db.failure()}
+			return nil, &outcomeUnknown{e.db.disk.err()}
 		}
 	}
 }
@@ -189,7 +189,7 @@ func (e *Engine) Close() error {
 			e.queueMu.Unlock()
 			select {
 			case <-e.done:
-			case <-e.db.failed: // run may be stuck in the database
+			case <-e.db.disk.failed: // run may be stuck in the database
 			}
 		}
 		e.closeErr = errors.Join(e.release(), e.lock.Close())
@@ -202,9 +202,6 @@ func (e *Engine) release() error {
 	var err error
 	if e.ledger != nil {
 		e.ledger.Close()
-	}
-	if e.stateFS != nil && e.db.failure() != nil {
-		e.stateFS.Trip(ErrFailed)
 	}
 	if e.guard != nil {
 		err = e.guard.close()
