@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -27,8 +28,9 @@ const maxHolder = 4096
 
 // Lock takes the lock on the named file, made if missing, without waiting, and
 // writes the holder into it. It fails with ErrLocked if somebody has it; then
-// ReadHolder tells who. With readOnly nothing is written or made, and the lock
-// keeps writers and other readers out just the same.
+// ReadHolder tells who. With readOnly the file is not made, and the holder is
+// written only where it can be; the lock keeps writers and other readers out
+// just the same.
 func Lock(fsys vfs.FS, name string, h Holder, readOnly bool) (io.Closer, error) {
 	if !onDisk(fsys) {
 		c, err := fsys.Lock(name)
@@ -37,11 +39,16 @@ func Lock(fsys vfs.FS, name string, h Holder, readOnly bool) (io.Closer, error) 
 		}
 		return c, nil
 	}
-	flags := os.O_RDWR | os.O_CREATE
-	if readOnly {
-		flags = os.O_RDONLY
+	flags := os.O_RDWR
+	if !readOnly {
+		flags |= os.O_CREATE
 	}
+	writable := true
 	f, err := os.OpenFile(name, flags, PrivateFile)
+	if readOnly && err != nil && !errors.Is(err, fs.ErrNotExist) {
+		writable = false // a disk, or a file, that may only be read
+		f, err = os.OpenFile(name, os.O_RDONLY, 0)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -52,13 +59,13 @@ func Lock(fsys vfs.FS, name string, h Holder, readOnly bool) (io.Closer, error) 
 		}
 		return nil, fmt.Errorf("lock %s: %w", name, err)
 	}
-	if !readOnly {
+	if writable {
 		// Best effort: a full disk must not keep a ledger from being opened.
 		if text, err := json.Marshal(h); err == nil && f.Truncate(0) == nil {
 			_, _ = f.WriteAt(append(text, '\n'), 0)
 		}
 	}
-	return &fileLock{f: f, clear: !readOnly}, nil
+	return &fileLock{f: f, clear: writable}, nil
 }
 
 type fileLock struct {
