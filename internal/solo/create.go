@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/durable"
@@ -56,12 +57,12 @@ func checkVacant(o Options) error {
 	}
 	creating, other := false, ""
 	for _, name := range names {
-		switch name {
-		case fileInfo:
+		switch {
+		case name == fileInfo:
 			return fmt.Errorf("create ledger: %s: %w", o.Dir, ErrExists)
-		case fileCreating:
+		case name == fileCreating:
 			creating = true
-		case fileLock:
+		case name == fileLock, strings.Contains(name, tempMark):
 		default:
 			other = name
 		}
@@ -82,8 +83,8 @@ func create(o Options, genesis *statement.Envelope, key *LogKey) (*Engine, error
 	if err := durable.WriteFile(o.FS, in(fileCreating), nil); err != nil {
 		return nil, err
 	}
-	if err := o.FS.RemoveAll(in(dirDB)); err != nil {
-		return nil, fmt.Errorf("clear %s: %w", dirDB, err)
+	if err := clearAttempt(o); err != nil {
+		return nil, err
 	}
 	if err := durable.WriteFile(o.FS, in(fileIgnore), []byte("*\n")); err != nil {
 		return nil, err
@@ -109,6 +110,23 @@ func create(o Options, genesis *statement.Envelope, key *LogKey) (*Engine, error
 		return nil, err
 	}
 	return openLocked(o)
+}
+
+// clearAttempt removes what a Create that was cut short left behind.
+func clearAttempt(o Options) error {
+	names, err := o.FS.List(o.Dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if name != dirDB && !strings.Contains(name, tempMark) {
+			continue
+		}
+		if err := o.FS.RemoveAll(o.FS.PathJoin(o.Dir, name)); err != nil {
+			return fmt.Errorf("clear %s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // createDatabase makes the database with its first entry, and closes it.
