@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -107,6 +108,9 @@ func explainArguments(c *cobra.Command) {
 		if check := sub.Args; check != nil {
 			line := sub.UseLine()
 			sub.Args = func(c *cobra.Command, args []string) error {
+				if slices.Contains(args, "") { // an unset variable, and never the current folder
+					return usagef("an argument is empty").withHint("usage: " + strings.TrimSuffix(line, " [flags]") + "; `.` means this folder")
+				}
 				if err := check(c, args); err != nil {
 					return usagef("%v", err).withHint("usage: " + strings.TrimSuffix(line, " [flags]"))
 				}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/internal/source"
 )
 
 // The exit statuses of the binary (docs/command-line.md).
@@ -107,6 +108,10 @@ func describe(err error) *failure {
 	var pathError *fs.PathError
 	if f.path == "" && errors.As(err, &pathError) {
 		f.path = pathError.Path
+	}
+	var unreadable *source.Error
+	if f.path == "" && errors.As(err, &unreadable) {
+		f.path = unreadable.Path
 	}
 	describeLedger(err, f)
 	return f

@@ -38,6 +38,9 @@ these names and bytes. No ledger and no key are needed.`,
 }
 
 func (a *app) fingerprint(ctx context.Context, path, manifest string, opts scan.Options) error {
+	if err := exists(path); err != nil {
+		return err
+	}
 	var result scan.Result
 	var err error
 	if manifest == "" {

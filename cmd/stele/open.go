@@ -21,6 +21,7 @@ import (
 	"github.com/stele-ml/stele/internal/home"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/solo"
+	"github.com/stele-ml/stele/internal/source"
 	"github.com/stele-ml/stele/statement"
 )
 
@@ -320,6 +321,12 @@ func statusOf(err error) int {
 	var f *failure
 	if errors.As(err, &f) {
 		return f.status
+	}
+	// What is wrong within the data is an error; only what a person named
+	// themselves is "not found".
+	var unreadable *source.Error
+	if errors.As(err, &unreadable) {
+		return exitError
 	}
 	var r *ledger.Refusal
 	if errors.As(err, &r) {
