@@ -173,10 +173,6 @@ func TestParseVKey(t *testing.T) {
 	if got, err := ParseVKey(s); err != nil || got != k {
 		t.Fatalf("ParseVKey(%s) = %v, %v", s, got, err)
 	}
-	last := len(s) - 1
-	if s[last] != '=' {
-		last++ // 33 bytes: no padding, no spare bits
-	}
 	for name, bad := range map[string]string{
 		"empty":           "",
 		"no id":           "example.com/ledger",

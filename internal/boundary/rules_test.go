@@ -106,7 +106,6 @@ var doors = map[string]struct {
 	"github.com/go-json-experiment/json":  {[]string{"internal/strictjson"}, "all JSON from elsewhere passes one parser"},
 	"lukechampine.com/blake3":             {[]string{"fingerprint"}, "hashes are chosen in one place"},
 	"github.com/zeebo/blake3":             {[]string{"fingerprint"}, "hashes are chosen in one place"},
-	"github.com/bmatcuk/doublestar/v4":    {[]string{"internal/scan"}, "ignore rules"},
 	"golang.org/x/crypto":                 {[]string{"statement", "cmd/stele", "internal/home"}, "SSH keys; the command line reaches the agent"},
 	"golang.org/x/mod":                    {[]string{"statement", "evidence", "internal/ledger", "internal/solo", "cmd/stele"}, "tlog's hashes and proofs, and notes: the words that these speak with each other"},
 	"github.com/transparency-dev/formats": {nil, "tests only: somebody else's encoder is there to disagree"},
