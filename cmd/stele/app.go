@@ -16,7 +16,7 @@ import (
 // app is what all verbs share: the streams, the person's directories and the
 // flags every command takes.
 type app struct {
-	stdout io.Writer
+	stdout *checked
 	term   *terminal.Terminal
 	getenv func(string) string
 	now    func() time.Time
@@ -32,7 +32,7 @@ type app struct {
 }
 
 func newApp(stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) *app {
-	return &app{stdout: stdout, term: terminal.New(stdin, stdout, stderr, getenv), getenv: getenv, now: time.Now}
+	return &app{stdout: &checked{w: stdout}, term: terminal.New(stdin, stdout, stderr, getenv), getenv: getenv, now: time.Now}
 }
 
 // command builds the tree of verbs, in the order of a day's work.

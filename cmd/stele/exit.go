@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/internal/source"
@@ -25,9 +26,6 @@ const (
 )
 
 var codes = [...]string{"", "error", "usage", "tampered", "refused", "not-found", "untrusted", "unreachable"}
-
-// precedence is which status wins where several apply: 3, 6, 4, 5.
-var precedence = []int{exitTampered, exitUntrusted, exitRefused, exitNotFound}
 
 // failure is an error that knows how the process ends.
 type failure struct {
@@ -109,6 +107,9 @@ func describe(err error) *failure {
 	if f.path == "" && errors.As(err, &pathError) {
 		f.path = pathError.Path
 	}
+	if f.hint == "" && errors.Is(err, syscall.ENOSPC) {
+		f.hint = "free some space and run it again; nothing that was acknowledged is lost"
+	}
 	var unreadable *source.Error
 	if f.path == "" && errors.As(err, &unreadable) {
 		f.path = unreadable.Path
@@ -121,8 +122,6 @@ func describe(err error) *failure {
 func (a *app) printJSON(v any) {
 	enc := json.NewEncoder(a.stdout)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		a.term.Error(fmt.Errorf("write JSON: %w", err))
-	}
+	_ = enc.Encode(v) // a failed write is a.stdout's to remember; run asks it
 	a.printedJSON = true
 }

@@ -3,14 +3,24 @@ package main
 import (
 	"bufio"
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 )
 
 // writeWhole writes a file through fill so that it appears whole or not at
-// all: a temporary neighbour, synced, then renamed over it.
+// all: a temporary neighbour, synced, then renamed over it. What a link points
+// at is written, and the link stays. A device or a pipe is written to as it
+// is: renaming over it would take it away from the machine.
 func writeWhole(path string, fill func(*os.File) error) (err error) {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return writeThrough(path, fill)
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return err
@@ -46,4 +56,32 @@ func exists(path string) error {
 		return failf(exitNotFound, "there is no %s", path).withPath(path)
 	}
 	return err
+}
+
+// writeThrough writes to what cannot be replaced.
+func writeThrough(path string, fill func(*os.File) error) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	err = fill(f)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+// checked remembers the first error of a stream, so that output which did not
+// arrive never ends with status 0.
+type checked struct {
+	w   io.Writer
+	err error
+}
+
+func (c *checked) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	if err != nil && c.err == nil {
+		c.err = fmt.Errorf("write output: %w", err)
+	}
+	return n, err
 }

@@ -199,7 +199,7 @@ func (a *app) createLedger(ctx context.Context, o *initOrder, dir, origin string
 	if err != nil {
 		return nil, err
 	}
-	defer e.Close()
+	defer a.close(e)
 	signed, err := e.View().LatestCheckpoint()
 	if err != nil {
 		return nil, err
@@ -215,7 +215,7 @@ func (a *app) createLedger(ctx context.Context, o *initOrder, dir, origin string
 		Ledger: e.Info().ID.String(), Origin: origin, Directory: dir, Hash: algorithm.String(), LogKey: logKey.VKey().String(),
 		Signer:     jsonv1.Signer{Handle: o.handle, Key: signer.PublicKey().ID().String()},
 		Checkpoint: checkpoint, RecoveryKey: string(recoveryText), Trust: a.dirs.TrustPath(origin),
-	}, e.Close()
+	}, nil
 }
 
 func (a *app) printInit(o *initOrder, out *jsonv1.Init, made string) error {

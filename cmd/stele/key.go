@@ -375,7 +375,7 @@ func (a *app) keyRotateLog() *cobra.Command {
 		Use:   "rotate-log",
 		Short: "Give the log a new key, signed by both (administrators)",
 		Args:  cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) (err error) {
+		RunE: func(c *cobra.Command, _ []string) error {
 			dir, err := a.findLedger()
 			if err != nil {
 				return err
@@ -389,11 +389,7 @@ func (a *app) keyRotateLog() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer func() {
-				if cerr := e.Close(); err == nil {
-					err = cerr
-				}
-			}()
+			defer a.close(e)
 			proof, err := e.RotateLogKey(c.Context(), signer)
 			if err != nil {
 				return err

@@ -31,6 +31,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err == nil {
 		err = a.term.WriteErr()
 	}
+	if err == nil {
+		err = a.stdout.err
+	}
 	if ctx.Err() != nil && err != nil {
 		err = errInterrupted
 	}

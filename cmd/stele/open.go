@@ -157,16 +157,12 @@ func newReading(v *ledger.View) (*reading, error) {
 // submit completes a statement for this ledger, signs it and puts it there.
 // The ledger is open only now: reading data may take hours, and others write
 // meanwhile.
-func (a *app) submit(ctx context.Context, dir string, signer statement.Signer, make func(*reading) (*statement.Statement, error)) (proof *solo.Proof, err error) {
+func (a *app) submit(ctx context.Context, dir string, signer statement.Signer, make func(*reading) (*statement.Statement, error)) (*solo.Proof, error) {
 	e, err := a.open(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if cerr := e.Close(); err == nil {
-			err = cerr
-		}
-	}()
+	defer a.close(e)
 	r, err := newReading(e.View())
 	if err != nil {
 		return nil, err
@@ -184,6 +180,14 @@ func (a *app) submit(ctx context.Context, dir string, signer statement.Signer, m
 		return nil, fmt.Errorf("sign: %w", err)
 	}
 	return e.Submit(ctx, env)
+}
+
+// close closes a ledger that was written to. What was acknowledged is on the
+// disk, so an error now takes nothing of it back, and is told as a warning.
+func (a *app) close(e *solo.Engine) {
+	if err := e.Close(); err != nil {
+		a.term.Warnf("closing the ledger: %v; what was acknowledged is safe", err)
+	}
 }
 
 // write is submit for the verbs whose whole work is one statement.
