@@ -1,0 +1,95 @@
+package main
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/terminal"
+)
+
+// fillVerdict turns a verdict into what --json prints.
+func (a *app) fillVerdict(out *jsonv1.Verify, v *evidence.Verdict) {
+	out.Verdict = string(v.Verdict)
+	for _, c := range v.Checks {
+		check := jsonv1.Check{Name: c.Name, Detail: c.Detail}
+		if c.OK != evidence.NotMade {
+			ok := c.OK == evidence.Passed
+			check.OK = &ok
+		}
+		out.Checks = append(out.Checks, check)
+	}
+	if v.AsOf != nil {
+		out.AsOf = &jsonv1.AsOf{Origin: v.AsOf.Origin, Ledger: v.AsOf.Ledger.String(), Size: v.AsOf.Size, Root: v.AsOf.Root}
+		if v.AsOf.Time != 0 {
+			out.AsOf.Time = jsonv1.At(v.AsOf.Time)
+		}
+	}
+	if st := v.Stamp; st != nil {
+		out.Name, out.Version, out.Fingerprint = st.Name, st.Version, st.Fingerprint
+		out.Entry, out.Time = &st.Entry, jsonv1.At(st.Time)
+		out.Signer = &jsonv1.Signer{Handle: st.Handle, Key: st.Signer.String()}
+	}
+}
+
+// verdictWords are what a person reads first.
+var verdictWords = map[evidence.Outcome]struct {
+	style terminal.Style
+	text  string
+}{
+	evidence.Verified:  {terminal.Good, "verified"},
+	evidence.Tampered:  {terminal.Bad, "TAMPERED"},
+	evidence.Untrusted: {terminal.Bad, "NOT TRUSTED"},
+	evidence.Withdrawn: {terminal.Bad, "WITHDRAWN"},
+	evidence.Unknown:   {terminal.Caution, "UNKNOWN"},
+}
+
+func (a *app) printVerdict(o *verifyOrder, out *jsonv1.Verify, v *evidence.Verdict) {
+	words := verdictWords[v.Verdict]
+	what := out.Name + "@" + out.Version
+	if v.Stamp == nil {
+		what = "the evidence"
+	}
+	line := fmt.Sprintf("%s is ", what)
+	if o.path == "" {
+		a.term.Printf("%s%s (no data was given, so its contents were not checked)\n", line, a.term.Style(words.style, words.text))
+	} else {
+		a.term.Printf("%s%s against %s\n", line, a.term.Style(words.style, words.text), o.path)
+	}
+	if out.Counts != nil && v.Result(evidence.CheckContents) == evidence.Failed {
+		a.term.Printf("%s\n", countsText(*out.Counts))
+		a.printChanges(out.Changes, *out.Counts, o.all)
+		a.term.Printf("\n")
+	} else if v.Result(evidence.CheckContents) == evidence.Failed {
+		a.term.Printf("which files changed cannot be told without the manifest (--manifest)\n")
+	}
+	var checks []terminal.Check
+	for _, c := range v.Checks {
+		outcome := map[evidence.Result]terminal.Outcome{evidence.Passed: terminal.Passed, evidence.Failed: terminal.Failed}[c.OK]
+		checks = append(checks, terminal.Check{Name: c.Name, Outcome: outcome, Detail: brief(c.Detail)})
+	}
+	a.term.Checks(checks)
+	if st := v.Stamp; st != nil && v.AsOf != nil {
+		a.term.Printf("stamped by %s at %s,\nas of %s of %s\n", signedBy(*out.Signer), a.term.Time(st.Time),
+			terminal.Plural(v.AsOf.Size, "entry", "entries"), v.AsOf.Origin)
+	}
+	if strings.TrimSpace(v.LogKey) != "" && v.Followed {
+		a.term.Hintf("the log's key was rotated since you pinned it; pin the new one: stele trust add --replace '%s'", v.LogKey)
+	}
+}
+
+// Digests as they stand in a check's detail.
+var (
+	fingerprintText = regexp.MustCompile(`\b(stele-|)(sha256|sha256-tree|blake3|blake3-tree):[0-9a-f]{64}\b`)
+	hexDigest       = regexp.MustCompile(`\b[0-9a-f]{64}\b`)
+	base64Digest    = regexp.MustCompile(`\b[A-Za-z0-9+/]{43}=`)
+)
+
+// brief shortens the digests in a detail, for a person; --json has them whole.
+func brief(detail string) string {
+	detail = fingerprintText.ReplaceAllStringFunc(detail, terminal.Digest)
+	detail = hexDigest.ReplaceAllStringFunc(detail, func(d string) string { return d[:12] + "…" })
+	return base64Digest.ReplaceAllStringFunc(detail, func(d string) string { return d[:12] + "…" })
+}
