@@ -98,13 +98,15 @@ func onScreen(ts *testscript.TestScript, keys string, args []string) {
 	text := strings.Join(lines, "\n") + "\n"
 	_, err = ts.Stdout().Write([]byte(text))
 	ts.Check(err)
-	if len(lines) != len(joined) {
-		for i, l := range joined {
-			if len([]rune(l)) > screenWidth {
-				ts.Fatalf("line %d of %s does not fit %d columns: %s", i+1, strings.Join(args, " "), screenWidth, l)
-			}
+	if len(lines) == len(joined) {
+		return
+	}
+	for _, l := range joined {
+		// A key, a digest or a path that is longer than the line stands on a
+		// line of its own; it must stay whole, so that it can be copied.
+		if len([]rune(l)) > screenWidth && strings.ContainsRune(strings.TrimSpace(l), ' ') {
+			ts.Fatalf("a line of %s does not fit %d columns: %s", strings.Join(args, " "), screenWidth, l)
 		}
-		ts.Fatalf("%s wraps", strings.Join(args, " "))
 	}
 }
 

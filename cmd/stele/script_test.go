@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -44,7 +45,10 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"copy":     cmdCopy,     // copy FROM TO                  a whole tree, TO must not exist
 	"put":      cmdPut,      // put FILE TEXT                 write TEXT and a newline, folders as needed; Go escapes
 	"names":    cmdNames,    // names DIR HEX…                make files whose names are these bytes
+	"deep":     cmdDeep,     // deep DIR N LENGTH             folders in folders, N deep, names so long, a file in the last
+	"longarg":  cmdLongArg,  // [!] longarg N COMMAND [ARG…]  run it with a last argument of N characters
 	"socket":   cmdSocket,   // socket PATH                   listen there until the script ends
+	"get":      cmdGet,      // [!] get URL                   fetch it; stdout is the body
 	"await":    cmdAwait,    // await FILE REGEXP [VAR]       until FILE holds it; VAR becomes its first group
 	"agent":    cmdAgent,    // agent                         a running ssh-agent, until the script ends
 	"screen":   cmdScreen,   // screen COMMAND [ARG…]         run it in a terminal of 80 by 24: no line wraps; stdout is what it shows
@@ -59,8 +63,8 @@ func scriptCondition(cond string) (bool, error) {
 	case "mounts": // a private mount namespace may be made
 		return exec.Command("unshare", "-m", "true").Run() == nil, nil
 	case "devfull":
-		_, err := os.Stat("/dev/full")
-		return err == nil, nil
+		info, err := os.Stat("/dev/full") // a device; a plain file of that name would take all
+		return err == nil && info.Mode()&fs.ModeCharDevice != 0, nil
 	}
 	return false, fmt.Errorf("unknown condition %q", cond)
 }
@@ -303,7 +307,12 @@ func cmdForge(ts *testscript.TestScript, neg bool, args []string) {
 	case "checkpoint": // another signed note
 		f.Checkpoint = []byte(ts.ReadFile(word(2)))
 	case "edit-checkpoint":
-		f.Checkpoint = []byte(strings.Replace(string(f.Checkpoint), word(2), word(3), 1))
+		var lines [2]string
+		for i := range lines {
+			lines[i], err = strconv.Unquote(`"` + word(2+i) + `"`)
+			ts.Check(err)
+		}
+		f.Checkpoint = []byte(strings.Replace(string(f.Checkpoint), lines[0], lines[1], 1))
 	case "ledger":
 		f.Ledger[0] ^= 1
 	default:
@@ -439,6 +448,41 @@ func cmdNames(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+func cmdDeep(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, !neg && len(args) == 3, "deep DIR N LENGTH")
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	length, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(dir, 0o755))
+	root, err := os.OpenRoot(dir)
+	ts.Check(err)
+	defer func() { root.Close() }()
+	for range n { // step by step: the whole path is longer than the system takes
+		name := strings.Repeat("d", length)
+		ts.Check(root.Mkdir(name, 0o755))
+		next, err := root.OpenRoot(name)
+		ts.Check(err)
+		root.Close()
+		root = next
+	}
+	ts.Check(root.WriteFile("file", []byte("x"), 0o644))
+}
+
+func cmdLongArg(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, len(args) >= 2, "[!] longarg N COMMAND [ARG…]")
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	long := strings.Repeat("x", n)
+	if args[len(args)-1] == "--annotation" {
+		long = "k=" + long
+	}
+	if got := exitStatus(ts, append(args[1:len(args):len(args)], long)); (got != 0) != neg {
+		ts.Fatalf("exit status %d", got)
+	}
+}
+
 func cmdSocket(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, !neg && len(args) == 1, "socket PATH")
 	// By a short relative name: a socket's address has about 100 bytes.
@@ -478,6 +522,21 @@ func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		return m != nil
 	})
+}
+
+func cmdGet(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, len(args) == 1, "[!] get URL")
+	client := http.Client{Timeout: patience}
+	answer, err := client.Get(args[0])
+	ts.Check(err)
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	ts.Check(err)
+	if ok := answer.StatusCode == http.StatusOK; ok == neg {
+		ts.Fatalf("%s", answer.Status)
+	}
+	_, err = ts.Stdout().Write(body)
+	ts.Check(err)
 }
 
 func cmdAgent(ts *testscript.TestScript, neg bool, args []string) {

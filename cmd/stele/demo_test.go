@@ -1,0 +1,82 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestDemo tells the story once: it ends with 0, in seconds, shows what it
+// promises in order, leaves everything below its folder, and what it says to
+// try next works.
+func TestDemo(t *testing.T) {
+	t.Parallel()
+	p := newPerson(t)
+	began := time.Now()
+	story := p.must("demo", "demo")
+	t.Logf("told in %v", time.Since(began).Round(10*time.Millisecond))
+	rest := story
+	for _, want := range []string{
+		"stele init", "made a ledger in", "stele stamp training --as clinic/wdbc@2026-11-01", "stamped clinic/wdbc@2026-11-01",
+		"stele verify clinic/wdbc@2026-11-01 training", "is verified", "flower.png", "TAMPERED", "modified", "images/flower.png",
+		"stele stamp training", "once and for ever", "stele prove", "present", "absent", "stele trust export",
+		"stele verify --evidence evidence.json --trust clinic.policy training", "is verified", "TAMPERED", "stele fsck",
+	} {
+		_, after, ok := strings.Cut(rest, want)
+		if !ok {
+			t.Fatalf("the story does not say %q where it should:\n%s", want, story)
+		}
+		rest = after
+	}
+	if strings.Contains(story, "\x1b") {
+		t.Error("colours where there is no terminal")
+	}
+	// The person's own keys and trust are untouched.
+	for _, env := range p.env {
+		if dir, ok := strings.CutPrefix(env, "STELE_CONFIG="); ok {
+			if _, err := os.Stat(dir); err == nil {
+				t.Errorf("%s was made", dir)
+			}
+		}
+	}
+	// What it says to try next.
+	p.dir = filepath.Join(p.dir, "demo", "clinic")
+	for _, name := range []string{"STELE_CONFIG", "STELE_STATE"} {
+		_, after, ok := strings.Cut(story, name+"=")
+		if !ok {
+			t.Fatalf("the story does not say what to set %s to", name)
+		}
+		p.env = append(p.env, name+"="+strings.Trim(strings.Fields(after)[0], "'"))
+	}
+	_, commands, _ := strings.Cut(story, "export STELE_CONFIG")
+	tried := 0
+	for _, line := range strings.Split(commands, "\n") {
+		args, ok := strings.CutPrefix(strings.TrimSpace(line), "stele ")
+		if !ok {
+			continue
+		}
+		tried++
+		p.must(unquoted(args)...)
+	}
+	if tried < 3 {
+		t.Errorf("only %d commands to try", tried)
+	}
+	// A folder that holds something is not written to.
+	if _, _, status := p.stele("demo", ".."); status == 0 {
+		t.Error("the demo ran in a folder that was not empty")
+	}
+}
+
+// unquoted splits a command line with single quotes.
+func unquoted(line string) (args []string) {
+	for i, part := range strings.Split(line, "'") {
+		if i%2 == 1 {
+			args = append(args, part)
+		} else {
+			args = append(args, strings.Fields(part)...)
+		}
+	}
+	return args
+}
