@@ -141,6 +141,9 @@ func (f *faultFile) SyncTo(n int64) (full bool, err error) {
 	return full, err
 }
 
+// crashes is how many ways of losing half of what was not synced are tried.
+var crashes = 1
+
 // life is what happens to a ledger in the fault tests, and what of it was
 // acknowledged.
 type life struct {
@@ -246,9 +249,9 @@ func TestEveryWriteFails(t *testing.T) {
 	if err := noFault(t); err != nil {
 		t.Fatal(err)
 	}
-	stride := 3
+	stride := 5
 	if os.Getenv("STELE_TEST_LONG") != "" {
-		stride = 1
+		stride, crashes = 1, 8
 	}
 	for mode := range 2 {
 		name := map[int]string{0: "it failed", 1: "it was made, and reported as failed"}[mode]
@@ -285,19 +288,24 @@ func oneFault(t *testing.T, at int, after, from bool, err error) (hit string) {
 	}
 	what := fmt.Sprintf("change %d (%s, made: %t)", at, hit, after)
 	crashed := mem.CrashClone(vfs.CrashCloneCfg{})
-	torn := mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: rand.New(rand.NewPCG(uint64(at), 1))})
+	var torn []vfs.FS
+	for i := range crashes {
+		torn = append(torn, mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: rand.New(rand.NewPCG(uint64(at), uint64(i)))}))
+	}
 	l.check(mem, what)
 	l.check(crashed, what+", then the power failed")
-	l.check(torn, what+", then the power failed in the middle of writing")
+	for _, disk := range torn {
+		l.check(disk, what+", then the power failed in the middle of writing")
+	}
 	return hit
 }
 
 // TestDiskFull: from some moment on nothing more can be written. What was
 // acknowledged is there when there is room again.
 func TestDiskFull(t *testing.T) {
-	stride := 23
+	stride := 29
 	if os.Getenv("STELE_TEST_LONG") != "" {
-		stride = 1
+		stride, crashes = 1, 8
 	}
 	for at := 1; ; at += stride {
 		if hit := oneFault(t, at, false, true, syscall.ENOSPC); hit == "" {

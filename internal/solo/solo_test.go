@@ -2,7 +2,6 @@ package solo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -13,7 +12,6 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/stele-ml/stele/evidence"
-	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/ledger/ledgertest"
 	"github.com/stele-ml/stele/statement"
 )
@@ -138,8 +136,8 @@ func (h *home) sound() *Report {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	if !r.OK() {
-		h.t.Fatalf("fsck: %s", strings.Join(r.Problems, "\n"))
+	if !r.OK() || r.Guard != nil {
+		h.t.Fatalf("fsck: %s %v", strings.Join(r.Problems, "\n"), r.Guard)
 	}
 	return r
 }
@@ -224,6 +222,3 @@ func TestGroupOfManyWriters(t *testing.T) {
 	closed(t, e)
 	h.sound()
 }
-
-var _ = errors.Is
-var _ *ledger.View
