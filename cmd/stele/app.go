@@ -69,7 +69,7 @@ an append-only Merkle log; anybody can check any of it later, offline.`,
 	f.StringVar(&a.trustFlag, "trust", "", "trust `file`, a tlog-policy (default $STELE_TRUST, then what is pinned here)")
 	f.BoolVar(&a.json, "json", false, "print JSON: one object, or one a line for lists")
 	f.BoolVar(&a.adopt, "adopt", false, "go on with a ledger whose guard is missing here, as it is")
-	f.BoolVarP(&a.quiet, "quiet", "q", false, "no notes, no progress, no receipts: results, warnings and errors only")
+	f.BoolVarP(&a.quiet, "quiet", "q", false, "say nothing where all is well: no notes, no progress, no receipts")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usagef("%v", err).withHint(fmt.Sprintf("`%s --help` lists the flags", c.CommandPath()))
 	})

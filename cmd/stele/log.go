@@ -15,6 +15,8 @@ type logFilter struct {
 	from         int64 // first entry shown, -1: not given
 	kind, signer string
 	since, until string
+
+	sinceMS, untilMS int64 // unix ms
 }
 
 func (a *app) logCommand() *cobra.Command {
@@ -25,6 +27,9 @@ func (a *app) logCommand() *cobra.Command {
 		Example: "  stele log\n  stele log --kind withdrawal --since 2026-11-01\n  stele log --from 0 --limit 0   # all, the oldest first",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := a.parseLogFilter(&f); err != nil {
+				return err
+			}
 			return a.read(c.Context(), func(r *reading) error { return a.log(r, &f) })
 		},
 	}
@@ -37,13 +42,28 @@ func (a *app) logCommand() *cobra.Command {
 	return c
 }
 
-func (a *app) log(r *reading, f *logFilter) error {
+// parseLogFilter reads the words before any ledger is opened.
+func (a *app) parseLogFilter(f *logFilter) (err error) {
 	if f.kind != "" {
 		if err := oneOf("--kind", f.kind, statementKinds...); err != nil {
 			return err
 		}
 	}
-	low, high, err := a.timeBounds(r, f)
+	if f.since != "" {
+		if f.sinceMS, err = a.when("--since", f.since); err != nil {
+			return err
+		}
+	}
+	if f.until != "" {
+		if f.untilMS, err = a.when("--until", f.until); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *app) log(r *reading, f *logFilter) error {
+	low, high, err := timeBounds(r, f)
 	if err != nil {
 		return err
 	}
@@ -103,22 +123,15 @@ func (a *app) logRow(r *reading, e *evidence.Entry, st *statement.Statement) []t
 
 // timeBounds turns the filter into entries [low, high): times never go
 // backwards along the log.
-func (a *app) timeBounds(r *reading, f *logFilter) (low, high uint64, err error) {
+func timeBounds(r *reading, f *logFilter) (low, high uint64, err error) {
 	high = r.Size()
-	before := func(flag, text string) (uint64, error) {
-		ms, err := a.when(flag, text)
-		if err != nil {
-			return 0, err
-		}
-		return r.AtTime(ms - 1)
-	}
 	if f.since != "" {
-		if low, err = before("--since", f.since); err != nil {
+		if low, err = r.AtTime(f.sinceMS - 1); err != nil {
 			return 0, 0, err
 		}
 	}
 	if f.until != "" {
-		if high, err = before("--until", f.until); err != nil {
+		if high, err = r.AtTime(f.untilMS - 1); err != nil {
 			return 0, 0, err
 		}
 	}

@@ -32,6 +32,9 @@ func (a *app) showCommand() *cobra.Command {
 		Example: "  stele show clinic/wdbc@2026-11-01\n  stele show 12 --as payload | jq .",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := checkWhat(args[0]); err != nil {
+				return err
+			}
 			return a.read(c.Context(), func(r *reading) error {
 				index, err := r.find(args[0])
 				if err != nil {
@@ -48,6 +51,23 @@ func (a *app) showCommand() *cobra.Command {
 	return c
 }
 
+// checkWhat checks the form of what find finds, before any ledger is opened.
+func checkWhat(what string) error {
+	if _, err := strconv.ParseUint(what, 10, 64); err == nil {
+		return nil
+	}
+	if strings.HasPrefix(what, "stele-") && !strings.Contains(what, "@") {
+		if _, err := fingerprint.Parse(what); err != nil {
+			return usagef("%v", err)
+		}
+		return nil
+	}
+	if _, _, err := statement.ParseNameVersion(what); err != nil {
+		return usagef("%q is neither NAME@VERSION, nor an entry, nor a fingerprint", what)
+	}
+	return nil
+}
+
 // find turns what a person names into an entry.
 func (r *reading) find(what string) (uint64, error) {
 	if index, err := strconv.ParseUint(what, 10, 64); err == nil {
@@ -56,7 +76,7 @@ func (r *reading) find(what string) (uint64, error) {
 		}
 		return index, nil
 	}
-	if strings.HasPrefix(what, "stele-") {
+	if strings.HasPrefix(what, "stele-") && !strings.Contains(what, "@") {
 		fp, err := fingerprint.Parse(what)
 		if err != nil {
 			return 0, usagef("%v", err)
@@ -122,7 +142,7 @@ func (a *app) show(ctx context.Context, r *reading, index uint64) error {
 	if err != nil {
 		return err
 	}
-	details, detailsErr := a.detailsOf(r, st)
+	details, raw, detailsErr := a.detailsOf(r, st)
 	if a.json {
 		item := r.entryJSON(e, st)
 		item.Payload = json.RawMessage(e.Envelope.Payload)
@@ -134,7 +154,7 @@ func (a *app) show(ctx context.Context, r *reading, index uint64) error {
 			item.Withdrawn = r.withdrawalsJSON(ref)
 		}
 		if details != nil {
-			item.Details = details
+			item.Details = json.RawMessage(raw)
 		}
 		a.printJSON(item)
 		return nil
@@ -219,21 +239,21 @@ func (a *app) entryPairs(r *reading, e *evidence.Entry, st *statement.Statement)
 	return pairs
 }
 
-// detailsOf reads the details document of a stamp: nil where it names none or
-// it is not here.
-func (a *app) detailsOf(r *reading, st *statement.Statement) (*statement.Details, error) {
+// detailsOf reads the details document of a stamp: nil where it names none;
+// solo.ErrWithheld where it is not here.
+func (a *app) detailsOf(r *reading, st *statement.Statement) (d *statement.Details, raw []byte, err error) {
 	if st.Stamp == nil || st.Stamp.Details == nil {
-		return nil, nil
+		return nil, nil, nil
 	}
 	dir, err := a.findLedger()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	data, err := solo.OpenShelf(dir).Get(*st.Stamp.Details)
-	if err != nil {
-		return nil, err
+	if raw, err = solo.OpenShelf(dir).Get(*st.Stamp.Details); err != nil {
+		return nil, nil, err
 	}
-	return statement.ParseDetails(data)
+	d, err = statement.ParseDetails(raw)
+	return d, raw, err
 }
 
 // detailsPairs shows the details document, or why it is not shown.

@@ -169,6 +169,10 @@ func (a *app) trustExport() *cobra.Command {
 				a.term.Notef("the log's key was rotated since it was pinned here; the new one is written")
 			}
 			text := []byte(policy.String())
+			if out == "" && a.json {
+				a.printJSON(jsonv1.Trust{Origin: origin, Path: path, Policy: string(text)})
+				return nil
+			}
 			if out == "" {
 				_, err := a.stdout.Write(text)
 				return err

@@ -212,7 +212,7 @@ func (a *app) stampedHere(r *reading, path string) (found ledger.Binding, ok boo
 		if err != nil {
 			return found, false, err
 		}
-		if d, err := a.detailsOf(r, st); err == nil && d != nil && slices.Contains(d.Locations, path) {
+		if d, _, err := a.detailsOf(r, st); err == nil && d != nil && slices.Contains(d.Locations, path) {
 			ref, err := st.Ref()
 			if err != nil {
 				return found, false, err
@@ -228,7 +228,7 @@ func (a *app) stampedHere(r *reading, path string) (found ledger.Binding, ok boo
 
 // stampedLocation is where the data lay when it was stamped.
 func (a *app) stampedLocation(r *reading, st *statement.Statement) (string, error) {
-	d, err := a.detailsOf(r, st)
+	d, _, err := a.detailsOf(r, st)
 	if err == nil && d != nil && len(d.Locations) > 0 {
 		if _, err := os.Stat(d.Locations[0]); err == nil {
 			a.term.Notef("reading %s, where it was stamped", d.Locations[0])

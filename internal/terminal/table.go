@@ -53,9 +53,6 @@ func (t *Terminal) Table(columns []Column, rows [][]Cell) {
 // TableSeq is Table for rows that are too many to hold: the widths follow
 // from the first 256, and the rest is written as it comes.
 func (t *Terminal) TableSeq(columns []Column, rows iter.Seq[[]Cell]) {
-	if t.Quiet() {
-		return
-	}
 	var sample [][]Cell
 	var widths []int
 	var b strings.Builder
