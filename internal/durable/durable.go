@@ -28,9 +28,6 @@ const (
 	SharedDir   fs.FileMode = 0o755
 )
 
-// ErrExists says that a file that must be new is already there.
-var ErrExists = fs.ErrExist
-
 // WriteFile puts data under name, replacing what was there: temporary file in
 // the same directory, data, fsync, rename, fsync of the directory. After an
 // error name holds the old contents or the new.
@@ -44,17 +41,6 @@ func WriteFile(fsys vfs.FS, name string, data []byte) error {
 		return fmt.Errorf("rename %s: %w", tmp, err)
 	}
 	return SyncDir(fsys, fsys.PathDir(name))
-}
-
-// CreateFile is WriteFile for a file that must not exist yet; it fails with
-// ErrExists if it does. Callers hold a lock that keeps two of them apart.
-func CreateFile(fsys vfs.FS, name string, data []byte) error {
-	if _, err := fsys.Stat(name); err == nil {
-		return fmt.Errorf("create %s: %w", name, ErrExists)
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("create %s: %w", name, err)
-	}
-	return WriteFile(fsys, name, data)
 }
 
 func writeTemp(fsys vfs.FS, name string, data []byte) (string, error) {

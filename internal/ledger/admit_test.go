@@ -188,6 +188,7 @@ func TestWithdrawAndReinstate(t *testing.T) {
 	again := b.must(b.m.Withdraw(b.ada, ref, statement.TargetLocation, end.Index))
 	b.must(b.m.Reinstate(b.ada, ref, again.Index, again.Index))
 	// What is withdrawn may be stamped from: that is for contracts to say.
+	b.must(b.m.Stamp(b.ada, b.m.Ref("derived", "1", "d"), func(s *statement.Stamp) { s.From = []statement.Ref{ref} }))
 	b.sound()
 	if err := b.reopen(); err != nil {
 		t.Fatal(err)

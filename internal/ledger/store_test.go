@@ -14,6 +14,7 @@ import (
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/ledger/ledgertest"
+	"github.com/stele-ml/stele/statement"
 )
 
 func key(fam byte, n uint64) []byte { return binary.BigEndian.AppendUint64([]byte{fam}, n) }
@@ -289,5 +290,44 @@ func TestRebuildRefusesDamagedEntries(t *testing.T) {
 	}
 	if err := b.reopen(); !errors.Is(err, ledger.ErrDamaged) {
 		t.Fatalf("opened: %v", err)
+	}
+}
+
+// TestRulesOfTheFuture: a ledger with an entry of a kind that only a newer
+// program knows can be read, and is not written to.
+func TestRulesOfTheFuture(t *testing.T) {
+	b := withStamps(t, 3)
+	payload := []byte(`{"_type":"https://in-toto.io/Statement/v1","predicateType":"https://stele.dev/upgrade/v1","predicate":{"rules":2}}`)
+	env := &statement.Envelope{PayloadType: statement.PayloadType, Payload: payload, KeyID: b.ada.PublicKey().ID()}
+	var err error
+	if env.Signature, err = b.ada.Sign(env.Message()); err != nil {
+		t.Fatal(err)
+	}
+	control, err := b.l.View().Control()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := evidence.Entry{Index: 4, Time: b.now + 1, ControlCount: control.Count(), ControlRoot: control.Root(), Envelope: env}
+	b.set(key('e', 4), e.Leaf())
+	b.set(key('x', control.Count()), key(0, 4)[1:])
+	b.resign(5)
+	if err := b.reopen(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.l.Begin(b.now + 1000); !errors.Is(err, ledger.ErrRules) {
+		t.Fatal(err)
+	}
+	v := b.l.View()
+	if bound, err := v.ByName("data", "1"); err != nil || bound.Entry != 2 {
+		t.Fatal(bound, err)
+	}
+	if v.ID() != b.m.Ledger || v.Origin() != ledgertest.Origin {
+		t.Fatal(v.ID(), v.Origin())
+	}
+	if _, err := v.Inclusion(4); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.Control(); !errors.Is(err, ledger.ErrRules) {
+		t.Fatal(err)
 	}
 }

@@ -43,8 +43,15 @@ func copyTree(t *testing.T, from, to string) {
 
 // TestGuardVector holds the format page's example.
 func TestGuardVector(t *testing.T) {
+	note, err := os.ReadFile("testdata/guard.note")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := evidence.ReadCheckpoint(note); err != nil {
+		t.Fatal(err)
+	}
 	var slot [guardSlot]byte
-	if err := encodeSlot(&slot, 42, []byte("stele.example/team\n1\n")); err != nil {
+	if err := encodeSlot(&slot, 42, note); err != nil {
 		t.Fatal(err)
 	}
 	want, err := os.ReadFile("testdata/guard.slot.hex")
@@ -60,7 +67,7 @@ func TestGuardVector(t *testing.T) {
 		t.Fatalf("%x … %x", slot[:len(head)], slot[guardSummed:])
 	}
 	sequence, checkpoint, ok := decodeSlot(slot[:])
-	if !ok || sequence != 42 || string(checkpoint) != "stele.example/team\n1\n" {
+	if !ok || sequence != 42 || !bytes.Equal(checkpoint, note) {
 		t.Fatal(sequence, string(checkpoint), ok)
 	}
 }
