@@ -87,7 +87,7 @@ func TestKilledStamp(t *testing.T) {
 	p.must("stamp", "data", "--as", "lab/warm@1", "--json")
 	usual := time.Since(began)
 	rng := rand.New(rand.NewPCG(1, 2))
-	const rounds = 12
+	const rounds = 14
 	acknowledged, killed := 0, 0
 	for round := range rounds {
 		p.write("data/a.csv", fmt.Sprintf("1,2,%d\n", round))
@@ -98,7 +98,7 @@ func TestKilledStamp(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		timer := time.AfterFunc(time.Duration(rng.Int64N(int64(usual))), func() { _ = cmd.Process.Kill() })
+		timer := time.AfterFunc(time.Duration(rng.Int64N(int64(usual)*5/4)), func() { _ = cmd.Process.Kill() })
 		err := cmd.Wait()
 		timer.Stop()
 		if err != nil {
@@ -136,7 +136,7 @@ func TestKilledInit(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		timer := time.AfterFunc(time.Duration(rng.Int64N(int64(usual))), func() { _ = cmd.Process.Kill() })
+		timer := time.AfterFunc(time.Duration(rng.Int64N(int64(usual)*5/4)), func() { _ = cmd.Process.Kill() })
 		err := cmd.Wait()
 		timer.Stop()
 		if _, errs, status := p.stele("init", dir); status != 0 && !strings.Contains(errs, "is a ledger already") {
@@ -145,6 +145,44 @@ func TestKilledInit(t *testing.T) {
 		p.must("stamp", dir+"/data", "--as", "lab/data@1", "--ledger", dir)
 		p.must("fsck", "--ledger", dir)
 	}
+}
+
+// TestRace: five processes give one name to five different contents at once.
+// One of them gets it; the others are refused, and nothing is half-written.
+func TestRace(t *testing.T) {
+	t.Parallel()
+	p := newPerson(t)
+	p.must("init", "--recovery-out", "recovery.pem")
+	const racers = 5
+	cmds := make([]*exec.Cmd, racers)
+	errs := make([]bytes.Buffer, racers)
+	for i := range cmds {
+		name := fmt.Sprintf("data%d", i)
+		p.write(name+"/a.csv", name)
+		cmds[i] = p.command("stamp", name, "--as", "lab/data@1")
+		cmds[i].Stderr = &errs[i]
+		if err := cmds[i].Start(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	won := -1
+	for i, cmd := range cmds {
+		_ = cmd.Wait()
+		switch status := cmd.ProcessState.ExitCode(); {
+		case status == exitHolds && won < 0:
+			won = i
+		case status == exitHolds:
+			t.Errorf("both %d and %d were given the name", won, i)
+		case status == exitError && strings.Contains(errs[i].String(), "locked by"): // a busy machine
+		case status != exitRefused:
+			t.Errorf("%d: exit status %d: %s", i, status, &errs[i])
+		}
+	}
+	if won < 0 {
+		t.Fatal("nobody was given the name")
+	}
+	p.must("verify", "lab/data@1", fmt.Sprintf("data%d", won))
+	p.must("fsck")
 }
 
 // TestAttackerFlipsBytesOfDatabase: a changed byte anywhere in the database is

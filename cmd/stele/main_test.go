@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -13,6 +14,9 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"stele": main})
 }
+
+// scriptsTake bounds all scripts together, so that one that hangs is named.
+const scriptsTake = 5 * time.Minute
 
 // TestScripts runs testdata/script: one file a theme, each a terminal session
 // of people (and attackers) with homes of their own.
@@ -24,6 +28,7 @@ func TestScripts(t *testing.T) {
 		Condition:          scriptCondition,
 		RequireUniqueNames: true,
 		ContinueOnError:    true,
+		Deadline:           time.Now().Add(scriptsTake),
 	})
 }
 
