@@ -195,6 +195,11 @@ func (a *app) createLedger(ctx context.Context, o *initOrder, dir, origin string
 	if err != nil {
 		return nil, fmt.Errorf("sign the genesis: %w", err)
 	}
+	// Pinned first: a pin for a log that never came to be is harmless, a ledger
+	// that its own maker does not trust is not.
+	if err := a.dirs.PinTrust(origin, []byte(evidence.NewPolicy(logKey.VKey(), "").String()), false); err != nil {
+		return nil, fmt.Errorf("pin the log's key: %w", err)
+	}
 	e, err := solo.Create(ctx, a.options(dir), genesis, logKey)
 	if err != nil {
 		return nil, err
@@ -207,9 +212,6 @@ func (a *app) createLedger(ctx context.Context, o *initOrder, dir, origin string
 	checkpoint, err := checkpointJSON(signed)
 	if err != nil {
 		return nil, err
-	}
-	if err := a.dirs.PinTrust(origin, []byte(evidence.NewPolicy(logKey.VKey(), "").String()), false); err != nil {
-		return nil, fmt.Errorf("pin the log's key: %w", err)
 	}
 	return &jsonv1.Init{
 		Ledger: e.Info().ID.String(), Origin: origin, Directory: dir, Hash: algorithm.String(), LogKey: logKey.VKey().String(),
