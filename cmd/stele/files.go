@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/stele-ml/stele/internal/source"
 )
 
 // writeWhole writes a file through fill so that it appears whole or not at
@@ -53,7 +55,11 @@ func bufferedReader(f *os.File) *bufio.Reader { return bufio.NewReaderSize(f, 1<
 func exists(path string) error {
 	_, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return failf(exitNotFound, "there is no %s", path).withPath(path)
+		return failf(exitNotFound, "there is no %s", source.Show(path)).withPath(path)
+	}
+	var pathError *fs.PathError
+	if errors.As(err, &pathError) {
+		return failf(exitError, "%s: %w", source.Show(path), pathError.Err).withPath(path)
 	}
 	return err
 }

@@ -79,6 +79,12 @@ func (f *scanFlags) register(c *cobra.Command, decides bool) {
 		c.Flags().StringArrayVar(&f.ignore, "ignore", nil, "also leave out what this gitignore `rule` matches (repeatable)")
 		c.Flags().BoolVar(&f.plain, "sha256", false, "record each file's plain SHA-256 in the manifest besides")
 	}
+	c.PreRunE = func(*cobra.Command, []string) error {
+		if f.workers < 0 {
+			return usagef("--workers %d is negative", f.workers)
+		}
+		return nil
+	}
 	c.Flags().BoolVar(&f.followLinks, "follow-links", false, "follow symbolic links that leave the folder")
 	c.Flags().IntVar(&f.workers, "workers", 0, "how many `cores` to use (default all)")
 }

@@ -195,6 +195,9 @@ func (a *app) createLedger(ctx context.Context, o *initOrder, dir, origin string
 	if err != nil {
 		return nil, fmt.Errorf("sign the genesis: %w", err)
 	}
+	if o.recoveryOut == "" && !a.json {
+		a.showRecovery(recoveryText)
+	}
 	// Pinned first: a pin for a log that never came to be is harmless, a ledger
 	// that its own maker does not trust is not.
 	if err := a.dirs.PinTrust(origin, []byte(evidence.NewPolicy(logKey.VKey(), "").String()), false); err != nil {
@@ -246,11 +249,16 @@ func (a *app) printInit(o *initOrder, out *jsonv1.Init, made string) error {
 	if o.recoveryOut != "" {
 		a.term.Printf("recovery key   %s\n", o.recoveryOut)
 		a.term.Notef("keep it away from this machine: it registers keys when the administrators' are lost")
-		return nil
-	}
-	a.term.Printf("\nThe recovery key, shown this once and kept nowhere. Write it down, away from\nthis machine; it registers keys when the administrators' are lost.\n")
-	for _, line := range strings.Split(strings.TrimSpace(out.RecoveryKey), "\n") {
-		a.term.Printf("  %s\n", line)
 	}
 	return nil
+}
+
+// showRecovery prints the recovery key, before the ledger is made: a ledger
+// must not come to be whose recovery key nobody saw.
+func (a *app) showRecovery(text []byte) {
+	a.term.Printf("The recovery key, shown this once and kept nowhere. Write it down, away from\nthis machine; it registers keys when the administrators' are lost.\n")
+	for _, line := range strings.Split(strings.TrimSpace(string(text)), "\n") {
+		a.term.Printf("  %s\n", line)
+	}
+	a.term.Printf("\n")
 }

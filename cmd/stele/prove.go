@@ -335,7 +335,10 @@ func (a *app) printProve(o *proveOrder, p *jsonv1.Prove) {
 	for _, path := range p.Absent {
 		pairs = append(pairs, terminal.Pair{Key: "absent", Value: path})
 	}
-	pairs = append(pairs, terminal.Pair{Key: "discloses", Value: strings.Join(p.Discloses, ", ")},
+	for _, path := range p.Discloses {
+		pairs = append(pairs, terminal.Pair{Key: "discloses", Value: path})
+	}
+	pairs = append(pairs,
 		terminal.Pair{Key: "carries", Value: map[bool]string{true: "the details: location and host (--withhold details leaves them out)"}[len(p.Carries) > 0]},
 		terminal.Pair{Key: "leaves out", Value: strings.Join(p.Withheld, ", ")})
 	a.term.KeyValues(pairs)

@@ -109,6 +109,9 @@ func (a *app) stamp(ctx context.Context, o *stampOrder) error {
 		return err
 	}
 	manifest, err := solo.OpenShelf(dir).NewManifest()
+	if errors.Is(err, fs.ErrPermission) {
+		return failf(exitError, "keep the manifest: %w", err).withPath(dir).withHint("the ledger's folder may only be read here; nothing was stamped")
+	}
 	if err != nil {
 		return fmt.Errorf("keep the manifest: %w", err)
 	}

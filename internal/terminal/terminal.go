@@ -192,7 +192,7 @@ func (t *Terminal) print(text string) { t.write(t.out, text) }
 // program's own; arguments that are strings, errors or Stringers are cleaned,
 // so untrusted text belongs in the arguments.
 func (t *Terminal) Printf(format string, args ...any) {
-	t.print(sprintf(format, args))
+	t.print(t.out.fold(sprintf(format, args), "  "))
 }
 
 // Println writes text, made harmless, as one line to standard output.
@@ -207,7 +207,7 @@ func (t *Terminal) Heading(text string) {
 // Strings among the arguments are cleaned, as in Printf.
 func (t *Terminal) Notef(format string, args ...any) {
 	if !t.Quiet() {
-		t.write(t.err, sprintf(format, args)+"\n")
+		t.write(t.err, t.err.fold(sprintf(format, args), "")+"\n")
 	}
 }
 
@@ -240,7 +240,33 @@ func (t *Terminal) Error(err error) {
 }
 
 func (t *Terminal) label(style Style, label, text string) {
-	t.write(t.err, t.err.paint(style, label+":")+" "+text+"\n")
+	text = t.err.fold(label+": "+text, "  ")
+	t.write(t.err, t.err.paint(style, label+":")+strings.TrimPrefix(text, label+":")+"\n")
+}
+
+// fold breaks sentences at words where they are too long for a terminal; what
+// has no space in it stays whole, to be copied. The indent begins each further
+// line. Elsewhere, and where text is coloured already, nothing is changed.
+func (s *stream) fold(text, indent string) string {
+	width := s.width()
+	if width == 0 || strings.ContainsRune(text, '\x1b') {
+		return text
+	}
+	var out []string
+	for line := range strings.SplitSeq(text, "\n") {
+		if Columns(line) <= width {
+			out = append(out, line)
+			continue
+		}
+		lead := line[:len(line)-len(strings.TrimLeft(line, " "))]
+		for i, part := range wrap(strings.TrimLeft(line, " "), width-max(len(lead), len(indent))) {
+			if i > 0 && lead == "" {
+				part = indent + part
+			}
+			out = append(out, lead+part)
+		}
+	}
+	return strings.Join(out, "\n")
 }
 
 // sprintf is fmt.Sprintf with every string, error, Stringer and byte slice
