@@ -324,7 +324,8 @@ func (a *app) printProve(o *proveOrder, p *jsonv1.Prove) {
 	}
 	a.term.Printf("wrote %s, %s\n", p.File, terminal.Bytes(uint64(p.Bytes)))
 	pairs := []terminal.Pair{
-		{Key: "proves", Value: fmt.Sprintf("%s@%s is %s (entry %d)", p.Name, p.Version, p.Fingerprint, p.Entry)},
+		{Key: "proves", Value: fmt.Sprintf("%s@%s, stamped in entry %d", p.Name, p.Version, p.Entry)},
+		{Key: "fingerprint", Value: p.Fingerprint},
 	}
 	for _, path := range p.Present {
 		pairs = append(pairs, terminal.Pair{Key: "present", Value: path})

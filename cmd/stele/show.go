@@ -214,7 +214,8 @@ func (a *app) entryPairs(r *reading, e *evidence.Entry, st *statement.Statement)
 	case st.Identity != nil:
 		add("names", strings.Join(st.Identity.Names, "  "))
 		if st.Identity.Key != nil {
-			add("key", st.Identity.Key.String())
+			add("key", st.Identity.Key.ID().String())
+			add("algorithm", st.Identity.Key.Algorithm())
 		}
 		if st.Identity.Expires != 0 {
 			add("expires", a.term.Time(st.Identity.Expires))
@@ -229,9 +230,9 @@ func (a *app) entryPairs(r *reading, e *evidence.Entry, st *statement.Statement)
 		add("rules", strconv.Itoa(g.Rules))
 		add("log key", g.LogKey)
 		for _, m := range g.Administrators {
-			add("administrator", m.Handle+" "+m.Key.String())
+			add("administrator", m.Handle+" ("+keyWords(m.Key)+")")
 		}
-		add("recovery key", g.Recovery.String())
+		add("recovery key", keyWords(g.Recovery))
 	case st.LogKey != nil:
 		add("next key", st.LogKey.Next)
 	}
@@ -269,6 +270,11 @@ func detailsPairs(d *statement.Details, err error) []terminal.Pair {
 		pairs = append(pairs, terminal.Pair{Key: "location", Value: l})
 	}
 	return append(pairs, terminal.Pair{Key: "host", Value: d.Host})
+}
+
+// keyWords names a key in a few words.
+func keyWords(k *statement.PublicKey) string {
+	return "key " + shortKey(k.ID().String()) + ", " + k.Algorithm()
 }
 
 func orNothing(before, text string) string {

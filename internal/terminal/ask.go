@@ -34,7 +34,7 @@ func (t *Terminal) confirm(ctx context.Context, question string, def bool) (bool
 		choice = "[Y/n]"
 	}
 	for range 3 {
-		t.write(t.err, Clean(question)+" "+choice+" ")
+		t.write(t.err, t.err.fold(Clean(question)+" "+choice, "")+" ")
 		answer, err := t.readLine(ctx)
 		if err != nil {
 			t.write(t.err, "\n")
