@@ -22,7 +22,7 @@ func TestDemo(t *testing.T) {
 		"stele init", "made a ledger in", "stele stamp training --as clinic/wdbc@2026-11-01", "stamped clinic/wdbc@2026-11-01",
 		"stele verify clinic/wdbc@2026-11-01 training", "is verified", "flower.png", "TAMPERED", "modified", "images/flower.png",
 		"stele stamp training", "once and for ever", "stele prove", "present", "absent", "stele trust export",
-		"stele verify --evidence evidence.json --trust clinic.policy training", "is verified", "TAMPERED", "stele fsck",
+		"stele verify --checks --evidence evidence.json", "is verified", "path absent", "TAMPERED", "stele fsck",
 	} {
 		_, after, ok := strings.Cut(rest, want)
 		if !ok {

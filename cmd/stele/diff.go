@@ -300,7 +300,7 @@ func changeDetail(c jsonv1.Change) string {
 	}
 	for i, r := range c.Ranges {
 		if c.NewSize != nil && r.Start == 0 && r.End >= *c.NewSize && *c.NewSize <= fingerprint.ChunkSize {
-			return strings.Join(append(parts, "somewhere in "+terminal.Bytes(*c.NewSize)), ", ") // one chunk: no finer place is known
+			return strings.Join(append(parts, terminal.Bytes(*c.NewSize)), ", ") // one chunk: no finer place is known
 		}
 		if i == 3 {
 			parts = append(parts, fmt.Sprintf("and %d more ranges", len(c.Ranges)-i))

@@ -51,7 +51,11 @@ func failf(status int, format string, args ...any) *failure {
 	return &failure{status: status, message: err.Error(), err: errors.Unwrap(err)}
 }
 
-func usagef(format string, args ...any) *failure { return failf(exitUsage, format, args...) }
+func usagef(format string, args ...any) *failure {
+	f := failf(exitUsage, format, args...)
+	f.message = strings.Replace(f.message, "malformed: ", "", 1) // the class says no more to a person than the rest
+	return f
+}
 
 // oneOf refuses a flag's value that is none of the words.
 func oneOf(flag, value string, words ...string) error {

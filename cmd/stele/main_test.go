@@ -42,7 +42,6 @@ func TestScripts(t *testing.T) {
 		Cmds:               scriptCommands,
 		Condition:          scriptCondition,
 		RequireUniqueNames: true,
-		ContinueOnError:    true,
 		Deadline:           time.Now().Add(scriptsTake),
 	})
 }

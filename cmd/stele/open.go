@@ -167,6 +167,10 @@ func (a *app) submit(ctx context.Context, dir string, signer statement.Signer, m
 	if err != nil {
 		return nil, err
 	}
+	// Also where --adopt made a new guard: what this person saw before counts.
+	if err := a.trusting(r); err != nil {
+		return nil, err
+	}
 	st, err := make(r)
 	if err != nil {
 		return nil, err

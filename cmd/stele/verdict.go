@@ -65,12 +65,7 @@ func (a *app) printVerdict(o *verifyOrder, out *jsonv1.Verify, v *evidence.Verdi
 	} else if v.Result(evidence.CheckContents) == evidence.Failed {
 		a.term.Printf("which files changed cannot be told without the manifest (--manifest)\n")
 	}
-	var checks []terminal.Check
-	for _, c := range v.Checks {
-		outcome := map[evidence.Result]terminal.Outcome{evidence.Passed: terminal.Passed, evidence.Failed: terminal.Failed}[c.OK]
-		checks = append(checks, terminal.Check{Name: c.Name, Outcome: outcome, Detail: brief(c.Detail)})
-	}
-	a.term.Checks(checks)
+	a.term.Checks(checksFor(v.Checks, o.checks))
 	if st := v.Stamp; st != nil && v.AsOf != nil {
 		a.term.Printf("stamped by %s at %s,\nas of %s of %s\n", signedBy(*out.Signer), a.term.Time(st.Time),
 			terminal.Plural(v.AsOf.Size, "entry", "entries"), v.AsOf.Origin)
@@ -92,4 +87,36 @@ func brief(detail string) string {
 	detail = fingerprintText.ReplaceAllStringFunc(detail, terminal.Digest)
 	detail = hexDigest.ReplaceAllStringFunc(detail, func(d string) string { return d[:12] + "…" })
 	return base64Digest.ReplaceAllStringFunc(detail, func(d string) string { return d[:12] + "…" })
+}
+
+// checksFor lists the checks for a person: the failed ones and those about
+// named files with what they found, the rest by name. Whole is all of them as
+// they were made, as in --json.
+func checksFor(made []evidence.Check, whole bool) []terminal.Check {
+	var failed, told, list []terminal.Check
+	names := map[evidence.Result][]string{}
+	for _, c := range made {
+		outcome := map[evidence.Result]terminal.Outcome{evidence.Passed: terminal.Passed, evidence.Failed: terminal.Failed}[c.OK]
+		line := terminal.Check{Name: c.Name, Outcome: outcome, Detail: brief(c.Detail)}
+		list = append(list, line)
+		switch {
+		case c.OK == evidence.Failed:
+			failed = append(failed, line)
+		case c.Path != "" && c.OK == evidence.Passed:
+			told = append(told, line)
+		default:
+			names[c.OK] = append(names[c.OK], c.Name)
+		}
+	}
+	if whole {
+		return list
+	}
+	list = append(failed, told...)
+	if n := names[evidence.Passed]; len(n) > 0 {
+		list = append(list, terminal.Check{Name: "passed", Outcome: terminal.Passed, Detail: strings.Join(n, ", ")})
+	}
+	if n := names[evidence.NotMade]; len(n) > 0 {
+		list = append(list, terminal.Check{Name: "others", Outcome: terminal.NotMade, Detail: strings.Join(n, ", ") + " (--checks says why)"})
+	}
+	return list
 }

@@ -27,7 +27,7 @@ type verifyOrder struct {
 	evidence      string // an evidence file: offline
 	manifest      string // to name the changes with
 	maxAge        time.Duration
-	all           bool
+	all, checks   bool
 	flags         scanFlags
 }
 
@@ -69,6 +69,7 @@ alone; PATH adds the data.`,
 	c.Flags().StringVar(&o.manifest, "manifest", "", "the manifest `file` to name changes with (default the ledger's)")
 	c.Flags().DurationVar(&o.maxAge, "max-age", 0, "how old the newest cosignature may be, for example 24h; needs witnesses")
 	c.Flags().BoolVar(&o.all, "all", false, "show every change")
+	c.Flags().BoolVar(&o.checks, "checks", false, "show what each check found")
 	o.flags.register(c, false)
 	return c
 }
@@ -283,7 +284,7 @@ func (a *app) judge(ctx context.Context, o *verifyOrder, s *subjectOf) error {
 	if err != nil {
 		return failf(exitTampered, "%w", err)
 	}
-	policy, policyPath, err := a.policyFor(cp.Origin)
+	policy, _, err := a.policyFor(cp.Origin)
 	if err != nil {
 		return err
 	}
@@ -300,7 +301,7 @@ func (a *app) judge(ctx context.Context, o *verifyOrder, s *subjectOf) error {
 	} else if !a.quiet || v.Exit() != exitHolds {
 		a.printVerdict(o, out, v)
 		if policy == nil {
-			a.term.Hintf("no trust in %s is pinned (%s); get its trust file from whoever runs it, then `stele trust add FILE`, or --trust FILE", cp.Origin, policyPath)
+			a.term.Hintf("no trust in %s is pinned; get its trust file from whoever runs it, then `stele trust add FILE`, or --trust FILE", cp.Origin)
 		}
 	}
 	if status := v.Exit(); status != exitHolds {

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -135,7 +137,11 @@ func (r *reading) standingWithdrawal(ref statement.Ref, entry int64) (endedWithd
 	case len(found) == 0:
 		return endedWithdrawal{}, failf(exitNotFound, "%s is not withdrawn", ref)
 	}
-	return endedWithdrawal{}, usagef("%s was withdrawn %d times, by entries %d to %d", ref, len(found), found[0].entry, found[len(found)-1].entry).
+	var entries []string
+	for _, w := range found {
+		entries = append(entries, strconv.FormatUint(w.entry, 10))
+	}
+	return endedWithdrawal{}, usagef("%s was withdrawn %d times, by the entries %s", ref, len(found), strings.Join(entries, ", ")).
 		withHint("choose one with --entry; `stele show " + ref.String() + "` lists them")
 }
 
@@ -152,7 +158,9 @@ func (a *app) printWritten(p *solo.Proof, kind statement.Kind, what, origin stri
 	if a.quiet {
 		return nil
 	}
-	a.term.Printf("%s %s\n", string(kind), a.term.Style(terminal.Good, what))
+	a.term.Printf("%s: %s\n", map[statement.Kind]string{
+		statement.KindWithdrawal: "withdrawn", statement.KindReinstatement: "reinstated", statement.KindIdentity: "written", statement.KindLogKey: "the log's key is now",
+	}[kind], a.term.Style(terminal.Good, what))
 	a.term.KeyValues([]terminal.Pair{
 		{Key: "entry", Value: terminal.Count(p.Index) + " of " + origin},
 		{Key: "time", Value: a.term.Time(p.Time) + ", as the ledger claims"},

@@ -105,7 +105,7 @@ func (s *Story) Tell(ctx context.Context) error {
 
 	s.title("6. An auditor checks it, offline, trusting only the clinic's log key")
 	s.say("Another person, another folder, no ledger; their own copy of the data was taken\nbefore anybody touched it:")
-	if err := s.run(ctx, receiver, 0, "stele verify --evidence evidence.json --trust clinic.policy training"); err != nil {
+	if err := s.run(ctx, receiver, 0, "stele verify --checks --evidence evidence.json --trust clinic.policy training"); err != nil {
 		return err
 	}
 	s.say("And what the clinic has on its disk today:")
