@@ -233,16 +233,17 @@ func (a *app) manifestExport() *cobra.Command {
 		Short: "Write a manifest as a file for other tools",
 		Long: `Formats:
   jsonl      one object a line: path, size, digest, sha256 where recorded
-  sha256sum  what sha256sum -c and b3sum -c read; files over 1 MiB need a
-             manifest that recorded their plain SHA-256 (--sha256)
+  sha256sum  what sha256sum -c reads; files over 1 MiB, and all files of a
+             BLAKE3 manifest, need their plain SHA-256 recorded (--sha256)
+  b3sum      what b3sum -c reads; only files up to 1 MiB of a BLAKE3 manifest
   stele      the manifest itself`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			write, ok := map[string]func(*manifestFile, io.Writer) error{
-				"jsonl": exportJSONL, "sha256sum": exportSums, "stele": exportManifest,
+				"jsonl": exportJSONL, "sha256sum": exportSums(fingerprint.SHA256), "b3sum": exportSums(fingerprint.BLAKE3), "stele": exportManifest,
 			}[format]
 			if !ok {
-				return usagef("--format %q: use jsonl, sha256sum or stele", format)
+				return usagef("--format %q: use jsonl, sha256sum, b3sum or stele", format)
 			}
 			m, err := a.openManifest(c.Context(), args[0])
 			if err != nil {
@@ -255,7 +256,7 @@ func (a *app) manifestExport() *cobra.Command {
 			return writeWhole(out, func(f *os.File) error { return bufferedTo(f, m, write) })
 		},
 	}
-	c.Flags().StringVar(&format, "format", "jsonl", "jsonl, sha256sum or stele")
+	c.Flags().StringVar(&format, "format", "jsonl", "jsonl, sha256sum, b3sum or stele")
 	c.Flags().StringVarP(&out, "output", "o", "", "the `file` to write (default standard output)")
 	return c
 }
@@ -286,31 +287,35 @@ func exportJSONL(m *manifestFile, w io.Writer) error {
 	return nil
 }
 
-func exportSums(m *manifestFile, w io.Writer) error {
-	for f, err := range m.All() {
-		if err != nil {
-			return m.explain(err)
+// exportSums writes plain digests as coreutils does, each file's or none: a
+// tree's digest would look like one and match nothing.
+func exportSums(algorithm fingerprint.Algorithm) func(*manifestFile, io.Writer) error {
+	return func(m *manifestFile, w io.Writer) error {
+		for f, err := range m.All() {
+			if err != nil {
+				return m.explain(err)
+			}
+			var sum fingerprint.Digest
+			switch {
+			case algorithm == fingerprint.SHA256 && f.SHA256 != nil:
+				sum = *f.SHA256
+			case algorithm == m.Algorithm() && f.Size <= fingerprint.ChunkSize:
+				sum = f.Digest
+			default:
+				hint := "make the manifest with `stele fingerprint --sha256 --manifest FILE`, and export sha256sum"
+				return failf(exitError, "the manifest has no plain %v of %s", algorithm, f.Path).withPath(f.Path).withHint(hint)
+			}
+			// GNU coreutils writes a backslash first where the name is escaped.
+			mark, name := "", f.Path
+			if strings.ContainsAny(name, "\\\n\r") {
+				mark, name = `\`, strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`).Replace(name)
+			}
+			if _, err := fmt.Fprintf(w, "%s%s  %s\n", mark, sum, name); err != nil {
+				return err
+			}
 		}
-		var sum fingerprint.Digest
-		switch {
-		case f.Size <= fingerprint.ChunkSize:
-			sum = f.Digest
-		case f.SHA256 != nil && m.Algorithm() == fingerprint.SHA256:
-			sum = *f.SHA256
-		default:
-			return failf(exitError, "%s is over 1 MiB and the manifest has no plain digest of it", f.Path).withPath(f.Path).
-				withHint("make the manifest with `stele fingerprint --sha256 --manifest FILE`")
-		}
-		// GNU coreutils writes a backslash first where the name is escaped.
-		mark, name := "", f.Path
-		if strings.ContainsAny(name, "\\\n\r") {
-			mark, name = `\`, strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`).Replace(name)
-		}
-		if _, err := fmt.Fprintf(w, "%s%s  %s\n", mark, sum, name); err != nil {
-			return err
-		}
+		return nil
 	}
-	return nil
 }
 
 func exportManifest(m *manifestFile, w io.Writer) error {

@@ -143,8 +143,10 @@ func (a *app) stamp(ctx context.Context, o *stampOrder) error {
 			return failf(exitError, "not stamped")
 		}
 	}
-	if err := manifest.Keep(result.Fingerprint); err != nil {
-		return fmt.Errorf("keep the manifest: %w", err)
+	if o.flags.plain || !kept(dir, result.Fingerprint) {
+		if err := manifest.Keep(result.Fingerprint); err != nil {
+			return fmt.Errorf("keep the manifest: %w", err)
+		}
 	}
 	if !o.noDetails {
 		if st.Stamp.Details, err = a.keepDetails(dir, o.path, result.Fingerprint); err != nil {
@@ -156,6 +158,17 @@ func (a *app) stamp(ctx context.Context, o *stampOrder) error {
 		return err
 	}
 	return a.printStamp(st, result, proof, plan.signer, plan.origin, diff, false)
+}
+
+// kept reports whether a whole manifest of these files is with the ledger. It
+// may have plain digests, which a new one without must not take away.
+func kept(dir string, fp fingerprint.Fingerprint) bool {
+	m, err := checkedManifest(solo.OpenShelf(dir).ManifestPath(fp), fp)
+	if err != nil {
+		return false
+	}
+	m.Close()
+	return true
 }
 
 // stampPlan is what is known of the ledger before the data is read, so that
