@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/internal/scan"
+	"github.com/stele-ml/stele/statement"
+)
+
+// stampPlan is what is known of the ledger before the data is read, so that
+// a name that is taken, a missing origin or a key without standing is told
+// at once and not after hours of reading.
+type stampPlan struct {
+	algorithm fingerprint.Algorithm
+	origin    string
+	signer    jsonv1.Signer
+	from      []statement.Ref
+	since     *statement.Ref
+	last      *ledger.Binding // the last version of the name
+	bound     *boundName      // the name, where it is taken already
+}
+
+// boundName is a name@version that is on the ledger already.
+type boundName struct {
+	ledger.Binding
+	stamp      *statement.Stamp
+	time       int64
+	signer     jsonv1.Signer
+	checkpoint []byte
+	standing   string // of the artifact: good, or why it counts for less
+}
+
+func (a *app) planStamp(ctx context.Context, dir string, o *stampOrder, key *statement.PublicKey) (*stampPlan, error) {
+	p := new(stampPlan)
+	err := a.readAt(ctx, dir, func(r *reading) error {
+		p.algorithm, p.origin = r.Algorithm(), r.Origin()
+		p.signer = jsonv1.Signer{Key: key.ID().String()}
+		if _, m, ok := r.control.Roster().Key(key.ID()); ok {
+			p.signer.Handle = m.Handle
+		}
+		if err := r.mayWrite(key, o.name, a.now().UnixMilli()); err != nil {
+			return err
+		}
+		for _, f := range o.from {
+			ref, err := r.ref(f, "--from")
+			if err != nil {
+				return err
+			}
+			p.from = append(p.from, ref)
+		}
+		if o.since != "" {
+			ref, err := r.ref(o.since, "--since")
+			if err != nil {
+				return err
+			}
+			p.since = &ref
+		}
+		b, err := r.ByName(o.name, o.version)
+		switch {
+		case err == nil:
+			e, st, err := r.statement(b.Entry)
+			if err != nil {
+				return err
+			}
+			checkpoint, err := r.LatestCheckpoint()
+			if err != nil {
+				return err
+			}
+			p.bound = &boundName{Binding: b, stamp: st.Stamp, time: e.Time, signer: r.signerOf(e), checkpoint: checkpoint, standing: r.artifactStanding(e, b.Ref())}
+		case !errors.Is(err, ledger.ErrNotFound):
+			return err
+		}
+		last, err := r.Latest(o.name)
+		switch {
+		case err == nil:
+			p.last = &last
+		case !errors.Is(err, ledger.ErrNotFound):
+			return err
+		}
+		return nil
+	})
+	return p, err
+}
+
+// mayWrite says beforehand what admission would refuse for certain.
+func (r *reading) mayWrite(key *statement.PublicKey, name string, now int64) error {
+	_, m, ok := r.control.Roster().Key(key.ID())
+	if ok && m.Recovery {
+		return failf(exitRefused, "the recovery key may issue identity statements only").withHint("register a key with it, and use that: `stele key add --key RECOVERY`")
+	}
+	if !ok {
+		return failf(exitUntrusted, "the key %s is not registered on this ledger", shortKey(key.ID().String())).
+			withHint("`stele key request` makes a request for an administrator; --key chooses another key")
+	}
+	if s := r.control.Roster().Standing(key.ID(), r.Size(), now); !s.OK {
+		return failf(exitUntrusted, "the key of %s has no standing: %s", m.Handle, s.Detail).withHint("--key chooses another key")
+	}
+	for _, pattern := range m.Names {
+		if statement.MatchName(pattern, name) {
+			return nil
+		}
+	}
+	f := failf(exitRefused, "%s may not write %s: its names are %s", m.Handle, name, strings.Join(m.Names, ", "))
+	f.rule = string(ledger.RuleWhoMay)
+	return f.withHint("an administrator can register a key for more names")
+}
+
+// ref finds an artifact that a statement refers to.
+func (r *reading) ref(text, flag string) (statement.Ref, error) {
+	name, version, err := statement.ParseNameVersion(text)
+	if err != nil {
+		return statement.Ref{}, usagef("%s: %v", flag, err)
+	}
+	b, err := r.binding(name, version)
+	if err != nil {
+		return statement.Ref{}, fmt.Errorf("%s: %w", flag, err)
+	}
+	return b.Ref(), nil
+}
+
+func (p *stampPlan) statement(o *stampOrder, result scan.Result, annotations map[string]string) *statement.Statement {
+	ref := statement.Ref{Name: o.name, Version: o.version, Fingerprint: result.Fingerprint}
+	return &statement.Statement{
+		Kind: statement.KindStamp, Subject: []statement.Subject{ref.Subject()},
+		Stamp: &statement.Stamp{
+			Kind: o.kind, Files: result.Summary.Files, Bytes: result.Summary.Bytes, Ignore: result.Rules,
+			Basis: statement.Basis{Read: result.Summary.Bytes}, From: p.from, Since: p.since, Annotations: annotations,
+		},
+	}
+}
