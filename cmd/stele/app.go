@@ -96,6 +96,14 @@ an append-only Merkle log; anybody can check any of it later, offline.`,
 	return root
 }
 
+// family is a command that only has others below it.
+func family(c *cobra.Command, members ...*cobra.Command) *cobra.Command {
+	c.Args = cobra.NoArgs
+	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	c.AddCommand(members...)
+	return c
+}
+
 // usageTemplate is cobra's, with flags wrapped for a terminal of 80 columns.
 func usageTemplate(text string) string {
 	return strings.ReplaceAll(text, "Flags.FlagUsages ", "Flags.FlagUsagesWrapped 80 ")

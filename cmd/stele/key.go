@@ -18,14 +18,10 @@ import (
 )
 
 func (a *app) keyCommand() *cobra.Command {
-	c := &cobra.Command{
+	return family(&cobra.Command{
 		Use:   "key",
 		Short: "Your signing keys, and who may write to this ledger",
-		Args:  cobra.NoArgs,
-		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
-	}
-	c.AddCommand(a.keyNew(), a.keyList(), a.keyRequest(), a.keyAdd(), a.keyRetire(), a.keyCompromised(), a.keyRotateLog())
-	return c
+	}, a.keyNew(), a.keyList(), a.keyRequest(), a.keyAdd(), a.keyRetire(), a.keyCompromised(), a.keyRotateLog())
 }
 
 func (a *app) keyNew() *cobra.Command {

@@ -18,17 +18,13 @@ import (
 )
 
 func (a *app) manifestCommand() *cobra.Command {
-	c := &cobra.Command{
+	return family(&cobra.Command{
 		Use:   "manifest",
 		Short: "Look at, check, join and export manifests",
 		Long: `A manifest lists the files behind a fingerprint: path, size, digest, and the
 digests of large files' chunks. MANIFEST is a file, or NAME@VERSION of a stamp
 whose manifest lies with the ledger.`,
-		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
-	}
-	c.AddCommand(a.manifestShow(), a.manifestVerify(), a.manifestMerge(), a.manifestExport())
-	return c
+	}, a.manifestShow(), a.manifestVerify(), a.manifestMerge(), a.manifestExport())
 }
 
 func (a *app) manifestShow() *cobra.Command {

@@ -17,17 +17,13 @@ import (
 )
 
 func (a *app) trustCommand() *cobra.Command {
-	c := &cobra.Command{
+	return family(&cobra.Command{
 		Use:   "trust",
 		Short: "The logs and witnesses you trust",
 		Long: `Trust is your own: it lies in your configuration directory, or where --trust or
 $STELE_TRUST point, and is never taken from data that came from elsewhere. A
 trust file is a tlog-policy (C2SP): log keys, witnesses, a quorum.`,
-		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
-	}
-	c.AddCommand(a.trustShow(), a.trustAdd(), a.trustExport())
-	return c
+	}, a.trustShow(), a.trustAdd(), a.trustExport())
 }
 
 func (a *app) trustShow() *cobra.Command {
