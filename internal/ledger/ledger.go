@@ -260,6 +260,13 @@ func (l *Ledger) loadControl(s *state, indexed bool) error {
 		}
 	}
 	if !checked {
+		// Nothing after the last entry says whether it is a control entry.
+		switch st, err := last.Statement(); {
+		case err != nil:
+			return damaged("%w", err)
+		case st.Control():
+			return damaged("the index lacks the control entry %d", last.Index)
+		}
 		if err := before(c); err != nil {
 			return err
 		}

@@ -205,6 +205,20 @@ func TestAttacksOnTheStore(t *testing.T) {
 	}
 }
 
+// TestAttackLastWithdrawalUnindexed: whoever can write the database hides the
+// withdrawal that is its last entry from the index: no entry after it says that
+// it is there.
+func TestAttackLastWithdrawalUnindexed(t *testing.T) {
+	b := newBench(t)
+	ref := b.m.Ref("data", "1", "x")
+	b.must(b.m.Stamp(b.ada, ref))
+	b.must(b.m.Withdraw(b.ada, ref, statement.TargetContents, 1))
+	b.del(key('x', 1))
+	if err := b.reopen(); !errors.Is(err, ledger.ErrDamaged) {
+		t.Fatalf("opening: %v", err)
+	}
+}
+
 // dump returns every key and value.
 func (b *bench) dump() string {
 	b.t.Helper()
