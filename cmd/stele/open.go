@@ -116,6 +116,9 @@ func (a *app) trusting(r *reading) error {
 	if err != nil {
 		return err
 	}
+	if err := a.onlyLedger(r.ID(), past, signed); err != nil {
+		return err
+	}
 	if bytes.Equal(next.Signed, past.Signed) {
 		return nil
 	}
@@ -264,10 +267,47 @@ func (a *app) remembered(id statement.LedgerID) (past evidence.Remembered, err e
 	return evidence.Remembered{Signed: signed}, nil
 }
 
+// onlyLedger checks that a trusted checkpoint, where it is the first of its
+// ledger that this person sees, is not of a log that they know from another
+// ledger. A log has one genesis: two are two histories by one log key.
+func (a *app) onlyLedger(id statement.LedgerID, past evidence.Remembered, signed []byte) error {
+	if len(past.Signed) > 0 {
+		return nil
+	}
+	now, _, err := evidence.ReadCheckpoint(signed)
+	if err != nil {
+		return err
+	}
+	ledgers := filepath.Dir(a.dirs.Ledger(id.String()))
+	list, err := os.ReadDir(ledgers)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, e := range list {
+		if !e.IsDir() || e.Name() == id.String() {
+			continue
+		}
+		seen, err := os.ReadFile(filepath.Join(ledgers, e.Name(), "seen"))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if cp, _, err := evidence.ReadCheckpoint(seen); err != nil || cp.Origin != now.Origin {
+			continue
+		}
+		a.keepConflict(id, seen, signed)
+		return &evidence.HistoryError{Kind: evidence.ErrFork, Old: seen, New: signed,
+			Detail: fmt.Sprintf("the log %s shows two histories: you know it as the ledger %s, and this is the ledger %s", now.Origin, e.Name(), id)}
+	}
+	return nil
+}
+
 // remember keeps the checkpoint of a verdict that trusted it, if it is of a
 // larger log than the one kept.
 func (a *app) remember(v *evidence.Verdict, f *evidence.File) error {
-	if v.Result(evidence.CheckTrustedLog) != evidence.Passed || v.Result(evidence.CheckCheckpoint) != evidence.Passed {
+	if !vouched(v) {
 		return nil
 	}
 	now, _, err := evidence.ReadCheckpoint(f.Checkpoint)
@@ -287,6 +327,11 @@ func (a *app) remember(v *evidence.Verdict, f *evidence.File) error {
 		}
 	}
 	return home.Replace(a.seenPath(f.Ledger), f.Checkpoint)
+}
+
+// vouched reports whether a key of a log that is trusted signed the checkpoint.
+func vouched(v *evidence.Verdict) bool {
+	return v.Result(evidence.CheckTrustedLog) == evidence.Passed && v.Result(evidence.CheckCheckpoint) == evidence.Passed
 }
 
 // keepConflict keeps two checkpoints of one log that no proof connects: with

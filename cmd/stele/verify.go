@@ -290,6 +290,11 @@ func (a *app) judge(ctx context.Context, o *verifyOrder, s *subjectOf) error {
 	}
 	opts.Remembered, opts.Proof = s.past, s.proof
 	v := evidence.Verify(s.file, policy, opts)
+	if vouched(v) {
+		if err := a.onlyLedger(s.file.Ledger, s.past, s.file.Checkpoint); err != nil {
+			return err
+		}
+	}
 	a.fillVerdict(out, v)
 	if v.Result(evidence.CheckHistory) == evidence.Failed {
 		a.keepConflict(s.file.Ledger, s.past.Signed, s.file.Checkpoint)
