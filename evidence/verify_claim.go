@@ -252,6 +252,9 @@ func (c *verification) contents() bool {
 		c.fail(Tampered, CheckContents, "the data is %s, %s, %s; stamped was %s, %s, %s",
 			have.Fingerprint, count(have.Files, "file", "files"), count(have.Bytes, "byte", "bytes"),
 			c.f.Claim.Fingerprint, count(s.Files, "file", "files"), count(s.Bytes, "byte", "bytes"))
+	case have.Files != s.Files || have.Bytes != s.Bytes:
+		c.fail(Tampered, CheckContents, "the data has the stamp's fingerprint and is %s, %s; the stamp says %s, %s",
+			count(have.Files, "file", "files"), count(have.Bytes, "byte", "bytes"), count(s.Files, "file", "files"), count(s.Bytes, "byte", "bytes"))
 	default:
 		c.pass(CheckContents, "the data has the stamp's fingerprint: %s, %s", count(have.Files, "file", "files"), count(have.Bytes, "byte", "bytes"))
 	}

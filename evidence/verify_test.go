@@ -211,6 +211,17 @@ func TestVerifyOutcomes(t *testing.T) {
 			t.Errorf("%d\n%s", v.Exit(), v)
 		}
 	})
+	t.Run("a stamp that counts wrong", func(t *testing.T) {
+		l, d := newLedger(t, "miscounted"), testData(t, 1)
+		for i, sum := range []statement.Stamp{{Files: d.sum.Files + 1, Bytes: d.sum.Bytes}, {Files: d.sum.Files, Bytes: d.sum.Bytes + 1}} {
+			st := d.stamping("scans/train", fmt.Sprint(i))
+			st.Stamp.Files, st.Stamp.Bytes, st.Stamp.Basis.Read = sum.Files, sum.Bytes, sum.Bytes
+			e := l.say(l.member, st)
+			f := l.prove(l.checkpoint(), e, d, "scans/train", fmt.Sprint(i))
+			v := Verify(f, l.policy(), Options{Contents: &Contents{Fingerprint: d.fp, Files: d.sum.Files, Bytes: d.sum.Bytes}})
+			want(t, v, Tampered, CheckContents)
+		}
+	})
 	t.Run("not what was asked for", func(t *testing.T) {
 		o := options(l, d)
 		o.Version = "2"
