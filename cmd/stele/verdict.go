@@ -65,12 +65,13 @@ func (a *app) printVerdict(o *verifyOrder, out *jsonv1.Verify, v *evidence.Verdi
 	} else if v.Result(evidence.CheckContents) == evidence.Failed {
 		a.term.Printf("which files changed cannot be told without the manifest (--manifest)\n")
 	}
-	a.term.Checks(checksFor(v.Checks, o.checks))
+	a.term.Checks(checksFor(v.Checks, o))
 	if st := v.Stamp; st != nil && v.AsOf != nil {
 		a.term.Printf("stamped by %s at %s,\nas of %s of %s\n", signedBy(*out.Signer), a.term.Time(st.Time),
 			terminal.Plural(v.AsOf.Size, "entry", "entries"), v.AsOf.Origin)
 	}
-	if strings.TrimSpace(v.LogKey) != "" && v.Followed {
+	// Not where the log shows two histories: an old key may lead anywhere.
+	if v.Followed && vouched(v) && v.Result(evidence.CheckHistory) != evidence.Failed && v.Result(evidence.CheckWitnesses) != evidence.Failed {
 		a.term.Hintf("the log's key was rotated since you pinned it; pin the new one: stele trust add --replace '%s'", v.LogKey)
 	}
 }
@@ -90,9 +91,10 @@ func brief(detail string) string {
 }
 
 // checksFor lists the checks for a person: the failed ones and those about
-// named files with what they found, the rest by name. Whole is all of them as
-// they were made, as in --json.
-func checksFor(made []evidence.Check, whole bool) []terminal.Check {
+// named files with what they found, the rest by name; with --checks all of them
+// as they were made, as in --json. A freshness that was asked for and could not
+// be checked decides the verdict, so it is told too.
+func checksFor(made []evidence.Check, o *verifyOrder) []terminal.Check {
 	var failed, told, list []terminal.Check
 	names := map[evidence.Result][]string{}
 	for _, c := range made {
@@ -102,13 +104,13 @@ func checksFor(made []evidence.Check, whole bool) []terminal.Check {
 		switch {
 		case c.OK == evidence.Failed:
 			failed = append(failed, line)
-		case c.Path != "" && c.OK == evidence.Passed:
+		case c.Path != "" && c.OK == evidence.Passed, c.Name == evidence.CheckFresh && o.maxAge > 0:
 			told = append(told, line)
 		default:
 			names[c.OK] = append(names[c.OK], c.Name)
 		}
 	}
-	if whole {
+	if o.checks {
 		return list
 	}
 	list = append(failed, told...)

@@ -273,6 +273,9 @@ func (a *app) judge(ctx context.Context, o *verifyOrder, s *subjectOf) error {
 	}
 	out := &jsonv1.Verify{Path: o.path, Changes: []jsonv1.Change{}, Ignore: s.stamp.Ignore, Fingerprint: s.fp.String()}
 	opts := evidence.Options{Now: a.now().UnixMilli(), MaxAge: o.maxAge.Milliseconds(), Name: o.name, Version: o.version}
+	if o.maxAge%time.Millisecond != 0 {
+		opts.MaxAge++ // less than one is not none
+	}
 	if o.path != "" {
 		contents, err := a.readContents(ctx, o, s, out)
 		if err != nil {
