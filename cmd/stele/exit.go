@@ -114,6 +114,7 @@ func describe(err error) *failure {
 	if f.hint == "" && errors.Is(err, syscall.ENOSPC) {
 		f.hint = "free some space and run it again; nothing that was acknowledged is lost"
 	}
+	f.hint = strings.Replace(f.hint, "ask for links out of the tree to be followed", "follow it with --follow-links", 1)
 	var unreadable *source.Error
 	if f.path == "" && errors.As(err, &unreadable) {
 		f.path = unreadable.Path

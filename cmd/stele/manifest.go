@@ -249,7 +249,10 @@ func (a *app) manifestExport() *cobra.Command {
 			if out == "" {
 				return bufferedTo(a.stdout, m, write)
 			}
-			return writeWhole(out, func(f *os.File) error { return bufferedTo(f, m, write) })
+			if err := writeWhole(out, func(f *os.File) error { return bufferedTo(f, m, write) }); err != nil || !a.json {
+				return err
+			}
+			return a.printManifest(out, m.Fingerprint(), m.Summary())
 		},
 	}
 	c.Flags().StringVar(&format, "format", "jsonl", "jsonl, sha256sum, b3sum or stele")

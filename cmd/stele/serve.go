@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/server"
 	"github.com/stele-ml/stele/internal/solo"
@@ -51,7 +52,12 @@ func (a *app) serve(ctx context.Context, listen string, anyHost bool) error {
 		opts.Hosts = server.LoopbackHosts()
 	}
 	log := server.LogFunc(func() (server.View, error) { return e.View(), nil })
-	a.term.Printf("serving %s at http://%s\n", e.Info().Origin, l.Addr().String())
+	url := "http://" + l.Addr().String()
+	if a.json {
+		a.printJSON(jsonv1.Serve{Origin: e.Info().Origin, URL: url})
+	} else {
+		a.term.Printf("serving %s at %s\n", e.Info().Origin, url)
+	}
 	if !server.Loopback(l) {
 		a.term.Warnf("everybody who reaches this address can read every entry")
 	}

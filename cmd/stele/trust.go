@@ -132,6 +132,9 @@ func policyFrom(arg string) (*evidence.Policy, error) {
 			return p, p.Check()
 		}
 	}
+	if err := exists(arg); err != nil {
+		return nil, failf(exitNotFound, "%w, and that is no verifier key either", err).withPath(arg)
+	}
 	return readPolicy(arg)
 }
 

@@ -20,8 +20,8 @@ const (
 
 	// MaxIgnoreFile is the most bytes that IgnoreFile may have.
 	MaxIgnoreFile = 64 << 10
-	// MaxRules is the most rules that may be in force.
-	MaxRules = 1000
+	// MaxRules is the most rules that may be in force: as many as a stamp binds.
+	MaxRules = 256
 	// MaxRule is the most bytes that one rule may have.
 	MaxRule = 1024
 	// MaxRulesBytes is the most bytes that all rules may have together. A stamp

@@ -159,7 +159,7 @@ type AsOf struct {
 
 // Verify is what `stele verify` prints.
 type Verify struct {
-	Verdict     string   `json:"verdict"` // verified, tampered, withdrawn, tainted, untrusted, unknown, sampled
+	Verdict     string   `json:"verdict"` // verified, tampered, untrusted, withdrawn or unknown
 	Name        string   `json:"name,omitempty"`
 	Version     string   `json:"version,omitempty"`
 	Fingerprint string   `json:"fingerprint,omitempty"`
@@ -278,6 +278,12 @@ type Trust struct {
 	Origin string `json:"origin"`
 	Path   string `json:"path"`
 	Policy string `json:"policy"`
+}
+
+// Serve is what `stele serve` prints once it listens.
+type Serve struct {
+	Origin string `json:"origin"`
+	URL    string `json:"url"`
 }
 
 // Fsck is what `stele fsck` prints.
