@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -173,9 +175,29 @@ func (r *reading) artifact(index uint64, f *listFilter) (item jsonv1.Artifact, o
 
 // binding finds name@version, or says that it is not there.
 func (r *reading) binding(name, version string) (ledger.Binding, error) {
-	b, err := r.ByName(name, version)
+	b, err := r.bound(name, version)
+	if errors.Is(err, ledger.ErrDamaged) {
+		return b, err
+	}
 	if err != nil {
 		return b, r.missing(name, version, err)
+	}
+	return b, nil
+}
+
+// bound is ByName, held against the entry: what the index says is no more than
+// where to look.
+func (r *reading) bound(name, version string) (ledger.Binding, error) {
+	b, err := r.ByName(name, version)
+	if err != nil {
+		return b, err
+	}
+	_, st, err := r.statement(b.Entry)
+	if err != nil {
+		return b, err
+	}
+	if ref, err := st.Ref(); err != nil || st.Stamp == nil || ref != b.Ref() {
+		return b, fmt.Errorf("%w: the index says that entry %d stamps %s as %s, and it does not", ledger.ErrDamaged, b.Entry, b.Ref(), b.Fingerprint)
 	}
 	return b, nil
 }

@@ -61,7 +61,7 @@ func (a *app) planStamp(ctx context.Context, dir string, o *stampOrder, key *sta
 			}
 			p.since = &ref
 		}
-		b, err := r.ByName(o.name, o.version)
+		b, err := r.bound(o.name, o.version)
 		switch {
 		case err == nil:
 			e, st, err := r.statement(b.Entry)

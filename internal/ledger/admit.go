@@ -208,7 +208,16 @@ func (b *Block) checkBound(what string, ref statement.Ref) error {
 	case !ok:
 		return refuse(RuleReferences, ClassNotFound, "%s: %s is not on this ledger", what, ref).
 			hint("stamp it first")
-	case bound.Fingerprint != ref.Fingerprint:
+	}
+	// The index says where to look; what is bound is what the entry says.
+	st, err := b.statement(bound.Entry)
+	if err != nil {
+		return err
+	}
+	if stamped, err := st.Ref(); err != nil || st.Stamp == nil || stamped != bound.Ref() {
+		return damaged("the index says that entry %d stamps %s as %s, and it does not", bound.Entry, bound.Ref(), bound.Fingerprint)
+	}
+	if bound.Fingerprint != ref.Fingerprint {
 		return refuse(RuleReferences, ClassRefused, "%s: %s is %s since entry %d, not %s", what, ref, bound.Fingerprint, bound.Entry, ref.Fingerprint).
 			at(bound.Entry)
 	}

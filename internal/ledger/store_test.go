@@ -219,6 +219,21 @@ func TestAttackLastWithdrawalUnindexed(t *testing.T) {
 	}
 }
 
+// TestAttackNameIndexAtAdmission: an index that lies about a name gets no
+// reference into the log that a replay would refuse.
+func TestAttackNameIndexAtAdmission(t *testing.T) {
+	b := newBench(t)
+	b.must(b.m.Stamp(b.ada, b.m.Ref("data", "1", "x")))
+	b.must(b.m.Stamp(b.ada, b.m.Ref("data", "2", "y")))
+	b.set([]byte("ndata\x001"), append(b.get([]byte("ndata\x001"))[:8], b.get([]byte("ndata\x002"))[8:]...))
+	size := b.l.View().Size()
+	lie := b.m.Ref("data", "1", "y")
+	_, errs := b.admitAll(b.m.Stamp(b.ada, b.m.Ref("derived", "1", "d"), func(s *statement.Stamp) { s.From = []statement.Ref{lie} }))
+	if !errors.Is(errs[0], ledger.ErrDamaged) || b.l.View().Size() != size {
+		t.Fatalf("admitted: %v", errs[0])
+	}
+}
+
 // dump returns every key and value.
 func (b *bench) dump() string {
 	b.t.Helper()
