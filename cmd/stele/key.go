@@ -386,12 +386,20 @@ func (a *app) keyRotateLog() *cobra.Command {
 				return err
 			}
 			defer a.close(e)
+			r, err := newReading(e.View())
+			if err != nil {
+				return err
+			}
+			// A log that went back must not be given a key of its own.
+			if err := a.trusting(r); err != nil {
+				return err
+			}
 			proof, err := e.RotateLogKey(c.Context(), signer)
 			if err != nil {
 				return err
 			}
-			r, err := newReading(proof.View)
-			if err != nil {
+			a.saw(r.ID(), proof.Checkpoint)
+			if r, err = newReading(proof.View); err != nil {
 				return err
 			}
 			next, ok := r.control.LogKey(r.Size())

@@ -186,7 +186,18 @@ func (a *app) submit(ctx context.Context, dir string, signer statement.Signer, m
 	if err != nil {
 		return nil, fmt.Errorf("sign: %w", err)
 	}
-	return e.Submit(ctx, env)
+	proof, err := e.Submit(ctx, env)
+	if err == nil {
+		a.saw(r.ID(), proof.Checkpoint)
+	}
+	return proof, err
+}
+
+// saw remembers a checkpoint that was acknowledged to this person.
+func (a *app) saw(id statement.LedgerID, checkpoint []byte) {
+	if err := home.Replace(a.seenPath(id), checkpoint); err != nil {
+		a.term.Warnf("the checkpoint was not remembered: %v", err)
+	}
 }
 
 // close closes a ledger that was written to. What was acknowledged is on the

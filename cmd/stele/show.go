@@ -105,9 +105,33 @@ func (r *reading) statement(index uint64) (*evidence.Entry, *statement.Statement
 	return e, st, err
 }
 
+// proveIncluded checks that an entry is the one under the trusted checkpoint:
+// opening a ledger does not read every leaf again.
+func (r *reading) proveIncluded(e *evidence.Entry) error {
+	signed, err := r.LatestCheckpoint()
+	if err != nil {
+		return err
+	}
+	cp, _, err := evidence.ReadCheckpoint(signed)
+	if err != nil {
+		return err
+	}
+	proof, err := r.Inclusion(e.Index)
+	if err != nil {
+		return err
+	}
+	if err := evidence.CheckInclusion(cp, e.Index, e.LeafHash(), proof); err != nil {
+		return fmt.Errorf("entry %d is not what the log's checkpoint covers: %w", e.Index, err)
+	}
+	return nil
+}
+
 func (a *app) showRaw(r *reading, index uint64, as string) error {
 	e, err := r.Entry(index)
 	if err != nil {
+		return err
+	}
+	if err := r.proveIncluded(e); err != nil {
 		return err
 	}
 	var out []byte
@@ -140,6 +164,9 @@ func (a *app) showRaw(r *reading, index uint64, as string) error {
 func (a *app) show(ctx context.Context, r *reading, index uint64) error {
 	e, st, err := r.statement(index)
 	if err != nil {
+		return err
+	}
+	if err := r.proveIncluded(e); err != nil {
 		return err
 	}
 	details, raw, detailsErr := a.detailsOf(r, st)
