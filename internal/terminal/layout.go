@@ -119,17 +119,6 @@ const (
 	Failed
 )
 
-// String returns "passed", "failed" or "not made".
-func (o Outcome) String() string {
-	switch o {
-	case Passed:
-		return "passed"
-	case Failed:
-		return "failed"
-	}
-	return "not made"
-}
-
 // A Check is one line of a verdict.
 type Check struct {
 	Name    string

@@ -108,12 +108,6 @@ func utf8Locale(getenv func(string) string) bool {
 	return true
 }
 
-// OutIsTerminal reports whether standard output is a terminal.
-func (t *Terminal) OutIsTerminal() bool { return t.out.tty }
-
-// ErrIsTerminal reports whether standard error is a terminal.
-func (t *Terminal) ErrIsTerminal() bool { return t.err.tty }
-
 // InIsTerminal reports whether standard input is a terminal.
 func (t *Terminal) InIsTerminal() bool {
 	f, ok := t.in.(*os.File)
@@ -338,9 +332,4 @@ func (s Styled) String() string { return s.text }
 // Style cleans text and colours it for standard output.
 func (t *Terminal) Style(style Style, text string) Styled {
 	return Styled{t.out.paint(style, Clean(text))}
-}
-
-// StyleErr cleans text and colours it for standard error.
-func (t *Terminal) StyleErr(style Style, text string) Styled {
-	return Styled{t.err.paint(style, Clean(text))}
 }
