@@ -106,10 +106,7 @@ func create(o Options, genesis *statement.Envelope, key *LogKey) (*Engine, error
 	if err := durable.WriteFile(o.FS, in(fileInfo), info.text()); err != nil {
 		return nil, err
 	}
-	if err := o.FS.Remove(in(fileCreating)); err != nil {
-		return nil, err
-	}
-	return openLocked(o)
+	return openLocked(o) // which takes the mark away
 }
 
 // clearAttempt removes what a Create that was cut short left behind.

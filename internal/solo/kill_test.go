@@ -205,3 +205,25 @@ func TestCreateKilled(t *testing.T) {
 		}
 	}
 }
+
+// TestCreatingMarkLeft: the process died between the ledger's last file and the
+// removal of the mark.
+func TestCreatingMarkLeft(t *testing.T) {
+	h := homeIn(t, t.TempDir(), nil)
+	e, err := h.tryCreate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed(t, e)
+	mark := filepath.Join(h.opts.Dir, fileCreating)
+	if err := os.WriteFile(mark, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if e, err = h.tryOpen(); err != nil {
+		t.Fatal(err)
+	}
+	closed(t, e)
+	if _, err := os.Stat(mark); !errors.Is(err, os.ErrNotExist) {
+		t.Fatalf("the mark is still there: %v", err)
+	}
+}

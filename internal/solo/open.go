@@ -196,7 +196,20 @@ func openLocked(o Options) (_ *Engine, err error) {
 	if err := e.checkGuard(); err != nil {
 		return nil, err
 	}
-	return e, nil
+	return e, e.finishCreate()
+}
+
+// finishCreate takes away the mark that a Create left which was cut short after
+// all else was done: the ledger is whole.
+func (e *Engine) finishCreate() error {
+	if e.opts.ReadOnly {
+		return nil
+	}
+	err := e.opts.FS.Remove(e.opts.FS.PathJoin(e.opts.Dir, fileCreating))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("finish creating: %w", err)
+	}
+	return nil
 }
 
 // openError says what to do about a disk that cannot be written to.
