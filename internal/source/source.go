@@ -22,6 +22,53 @@ type Object struct {
 	Pin any
 }
 
+// Strength says how sure it is that an object is what it was, from what is said
+// of it alone, without reading it. A larger one is surer.
+type Strength uint8
+
+// The strengths, in the words of a stamp's basis.
+const (
+	Unsure    Strength = iota
+	ByMTime            // local: size, modification time, change time, inode and device are the same
+	ByETag             // an object store's ETag: of many stores an MD5, for which collisions can be made
+	ByVersion          // an object store's version or generation, which is never given twice
+)
+
+// Mark is what is said of an object, to know it again without reading it. The
+// zero Mark knows nothing again.
+type Mark struct {
+	Size          int64  // in bytes
+	Version       string // version id or generation, or empty
+	ETag          string // as the store spells it, or empty
+	MTime, CTime  int64  // local: nanoseconds since 1970, or 0
+	Inode, Device uint64 // local
+}
+
+// Same says how sure it is that the object now marked is the one that m marked.
+func (m Mark) Same(now Mark) Strength {
+	switch {
+	case m.Size != now.Size:
+		return Unsure
+	case m.Version != "" && now.Version != "":
+		if m.Version == now.Version {
+			return ByVersion
+		}
+		return Unsure
+	case m.ETag != "" && m.ETag == now.ETag:
+		return ByETag
+	case m.MTime != 0 && m.CTime != 0 && m.MTime == now.MTime && m.CTime == now.CTime && m.Inode == now.Inode && m.Device == now.Device:
+		return ByMTime
+	}
+	return Unsure
+}
+
+// Fetched is what Fetch found: a small object's bytes, or a Reader.
+type Fetched struct {
+	N      int    // how many bytes of a small object are in the buffer
+	Mark   Mark   // of exactly what was read, or will be through Reader; zero where none can be given
+	Reader Reader // of a larger object, to be closed by the caller; nil for a small one
+}
+
 // Skip decides what a listing leaves out. A source calls it exactly once for
 // each folder before it looks into it, and exactly once for each file that no
 // skipped folder holds, in path order; never for a root that is a single file.
@@ -51,13 +98,18 @@ type Source interface {
 	// not exist, or is a folder, is fs.ErrNotExist.
 	Lookup(ctx context.Context, path string) (Object, error)
 
-	// Fetch reads an object of at most len(buf) bytes whole into buf, returns
-	// its size, and is certain that it did not change meanwhile. For a larger
-	// one it returns a Reader instead, to be closed by the caller.
+	// Fetch reads an object of at most len(buf) bytes whole into buf, and is
+	// certain that it did not change meanwhile. For a larger one it returns a
+	// Reader instead.
 	//
 	// An object that is not what the listing saw, or changed while it was read,
 	// is ErrChanged.
-	Fetch(ctx context.Context, o Object, buf []byte) (n int, r Reader, err error)
+	Fetch(ctx context.Context, o Object, buf []byte) (Fetched, error)
+
+	// Mark returns what is said of an object now, without reading it. Of an
+	// object that changed within the last two seconds, by the clock of a local
+	// disk, it is the zero Mark: its times may not tell the next change.
+	Mark(ctx context.Context, o Object) (Mark, error)
 
 	// Close releases what the source holds. No other call may be under way.
 	Close() error
@@ -80,6 +132,16 @@ type Reader interface {
 	Unchanged(ctx context.Context) error
 
 	Close() error
+}
+
+// Remote is a source behind a network, where many requests at once and large
+// ranges pay.
+type Remote interface {
+	// Requests is how many calls of Fetch and Range should be under way at once.
+	Requests() int
+	// RangeSize is how many bytes of a large object one call of Range should ask
+	// for, a multiple of fingerprint.ChunkSize.
+	RangeSize() uint64
 }
 
 // Measurer is a source that can tell how much there is without reading it.
