@@ -35,8 +35,8 @@ var flow = map[string][]string{
 	"internal/source/azure":  {"internal/source", "internal/source/bucket"},
 	"internal/place":         {"internal/source/..."}, // the only one that knows them all
 
-	"internal/ledger":  {"fingerprint", "statement", "evidence"}, // no engine, no disk but its store
-	"internal/solo":    {"fingerprint", "statement", "evidence", "internal/ledger", "internal/durable", "internal/strictjson"},
+	"internal/ledger": {"fingerprint", "statement", "evidence"}, // no engine, no disk but its store
+	"internal/solo":   {"fingerprint", "statement", "evidence", "internal/ledger", "internal/durable", "internal/strictjson"},
 
 	"internal/server":   {}, // it serves bytes that others prove
 	"internal/terminal": {}, // it shows what it is given
