@@ -108,12 +108,12 @@ var doors = map[string]struct {
 	reason   string
 }{
 	"github.com/cockroachdb/pebble/v2":    {[]string{"internal/ledger", "internal/solo", "internal/durable", "internal/hint"}, "the store: written by the state machine, opened by the engine, its files by durable; hint's journal of a scan under way"},
-	"github.com/aws/aws-sdk-go-v2":        {[]string{"internal/source/s3", "internal/source/storetest"}, "S3"},
-	"github.com/aws/smithy-go":            {[]string{"internal/source/s3", "internal/source/storetest"}, "S3: the SDK's errors and middleware"},
-	"cloud.google.com/go/storage":         {[]string{"internal/source/gcs", "internal/source/storetest"}, "Google Cloud Storage"},
-	"google.golang.org/api":               {[]string{"internal/source/gcs", "internal/source/storetest"}, "Google Cloud Storage: options, errors, authenticated transport"},
-	"github.com/googleapis/gax-go/v2":     {[]string{"internal/source/gcs", "internal/source/storetest"}, "Google Cloud Storage: retries"},
-	"github.com/Azure/azure-sdk-for-go":   {[]string{"internal/source/azure", "internal/source/storetest"}, "Azure Blob Storage, and who may read it"},
+	"github.com/aws/aws-sdk-go-v2":        {[]string{"internal/source/s3"}, "S3"},
+	"github.com/aws/smithy-go":            {[]string{"internal/source/s3"}, "S3: the SDK's errors and middleware"},
+	"cloud.google.com/go/storage":         {[]string{"internal/source/gcs"}, "Google Cloud Storage"},
+	"google.golang.org/api":               {[]string{"internal/source/gcs"}, "Google Cloud Storage: options, errors, authenticated transport"},
+	"github.com/googleapis/gax-go/v2":     {[]string{"internal/source/gcs"}, "Google Cloud Storage: retries"},
+	"github.com/Azure/azure-sdk-for-go":   {[]string{"internal/source/azure"}, "Azure Blob Storage, and who may read it"},
 	"github.com/spf13/cobra":              {[]string{"cmd/stele"}, "the command line"},
 	"github.com/spf13/pflag":              {[]string{"cmd/stele"}, "the command line"},
 	"golang.org/x/term":                   {[]string{"internal/terminal"}, "what a terminal is and how wide"},
