@@ -75,18 +75,22 @@ func (m *memory) Lookup(_ context.Context, path string) (source.Object, error) {
 	return source.Object{}, &source.Error{Path: path, Err: fs.ErrNotExist}
 }
 
-func (m *memory) Fetch(_ context.Context, o source.Object, buf []byte) (int, source.Reader, error) {
+func (m *memory) Fetch(_ context.Context, o source.Object, buf []byte) (source.Fetched, error) {
 	mo := o.Pin.(memoryObject)
 	if m.onFetch != nil {
 		if err := m.onFetch(o.Path); err != nil {
-			return 0, nil, err
+			return source.Fetched{}, err
 		}
 	}
 	if mo.size > len(buf) {
 		m.opened.Add(1)
-		return 0, &memoryReader{m: m, o: mo}, nil
+		return source.Fetched{Reader: &memoryReader{m: m, o: mo}}, nil
 	}
-	return copy(buf, mo.contents(0, uint64(mo.size))), nil, nil
+	return source.Fetched{N: copy(buf, mo.contents(0, uint64(mo.size)))}, nil
+}
+
+func (m *memory) Mark(context.Context, source.Object) (source.Mark, error) {
+	return source.Mark{}, nil
 }
 
 type memoryReader struct {

@@ -266,12 +266,12 @@ func (w *worker) files(b *batch) {
 // file reads one file, or, if it is large, shares it out and reports true.
 func (w *worker) file(b *batch, i int) bool {
 	o := b.objects[i]
-	n, rd, err := w.src.Fetch(w.ctx, o, w.buf)
+	got, err := w.src.Fetch(w.ctx, o, w.buf)
 	if err != nil {
 		b.finish(i, fingerprint.File{}, err)
 		return false
 	}
-	if rd != nil {
+	if rd := got.Reader; rd != nil {
 		if size := rd.Size(); size > fingerprint.MaxFileSize {
 			rd.Close()
 			err := &source.Error{Path: o.Path, Detail: fmt.Sprintf("it has %d bytes, more than %d", size, uint64(fingerprint.MaxFileSize))}
@@ -281,9 +281,10 @@ func (w *worker) file(b *batch, i int) bool {
 		w.share(newLarge(b, i, rd, w.opts))
 		return true
 	}
-	f := fingerprint.File{Path: o.Path, Size: uint64(n), Digest: w.opts.Algorithm.Sum(w.buf[:n])}
+	data := w.buf[:got.N]
+	f := fingerprint.File{Path: o.Path, Size: uint64(got.N), Digest: w.opts.Algorithm.Sum(data)}
 	if w.opts.PlainSHA256 {
-		sum := fingerprint.Digest(sha256.Sum256(w.buf[:n]))
+		sum := fingerprint.Digest(sha256.Sum256(data))
 		f.SHA256 = &sum
 	}
 	w.opts.Progress.FilesDone.Add(1)

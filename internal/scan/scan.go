@@ -189,16 +189,17 @@ func readIgnoreFile(ctx context.Context, src source.Source, a fingerprint.Algori
 		return nil, nil, err
 	}
 	buf := make([]byte, MaxIgnoreFile)
-	n, r, err := src.Fetch(ctx, o, buf)
+	got, err := src.Fetch(ctx, o, buf)
 	if err != nil {
 		return nil, nil, err
 	}
-	if r != nil {
-		r.Close()
+	if got.Reader != nil {
+		got.Reader.Close()
 		return nil, nil, fmt.Errorf("%s: %w: it has more than %d bytes", IgnoreFile, ErrRule, MaxIgnoreFile)
 	}
-	rules, err := ParseIgnoreFile(buf[:n])
-	return &ignoreFile{uint64(n), a.Sum(buf[:n])}, rules, err
+	data := buf[:got.N]
+	rules, err := ParseIgnoreFile(data)
+	return &ignoreFile{uint64(got.N), a.Sum(data)}, rules, err
 }
 
 // countAfter is how long a scan has to take until it is worth counting how much

@@ -341,15 +341,15 @@ type meddled struct {
 	afterRange func(off uint64)
 }
 
-func (m *meddled) Fetch(ctx context.Context, o source.Object, buf []byte) (int, source.Reader, error) {
-	n, r, err := m.Source.Fetch(ctx, o, buf)
+func (m *meddled) Fetch(ctx context.Context, o source.Object, buf []byte) (source.Fetched, error) {
+	got, err := m.Source.Fetch(ctx, o, buf)
 	if m.afterFetch != nil {
 		m.afterFetch(o.Path)
 	}
-	if r != nil {
-		r = &meddledReader{r, m}
+	if got.Reader != nil {
+		got.Reader = &meddledReader{got.Reader, m}
 	}
-	return n, r, err
+	return got, err
 }
 
 type meddledReader struct {

@@ -238,16 +238,7 @@ func kindOfName(fd int, name string) (kind, error) {
 
 func (d *linux) open(o Object) (file, error) {
 	const flags = unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
-	var fd int
-	var err error
-	switch pin := o.Pin.(type) {
-	case *folder:
-		fd, err = d.openIn(pin, o.Path[len(pin.prefix):], flags)
-	case *linkedFile:
-		fd, err = d.openPath(unix.AT_FDCWD, pin.real, flags)
-	default:
-		return nil, errForeign
-	}
+	fd, err := d.openObject(o, flags)
 	if err != nil {
 		return nil, err
 	}
@@ -257,11 +248,44 @@ func (d *linux) open(o Object) (file, error) {
 		f.Close()
 		return nil, err
 	}
-	if f.before = stampOfStat(&st); !f.before.regular {
+	f.before = stampOfStat(&st)
+	if err := f.before.check(o.Path); err != nil {
 		f.Close()
-		return nil, &Error{Path: o.Path, Class: ErrChanged, Detail: "it is no regular file any more"}
+		return nil, err
 	}
 	return f, nil
+}
+
+func (d *linux) stat(o Object) (stamp, error) {
+	var st unix.Stat_t
+	var err error
+	if pin, ok := o.Pin.(*folder); ok && pin.acquire() {
+		err = unix.Fstatat(pin.fd, o.Path[len(pin.prefix):], &st, unix.AT_SYMLINK_NOFOLLOW)
+		pin.release()
+	} else {
+		var fd int
+		if fd, err = d.openObject(o, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC); err != nil {
+			return stamp{}, err
+		}
+		err = unix.Fstat(fd, &st)
+		unix.Close(fd)
+	}
+	if err != nil {
+		return stamp{}, err
+	}
+	s := stampOfStat(&st)
+	return s, s.check(o.Path)
+}
+
+// openObject opens an object where the listing saw it.
+func (d *linux) openObject(o Object, flags int) (int, error) {
+	switch pin := o.Pin.(type) {
+	case *folder:
+		return d.openIn(pin, o.Path[len(pin.prefix):], flags)
+	case *linkedFile:
+		return d.openPath(unix.AT_FDCWD, pin.real, flags)
+	}
+	return -1, errForeign
 }
 
 // linuxFile is an open file by its descriptor.
@@ -271,7 +295,8 @@ type linuxFile struct {
 	before stamp
 }
 
-func (f *linuxFile) Size() uint64 { return f.before.size }
+func (f *linuxFile) Size() uint64  { return f.before.size }
+func (f *linuxFile) opened() stamp { return f.before }
 
 func (f *linuxFile) Close() error {
 	fd := f.fd

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/stele-ml/stele/fingerprint"
 )
@@ -15,7 +16,15 @@ type LocalOptions struct {
 	// FollowOutside follows symbolic links that leave the tree, which are an
 	// error otherwise.
 	FollowOutside bool
+	// Clock tells the time that marks are given at; nil is the system's.
+	Clock func() time.Time
 }
+
+// settled is how long ago a file must have changed last for its mark to be
+// given. A change that comes later has then other times, whatever the tick of
+// the file system's clock: FAT's modification time, the coarsest, has two
+// seconds.
+const settled = 2 * time.Second
 
 // Local is a folder or a single file on a disk. Make it with [OpenLocal].
 //
@@ -48,6 +57,8 @@ type disk interface {
 	// open opens a file where the listing saw it. One that is no regular file
 	// any more is ErrChanged; a link in its place is an error.
 	open(o Object) (file, error)
+	// stat looks at a file as open would find it, without reading it.
+	stat(o Object) (stamp, error)
 	close() error
 }
 
@@ -56,6 +67,8 @@ type file interface {
 	Reader
 	// whole reads all Size bytes of the file into p.
 	whole(p []byte) error
+	// opened is what Unchanged compares with.
+	opened() stamp
 }
 
 // folder is one folder of a walk.
@@ -89,6 +102,9 @@ func openLocal(path string, opts LocalOptions, with func(root string) (disk, err
 	info, err := os.Stat(real)
 	if err != nil {
 		return nil, failed(path, err)
+	}
+	if opts.Clock == nil {
+		opts.Clock = time.Now
 	}
 	s := &Local{given: path, root: real, blobs: huggingFaceBlobs(real), opts: opts}
 	switch {
@@ -164,16 +180,21 @@ func (s *Local) singleObject() Object {
 }
 
 // Fetch implements [Source].
-func (s *Local) Fetch(_ context.Context, o Object, buf []byte) (int, Reader, error) {
+func (s *Local) Fetch(_ context.Context, o Object, buf []byte) (Fetched, error) {
+	// The clock is read first: what changes from here on is seen by Unchanged,
+	// or has other times than the mark.
+	now := s.opts.Clock()
 	f, err := s.disk.open(o)
 	if err != nil {
-		return 0, nil, vanished(o.Path, err)
+		return Fetched{}, vanished(o.Path, err)
 	}
+	got := Fetched{Mark: f.opened().mark(now)}
 	if f.Size() > uint64(len(buf)) {
-		return 0, f, nil
+		got.Reader = f
+		return got, nil
 	}
-	n := int(f.Size())
-	err = f.whole(buf[:n])
+	got.N = int(f.Size())
+	err = f.whole(buf[:got.N])
 	if s.afterRead != nil {
 		s.afterRead(o.Path)
 	}
@@ -183,7 +204,20 @@ func (s *Local) Fetch(_ context.Context, o Object, buf []byte) (int, Reader, err
 	if e := f.Close(); err == nil && e != nil {
 		err = failed(o.Path, e)
 	}
-	return n, nil, err
+	if err != nil {
+		return Fetched{}, err
+	}
+	return got, nil
+}
+
+// Mark implements [Source].
+func (s *Local) Mark(_ context.Context, o Object) (Mark, error) {
+	now := s.opts.Clock()
+	st, err := s.disk.stat(o)
+	if err != nil {
+		return Mark{}, vanished(o.Path, err)
+	}
+	return st.mark(now), nil
 }
 
 // Measure implements [Measurer].

@@ -101,8 +101,8 @@ func read(s source.Source) (map[string]string, error) {
 	got := make(map[string]string)
 	buf := make([]byte, 1<<16)
 	err := s.List(context.Background(), nil, func(o source.Object) error {
-		n, _, err := s.Fetch(context.Background(), o, buf)
-		got[o.Path] = string(buf[:n])
+		f, err := s.Fetch(context.Background(), o, buf)
+		got[o.Path] = string(buf[:f.N])
 		return err
 	})
 	return got, err
@@ -292,8 +292,8 @@ func TestLookupThroughLinks(t *testing.T) {
 			t.Fatalf("Lookup = %v, %v", o, err)
 		}
 		buf := make([]byte, 10)
-		if n, _, err := s.Fetch(context.Background(), o, buf); err != nil || string(buf[:n]) != "1" {
-			t.Errorf("Fetch = %q, %v", buf[:n], err)
+		if got, err := s.Fetch(context.Background(), o, buf); err != nil || string(buf[:got.N]) != "1" {
+			t.Errorf("Fetch = %q, %v", buf[:got.N], err)
 		}
 		for path, want := range map[string]error{
 			"outside/x": source.ErrLink, "nowhere": source.ErrLink, "../out/x": source.ErrName, "d/x/y": fs.ErrNotExist, "inside": fs.ErrNotExist,

@@ -166,8 +166,8 @@ func TestReplacedBeforeFetch(t *testing.T) {
 				if err := replace(filepath.Join(p.dir, "d", "x"), out); err != nil {
 					t.Fatal(err)
 				}
-				if n, _, err := s.Fetch(context.Background(), o, make([]byte, 100)); !errors.Is(err, source.ErrChanged) {
-					t.Errorf("Fetch = %d, %v; want ErrChanged", n, err)
+				if got, err := s.Fetch(context.Background(), o, make([]byte, 100)); !errors.Is(err, source.ErrChanged) {
+					t.Errorf("Fetch = %+v, %v; want ErrChanged", got, err)
 				}
 			})
 		})

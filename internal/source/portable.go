@@ -81,39 +81,26 @@ func (d portable) open(o Object) (file, error) {
 		return nil, err
 	}
 	p := &portableFile{f: f, path: o.Path}
-	if p.before, err = stampOf(f); err != nil {
+	if p.before, err = stampOf(f); err == nil {
+		err = p.before.check(o.Path)
+	}
+	if err != nil {
 		f.Close()
 		return nil, err
-	}
-	if !p.before.regular {
-		f.Close()
-		return nil, &Error{Path: o.Path, Class: ErrChanged, Detail: "it is no regular file any more"}
 	}
 	return p, nil
 }
 
+func (d portable) stat(o Object) (stamp, error) {
+	f, err := d.open(o)
+	if err != nil {
+		return stamp{}, err
+	}
+	return f.opened(), f.Close()
+}
+
 // errForeign is a mistake of the program: an object of another source.
 var errForeign = errors.New("object does not come from this source")
-
-// stamp is what must not change while a file is read.
-type stamp struct {
-	regular      bool
-	size         uint64
-	mtime, ctime int64 // nanoseconds; ctime 0 where the system has none
-}
-
-// difference says what differs between two stamps, or "".
-func (s stamp) difference(after stamp) string {
-	switch {
-	case s.size != after.size:
-		return "its size is not what it was"
-	case s.mtime != after.mtime:
-		return "its modification time is not what it was"
-	case s.ctime != after.ctime || s.regular != after.regular:
-		return "its change time is not what it was"
-	}
-	return ""
-}
 
 type portableFile struct {
 	f      *os.File
@@ -121,8 +108,9 @@ type portableFile struct {
 	before stamp
 }
 
-func (p *portableFile) Size() uint64 { return p.before.size }
-func (p *portableFile) Close() error { return p.f.Close() }
+func (p *portableFile) Size() uint64  { return p.before.size }
+func (p *portableFile) opened() stamp { return p.before }
+func (p *portableFile) Close() error  { return p.f.Close() }
 
 func (p *portableFile) whole(buf []byte) error {
 	n, err := io.ReadFull(p.f, buf)

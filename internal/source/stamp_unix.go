@@ -31,5 +31,7 @@ func stampOfStat(st *unix.Stat_t) stamp {
 		size:    uint64(st.Size),
 		mtime:   st.Mtim.Nano(),
 		ctime:   st.Ctim.Nano(),
+		inode:   uint64(st.Ino),
+		device:  uint64(st.Dev), // of other types on other systems
 	}
 }

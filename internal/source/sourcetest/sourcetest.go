@@ -45,6 +45,7 @@ func Run(t *testing.T, make func(t *testing.T) Store) {
 		{"Single", single},
 		{"Lookup", lookup},
 		{"Measure", measure},
+		{"Marks", marks},
 		{"ReplacedBeforeUnchanged", replaced},
 		{"ShortenedBeforeRange", shortened},
 		{"VanishedBeforeFetch", vanished},
@@ -126,8 +127,8 @@ func empty(t *testing.T, s Store) {
 	if len(all) != 1 || all[0].Path != "zero" {
 		t.Fatalf("listed %v, want zero alone", all)
 	}
-	if n, r, err := src.Fetch(context.Background(), all[0], nil); n != 0 || r != nil || err != nil {
-		t.Errorf("Fetch of an empty file = %d, %v, %v", n, r, err)
+	if got, err := src.Fetch(context.Background(), all[0], nil); got.N != 0 || got.Reader != nil || err != nil {
+		t.Errorf("Fetch of an empty file = %+v, %v", got, err)
 	}
 }
 
@@ -153,8 +154,8 @@ func goodNames(t *testing.T, s Store) {
 		if o.Path != want[i] || fingerprint.CheckPath(o.Path) != nil {
 			t.Errorf("path %d is %q, want %q", i, o.Path, want[i])
 		}
-		if n, _, err := src.Fetch(context.Background(), o, buf); err != nil || string(buf[:n]) != "at "+want[i] {
-			t.Errorf("Fetch(%s) = %q, %v", source.Show(o.Path), buf[:n], err)
+		if got, err := src.Fetch(context.Background(), o, buf); err != nil || string(buf[:got.N]) != "at "+want[i] {
+			t.Errorf("Fetch(%s) = %q, %v", source.Show(o.Path), buf[:got.N], err)
 		}
 	}
 }
@@ -227,15 +228,16 @@ func fetch(t *testing.T, s Store) {
 	}
 	for _, extra := range []int{0, 1, 5000} {
 		buf := make([]byte, len(data)+extra)
-		n, r, err := src.Fetch(context.Background(), o, buf)
-		if err != nil || r != nil || !bytes.Equal(buf[:n], data) {
-			t.Errorf("Fetch with a buffer of %d more = %d, %v, %v", extra, n, r, err)
+		got, err := src.Fetch(context.Background(), o, buf)
+		if err != nil || got.Reader != nil || !bytes.Equal(buf[:got.N], data) {
+			t.Errorf("Fetch with a buffer of %d more = %+v, %v", extra, got, err)
 		}
 	}
-	_, r, err := src.Fetch(context.Background(), o, make([]byte, len(data)-1))
-	if err != nil || r == nil {
-		t.Fatalf("Fetch with a buffer of one less = %v, %v; want a Reader", r, err)
+	got, err := src.Fetch(context.Background(), o, make([]byte, len(data)-1))
+	if err != nil || got.Reader == nil {
+		t.Fatalf("Fetch with a buffer of one less = %+v, %v; want a Reader", got, err)
 	}
+	r := got.Reader
 	if r.Size() != uint64(len(data)) {
 		t.Errorf("Size = %d, want %d", r.Size(), len(data))
 	}
@@ -249,10 +251,11 @@ func ranges(t *testing.T, s Store) {
 	s.Put(t, "x", data)
 	src := s.Open(t, "")
 	defer src.Close()
-	_, r, err := src.Fetch(context.Background(), List(t, src, nil)[0], nil)
+	got, err := src.Fetch(context.Background(), List(t, src, nil)[0], nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	r := got.Reader
 	defer r.Close()
 	for _, c := range [][2]int{{0, 1}, {0, 1 << 20}, {1 << 20, 1 << 20}, {3 << 20, 17}, {12345, 700_001}, {len(data) - 1, 1}, {0, len(data)}} {
 		for _, piece := range []int{c[1], 1 + c[1]/2, 4096} {
@@ -286,8 +289,8 @@ func single(t *testing.T, s Store) {
 		t.Fatalf("listed %v", all)
 	}
 	buf := make([]byte, 100)
-	if n, _, err := src.Fetch(context.Background(), all[0], buf); err != nil || string(buf[:n]) != "contents" {
-		t.Errorf("Fetch = %q, %v", buf[:n], err)
+	if got, err := src.Fetch(context.Background(), all[0], buf); err != nil || string(buf[:got.N]) != "contents" {
+		t.Errorf("Fetch = %q, %v", buf[:got.N], err)
 	}
 	if _, err := src.Lookup(context.Background(), "the file.bin"); err != nil {
 		t.Errorf("Lookup of the root = %v", err)
@@ -306,8 +309,8 @@ func lookup(t *testing.T, s Store) {
 		t.Fatalf("Lookup = %v, %v", o, err)
 	}
 	buf := make([]byte, 100)
-	if n, _, err := src.Fetch(context.Background(), o, buf); err != nil || string(buf[:n]) != "contents" {
-		t.Errorf("Fetch = %q, %v", buf[:n], err)
+	if got, err := src.Fetch(context.Background(), o, buf); err != nil || string(buf[:got.N]) != "contents" {
+		t.Errorf("Fetch = %q, %v", buf[:got.N], err)
 	}
 	for _, p := range []string{"d", "d/y", "x"} {
 		if _, err := src.Lookup(context.Background(), p); !errors.Is(err, fs.ErrNotExist) {
@@ -334,14 +337,67 @@ func measure(t *testing.T, s Store) {
 	}
 }
 
+// marks holds a source to its word on marks: the one that comes with the bytes
+// and the one without them agree, until the object is another. A source may
+// have none to give.
+func marks(t *testing.T, s Store) {
+	s.Put(t, "d/small", pattern(100))
+	s.Put(t, "d/large", pattern(2000))
+	src := s.Open(t, "")
+	defer src.Close()
+	all := List(t, src, nil)
+	old := make(map[string]source.Mark)
+	for _, o := range all {
+		got, err := src.Fetch(context.Background(), o, make([]byte, 1000))
+		if err != nil {
+			t.Fatalf("Fetch(%s): %v", o.Path, err)
+		}
+		if got.Reader != nil {
+			got.Reader.Close()
+		}
+		now, err := src.Mark(context.Background(), o)
+		if err != nil {
+			t.Fatalf("Mark(%s): %v", o.Path, err)
+		}
+		if got.Mark != (source.Mark{}) && now != (source.Mark{}) && (got.Mark.Same(now) == source.Unsure || now.Same(got.Mark) == source.Unsure) {
+			t.Errorf("%s is not known again: %+v, then %+v", o.Path, got.Mark, now)
+		}
+		if (source.Mark{}).Same(now) != source.Unsure {
+			t.Errorf("%s is known by no mark", o.Path)
+		}
+		old[o.Path] = got.Mark
+	}
+	// The same size, other bytes.
+	s.Put(t, "d/small", pattern(200)[100:])
+	s.Put(t, "d/large", pattern(2008)[8:])
+	again := s.Open(t, "")
+	defer again.Close()
+	for _, o := range List(t, again, nil) {
+		now, err := again.Mark(context.Background(), o)
+		if err != nil {
+			t.Fatalf("Mark(%s): %v", o.Path, err)
+		}
+		if old[o.Path].Same(now) != source.Unsure {
+			t.Errorf("%s is taken for what it was: %+v, now %+v", o.Path, old[o.Path], now)
+		}
+	}
+	s.Delete(t, "d/small")
+	for _, o := range all {
+		if _, err := src.Mark(context.Background(), o); o.Path == "d/small" && !errors.Is(err, source.ErrChanged) && err != nil {
+			t.Errorf("Mark of a deleted object = %v, want ErrChanged", err)
+		}
+	}
+}
+
 func replaced(t *testing.T, s Store) {
 	s.Put(t, "x", pattern(100))
 	src := s.Open(t, "")
 	defer src.Close()
-	_, r, err := src.Fetch(context.Background(), List(t, src, nil)[0], nil)
+	got, err := src.Fetch(context.Background(), List(t, src, nil)[0], nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	r := got.Reader
 	defer r.Close()
 	s.Put(t, "x", pattern(101))
 	// A store with versions goes on to read the old one, and says so; one
@@ -363,10 +419,11 @@ func shortened(t *testing.T, s Store) {
 	s.Put(t, "x", pattern(4<<20))
 	src := s.Open(t, "")
 	defer src.Close()
-	_, r, err := src.Fetch(context.Background(), List(t, src, nil)[0], nil)
+	got, err := src.Fetch(context.Background(), List(t, src, nil)[0], nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	r := got.Reader
 	defer r.Close()
 	s.Put(t, "x", pattern(100))
 	err = r.Range(context.Background(), 3<<20, 1<<20, make([]byte, 1<<20), func([]byte) {
@@ -383,7 +440,7 @@ func vanished(t *testing.T, s Store) {
 	defer src.Close()
 	o := List(t, src, nil)[0]
 	s.Delete(t, "d/x")
-	if _, _, err := src.Fetch(context.Background(), o, make([]byte, 1000)); !errors.Is(err, source.ErrChanged) {
+	if _, err := src.Fetch(context.Background(), o, make([]byte, 1000)); !errors.Is(err, source.ErrChanged) {
 		t.Errorf("Fetch of a deleted object = %v, want ErrChanged", err)
 	}
 }
@@ -403,9 +460,9 @@ func manyFolders(t *testing.T, s Store) {
 	}
 	buf := make([]byte, 100)
 	for i, o := range all {
-		k, _, err := src.Fetch(context.Background(), o, buf)
-		if want := fmt.Sprintf("file %d", i); err != nil || string(buf[:k]) != want {
-			t.Fatalf("Fetch(%s) = %q, %v", o.Path, buf[:k], err)
+		got, err := src.Fetch(context.Background(), o, buf)
+		if want := fmt.Sprintf("file %d", i); err != nil || string(buf[:got.N]) != want {
+			t.Fatalf("Fetch(%s) = %q, %v", o.Path, buf[:got.N], err)
 		}
 	}
 }
@@ -425,8 +482,8 @@ func concurrent(t *testing.T, s Store) {
 			for o := range objects {
 				i := 0
 				fmt.Sscanf(o.Path[2:], "%d", &i)
-				if k, _, err := src.Fetch(context.Background(), o, buf); err != nil || !bytes.Equal(buf[:k], pattern(i*100)) {
-					t.Errorf("Fetch(%s) gave %d bytes, %v", o.Path, k, err)
+				if got, err := src.Fetch(context.Background(), o, buf); err != nil || !bytes.Equal(buf[:got.N], pattern(i*100)) {
+					t.Errorf("Fetch(%s) gave %d bytes, %v", o.Path, got.N, err)
 				}
 			}
 		})
