@@ -338,7 +338,7 @@ func (a *app) openManifest(ctx context.Context, arg string) (*manifestFile, erro
 	if info, err := os.Stat(arg); err == nil && info.IsDir() {
 		return nil, usagef("%s is a folder, not a manifest", arg).withHint("`stele fingerprint " + arg + " --manifest FILE` makes one")
 	}
-	return nil, failf(exitTampered, "%s is no manifest", arg).withPath(arg)
+	return nil, failf(exitError, "%s is no manifest: it does not begin as one", arg).withPath(arg)
 }
 
 // checkedManifest opens a manifest that was read to its end before: whole, and
