@@ -17,6 +17,17 @@ var (
 	ErrIrregular = errors.New("not a regular file")
 	// ErrName: a name that a fingerprint cannot hold: not UTF-8, too long.
 	ErrName = errors.New("name cannot be fingerprinted")
+	// ErrDenied: a store refuses these credentials, or refuses them this object.
+	ErrDenied = errors.New("permission denied")
+	// ErrArchived: an object must be restored before it can be read (Glacier,
+	// Azure's archive tier).
+	ErrArchived = errors.New("archived")
+	// ErrUnreachable: a store does not answer, or goes on failing after all
+	// attempts: no such host, no connection, a timeout, 5xx, 429.
+	ErrUnreachable = errors.New("unreachable")
+	// ErrOrder: a store lists keys in another order than that of their bytes, or
+	// one of them twice.
+	ErrOrder = errors.New("not listed in byte order")
 )
 
 // Error is a failure at one path.
@@ -80,6 +91,14 @@ func (e *Error) Hint() string {
 		return "only regular files have a fingerprint; leave it out with an ignore rule"
 	case errors.Is(e.Class, ErrName):
 		return "rename it, or leave it out with an ignore rule"
+	case errors.Is(e.Class, ErrDenied):
+		return "check which credentials are used and what they may list and read; a public bucket can be read with --anonymous"
+	case errors.Is(e.Class, ErrArchived):
+		return "restore it in the store first, or leave it out with an ignore rule"
+	case errors.Is(e.Class, ErrUnreachable):
+		return "check the address, the region and the network, then run it again; if the store asks for fewer requests, bound them with --requests"
+	case errors.Is(e.Class, ErrOrder):
+		return "ask with --sort-listing for the whole listing to be sorted in memory first"
 	case errors.Is(e.Err, fs.ErrPermission):
 		return "make it readable for this user, or leave it out with an ignore rule"
 	case errors.Is(e.Err, syscall.EMFILE):
