@@ -12,20 +12,21 @@ import (
 type Outcome string
 
 // The outcomes of Verify. Where several would do, the first in this order is
-// the verdict: tampered, untrusted, withdrawn, unknown, verified.
+// the verdict: tampered, untrusted, withdrawn, unknown, sampled, verified.
 const (
 	Verified  Outcome = "verified"  // every check that was to be made was made and passed
+	Sampled   Outcome = "sampled"   // so it was, but not every byte of the data was read now
 	Tampered  Outcome = "tampered"  // contents, a proof or a signature does not match
 	Untrusted Outcome = "untrusted" // the signer, the log or its history is not trusted
 	Withdrawn Outcome = "withdrawn" // it was so, and was taken back
 	Unknown   Outcome = "unknown"   // the evidence is not about what was asked
 )
 
-// Exit returns the exit status for the outcome: 0 verified, 3 tampered, 4
-// withdrawn, 5 unknown, 6 untrusted; 1 for anything else.
+// Exit returns the exit status for the outcome: 0 verified or sampled, 3
+// tampered, 4 withdrawn, 5 unknown, 6 untrusted; 1 for anything else.
 func (o Outcome) Exit() int {
 	switch o {
-	case Verified:
+	case Verified, Sampled:
 		return 0
 	case Tampered:
 		return 3
@@ -163,7 +164,9 @@ const (
 	CheckRange = "range"
 
 	// CheckContents: the data that the caller has read has the stamp's
-	// fingerprint; not made where none was given. Fails as tampered.
+	// fingerprint; not made where none was given, nor where some of it was not
+	// read now and what was read fits: the verdict is then sampled. Fails as
+	// tampered.
 	CheckContents = "contents"
 
 	// CheckAttachments: each attachment carried is named by an entry and has
@@ -231,6 +234,11 @@ type Verdict struct {
 	// is true, the policy names an older one, and should name this one.
 	LogKey   string `json:"logKey,omitempty"`
 	Followed bool   `json:"followed,omitempty"`
+
+	// Unread and How say, of a verdict sampled, how many bytes of the data
+	// were not read now, and why: see Contents.
+	Unread uint64 `json:"unread,omitempty"`
+	How    string `json:"how,omitempty"`
 
 	worst  Outcome
 	unsafe bool // no policy was given, and none was asked for

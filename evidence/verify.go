@@ -46,11 +46,28 @@ type Options struct {
 	TrustAnyLogUnsafe bool
 }
 
-// Contents is what scanning the data at hand gave.
+// Contents is what looking at the data at hand gave. Whoever did not read every
+// byte says so: for what was not read he vouches himself, and the verdict is
+// sampled at best.
 type Contents struct {
+	// Fingerprint, Files and Bytes are those of all the data, with what was
+	// not read as the caller takes it to be.
 	Fingerprint fingerprint.Fingerprint
 	Files       uint64
 	Bytes       uint64
+
+	// Unread is how many of the bytes were not read now.
+	Unread uint64
+
+	// How says in a few words what was not read and why, as in "12 of 900 GB,
+	// by object version", "all but 919 of 81,920 chunks drawn" or "120 files
+	// removed by entry 77". It is not empty where anything was left out, be it
+	// a file without bytes.
+	How string
+
+	// Differs says in a few words what was found to differ, where no
+	// fingerprint was computed that would show it; else it is empty.
+	Differs string
 }
 
 // maxSkew is how far ahead of ours a witness's clock may be, and how far
@@ -72,7 +89,8 @@ func VerifyBytes(data []byte, trust *Policy, opts Options) *Verdict {
 // Verify checks evidence against what the caller trusts. It never fails: what
 // it found, or could not find, is in the verdict. The verdict is Verified only
 // if every check was made and passed but for those that are not made by their
-// nature; see the constants' documentation. A nil trust trusts nobody.
+// nature; see the constants' documentation. It is Sampled instead if the
+// caller did not read all of the data. A nil trust trusts nobody.
 func Verify(f *File, trust *Policy, opts Options) *Verdict {
 	c := &verification{f: f, trust: trust, opts: opts, Verdict: new(Verdict)}
 	for _, step := range []struct {
@@ -138,6 +156,9 @@ func (v *Verdict) finish(stopped string) *Verdict {
 	v.Verdict = v.worst
 	if v.worst == "" {
 		v.Verdict = Verified
+		if v.How != "" {
+			v.Verdict = Sampled
+		}
 		for _, name := range mandatory {
 			if v.Result(name) != Passed && !(name == CheckTrustedLog && v.unsafe) {
 				v.Verdict = Untrusted

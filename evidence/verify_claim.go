@@ -248,6 +248,8 @@ func (c *verification) contents() bool {
 	switch have := c.opts.Contents; {
 	case have == nil:
 		c.skip(CheckContents, "no data was given to compare with the stamp")
+	case have.Differs != "":
+		c.fail(Tampered, CheckContents, "the data differs from what was stamped: %s", have.Differs)
 	case have.Fingerprint != c.f.Claim.Fingerprint:
 		c.fail(Tampered, CheckContents, "the data is %s, %s, %s; stamped was %s, %s, %s",
 			have.Fingerprint, count(have.Files, "file", "files"), count(have.Bytes, "byte", "bytes"),
@@ -255,6 +257,14 @@ func (c *verification) contents() bool {
 	case have.Files != s.Files || have.Bytes != s.Bytes:
 		c.fail(Tampered, CheckContents, "the data has the stamp's fingerprint and is %s, %s; the stamp says %s, %s",
 			count(have.Files, "file", "files"), count(have.Bytes, "byte", "bytes"), count(s.Files, "file", "files"), count(s.Bytes, "byte", "bytes"))
+	case have.Unread > 0 || have.How != "":
+		// Not passed: what was not read is the caller's word.
+		c.Unread, c.How = have.Unread, have.How
+		if c.How == "" {
+			c.How = "not read now"
+		}
+		c.skip(CheckContents, "what was read fits the stamp, but not all was: %d of %s were not read now (%s)",
+			have.Unread, count(have.Bytes, "byte", "bytes"), c.How)
 	default:
 		c.pass(CheckContents, "the data has the stamp's fingerprint: %s, %s", count(have.Files, "file", "files"), count(have.Bytes, "byte", "bytes"))
 	}
@@ -264,18 +274,28 @@ func (c *verification) contents() bool {
 
 func (c *verification) attachments() {
 	named := make(map[[32]byte]uint64) // digest → size
-	for _, e := range c.listed {
-		if st := c.parsed[e]; st.Stamp != nil && st.Stamp.Details != nil {
-			named[st.Stamp.Details.SHA256] = st.Stamp.Details.Size
+	name := func(attachments ...*statement.Attachment) {
+		for _, a := range attachments {
+			if a != nil {
+				named[a.SHA256] = a.Size
+			}
 		}
 	}
-	// A details document may name the manifest.
+	for _, e := range c.listed {
+		switch st := c.parsed[e]; {
+		case st.Stamp != nil:
+			name(st.Stamp.Details)
+		case st.Audit != nil:
+			name(st.Audit.Details)
+		}
+	}
+	// A details document may name the manifest and its marks.
 	for _, a := range c.f.Attachments {
 		if _, ok := named[a.SHA256]; !ok || sha256.Sum256(a.Data) != a.SHA256 {
 			continue
 		}
-		if d, err := statement.ParseDetails(a.Data); err == nil && d.Manifest != nil {
-			named[d.Manifest.SHA256] = d.Manifest.Size
+		if d, err := statement.ParseDetails(a.Data); err == nil {
+			name(d.Manifest, d.Marks)
 		}
 	}
 	for _, a := range c.f.Attachments {

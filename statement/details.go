@@ -22,6 +22,12 @@ type Details struct {
 	Parameters  map[string]string // of that command
 	Environment map[string]string // of that command
 	Manifest    *Attachment       // the artifact's manifest, or nil
+	// ManifestLocations are where else the manifest was put: it is trusted
+	// because it hashes to the fingerprint, wherever it was found.
+	ManifestLocations []string
+	// Marks is what the bytes of each file can be known again by, beside the
+	// manifest, or nil.
+	Marks *Attachment
 }
 
 // NewDetails returns a document with a salt read from rand and nothing else.
@@ -45,6 +51,8 @@ type wireDetails struct {
 	Parameters  map[string]string `json:"parameters,omitempty"`
 	Environment map[string]string `json:"environment,omitempty"`
 	Manifest    *wireAttachment   `json:"manifest,omitzero"`
+	Places      []string          `json:"manifestLocations,omitempty"`
+	Marks       *wireAttachment   `json:"marks,omitzero"`
 }
 
 // Marshal returns the document, whose [AttachmentOf] a stamp binds.
@@ -52,14 +60,17 @@ func (d *Details) Marshal() ([]byte, error) {
 	if d.Salt == [32]byte{} {
 		return nil, malformed("details: the salt is not set")
 	}
-	if err := d.Manifest.check(); err != nil {
-		return nil, err
+	for _, a := range []*Attachment{d.Manifest, d.Marks} {
+		if err := a.check(); err != nil {
+			return nil, err
+		}
 	}
 	if err := d.checkStrings(); err != nil {
 		return nil, err
 	}
 	data, err := strictjson.Marshal(wireDetails{
-		detailsForm, hex.EncodeToString(d.Salt[:]), d.Locations, d.Host, d.Command, d.Parameters, d.Environment, d.Manifest.wire(),
+		detailsForm, hex.EncodeToString(d.Salt[:]), d.Locations, d.Host, d.Command, d.Parameters, d.Environment,
+		d.Manifest.wire(), d.ManifestLocations, d.Marks.wire(),
 	})
 	if err != nil {
 		return nil, malformed("details: %w", err)
@@ -73,7 +84,7 @@ func (d *Details) Marshal() ([]byte, error) {
 // checkStrings lets nearly anything through, since paths, commands and
 // environments are what they are: whoever shows them escapes them.
 func (d *Details) checkStrings() error {
-	for _, list := range [][]string{d.Locations, {d.Host}, d.Command, pairs(d.Parameters), pairs(d.Environment)} {
+	for _, list := range [][]string{d.Locations, {d.Host}, d.Command, pairs(d.Parameters), pairs(d.Environment), d.ManifestLocations} {
 		for _, s := range list {
 			if !utf8.ValidString(s) || strings.ContainsRune(s, 0) {
 				return malformed("details: %s is not UTF-8 without NUL", quote(s))
@@ -100,12 +111,15 @@ func ParseDetails(data []byte) (*Details, error) {
 	if w.Form != detailsForm {
 		return nil, malformed("details: form %s, want %s", quote(w.Form), detailsForm)
 	}
-	d := &Details{Locations: w.Locations, Host: w.Host, Command: w.Command, Parameters: w.Parameters, Environment: w.Environment}
+	d := &Details{Locations: w.Locations, Host: w.Host, Command: w.Command, Parameters: w.Parameters, Environment: w.Environment, ManifestLocations: w.Places}
 	if err := decodeHex(d.Salt[:], "details: salt", w.Salt); err != nil {
 		return nil, err
 	}
 	var err error
 	if d.Manifest, err = w.Manifest.attachment(); err != nil {
+		return nil, err
+	}
+	if d.Marks, err = w.Marks.attachment(); err != nil {
 		return nil, err
 	}
 	again, err := d.Marshal()

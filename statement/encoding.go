@@ -28,6 +28,7 @@ var decoders = map[Kind]func(st *Statement, raw strictjson.Raw) error{
 	KindStamp:         decodeStamp,
 	KindWithdrawal:    decodeWithdrawal,
 	KindReinstatement: decodeReinstatement,
+	KindAudit:         decodeAudit,
 	KindLogKey:        decodeLogKey,
 }
 
@@ -47,6 +48,7 @@ func (s *Statement) predicate() (predicate, error) {
 	set(KindStamp, s.Stamp != nil, s.Stamp)
 	set(KindWithdrawal, s.Withdrawal != nil, s.Withdrawal)
 	set(KindReinstatement, s.Reinstatement != nil, s.Reinstatement)
+	set(KindAudit, s.Audit != nil, s.Audit)
 	set(KindLogKey, s.LogKey != nil, s.LogKey)
 	if count != 1 || kind != s.Kind {
 		return nil, malformed("statement of kind %s: want exactly its own predicate", quote(string(s.Kind)))

@@ -1,5 +1,7 @@
 package statement
 
+import "github.com/stele-ml/stele/fingerprint"
+
 // Limits. All lengths are in bytes of UTF-8 unless said otherwise. They are part
 // of the formats: raising one needs an upgrade of the ledger's rules.
 const (
@@ -35,6 +37,10 @@ const (
 
 	// MaxReferences is how many artifacts a stamp may refer to in "from".
 	MaxReferences = 100
+	// MaxMembers is how many artifacts a stamp may collect. Collections nest.
+	MaxMembers = 100
+	// MaxPrefix is the longest prefix of a collection's member, its "/" left out.
+	MaxPrefix = fingerprint.MaxPath - 1
 	// MaxAnnotations is how many annotations a stamp may carry.
 	MaxAnnotations = 32
 	// MaxAnnotationKey is the longest key of an annotation.

@@ -70,15 +70,38 @@ const (
 
 // Stamp says that a fingerprint is name@version.
 type Stamp struct {
-	Kind        string            // of the artifact: dataset, model, code, other
-	Files       uint64            // in the artifact
-	Bytes       uint64            // in the artifact
-	Ignore      []string          // every ignore rule in force, in order
-	Basis       Basis             // how the bytes are known
-	From        []Ref             // what it was derived from: carries taint
-	Since       *Ref              // the earlier version: does not
-	Annotations map[string]string // free text
-	Details     *Attachment       // the details document, or nil
+	Kind        string             // of the artifact: dataset, model, code, other
+	Files       uint64             // in the artifact
+	Bytes       uint64             // in the artifact
+	Ignore      []string           // every ignore rule in force, in order
+	Listed      bool               // exactly the files of a list: no ignore rules
+	Basis       Basis              // how the bytes are known
+	Members     []CollectionMember // of a collection, sorted by prefix and "/"; none for files
+	From        []Ref              // what it was derived from: carries taint
+	Since       *Ref               // the earlier version: does not
+	Changes     *Changes           // against Since, or nil
+	Annotations map[string]string  // free text
+	Details     *Attachment        // the details document, or nil
+}
+
+// CollectionMember is a stamped artifact in a collection.
+type CollectionMember struct {
+	Prefix string // where its paths lie: see [fingerprint.Member]; one line of text
+	Ref    Ref
+	Files  uint64 // as its own stamp says
+	Bytes  uint64 // as its own stamp says
+}
+
+// Changes counts the files of an artifact, and those that are gone, by what
+// became of them since the earlier version. Same + Modified + Added + Moved are
+// the artifact's files, Same + Modified + Removed + Moved those of the earlier
+// version.
+type Changes struct {
+	Same     uint64 `json:"same"`
+	Modified uint64 `json:"modified"` // other contents under the same path
+	Added    uint64 `json:"added"`
+	Removed  uint64 `json:"removed"`
+	Moved    uint64 `json:"moved"` // the same contents under another path
 }
 
 // Basis says for how many of an artifact's bytes what was done; the sum is the

@@ -261,7 +261,7 @@ func (m *Member) may(signer KeyID, st *Statement) error {
 		if !m.administers() {
 			return refuse(ErrNotAllowed, "", "the log's key is changed by administrators; %s is none", m.Handle)
 		}
-	case KindStamp, KindWithdrawal, KindReinstatement:
+	case KindStamp, KindWithdrawal, KindReinstatement, KindAudit:
 		if !m.has(RoleMember) && !m.has(RoleAdministrator) {
 			return refuse(ErrNotAllowed, "", "%s has roles %v, a %s needs the role %s", m.Handle, m.Roles, st.Kind, RoleMember)
 		}

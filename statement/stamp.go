@@ -15,9 +15,12 @@ type wireStamp struct {
 	Files       uint64            `json:"files"`
 	Bytes       uint64            `json:"bytes"`
 	Ignore      []string          `json:"ignore"`
+	Listed      bool              `json:"listed,omitzero"`
 	Basis       Basis             `json:"basis"`
+	Members     []wireMember      `json:"members,omitzero"`
 	From        []Subject         `json:"from,omitzero"`
 	Since       *Subject          `json:"since,omitzero"`
+	Changes     *Changes          `json:"changes,omitzero"`
 	Annotations map[string]string `json:"annotations,omitzero"`
 	Details     *wireAttachment   `json:"details,omitzero"`
 }
@@ -59,7 +62,8 @@ func decodeStamp(st *Statement, raw strictjson.Raw) error {
 	if err := decodePredicate(KindStamp, raw, &w); err != nil {
 		return err
 	}
-	s := &Stamp{Kind: w.Kind, Files: w.Files, Bytes: w.Bytes, Ignore: w.Ignore, Basis: w.Basis, Annotations: w.Annotations}
+	s := &Stamp{Kind: w.Kind, Files: w.Files, Bytes: w.Bytes, Ignore: w.Ignore, Listed: w.Listed, Basis: w.Basis,
+		Changes: w.Changes, Annotations: w.Annotations}
 	if len(w.From) > MaxReferences {
 		return malformed("stamp: from %d artifacts, at most %d are allowed", len(w.From), MaxReferences)
 	}
@@ -78,6 +82,9 @@ func decodeStamp(st *Statement, raw strictjson.Raw) error {
 		s.Since = &ref
 	}
 	var err error
+	if s.Members, err = decodeMembers(w.Members); err != nil {
+		return err
+	}
 	if s.Details, err = w.Details.attachment(); err != nil {
 		return err
 	}
@@ -110,8 +117,21 @@ func (s *Stamp) check(st *Statement) error {
 			return err
 		}
 	}
-	if err := s.Basis.check(s.Bytes); err != nil {
+	if s.Listed && len(s.Ignore) > 0 {
+		return malformed("stamp: the files of a list are under no ignore rules")
+	}
+	if err := s.Basis.check(s.Bytes, len(s.Members) > 0); err != nil {
 		return err
+	}
+	if len(s.Members) > 0 {
+		if err := s.checkMembers(self); err != nil {
+			return err
+		}
+	}
+	if s.Changes != nil {
+		if err := s.Changes.check(s); err != nil {
+			return err
+		}
 	}
 	if err := s.checkReferences(self); err != nil {
 		return err
@@ -122,8 +142,9 @@ func (s *Stamp) check(st *Statement) error {
 	return s.Details.check()
 }
 
-// check demands that every byte is accounted for once.
-func (b Basis) check(total uint64) error {
+// check demands that every byte is accounted for once: all of a collection's by
+// its members' stamps, none of any other artifact's.
+func (b Basis) check(total uint64, collection bool) error {
 	known := b.Version + b.ETag + b.MTime
 	for _, n := range []uint64{b.Read, b.Version, b.ETag, b.MTime, b.Stamped} {
 		if err := checkInteger("stamp: basis", n, 0); err != nil {
@@ -132,6 +153,12 @@ func (b Basis) check(total uint64) error {
 	}
 	if sum := b.Read + known + b.Stamped; sum != total {
 		return malformed("stamp: the basis accounts for %d bytes of %d", sum, total)
+	}
+	switch {
+	case collection && b.Stamped != total:
+		return malformed("stamp: %d bytes of a collection are its members', of %d", b.Stamped, total)
+	case !collection && b.Stamped != 0:
+		return malformed("stamp: %d bytes are of members, and it is no collection", b.Stamped)
 	}
 	if (known > 0) != (b.Entry != nil) {
 		return malformed("stamp: the basis names an earlier entry exactly where bytes were taken over from it")
@@ -193,7 +220,10 @@ func (s *Stamp) wire(st *Statement) any {
 		Files:      s.Files,
 		Bytes:      s.Bytes,
 		Ignore:     s.Ignore,
+		Listed:     s.Listed,
 		Basis:      s.Basis,
+		Members:    wireMembers(s.Members),
+		Changes:    s.Changes,
 		Details:    s.Details.wire(),
 	}
 	if len(s.Annotations) > 0 {

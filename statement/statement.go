@@ -17,6 +17,7 @@ const (
 	KindStamp         Kind = "stamp"
 	KindWithdrawal    Kind = "withdrawal"
 	KindReinstatement Kind = "reinstatement"
+	KindAudit         Kind = "audit"
 	KindLogKey        Kind = "log-key"
 )
 
@@ -26,10 +27,11 @@ func (k Kind) PredicateType() string { return "https://stele.dev/" + string(k) +
 // Subject is an in-toto ResourceDescriptor with a name and digests alone. What
 // they hold depends on the kind:
 //
-//	genesis                              the origin       sha256: of the log's vkey text
-//	identity                             the handle       stele-key: the key's id
-//	stamp, withdrawal, reinstatement     name@version     stele-sha256 or stele-blake3: the fingerprint
-//	log-key                              the origin       sha256: of the next vkey text
+//	genesis                       the origin       sha256: of the log's vkey text
+//	identity                      the handle       stele-key: the key's id
+//	stamp, withdrawal,
+//	reinstatement, audit          name@version     stele-sha256 or stele-blake3: the fingerprint
+//	log-key                       the origin       sha256: of the next vkey text
 type Subject struct {
 	Name   string            `json:"name"`
 	Digest map[string]string `json:"digest"`
@@ -50,18 +52,20 @@ type Statement struct {
 	Stamp         *Stamp
 	Withdrawal    *Withdrawal
 	Reinstatement *Reinstatement
+	Audit         *Audit
 	LogKey        *LogKey
 }
 
 // Control reports whether the statement is a control entry: one that says who
 // may do what or what no longer holds, and that the control root commits to.
-func (s *Statement) Control() bool { return s.Kind != KindStamp }
+// Stamps and audits are none.
+func (s *Statement) Control() bool { return s.Kind != KindStamp && s.Kind != KindAudit }
 
-// Ref returns the artifact that a stamp, withdrawal or reinstatement is about;
-// for the other kinds it is ErrFormat.
+// Ref returns the artifact that a stamp, withdrawal, reinstatement or audit is
+// about; for the other kinds it is ErrFormat.
 func (s *Statement) Ref() (Ref, error) {
 	switch s.Kind {
-	case KindStamp, KindWithdrawal, KindReinstatement:
+	case KindStamp, KindWithdrawal, KindReinstatement, KindAudit:
 	default:
 		return Ref{}, malformed("a %s is not about an artifact", s.Kind)
 	}

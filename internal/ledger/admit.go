@@ -44,7 +44,8 @@ func (b *Block) Admit(c *Candidate) (Receipt, error) {
 		b.checkSigner,
 		b.checkLedger,
 		b.checkReferences,
-		b.checkWithdrawer,
+		b.checkAuthor,
+		b.checkAudit,
 		b.checkName,
 		b.checkAfter,
 		b.checkContracts,
@@ -113,12 +114,15 @@ func (b *Block) seenStamp(c *Candidate) (Receipt, bool, error) {
 	return Receipt{Index: e.Index, Time: e.Time, ID: c.id, Existed: true}, true, nil
 }
 
+// baseView is the ledger before the block.
+func (b *Block) baseView() *View { return &View{l: b.l, s: b.base, n: b.base.tree.size} }
+
 // entry returns an entry of the log or of the block.
 func (b *Block) entry(index uint64) (*evidence.Entry, error) {
 	if base := b.base.tree.size; index >= base {
 		return b.entries[index-base], nil
 	}
-	return (&View{l: b.l, s: b.base, n: b.base.tree.size}).Entry(index)
+	return b.baseView().Entry(index)
 }
 
 // checkSigner: standing, then who may.
@@ -167,61 +171,104 @@ func (b *Block) binding(name, version string) (Binding, bool, error) {
 	if bound, ok := b.bindings[name+"@"+version]; ok {
 		return bound, true, nil
 	}
-	return (&View{l: b.l, s: b.base, n: b.base.tree.size}).byName(name, version)
+	return b.baseView().byName(name, version)
 }
 
 // checkReferences: what the statement names is there, and is that.
 func (b *Block) checkReferences(c *Candidate) error {
-	if s := c.st.Stamp; s != nil {
-		for _, ref := range s.From {
-			if err := b.checkBound("from", ref); err != nil {
-				return err
-			}
-		}
-		if s.Since != nil {
-			if err := b.checkBound("since", *s.Since); err != nil {
-				return err
-			}
-		}
-		if s.Basis.Entry != nil {
-			return b.checkBasis(*s.Basis.Entry)
-		}
-		return nil
+	if c.st.Stamp != nil {
+		return b.checkStamp(c.st.Stamp)
 	}
 	if c.ref.Name != "" {
-		if err := b.checkBound(string(c.st.Kind), c.ref); err != nil {
+		if _, _, err := b.checkBound(string(c.st.Kind), c.ref); err != nil {
 			return err
 		}
 	}
-	if r := c.st.Reinstatement; r != nil {
+	switch {
+	case c.st.Reinstatement != nil:
 		return b.checkInForce(c)
+	case c.st.Audit != nil && c.st.Audit.Result != nil:
+		_, _, err := b.announcement(c)
+		return err
+	}
+	return nil
+}
+
+// checkStamp: what a stamp builds on is on the ledger as it says.
+func (b *Block) checkStamp(s *statement.Stamp) error {
+	for _, ref := range s.From {
+		if _, _, err := b.checkBound("from", ref); err != nil {
+			return err
+		}
+	}
+	for _, m := range s.Members {
+		if err := b.checkMember(m); err != nil {
+			return err
+		}
+	}
+	if s.Since != nil {
+		if err := b.checkSince(s); err != nil {
+			return err
+		}
+	}
+	if s.Basis.Entry != nil {
+		return b.checkBasis(*s.Basis.Entry)
+	}
+	return nil
+}
+
+// checkMember: the fingerprint of a collection takes a member's files and bytes
+// from its stamp.
+func (b *Block) checkMember(m statement.CollectionMember) error {
+	bound, stamp, err := b.checkBound("member", m.Ref)
+	if err != nil {
+		return err
+	}
+	if m.Files != stamp.Files || m.Bytes != stamp.Bytes {
+		return refuse(RuleReferences, ClassRefused, "member: %s has %d files, %d bytes since entry %d, not %d files, %d bytes",
+			m.Ref, stamp.Files, stamp.Bytes, bound.Entry, m.Files, m.Bytes).
+			at(bound.Entry).hint("take a member's files and bytes from its own stamp")
+	}
+	return nil
+}
+
+// checkSince: the changes since the earlier version account for its files.
+func (b *Block) checkSince(s *statement.Stamp) error {
+	bound, stamp, err := b.checkBound("since", *s.Since)
+	if err != nil || s.Changes == nil {
+		return err
+	}
+	if had := s.Changes.Same + s.Changes.Modified + s.Changes.Removed + s.Changes.Moved; had != stamp.Files {
+		return refuse(RuleReferences, ClassRefused, "since: the changes account for %d files of %s, which has %d since entry %d",
+			had, s.Since, stamp.Files, bound.Entry).
+			at(bound.Entry).hint("compare with that version's manifest, or leave the changes out")
 	}
 	return nil
 }
 
 // checkBound: the artifact was stamped under that name, with that fingerprint.
-func (b *Block) checkBound(what string, ref statement.Ref) error {
+func (b *Block) checkBound(what string, ref statement.Ref) (Binding, *statement.Stamp, error) {
 	bound, ok, err := b.binding(ref.Name, ref.Version)
 	switch {
 	case err != nil:
-		return err
+		return bound, nil, err
 	case !ok:
-		return refuse(RuleReferences, ClassNotFound, "%s: %s is not on this ledger", what, ref).
+		return bound, nil, refuse(RuleReferences, ClassNotFound, "%s: %s is not on this ledger", what, ref).
 			hint("stamp it first")
 	}
 	// The index says where to look; what is bound is what the entry says.
 	st, err := b.statement(bound.Entry)
 	if err != nil {
-		return err
+		return bound, nil, err
 	}
 	if stamped, err := st.Ref(); err != nil || st.Stamp == nil || stamped != bound.Ref() {
-		return damaged("the index says that entry %d stamps %s as %s, and it does not", bound.Entry, bound.Ref(), bound.Fingerprint)
+		return bound, nil, damaged("the index says that entry %d stamps %s as %s, and it does not", bound.Entry, bound.Ref(), bound.Fingerprint)
 	}
 	if bound.Fingerprint != ref.Fingerprint {
-		return refuse(RuleReferences, ClassRefused, "%s: %s is %s since entry %d, not %s", what, ref, bound.Fingerprint, bound.Entry, ref.Fingerprint).
+		return bound, nil, refuse(RuleReferences, ClassRefused, "%s: %s is %s since entry %d, not %s", what, ref, bound.Fingerprint, bound.Entry, ref.Fingerprint).
 			at(bound.Entry)
 	}
-	return nil
+	return bound, st.Stamp, nil
 }
 
 // checkBasis: the earlier stamp that a stamp relies on is one.
@@ -284,14 +331,19 @@ func (b *Block) checkInForce(c *Candidate) error {
 	return nil
 }
 
-// checkWithdrawer: a binding or a location is withdrawn by its stamper, the
+// checkAuthor: a binding or a location is withdrawn by its stamper, the
 // contents by whoever first brought them in (or a stranger who stamped the same
 // bytes could taint everything made of them), a withdrawal ended by who made
-// it; an administrator may do all three.
-func (b *Block) checkWithdrawer(c *Candidate) error {
+// it; an administrator may do all three. An audit is ended by who announced it,
+// and by nobody else: others do not know the nonce.
+func (b *Block) checkAuthor(c *Candidate) error {
 	var index uint64
 	var who string
+	administrators := true
 	switch {
+	case c.st.Audit != nil && c.st.Audit.Result != nil:
+		index, administrators = c.st.Audit.Result.Announcement, false
+		who = fmt.Sprintf("who announced the audit, in entry %d", index)
 	case c.st.Withdrawal != nil && c.st.Withdrawal.Target == statement.TargetContents:
 		first, err := b.firstOn(c.ref.Fingerprint)
 		if err != nil {
@@ -316,15 +368,19 @@ func (b *Block) checkWithdrawer(c *Candidate) error {
 	}
 	_, me, _ := b.control.Roster().Key(c.env.KeyID)
 	_, them, ok := b.control.Roster().Key(e.Envelope.KeyID)
-	if slices.Contains(me.Roles, statement.RoleAdministrator) || ok && me.Handle == them.Handle {
+	if administrators && slices.Contains(me.Roles, statement.RoleAdministrator) || ok && me.Handle == them.Handle {
 		return nil
+	}
+	if !administrators {
+		return refuse(RuleWhoMay, ClassRefused, "%s may not: only %s (%s)", me.Handle, who, them.Handle).at(index).
+			hint("announce an audit of your own")
 	}
 	return refuse(RuleWhoMay, ClassRefused, "%s may not: only %s (%s), or an administrator", me.Handle, who, them.Handle).at(index)
 }
 
 // firstOn returns the first entry about a fingerprint: a stamp.
 func (b *Block) firstOn(fp fingerprint.Fingerprint) (uint64, error) {
-	index, ok, err := (&View{l: b.l, s: b.base, n: b.base.tree.size}).FirstOn(fp)
+	index, ok, err := b.baseView().FirstOn(fp)
 	if err != nil || ok {
 		return index, err
 	}

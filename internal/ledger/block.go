@@ -27,6 +27,7 @@ type Block struct {
 	ids      map[statement.ID]uint64 // but stamps': bindings have them
 	bindings map[string]Binding      // by name@version
 	about    map[fingerprint.Fingerprint]span
+	results  map[uint64]uint64 // of audits, by the entry that announces
 	entries  []*evidence.Entry // from base's size on
 	keys     map[statement.KeyID]*statement.PublicKey
 
@@ -67,6 +68,7 @@ func (l *Ledger) Begin(timeMS int64) (*Block, error) {
 		ids:      map[statement.ID]uint64{},
 		bindings: map[string]Binding{},
 		about:    map[fingerprint.Fingerprint]span{},
+		results:  map[uint64]uint64{},
 		keys:     map[statement.KeyID]*statement.PublicKey{},
 		control:  s.control, own: l.opts.inPlace,
 		logKey: currentLogKey(s.control), genesis: s.genesis,
@@ -191,6 +193,10 @@ func (b *Block) index(e *evidence.Entry, c *Candidate) {
 		return
 	}
 	fp := c.ref.Fingerprint
+	if a := c.st.Audit; a != nil {
+		b.indexAudit(e, fp, a)
+		return
+	}
 	b.set(fingerprintKey(fp, e.Index), []byte{kind})
 	s, ok := b.about[fp]
 	if !ok {
@@ -203,6 +209,17 @@ func (b *Block) index(e *evidence.Entry, c *Candidate) {
 		b.set(nameKey(c.ref.Name, c.ref.Version), bindingValue(e.Index, fp))
 		b.set(versionKey(c.ref.Name, e.Index), []byte(c.ref.Version))
 	}
+}
+
+// indexAudit writes what an audit can be found by. It changes nothing about the
+// artifact, so it is not among the entries that a withdrawal must have seen.
+func (b *Block) indexAudit(e *evidence.Entry, fp fingerprint.Fingerprint, a *statement.Audit) {
+	if a.Announcement != nil {
+		b.set(auditKey(fp, e.Index), nil)
+		return
+	}
+	b.results[a.Result.Announcement] = e.Index
+	b.set(resultKey(a.Result.Announcement), u64value(e.Index))
 }
 
 // set adds to the batch, which copies both and cannot fail.

@@ -74,7 +74,7 @@ func prepare(env *statement.Envelope) (*Candidate, error) {
 	}
 	c := &Candidate{env: env, st: st, id: env.ID()}
 	switch st.Kind {
-	case statement.KindStamp, statement.KindWithdrawal, statement.KindReinstatement:
+	case statement.KindStamp, statement.KindWithdrawal, statement.KindReinstatement, statement.KindAudit:
 		if c.ref, err = statement.ParseRef(st.Subject[0]); err != nil {
 			return nil, because(RuleShape, ClassMalformed, err)
 		}

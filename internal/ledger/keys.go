@@ -11,6 +11,7 @@ import (
 
 // The families of keys: docs/formats/store.md.
 const (
+	famAudit       = 'a'
 	famCheckpoint  = 'c'
 	famEntry       = 'e'
 	famFingerprint = 'f'
@@ -18,6 +19,7 @@ const (
 	famKind        = 'k'
 	famMeta        = 'm'
 	famName        = 'n'
+	famResult      = 'r'
 	famSigner      = 's'
 	famTile        = 't'
 	famVersion     = 'v'
@@ -26,7 +28,7 @@ const (
 )
 
 // derived lists the families that follow from the entries.
-const derived = "fiklnstvx"
+const derived = "afiklnrstvx"
 
 const (
 	metaFormat = "format"
@@ -48,6 +50,7 @@ var kindBytes = map[statement.Kind]byte{
 	statement.KindWithdrawal:    4,
 	statement.KindReinstatement: 5,
 	statement.KindLogKey:        6,
+	statement.KindAudit:         7,
 }
 
 func u64key(fam byte, n uint64) []byte {
@@ -106,6 +109,16 @@ func fingerprintPrefix(fp fingerprint.Fingerprint) []byte {
 func fingerprintKey(fp fingerprint.Fingerprint, index uint64) []byte {
 	return binary.BigEndian.AppendUint64(fingerprintPrefix(fp), index)
 }
+
+func auditPrefix(fp fingerprint.Fingerprint) []byte {
+	return appendFingerprint(append(make([]byte, 0, 42), famAudit), fp)
+}
+
+func auditKey(fp fingerprint.Fingerprint, announcement uint64) []byte {
+	return binary.BigEndian.AppendUint64(auditPrefix(fp), announcement)
+}
+
+func resultKey(announcement uint64) []byte { return u64key(famResult, announcement) }
 
 func bindingValue(index uint64, fp fingerprint.Fingerprint) []byte {
 	return appendFingerprint(binary.BigEndian.AppendUint64(make([]byte, 0, 8+fingerprintSize), index), fp)

@@ -51,6 +51,7 @@ const (
 	RuleStanding   Rule = "standing"   // of that key, now
 	RuleWhoMay     Rule = "who-may"    // role and name patterns; the stamper
 	RuleReferences Rule = "references" // what it names is there, and is that
+	RuleAudit      Rule = "audit"      // a result follows from its announcement
 	RuleLedger     Rule = "ledger"     // made for this ledger and its hash
 	RuleNameBound  Rule = "name-bound" // name@version is bound once and for ever
 	RuleAfter      Rule = "after"      // the author saw the last entry
