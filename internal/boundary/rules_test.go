@@ -26,7 +26,8 @@ var flow = map[string][]string{
 	"internal/durable": {}, // files that survive a crash: knows nothing of ledgers
 	"internal/source":  {"fingerprint"},
 	"internal/hint":    {"fingerprint", "internal/source"},
-	"internal/scan":    {"fingerprint", "internal/source", "internal/hint"},
+	"internal/shard":   {"fingerprint"},
+	"internal/scan":    {"fingerprint", "internal/source", "internal/hint", "internal/shard"},
 	"internal/audit":   {"fingerprint", "internal/source", "internal/scan"},
 
 	"internal/source/bucket": {"fingerprint", "internal/source"}, // what all object stores share; no SDK

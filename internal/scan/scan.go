@@ -11,7 +11,6 @@ import (
 	"io/fs"
 	"runtime"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/stele-ml/stele/fingerprint"
@@ -26,56 +25,6 @@ var (
 	ErrIrregular = source.ErrIrregular
 	ErrName      = source.ErrName
 )
-
-// MaxHidden is how many of the hidden paths a Result names.
-const MaxHidden = 100
-
-// Options are choices about a scan. Algorithm must be set.
-type Options struct {
-	// Algorithm is the ledger's hash.
-	Algorithm fingerprint.Algorithm
-	// Workers is how many files, or parts of one, are read at once; 0 is one for
-	// each core.
-	Workers int
-	// Ignore are further ignore rules, which outweigh the defaults and those of
-	// the IgnoreFile.
-	Ignore []string
-	// UseExact makes the rules in Exact the only ones: what verification needs,
-	// which uses the stamp's rules and never the folder's.
-	UseExact bool
-	Exact    []string
-	// FollowOutside follows symbolic links that leave the folder.
-	FollowOutside bool
-	// PlainSHA256 records the plain SHA-256 of each whole file besides.
-	PlainSHA256 bool
-	// Progress, if not nil, is kept up to date.
-	Progress *Progress
-}
-
-// Progress is how far a scan has come. It may be read at any time.
-type Progress struct {
-	FilesDone, BytesDone atomic.Uint64
-	// FilesTotal and BytesTotal are 0 until they are known, which a scan that
-	// takes long enough to show progress counts for this purpose alone. They
-	// are what was counted; the tree may still change.
-	FilesTotal, BytesTotal atomic.Uint64
-}
-
-// Result is what a scan found.
-type Result struct {
-	Fingerprint fingerprint.Fingerprint
-	Summary     fingerprint.Summary
-	// Rules is every ignore rule in force, in the order of their weight, the
-	// last the strongest: the list that a stamp binds. A single file has none.
-	Rules []string
-	// Hidden are the first MaxHidden paths that the rules left out, in path
-	// order. A folder counts once, whatever it holds, and ends with '/'. Bytes
-	// that are not UTF-8 are replaced by U+FFFD.
-	Hidden      []string
-	HiddenCount uint64
-	// Single is set if the path was one file.
-	Single bool
-}
 
 // Local scans a folder or a file on a disk. See [Run].
 func Local(ctx context.Context, path string, opts Options, emit func(fingerprint.File) error) (Result, error) {
