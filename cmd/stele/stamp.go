@@ -38,29 +38,48 @@ type stampOrder struct {
 	dryRun, yes   bool
 	all           bool
 	noDetails     bool
+	collection    collectionOrder
 	flags         scanFlags
 }
 
 func (a *app) stampCommand() *cobra.Command {
 	var o stampOrder
 	c := &cobra.Command{
-		Use:   "stamp PATH --as NAME@VERSION",
+		Use:   "stamp [PATH] --as NAME@VERSION",
 		Short: "Put data on the ledger under a name, once and for ever",
 		Long: `Reads every byte below PATH, signs a statement that these bytes are
 NAME@VERSION, and puts it on the ledger. The data stays where it is. A name is
-bound once and for ever: other bytes under it are refused.`,
+bound once and for ever: other bytes under it are refused.
+
+With --member, or --since with --add and --remove, no PATH is given and nothing
+is read: what is on the ledger already is stamped together as a collection,
+each member under its own prefix.`,
 		Example: `  stele stamp training --as clinic/wdbc@2026-11-01
   stele stamp net.safetensors --as clinic/net@1.0 --kind model \
-      --from clinic/wdbc@2026-11-01`,
-		Args: cobra.ExactArgs(1),
+      --from clinic/wdbc@2026-11-01
+  stele stamp --as lab/events@2026-11 --member date=2026-11-01=lab/day@2026-11-01 \
+      --member date=2026-11-02=lab/day@2026-11-02`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			o.path = args[0]
+			switch collects := o.collection.given(); {
+			case len(args) == 0 && !collects:
+				return usagef("stamp needs a PATH, or --member for a collection").withHint("usage: " + c.UseLine())
+			case collects:
+				if err := o.collection.check(&o, len(args) > 0); err != nil {
+					return err
+				}
+			default:
+				o.path = args[0]
+			}
 			if o.as == "" {
 				return usagef("stamp needs --as NAME@VERSION").withHint("for example --as clinic/wdbc@2026-11-01")
 			}
 			var err error
 			if o.name, o.version, err = statement.ParseNameVersion(o.as); err != nil {
 				return usagef("--as: %v", err)
+			}
+			if o.collection.given() {
+				return a.stampCollection(c.Context(), &o)
 			}
 			return a.stamp(c.Context(), &o)
 		},
@@ -75,6 +94,7 @@ bound once and for ever: other bytes under it are refused.`,
 	f.BoolVarP(&o.yes, "yes", "y", false, "do not ask")
 	f.BoolVar(&o.all, "all", false, "show every change since the last version")
 	f.BoolVar(&o.noDetails, "no-details", false, "keep no details document (location, host)")
+	o.collection.register(c)
 	o.flags.register(c, true)
 	return c
 }
@@ -285,7 +305,7 @@ func (a *app) printStamp(st *statement.Statement, result scan.Result, proof *sol
 	}
 	out := jsonv1.Stamp{
 		Fingerprint: ref.Fingerprint.String(), Name: ref.Name, Version: ref.Version, Kind: s.Kind, Files: s.Files, Bytes: s.Bytes,
-		Basis: basisJSON(s.Basis), Signer: signer, Origin: origin, DryRun: dry, Since: diff,
+		Basis: basisJSON(s.Basis), Signer: signer, Origin: origin, DryRun: dry, Since: diff, Members: membersJSON(s.Members),
 	}
 	if proof != nil {
 		out.Entry, out.Time, out.Existed = &proof.Receipt.Index, jsonv1.At(proof.Receipt.Time), proof.Receipt.Existed
@@ -326,7 +346,7 @@ func (a *app) printStamp(st *statement.Statement, result scan.Result, proof *sol
 }
 
 func basisJSON(b statement.Basis) jsonv1.Basis {
-	return jsonv1.Basis{Read: b.Read, Version: b.Version, ETag: b.ETag, MTime: b.MTime, Entry: b.Entry}
+	return jsonv1.Basis{Read: b.Read, Version: b.Version, ETag: b.ETag, MTime: b.MTime, Stamped: b.Stamped, Entry: b.Entry}
 }
 
 func parseAnnotations(list []string) (map[string]string, error) {

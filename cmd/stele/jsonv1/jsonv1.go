@@ -44,12 +44,14 @@ type Checkpoint struct {
 }
 
 // Basis counts a stamp's bytes by how strongly they were known: read now, or
-// taken over because version, ETag or modification time were unchanged.
+// taken over because version, ETag or modification time were unchanged; of a
+// collection, stamped before.
 type Basis struct {
 	Read    uint64  `json:"read"`
 	Version uint64  `json:"version"`
 	ETag    uint64  `json:"etag"`
 	MTime   uint64  `json:"mtime"`
+	Stamped uint64  `json:"stamped,omitempty"`
 	Entry   *uint64 `json:"entry,omitempty"`
 }
 
@@ -101,7 +103,19 @@ type Stamp struct {
 	Checkpoint  *Checkpoint `json:"checkpoint,omitempty"`
 	Existed     bool        `json:"existed"`
 	DryRun      bool        `json:"dryRun,omitempty"`
-	Since       *Diff       `json:"since,omitempty"` // against the last version of the name
+	Since       *Diff       `json:"since,omitempty"`   // against the last version of the name; of a collection, against --since
+	Members     []Member    `json:"members,omitempty"` // of a collection
+}
+
+// Member is a stamped artifact in a collection.
+type Member struct {
+	Prefix      string `json:"prefix"` // where its paths lie, without the '/' at its end
+	Name        string `json:"name"`
+	Version     string `json:"version"`
+	Fingerprint string `json:"fingerprint"`
+	Files       uint64 `json:"files"`
+	Bytes       uint64 `json:"bytes"`
+	Verdict     string `json:"verdict,omitempty"` // of verify and audit alone
 }
 
 // Range is bytes of a file, end exclusive.

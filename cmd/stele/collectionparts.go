@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/statement"
+)
+
+// Limits of what a collection may unfold into.
+const (
+	maxNesting = 16      // collections in collections
+	maxParts   = 100_000 // trees of files in all of them together
+)
+
+// node is an artifact: a tree of files, or a collection of further nodes.
+type node struct {
+	prefix  string // folder below the root, with all prefixes above; empty for the root
+	binding ledger.Binding
+	stamp   *statement.Stamp
+	members []*node // in the order of their keys; none for a tree of files
+	parts   []part  // the trees of files in it, in the order of their keys; of a tree of files, itself
+	first   int     // index of its first part among the root's
+}
+
+// part is one stamped tree of files within an artifact: the artifact itself, a
+// member of a collection, a member of a member that is a collection.
+type part struct {
+	prefix string // folder below the root; empty for an artifact that is no collection
+	ref    statement.Ref
+	stamp  *statement.Stamp
+}
+
+// key is what all paths of the part begin with.
+func (p *part) key() string {
+	if p.prefix == "" {
+		return ""
+	}
+	return p.prefix + "/"
+}
+
+// unfold finds the stamps of all members of an artifact, however deep. A member
+// is stamped before what it is a member of, so there is always an end.
+func (r *reading) unfold(b ledger.Binding, st *statement.Stamp) (*node, error) {
+	count := 0
+	return r.unfoldAt("", b, st, &count, 0)
+}
+
+func (r *reading) unfoldAt(prefix string, b ledger.Binding, st *statement.Stamp, count *int, depth int) (*node, error) {
+	n := &node{prefix: prefix, binding: b, stamp: st, first: *count}
+	if len(st.Members) == 0 {
+		if *count++; *count > maxParts {
+			return nil, failf(exitError, "a collection of more than %d artifacts is not read", maxParts).
+				withHint("name one of the members, and go through them one by one")
+		}
+		n.parts = []part{{prefix, b.Ref(), st}}
+		return n, nil
+	}
+	if depth == maxNesting {
+		return nil, failf(exitError, "%s: collections are nested more than %d deep", prefix, maxNesting)
+	}
+	for _, m := range st.Members {
+		mb, err := r.bound(m.Ref.Name, m.Ref.Version)
+		if err == nil && mb.Fingerprint != m.Ref.Fingerprint {
+			err = fmt.Errorf("%w: entry %d stamps it as %s", ledger.ErrDamaged, mb.Entry, mb.Fingerprint)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s, a member of %s: %w", m.Ref, b.Ref(), err)
+		}
+		e, mst, err := r.statement(mb.Entry)
+		if err != nil {
+			return nil, err
+		}
+		if err := r.proveIncluded(e); err != nil { // its rules decide what is read
+			return nil, err
+		}
+		inner := m.Prefix
+		if prefix != "" {
+			inner = prefix + "/" + m.Prefix
+		}
+		member, err := r.unfoldAt(inner, mb, mst.Stamp, count, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		n.members = append(n.members, member)
+		n.parts = append(n.parts, member.parts...)
+	}
+	return n, nil
+}
+
+// openPart opens the manifest of a part.
+type openPart func(p *part) (*manifestFile, error)
+
+// filesOf goes through the files behind an artifact in path order, as its
+// parts' manifests have them. One manifest is open at a time.
+func filesOf(parts []part, open openPart) iter.Seq2[fingerprint.File, error] {
+	return func(yield func(fingerprint.File, error) bool) {
+		for i := range parts {
+			if !filesOfPart(&parts[i], open, yield) {
+				return
+			}
+		}
+	}
+}
+
+func filesOfPart(p *part, open openPart, yield func(fingerprint.File, error) bool) bool {
+	m, err := open(p)
+	if err != nil {
+		yield(fingerprint.File{}, err)
+		return false
+	}
+	defer m.Close()
+	for f, err := range m.All() {
+		if err != nil {
+			yield(fingerprint.File{}, m.explain(err))
+			return false
+		}
+		f.Path = p.key() + f.Path
+		if !yield(f, nil) {
+			return false
+		}
+	}
+	return true
+}
+
+// checkParts reads the manifests of all parts to their ends, so that what is
+// told by them holds.
+func checkParts(ctx context.Context, parts []part, open openPart) error {
+	for _, err := range filesOf(parts, open) {
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// contentsOf puts together what was found below each prefix: the fingerprint
+// that the collection would have of it.
+func (n *node) contentsOf(t *partTrees) (fingerprint.Member, error) {
+	found := fingerprint.Member{}
+	if len(n.members) == 0 {
+		s, err := t.found(n.first)
+		return fingerprint.Member{Fingerprint: s.Fingerprint(t.algorithm), Files: s.Files, Bytes: s.Bytes}, err
+	}
+	var members []fingerprint.Member
+	for i, m := range n.members {
+		inner, err := m.contentsOf(t)
+		if err != nil {
+			return found, err
+		}
+		inner.Prefix = n.stamp.Members[i].Prefix
+		members = append(members, inner)
+		found.Files += inner.Files
+		found.Bytes += inner.Bytes
+	}
+	var err error
+	found.Fingerprint, err = fingerprint.Collection(t.algorithm, members)
+	return found, err
+}
+
+// manifestMissing reports whether an error says that a manifest is nowhere to
+// be found, rather than that it is damaged.
+func manifestMissing(err error) bool {
+	var f *failure
+	return errors.As(err, &f) && f.status == exitNotFound
+}
+
+// manifestsHere opens manifests that can be had without being told where.
+func (a *app) manifestsHere(context.Context) openPart {
+	return func(p *part) (*manifestFile, error) { return a.manifestOf(p.ref.Fingerprint, p.ref.String()) }
+}
