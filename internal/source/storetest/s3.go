@@ -3,6 +3,7 @@ package storetest
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -33,7 +34,7 @@ func startS3() (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &s3Objects{access: "steletest", secret: secret()}
+	o := &s3Objects{program: program, access: "steletest", secret: secret()}
 	p, port, err := launch(func(port, dir string) (*exec.Cmd, error) {
 		for _, d := range []string{"objects", "versions", "users"} {
 			if err := os.Mkdir(filepath.Join(dir, d), 0o777); err != nil {
@@ -57,8 +58,56 @@ func startS3() (*Server, error) {
 }
 
 type s3Objects struct {
+	program        string // versitygw
 	access, secret string
-	client         *s3.Client
+	client         *s3.Client // of the owner of all buckets
+}
+
+// Reader is the server as somebody sees it who may list a bucket and read all
+// its objects but those denied. It is for S3 alone, and replaces what Publish
+// set.
+func (s *Server) Reader(t testing.TB, bucket string, denied ...string) *Server {
+	t.Helper()
+	o, ok := s.objects.(*s3Objects)
+	if !ok {
+		t.Fatalf("%s: no such users here", s.Scheme)
+	}
+	as := *o
+	as.access, as.secret = fmt.Sprintf("reader-%d", buckets.Add(1)), secret()
+	cmd := exec.Command(o.program, "admin", "create-user", "--role", "user", "--access", as.access, "--secret", as.secret)
+	cmd.Env = append(os.Environ(), "ADMIN_ENDPOINT_URL="+s.Endpoint, "ADMIN_REGION="+region, "ADMIN_ACCESS_KEY="+o.access, "ADMIN_SECRET_KEY="+o.secret)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("making a user: %v\n%s", err, out)
+	}
+	policy := reading(as.access, bucket)
+	for _, key := range denied {
+		policy = append(policy, statement{"Deny", as.access, []string{"s3:GetObject", "s3:GetObjectVersion"}, arn + bucket + "/" + key})
+	}
+	if err := o.policy(bucket, policy); err != nil {
+		t.Fatal(err)
+	}
+	reader := *s
+	reader.objects, reader.env = &as, as.environment(s.Endpoint)
+	return &reader
+}
+
+// statement is one of a bucket's policy.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-policies.html
+type statement struct {
+	Effect    string
+	Principal string
+	Action    []string
+	Resource  string
+}
+
+const arn = "arn:aws:s3:::"
+
+// reading is what listing and reading a bucket needs.
+func reading(who, bucket string) []statement {
+	return []statement{
+		{"Allow", who, []string{"s3:GetObject", "s3:GetObjectVersion"}, arn + bucket + "/*"},
+		{"Allow", who, []string{"s3:ListBucket", "s3:ListBucketVersions", "s3:GetBucketVersioning", "s3:GetBucketLocation"}, arn + bucket},
+	}
 }
 
 func (o *s3Objects) connect(endpoint string) *s3.Client {
@@ -89,14 +138,14 @@ func (o *s3Objects) makeBucket(name string, versioned bool) error {
 	return err
 }
 
-func (o *s3Objects) publish(bucket string) error {
-	return o.policy(bucket, fmt.Sprintf(`{"Version":"2012-10-17","Statement":[
-		{"Effect":"Allow","Principal":"*","Action":["s3:GetObject","s3:GetObjectVersion"],"Resource":"arn:aws:s3:::%[1]s/*"},
-		{"Effect":"Allow","Principal":"*","Action":["s3:ListBucket","s3:ListBucketVersions","s3:GetBucketLocation","s3:GetBucketVersioning"],"Resource":"arn:aws:s3:::%[1]s"}]}`, bucket))
-}
+func (o *s3Objects) publish(bucket string) error { return o.policy(bucket, reading("*", bucket)) }
 
-func (o *s3Objects) policy(bucket, text string) error {
-	_, err := o.client.PutBucketPolicy(context.Background(), &s3.PutBucketPolicyInput{Bucket: &bucket, Policy: &text})
+func (o *s3Objects) policy(bucket string, statements []statement) error {
+	text, err := json.Marshal(map[string]any{"Version": "2012-10-17", "Statement": statements})
+	if err != nil {
+		return err
+	}
+	_, err = o.client.PutBucketPolicy(context.Background(), &s3.PutBucketPolicyInput{Bucket: &bucket, Policy: aws.String(string(text))})
 	return err
 }
 

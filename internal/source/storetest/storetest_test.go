@@ -18,7 +18,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go"
 )
 
 var stores = []struct {
@@ -143,6 +145,30 @@ func TestProxyKeepsSignatures(t *testing.T) {
 	}
 	if seen := p.Requests(); !seen[len(seen)-1].Listing {
 		t.Errorf("a listing was seen as %+v", seen[len(seen)-1])
+	}
+}
+
+func TestReaderIsDenied(t *testing.T) {
+	s := S3(t)
+	bucket := s.NewBucket(t, true)
+	for _, key := range []string{"open", "closed"} {
+		s.Put(t, bucket, key, []byte("x"))
+	}
+	reader := s.Reader(t, bucket, "closed")
+	client := reader.objects.(*s3Objects).connect(s.Endpoint)
+	ctx := context.Background()
+	if _, err := client.ListObjectVersions(ctx, &s3.ListObjectVersionsInput{Bucket: &bucket}); err != nil {
+		t.Error(err)
+	}
+	for _, key := range []string{"open", "closed"} {
+		_, err := client.GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: &key})
+		var api smithy.APIError
+		if key == "open" && err != nil || key == "closed" && (!errors.As(err, &api) || api.ErrorCode() != "AccessDenied") {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+	if _, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("new"), Body: strings.NewReader("x")}); err == nil {
+		t.Error("a reader may write")
 	}
 }
 
