@@ -114,13 +114,18 @@ func sameETag(a, b string) bool {
 	return strings.Trim(a, `"`) == strings.Trim(b, `"`)
 }
 
-// wrap gives a store's error another path, and one that has none its first.
-func wrap(path string, err error) error {
+// asError is a store's error as a *source.Error, which it should be.
+func asError(err error) *source.Error {
 	var e *source.Error
 	if errors.As(err, &e) {
-		with := *e
-		with.Path = path
-		return &with
+		return e
 	}
-	return &source.Error{Path: path, Err: err}
+	return &source.Error{Err: err}
+}
+
+// wrap gives a store's error another path.
+func wrap(path string, err error) error {
+	e := *asError(err)
+	e.Path = path
+	return &e
 }
