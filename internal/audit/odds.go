@@ -48,6 +48,11 @@ func (s Share) String() string {
 	return "0." + strings.TrimRight(fmt.Sprintf("%0*d", shareDigits, uint32(s)), "0")
 }
 
+// Percent returns the share in hundredths: "0.5%".
+func (s Share) Percent() string {
+	return strconv.FormatFloat(float64(s)/(whole/100), 'f', -1, 64) + "%"
+}
+
 // Float returns the share as a number between 0 and 1.
 func (s Share) Float() float64 { return float64(s) / whole }
 

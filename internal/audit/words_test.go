@@ -1,0 +1,73 @@
+package audit
+
+import (
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+func decimal(n uint64) string { return strconv.FormatUint(n, 10) }
+
+var plain = Spelling{Count: decimal, Bytes: func(n uint64) string { return decimal(n) + " bytes" }}
+
+func TestPercent(t *testing.T) {
+	for p, want := range map[float64]string{
+		0: "0%", 1: "more than 99.999999999%", 0.5: "50.0%", 0.99: "99.0%", 0.990017: "99.00%", 0.950092: "95.0%",
+		0.999: "99.90%", 0.99901: "99.901%", 0.99999: "99.9990%", 0.9999999999999: "99.999999999%",
+		0.0000876: "0.0087%", 0.005: "0.50%", 1e-13: "less than 0.000000001%", 0.29: "29.0%",
+	} {
+		if got := percent(p); got != want {
+			t.Errorf("%v: %s, want %s", p, got, want)
+		}
+	}
+	// It never says more than holds.
+	for p := 1e-9; p < 1; p += 1e-4 + p/100 {
+		got, err := strconv.ParseFloat(strings.TrimSuffix(percent(p), "%"), 64)
+		if err != nil || got/100 > p*(1+1e-9) || got >= 100 || math.Abs(got/100-p) > 0.1*min(p, 1-p)+0.001 {
+			t.Errorf("%v is %s", p, percent(p))
+		}
+	}
+}
+
+func TestSentences(t *testing.T) {
+	p := &Plan{Draws: 919, Files: 3, Bytes: 10 << 40, Chunks: 10 << 20, ToRead: 918, BytesToRead: 918 << 20}
+	for got, want := range map[string]string{
+		p.WillRead(plain): "918 of 10485760 chunks, 962592768 bytes of 10995116277760 bytes",
+		p.WasRead(Result{ChunksRead: 900, BytesRead: 900 << 20}, plain): "900 of 10485760 chunks, 943718400 bytes of 10995116277760 bytes",
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	want := []string{
+		"if 0.5% of the bytes lie in altered chunks, 919 draws meet one of them with a probability of 99.00%",
+		"a single altered chunk of 1048576 bytes is met with 0.0087%",
+		"the names and sizes of all stamped files are compared, whatever is drawn",
+		"0.5% of the rows is not 0.5% of the bytes: a changed byte alters its whole chunk, so scattered rows alter far more, and short rows that lie together less",
+	}
+	if got := p.Odds(5_000_000, plain); !slices.Equal(got, want) {
+		t.Errorf("%q\nwant %q", got, want)
+	}
+
+	all := &Plan{Draws: 919, Bytes: 12, Chunks: 3, All: true, ToRead: 3, BytesToRead: 12}
+	if got := all.WillRead(plain); got != "all 3 chunks, 12 bytes" {
+		t.Error(got)
+	}
+	if got := all.WasRead(Result{ChunksRead: 3, BytesRead: 12}, plain); got != "all 3 chunks, 12 bytes" {
+		t.Error(got)
+	}
+	if got := all.WasRead(Result{ChunksRead: 2, BytesRead: 8}, plain); got != "2 of 3 chunks, 8 bytes of 12 bytes" {
+		t.Error(got)
+	}
+	if got := all.Odds(1, plain); len(got) != 1 || !strings.Contains(got[0], "every chunk is read") {
+		t.Error(got)
+	}
+	if p := all.Detection(1e-18); p != 1 {
+		t.Errorf("an altered byte of a plan that reads all is found with %v", p)
+	}
+	if got := (&Plan{All: true}).Odds(1, plain); len(got) != 1 || !strings.Contains(got[0], "no bytes") {
+		t.Error(got)
+	}
+}
