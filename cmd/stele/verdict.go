@@ -4,11 +4,54 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/terminal"
 )
+
+// verdictOn verifies evidence by what this person trusts and has seen of the
+// log before, and remembers the checkpoint where it is to be believed. trusted
+// is false where no trust in the log is pinned at all.
+func (a *app) verdictOn(f *evidence.File, opts evidence.Options) (v *evidence.Verdict, trusted bool, err error) {
+	cp, _, err := evidence.ReadCheckpoint(f.Checkpoint)
+	if err != nil {
+		return nil, false, failf(exitTampered, "%w", err)
+	}
+	policy, _, err := a.policyFor(cp.Origin)
+	if err != nil {
+		return nil, false, err
+	}
+	v = evidence.Verify(f, policy, opts)
+	if vouched(v) {
+		if err := a.onlyLedger(f.Ledger, opts.Remembered, f.Checkpoint); err != nil {
+			return nil, false, err
+		}
+	}
+	if v.Result(evidence.CheckHistory) == evidence.Failed {
+		a.keepConflict(f.Ledger, opts.Remembered.Signed, f.Checkpoint)
+	} else if err := a.remember(v, f); err != nil {
+		a.term.Warnf("the checkpoint was not remembered: %v", err)
+	}
+	return v, policy != nil, nil
+}
+
+// hintTrust says how a log comes to be trusted.
+func (a *app) hintTrust(v *evidence.Verdict) {
+	if v.AsOf != nil {
+		a.term.Hintf("no trust in %s is pinned; get its trust file from whoever runs it, then `stele trust add FILE`, or --trust FILE", v.AsOf.Origin)
+	}
+}
+
+// milliseconds rounds a length of time up: less than one is not none.
+func milliseconds(d time.Duration) int64 {
+	ms := d.Milliseconds()
+	if d%time.Millisecond != 0 {
+		ms++
+	}
+	return ms
+}
 
 // fillVerdict turns a verdict into what --json prints.
 func (a *app) fillVerdict(out *jsonv1.Verify, v *evidence.Verdict) {
@@ -44,6 +87,7 @@ var verdictWords = map[evidence.Outcome]struct {
 	evidence.Untrusted: {terminal.Bad, "NOT TRUSTED"},
 	evidence.Withdrawn: {terminal.Bad, "WITHDRAWN"},
 	evidence.Unknown:   {terminal.Caution, "UNKNOWN"},
+	evidence.Sampled:   {terminal.Caution, "sampled"},
 }
 
 func (a *app) printVerdict(o *verifyOrder, out *jsonv1.Verify, v *evidence.Verdict) {

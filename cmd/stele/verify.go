@@ -272,10 +272,7 @@ func (a *app) judge(ctx context.Context, o *verifyOrder, s *subjectOf) error {
 		s.manifest = o.manifest
 	}
 	out := &jsonv1.Verify{Path: o.path, Changes: []jsonv1.Change{}, Ignore: s.stamp.Ignore, Fingerprint: s.fp.String()}
-	opts := evidence.Options{Now: a.now().UnixMilli(), MaxAge: o.maxAge.Milliseconds(), Name: o.name, Version: o.version}
-	if o.maxAge%time.Millisecond != 0 {
-		opts.MaxAge++ // less than one is not none
-	}
+	opts := evidence.Options{Now: a.now().UnixMilli(), MaxAge: milliseconds(o.maxAge), Name: o.name, Version: o.version}
 	if o.path != "" {
 		contents, err := a.readContents(ctx, o, s, out)
 		if err != nil {
@@ -283,33 +280,18 @@ func (a *app) judge(ctx context.Context, o *verifyOrder, s *subjectOf) error {
 		}
 		opts.Contents = contents
 	}
-	cp, _, err := evidence.ReadCheckpoint(s.file.Checkpoint)
-	if err != nil {
-		return failf(exitTampered, "%w", err)
-	}
-	policy, _, err := a.policyFor(cp.Origin)
+	opts.Remembered, opts.Proof = s.past, s.proof
+	v, trusted, err := a.verdictOn(s.file, opts)
 	if err != nil {
 		return err
 	}
-	opts.Remembered, opts.Proof = s.past, s.proof
-	v := evidence.Verify(s.file, policy, opts)
-	if vouched(v) {
-		if err := a.onlyLedger(s.file.Ledger, s.past, s.file.Checkpoint); err != nil {
-			return err
-		}
-	}
 	a.fillVerdict(out, v)
-	if v.Result(evidence.CheckHistory) == evidence.Failed {
-		a.keepConflict(s.file.Ledger, s.past.Signed, s.file.Checkpoint)
-	} else if err := a.remember(v, s.file); err != nil {
-		a.term.Warnf("the checkpoint was not remembered: %v", err)
-	}
 	if a.json {
 		a.printJSON(out)
 	} else if !a.quiet || v.Exit() != exitHolds {
 		a.printVerdict(o, out, v)
-		if policy == nil {
-			a.term.Hintf("no trust in %s is pinned; get its trust file from whoever runs it, then `stele trust add FILE`, or --trust FILE", cp.Origin)
+		if !trusted {
+			a.hintTrust(v)
 		}
 	}
 	if status := v.Exit(); status != exitHolds {
