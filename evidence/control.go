@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -262,6 +263,9 @@ func (c *Control) follow(e *Entry, st *statement.Statement) error {
 		}
 		change = func() { c.withdraw(e, ref, st.Withdrawal) }
 	case statement.KindReinstatement:
+		if err := c.mayEnd(e, st); err != nil {
+			return err
+		}
 		w := st.Reinstatement.Withdrawal
 		change = func() { c.ends[w] = append(c.ends[w], reinstatement{e.Index, e.Time, e.Envelope.KeyID}) }
 	default:
@@ -271,6 +275,36 @@ func (c *Control) follow(e *Entry, st *statement.Statement) error {
 		return fmt.Errorf("entry %d: %w: %w", e.Index, ErrUntrusted, err)
 	}
 	change()
+	return nil
+}
+
+// mayEnd checks that a reinstatement ends a withdrawal of that artifact which
+// stands, and is by who made it or by an administrator, as the ledger does when
+// it admits one. Who may withdraw cannot be checked here: stamps are not among
+// the control entries.
+func (c *Control) mayEnd(e *Entry, st *statement.Statement) error {
+	ref, err := st.Ref()
+	if err != nil {
+		return fmt.Errorf("entry %d: %w: %w", e.Index, ErrFormat, err)
+	}
+	index := st.Reinstatement.Withdrawal
+	i, ok := slices.BinarySearchFunc(c.drawn, index, func(w *Withdrawal, at uint64) int { return cmp.Compare(w.Entry, at) })
+	if !ok {
+		return fmt.Errorf("entry %d: %w: it reinstates %s, and entry %d is no withdrawal", e.Index, ErrUntrusted, ref, index)
+	}
+	w := c.withdrawals([]int{i})[0]
+	switch {
+	case w.Ref != ref:
+		return fmt.Errorf("entry %d: %w: it reinstates %s, and entry %d withdraws %s", e.Index, ErrUntrusted, ref, index, w.Ref)
+	case w.EndedBy != nil:
+		return fmt.Errorf("entry %d: %w: the withdrawal in entry %d was ended by entry %d", e.Index, ErrUntrusted, index, *w.EndedBy)
+	case w.Void != "":
+		return fmt.Errorf("entry %d: %w: the withdrawal in entry %d counts for nothing: %s", e.Index, ErrUntrusted, index, w.Void)
+	}
+	_, m, ok := c.roster.Key(e.Envelope.KeyID)
+	if !ok || m.Handle != w.Handle && !slices.Contains(m.Roles, statement.RoleAdministrator) {
+		return fmt.Errorf("entry %d: %w: %s may not end the withdrawal in entry %d: only %s, or an administrator", e.Index, ErrUntrusted, m.Handle, index, w.Handle)
+	}
 	return nil
 }
 

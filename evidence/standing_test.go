@@ -102,9 +102,11 @@ func TestAttackCompromisedKey(t *testing.T) {
 		l := newLedger(t, "thief 2")
 		e := l.stamp(l.admin, d, "scans/a", "1")
 		w := l.withdraw(l.admin, ref, statement.TargetContents, "")
-		r := l.reinstate(l.member, ref, w.Index)
+		second := testSigner(t, "second key") // ada's, and stolen
+		l.register("ada", second, "scans/*")
+		r := l.reinstate(second, ref, w.Index)
 		want(t, verdictOn(t, l, e, d, "scans/a"), Verified)
-		compromise(l, l.member, "mara", r.Index)
+		compromise(l, second, "ada", r.Index)
 		want(t, verdictOn(t, l, e, d, "scans/a"), Withdrawn, CheckNotWithdrawn)
 	})
 	t.Run("a key that the thief registered", func(t *testing.T) {

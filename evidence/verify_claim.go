@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -133,17 +134,27 @@ func (c *verification) claim() bool {
 	case c.opts.Name != "" && c.opts.Name != ref.Name, c.opts.Version != "" && c.opts.Version != ref.Version:
 		c.fail(Unknown, CheckClaim, "%s@%s was asked for; the evidence is about %s", c.opts.Name, c.opts.Version, ref)
 	default:
-		c.pass(CheckClaim, "%s is %s, stamped as %s of %s, %s, in entry %d", ref, ref.Fingerprint, s.Kind,
-			count(s.Files, "file", "files"), count(s.Bytes, "byte", "bytes"), claim.Entry)
+		of := ""
+		if len(s.Members) > 0 {
+			of = ", a collection of " + count(len(s.Members), "artifact", "artifacts")
+		}
+		c.pass(CheckClaim, "%s is %s, stamped as %s of %s, %s%s, in entry %d", ref, ref.Fingerprint, s.Kind,
+			count(s.Files, "file", "files"), count(s.Bytes, "byte", "bytes"), of, claim.Entry)
 	}
 	c.withdrawn(ref)
 	c.paths()
 	return true
 }
 
-// withdrawn checks that nothing that stands takes the claim back.
+// withdrawn checks that nothing that stands takes the claim back: for a
+// collection, nor the contents of one of its members.
 func (c *verification) withdrawn(ref statement.Ref) {
 	c.Withdrawals = c.state.Withdrawals(ref)
+	for _, m := range c.stamp.Stamp.Members {
+		c.Withdrawals = append(c.Withdrawals, c.state.Withdrawals(statement.Ref{Fingerprint: m.Ref.Fingerprint})...)
+	}
+	slices.SortFunc(c.Withdrawals, func(a, b Withdrawal) int { return cmp.Compare(a.Entry, b.Entry) })
+	c.Withdrawals = slices.CompactFunc(c.Withdrawals, func(a, b Withdrawal) bool { return a.Entry == b.Entry })
 	var stand, others []string
 	for _, w := range c.Withdrawals {
 		by := w.Handle
@@ -151,6 +162,9 @@ func (c *verification) withdrawn(ref statement.Ref) {
 			by = w.Signer.String()
 		}
 		text := fmt.Sprintf("entry %d by %s (%s, effect %s): %s", w.Entry, by, w.Target, w.Effect, w.Reason)
+		if w.Ref.Fingerprint != ref.Fingerprint {
+			text = "its member " + w.Ref.String() + " in " + text
+		}
 		switch {
 		case w.Void != "":
 			others = append(others, text+", which counts for nothing: "+w.Void)

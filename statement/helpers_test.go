@@ -111,10 +111,11 @@ func testLogKey(current, next ed25519.PrivateKey) *Statement {
 
 func ptr[T any](v T) *T { return &v }
 
-// fullStamp uses every member of a stamp.
+// fullStamp uses every member of a stamp of files, but for those that
+// testCollection and testListed have.
 func fullStamp() *Statement {
 	st := testStamp("fraud/train", "2026.11")
-	st.Stamp.Basis = Basis{Read: 1000, Version: 100, ETag: 30, MTime: 4, Stamped: 100, Entry: ptr(uint64(7))}
+	st.Stamp.Basis = Basis{Read: 1100, Version: 100, ETag: 30, MTime: 4, Entry: ptr(uint64(7))}
 	st.Stamp.From = []Ref{testRef("raw/cards", "7"), testRef("raw/accounts", "12")}
 	st.Stamp.Since = ptr(testRef("fraud/train", "2026.10"))
 	st.Stamp.Annotations = map[string]string{"team": "fraud", "ticket": "Überprüfung \"ML-7\" <ok>"}
@@ -131,6 +132,63 @@ func testDetails() *Details {
 	d.Environment = map[string]string{"CUDA_VISIBLE_DEVICES": "0"}
 	d.Manifest = ptr(AttachmentOf([]byte("manifest")))
 	return d
+}
+
+// fullDetails has what testDetails leaves out.
+func fullDetails() *Details {
+	d := testDetails()
+	d.ManifestLocations = []string{"s3://bucket/train.manifest"}
+	d.Marks = ptr(AttachmentOf([]byte("marks")))
+	return d
+}
+
+// testCollection is of two members, and says what changed since an earlier one.
+func testCollection() *Statement {
+	members := []CollectionMember{
+		{"2026-01-02", testRef("raw/day", "2026-01-02"), 2, 14},
+		{"2026-01-01", testRef("raw/day", "2026-01-01"), 7, 21},
+		{"2026-01-02-late", testRef("raw/late", "1"), 1, 11}, // "-" is less than "/"
+	}
+	ref := testRef("raw/days", "2026-01-02")
+	var files, bytes uint64
+	ref.Fingerprint, files, bytes, _ = Collection(fingerprint.SHA256, members)
+	return &Statement{
+		Kind: KindStamp, Subject: []Subject{ref.Subject()}, Ledger: testLedger, Nonce: testNonce("collection"),
+		Stamp: &Stamp{Kind: ArtifactDataset, Files: files, Bytes: bytes, Basis: Basis{Stamped: bytes}, Members: members,
+			Since: ptr(testRef("raw/days", "2026-01-01")), Changes: &Changes{Same: 6, Modified: 1, Added: 2, Removed: 4, Moved: 1}},
+	}
+}
+
+// testListed is of the files that a list names.
+func testListed() *Statement {
+	st := testStamp("raw/table", "9")
+	st.Stamp.Ignore, st.Stamp.Listed = nil, true
+	return st
+}
+
+var testAuditNonce = sha256.Sum256([]byte("the nonce of an audit"))
+
+func testAudit(label string, audit *Audit) *Statement {
+	ref := testRef("fraud/train", "2026.11")
+	return &Statement{Kind: KindAudit, Subject: []Subject{ref.Subject()}, Ledger: testLedger, Nonce: testNonce(label), Audit: audit}
+}
+
+func testAnnouncement() *Statement {
+	return testAudit("announcement", &Audit{
+		Details: ptr(AttachmentOf(must(testDetails().Marshal()))),
+		Announcement: &AuditAnnouncement{
+			Altered: must(ParseFraction("0.005")), Confidence: must(ParseFraction("0.99")), Chunks: 919,
+			NonceSHA256: sha256.Sum256(testAuditNonce[:]),
+		},
+	})
+}
+
+func testResult() *Statement {
+	leafHash, root := sha256.Sum256([]byte("leaf")), sha256.Sum256([]byte("root"))
+	return testAudit("result", &Audit{Result: &AuditResult{
+		Announcement: 17, Nonce: testAuditNonce, Checkpoint: AuditCheckpoint{19, root}, Seed: AuditSeed(leafHash, testAuditNonce, 19, root),
+		Outcome: OutcomeAltered, ChunksAsked: 919, ChunksRead: 900, BytesRead: 943718400, FilesCompared: 81920, ChunksDiffering: 2, NamesDiffering: 1,
+	}})
 }
 
 func testWithdrawal() *Statement {
@@ -177,9 +235,13 @@ func samples() []sample {
 		{"stamp-full", fullStamp(), ed("bob")},
 		{"stamp-ssh-ed25519", testStamp("fraud/model", "1"), sshEd("carol")},
 		{"stamp-ssh-ecdsa", testStamp("fraud/model", "2"), sshEC("ci")},
+		{"stamp-collection", testCollection(), ed("bob")},
+		{"stamp-listed", testListed(), p256("alice")},
 		{"withdrawal", testWithdrawal(), ed("bob")},
 		{"withdrawal-location", location, ed("bob")},
 		{"reinstatement", testReinstatement(), p256("alice")},
+		{"audit-announcement", testAnnouncement(), ed("bob")},
+		{"audit-result", testResult(), sshEd("carol")},
 		{"log-key", testLogKey(edKey("log"), edKey("log 2")), p256("alice")},
 	}
 }

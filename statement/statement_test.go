@@ -2,6 +2,7 @@ package statement
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strings"
@@ -109,6 +110,89 @@ func TestParseRefuses(t *testing.T) {
 			{"an empty attachment", `"size":394`, `"size":0`},
 			{"a long annotation", `"team":"fraud"`, `"team":"` + strings.Repeat("x", MaxAnnotationValue+1) + `"`},
 			{"a long annotation key", `"team"`, `"` + strings.Repeat("x", MaxAnnotationKey+1) + `"`},
+		},
+		"stamp-collection": {
+			{"a member's files", `"files":7`, `"files":8`},
+			{"a member's bytes", `"bytes":21`, `"bytes":22`},
+			{"bytes moved between members", `"files":7,"bytes":21},{"prefix":"2026-01-02-late","name":"raw/late@1","digest":{"stele-sha256":"` + testRef("raw/late", "1").Fingerprint.Sum.String() + `"},"files":1,"bytes":11`,
+				`"files":7,"bytes":20},{"prefix":"2026-01-02-late","name":"raw/late@1","digest":{"stele-sha256":"` + testRef("raw/late", "1").Fingerprint.Sum.String() + `"},"files":1,"bytes":12`},
+			{"another prefix", `"prefix":"2026-01-01"`, `"prefix":"2026-01-00"`},
+			{"a prefix that climbs", `"prefix":"2026-01-01"`, `"prefix":"../01"`},
+			{"an empty prefix", `"prefix":"2026-01-01"`, `"prefix":""`},
+			{"a prefix that ends", `"prefix":"2026-01-01"`, `"prefix":"2026-01-01/"`},
+			{"a prefix that clears the screen", `"prefix":"2026-01-01"`, `"prefix":"\u001b[2J"`},
+			{"members out of order", `"prefix":"2026-01-02-late"`, `"prefix":"2026-01-03"`},
+			{"a member in a member", `"prefix":"2026-01-02-late"`, `"prefix":"2026-01-01/x"`},
+			{"a prefix twice", `"prefix":"2026-01-02-late"`, `"prefix":"2026-01-01"`},
+			{"itself", `raw/day@2026-01-01`, `raw/days@2026-01-02`},
+			{"a member's other bytes", testRef("raw/late", "1").Fingerprint.Sum.String(), testRef("raw/late", "2").Fingerprint.Sum.String()},
+			{"a member of another hash", `"name":"raw/late@1","digest":{"stele-sha256"`, `"name":"raw/late@1","digest":{"stele-blake3"`},
+			{"a member without a name", `"name":"raw/late@1",`, ``},
+			{"a member without files", `"files":7,`, ``},
+			{"an unknown member of a member", `"files":7,`, `"files":7,"kind":"dataset",`},
+			{"another count of files", `"files":10`, `"files":11`},
+			{"another count of bytes", `"bytes":46`, `"bytes":47`},
+			{"the empty list", `"since"`, `"from":[],"since"`},
+			{"ignore rules", `"ignore":[]`, `"ignore":["*.tmp"]`},
+			{"a list", `"basis"`, `"listed":true,"basis"`},
+			{"bytes that were read", `{"stamped":46}`, `{"read":46}`},
+			{"some bytes that were read", `{"stamped":46}`, `{"read":6,"stamped":40}`},
+			{"changes since nothing", `"since":{`, `"x":{`},
+			{"changes that do not add up", `"same":6`, `"same":7`},
+			{"changes that wrap around", `"same":6`, `"same":18446744073709551615`},
+			{"a count of changes missing", `"removed":4,`, ``},
+			{"a count that is none", `"moved":1`, `"moved":1,"renamed":0`},
+			{"the members gone", `"members":[`, `"x":[`},
+		},
+		"stamp-listed": {
+			{"ignore rules", `"ignore":[]`, `"ignore":["*.tmp"]`},
+			{"not listed, said", `"listed":true`, `"listed":false`},
+			{"listed as a number", `"listed":true`, `"listed":1`},
+			{"changes since nothing", `"basis":`, `"changes":{"same":3,"modified":0,"added":0,"removed":0,"moved":0},"basis":`},
+			{"no members, said", `"basis":`, `"members":[],"basis":`},
+			{"bytes of members", `{"read":1234}`, `{"stamped":1234}`},
+			{"some bytes of members", `{"read":1234}`, `{"read":1200,"stamped":34}`},
+		},
+		"audit-announcement": {
+			{"a result as well", `"announcement":{`, `"result":{"announcement":1},"announcement":{`},
+			{"neither", `"announcement":{`, `"x":{`},
+			{"a fraction as a number", `"0.005"`, `0.005`},
+			{"a fraction with a zero at its end", `"0.005"`, `"0.0050"`},
+			{"a fraction without its zero", `"0.005"`, `".005"`},
+			{"a fraction with two", `"0.005"`, `"00.005"`},
+			{"an exponent", `"0.005"`, `"5e-3"`},
+			{"a sign", `"0.005"`, `"+0.005"`},
+			{"a percentage", `"0.005"`, `"0.5%"`},
+			{"ten digits", `"0.005"`, `"0.0000000001"`},
+			{"nothing altered", `"0.005"`, `"0"`},
+			{"nothing altered, at length", `"0.005"`, `"0.0"`},
+			{"no digits", `"0.005"`, `"0."`},
+			{"everything altered", `"0.005"`, `"1"`},
+			{"more than everything", `"0.005"`, `"1.5"`},
+			{"certainty", `"0.99"`, `"1"`},
+			{"Arabic digits", `"0.99"`, `"0.٩٩"`},
+			{"no chunks", `"chunks":919`, `"chunks":0`},
+			{"chunks left out", `"chunks":919,`, ``},
+			{"no hash of a nonce", `,"nonceSHA256":"` + fmt.Sprintf("%x", sha256.Sum256(testAuditNonce[:])) + `"`, ``},
+			{"a hash of zeros", fmt.Sprintf("%x", sha256.Sum256(testAuditNonce[:])), zeros},
+			{"the place in the open", `"chunks":919,`, `"chunks":919,"location":"s3://bucket",`},
+			{"an empty attachment", `"size":394`, `"size":0`},
+		},
+		"audit-result": {
+			{"an announcement as well", `"result":{`, `"announcement":{"altered":"0.5","confidence":"0.5","chunks":1,"nonceSHA256":"` + strings.Repeat("1", 64) + `"},"result":{`},
+			{"of the genesis", `"announcement":17`, `"announcement":0`},
+			{"a checkpoint before the announcement", `"size":19`, `"size":17`},
+			{"a short root", `"root":"`, `"root":"00`},
+			{"no nonce", `"nonce":"` + fmt.Sprintf("%x", testAuditNonce) + `",`, ``},
+			{"a nonce of zeros", fmt.Sprintf("%x", testAuditNonce), zeros},
+			{"no seed", `"seed":`, `"sead":`},
+			{"an unknown outcome", `"altered"`, `"fine"`},
+			{"held, with differences", `"altered"`, `"held"`},
+			{"incomplete, with differences", `"altered"`, `"incomplete"`},
+			{"more read than asked", `"chunksRead":900`, `"chunksRead":920`},
+			{"more differing than read", `"chunksDiffering":2`, `"chunksDiffering":901`},
+			{"a count left out", `"namesDiffering":1`, `"x":1`},
+			{"a huge count", `"bytesRead":943718400`, `"bytesRead":9007199254740992`},
 		},
 		"withdrawal": {
 			{"a location for contents", `"effect"`, `"location":"s3://b","effect"`},
@@ -267,10 +351,55 @@ func TestMarshalRefuses(t *testing.T) {
 			t.Errorf("%s: got %s, %v", name, payload, err)
 		}
 	}
+	collection := func(change func(*Stamp)) *Statement {
+		st := testCollection()
+		change(st.Stamp)
+		return st
+	}
+	for name, st := range map[string]*Statement{
+		"101 members": collection(func(s *Stamp) {
+			s.Members = nil
+			for i := range MaxMembers + 1 {
+				s.Members = append(s.Members, CollectionMember{fmt.Sprint(i), testRef("x", fmt.Sprint(i)), 1, 1})
+			}
+		}),
+		"bytes that wrap around":  collection(func(s *Stamp) { s.Members[0].Bytes, s.Members[1].Bytes = 1<<63, 1<<63+35 }),
+		"a long prefix":           collection(func(s *Stamp) { s.Members[0].Prefix = strings.Repeat("x", MaxPrefix+1) }),
+		"an audit without either": testAudit("x", &Audit{}),
+		"an audit of nothing":     func() *Statement { st := testAnnouncement(); st.Subject = nil; return st }(),
+		"a fraction of 1":         func() *Statement { st := testAnnouncement(); st.Audit.Announcement.Altered = 1e9; return st }(),
+		"a fraction of 0":         func() *Statement { st := testAnnouncement(); st.Audit.Announcement.Confidence = 0; return st }(),
+		"held, with chunks left": func() *Statement {
+			st := testResult()
+			r := st.Audit.Result
+			r.Outcome, r.ChunksDiffering, r.NamesDiffering = OutcomeHeld, 0, 0
+			return st
+		}(),
+		"altered, with nothing": func() *Statement {
+			st := testResult()
+			st.Audit.Result.ChunksDiffering, st.Audit.Result.NamesDiffering = 0, 0
+			return st
+		}(),
+	} {
+		if payload, err := st.Marshal(); !errors.Is(err, ErrFormat) {
+			t.Errorf("%s: got %s, %v", name, payload, err)
+		}
+	}
 	most := testStamp("a", "1")
 	most.Stamp.From, most.Stamp.Annotations = refs(MaxReferences), annotations(MaxAnnotations)
 	if _, err := Parse(must(most.Marshal())); err != nil {
 		t.Errorf("a stamp at its limits: %v", err)
+	}
+	full := testCollection()
+	full.Stamp.Members, full.Stamp.Since, full.Stamp.Changes = nil, nil, nil
+	for i := range MaxMembers {
+		full.Stamp.Members = append(full.Stamp.Members, CollectionMember{fmt.Sprintf("day=%d", i), testRef("raw/day", fmt.Sprint(i)), 1 << 40, 1 << 46})
+	}
+	ref := testRef("all", "1")
+	ref.Fingerprint, full.Stamp.Files, full.Stamp.Bytes, _ = Collection(fingerprint.SHA256, full.Stamp.Members)
+	full.Subject, full.Stamp.Basis = []Subject{ref.Subject()}, Basis{Stamped: full.Stamp.Bytes}
+	if _, err := Parse(must(full.Marshal())); err != nil {
+		t.Errorf("a collection at its limits: %v", err)
 	}
 }
 

@@ -114,22 +114,57 @@ func TestVectorsReadBack(t *testing.T) {
 	}
 }
 
-func TestDetailsVector(t *testing.T) {
-	got := must(testDetails().Marshal())
+func TestDetailsVectors(t *testing.T) {
+	for name, details := range map[string]*Details{"details": testDetails(), "details-full": fullDetails()} {
+		file := filepath.Join("testdata", "vectors", name)
+		got := must(details.Marshal())
+		if *update {
+			if err := os.WriteFile(file, got, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := must(os.ReadFile(file))
+		if !bytes.Equal(got, want) {
+			t.Errorf("%s\n got %s\nwant %s", name, got, want)
+		}
+		d, err := ParseDetails(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again := must(d.Marshal()); !bytes.Equal(again, want) {
+			t.Errorf("%s marshalled again\n got %s\nwant %s", name, again, want)
+		}
+	}
+}
+
+// The seed of an audit is what anybody computes from its four parts.
+func TestAuditSeedVector(t *testing.T) {
+	type vector struct {
+		LeafHash string `json:"leafHash"`
+		Nonce    string `json:"nonce"`
+		Size     uint64 `json:"size"`
+		Root     string `json:"root"`
+		Seed     string `json:"seed"`
+	}
+	leafHash, root := AttachmentOf([]byte("leaf")).SHA256, AttachmentOf([]byte("root")).SHA256
+	const file = "testdata/audit-seed.json"
+	seed := AuditSeed(leafHash, testAuditNonce, 19, root)
+	got := append(must(strictjson.Marshal(&vector{hex.EncodeToString(leafHash[:]), hex.EncodeToString(testAuditNonce[:]), 19,
+		hex.EncodeToString(root[:]), hex.EncodeToString(seed[:])})), '\n')
 	if *update {
-		if err := os.WriteFile("testdata/vectors/details", got, 0o644); err != nil {
+		if err := os.WriteFile(file, got, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want := must(os.ReadFile("testdata/vectors/details"))
-	if !bytes.Equal(got, want) {
-		t.Errorf("details\n got %s\nwant %s", got, want)
+	if want := must(os.ReadFile(file)); !bytes.Equal(got, want) {
+		t.Errorf("got %s, want %s", got, want)
 	}
-	d, err := ParseDetails(want)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if again := must(d.Marshal()); !bytes.Equal(again, want) {
-		t.Errorf("marshalled again\n got %s\nwant %s", again, want)
+	for i, other := range [][32]byte{
+		AuditSeed(root, testAuditNonce, 19, root), AuditSeed(leafHash, root, 19, root),
+		AuditSeed(leafHash, testAuditNonce, 20, root), AuditSeed(leafHash, testAuditNonce, 19, leafHash),
+	} {
+		if other == seed {
+			t.Errorf("part %d says nothing", i)
+		}
 	}
 }

@@ -23,4 +23,9 @@ for f in sorted(glob.glob(V+'*.json')):
         if alg=='ecdsa-p256': subprocess.check_call(['openssl','dgst','-sha256','-verify',td+'/k','-signature',td+'/s',td+'/m'],stdout=subprocess.DEVNULL)
         elif alg=='ed25519': subprocess.check_call(['openssl','pkeyutl','-verify','-pubin','-inkey',td+'/k','-rawin','-in',td+'/m','-sigfile',td+'/s'],stdout=subprocess.DEVNULL)
     st=json.loads(p); assert json.dumps(st,separators=(',',':'),ensure_ascii=False).encode()==p
+s=json.load(open(os.path.join(V,'..','audit-seed.json')))
+x=bytes.fromhex
+assert H(b'stele audit seed v1\n'+x(s['leafHash'])+x(s['nonce'])+struct.pack('>Q',s['size'])+x(s['root']))==s['seed']
+a,r=(json.load(open(V+'audit-%s.payload'%n))['predicate'] for n in ('announcement','result'))
+assert H(x(r['result']['nonce']))==a['announcement']['nonceSHA256'] and r['result']['seed']==s['seed']
 print('ok')
