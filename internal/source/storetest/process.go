@@ -33,7 +33,7 @@ func (e errSkip) Error() string { return e.reason }
 type process struct {
 	log  string // a file in its folder
 	cmd  *exec.Cmd
-	done chan struct{} // closed when it has ended
+	done chan struct{} // closed when it has ended and its folder is gone
 	end  error         // how, once it has
 }
 
@@ -153,16 +153,16 @@ func start(port string, command func(port, dir string) (*exec.Cmd, error)) (*pro
 	p.cmd = cmd
 	go func() {
 		p.end = fmt.Errorf("the server ended: %v\n%s", cmd.Wait(), p.tail(0))
+		reaper() // there is nobody left to kill; it removes the folder
 		close(p.done)
-		reaper.Close() // there is nobody left to kill; it removes the folder
 	}()
 	return p, nil
 }
 
 // reap starts a small process that outlives this one: when its standard input
 // ends, which it does whichever way this process ends, it kills the server and
-// removes its folder.
-func reap(pid int, dir string) (io.Closer, error) {
+// removes its folder. now has it do so at once, and waits.
+func reap(pid int, dir string) (now func(), err error) {
 	cmd := exec.Command("/bin/sh", "-c", `cat >/dev/null; kill -9 "-$1" 2>/dev/null; rm -rf "$2"`, "sh", fmt.Sprint(pid), dir)
 	cmd.Dir = "/"
 	ownGroup(cmd) // the terminal's interrupt reaches the tests, not this
@@ -173,8 +173,7 @@ func reap(pid int, dir string) (io.Closer, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	go cmd.Wait()
-	return in, nil
+	return func() { in.Close(); cmd.Wait() }, nil
 }
 
 // wait polls until ready, the server's end, or startTime.
@@ -194,6 +193,12 @@ func (p *process) wait(ready func() error) error {
 			return fmt.Errorf("the server is not ready: %w\n%s", err, p.tail(0))
 		}
 	}
+}
+
+// Stop ends a server that no test uses and removes what it wrote.
+func (s *Server) Stop() {
+	s.process.cmd.Process.Kill()
+	<-s.process.done
 }
 
 func (p *process) logSize() int64 {

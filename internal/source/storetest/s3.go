@@ -19,7 +19,7 @@ import (
 // region is versitygw's own.
 const region = "us-east-1"
 
-var s3Server = launched{start: startS3}
+var s3Server = launched{start: StartS3}
 
 // S3 is versitygw: objects are files in a folder, versions are kept where a
 // bucket has them. So a key is a path of the disk: no segment is longer than
@@ -29,7 +29,8 @@ func S3(t testing.TB) *Server {
 	return s3Server.get(t)
 }
 
-func startS3() (*Server, error) {
+// StartS3 is S3 without a test, for a program that measures; it calls Stop.
+func StartS3() (*Server, error) {
 	program, err := tool("bin/versitygw")
 	if err != nil {
 		return nil, err
