@@ -33,8 +33,11 @@ func Backoff(failures int, busy bool) time.Duration {
 	if n := failures - 1; n < 10 {
 		d = min(first<<max(n, 0), most)
 	}
-	return d/2 + rand.N(d/2)
+	return (d/2 + rand.N(d/2)) / haste
 }
+
+// haste divides every wait before another attempt; only tests have any.
+var haste time.Duration = 1
 
 // maxRetryAfter bounds what a store may ask for with Retry-After.
 const maxRetryAfter = time.Minute
@@ -247,7 +250,7 @@ func (a *answers) broke(ctx context.Context, err error) error {
 	}
 	d := Backoff(a.failures, isBusy)
 	if isBusy {
-		d = max(d, min(busy.After, maxRetryAfter))
+		d = max(d, min(busy.After, maxRetryAfter)/haste)
 	}
 	return s.wait(ctx, d)
 }

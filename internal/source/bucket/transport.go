@@ -8,17 +8,19 @@ import (
 	"time"
 )
 
+// silence is how long a store may say nothing in the middle of an exchange; only
+// tests are less patient.
+var silence = time.Minute
+
 const (
 	// dialTimeout is how long a connection may take to come about.
 	dialTimeout = 10 * time.Second
-	// silence is how long a store may say nothing in the middle of an exchange.
-	silence = time.Minute
 	// idle is how long an unused connection is kept; well below silence, which
 	// would end it too.
 	idle = 20 * time.Second
 	// bufferSize is what a connection reads and writes at once. Readers with
 	// larger buffers read past it.
-	bufferSize = 64 << 10
+	bufferSize = 16 << 10
 )
 
 // Tune sets up a transport for a store: many connections that are kept, HTTP/1.1
