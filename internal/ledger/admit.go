@@ -266,7 +266,7 @@ func (b *Block) checkBound(what string, ref statement.Ref) (Binding, *statement.
 	}
 	if bound.Fingerprint != ref.Fingerprint {
 		return bound, nil, refuse(RuleReferences, ClassRefused, "%s: %s is %s since entry %d, not %s", what, ref, bound.Fingerprint, bound.Entry, ref.Fingerprint).
-			at(bound.Entry)
+			at(bound.Entry).hint("name the fingerprint that was stamped, or another version")
 	}
 	return bound, st.Stamp, nil
 }

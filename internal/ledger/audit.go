@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"iter"
 
@@ -29,7 +30,9 @@ func (v *View) Audits(ref statement.Ref) iter.Seq2[Audit, error] {
 		for index, err := range v.indexes(auditPrefix(ref.Fingerprint)) {
 			var a Audit
 			if err == nil {
-				a, err = v.Audit(index)
+				if a, err = v.Audit(index); errors.Is(err, ErrNotFound) {
+					err = damaged("the index: %w", err)
+				}
 			}
 			if err == nil {
 				if of, e := a.Announced.Statement.Ref(); e != nil || of.Fingerprint != ref.Fingerprint {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/ledger/ledgertest"
 	"github.com/stele-ml/stele/statement"
@@ -50,6 +51,21 @@ func story(t *testing.T, b *bench) (words, outline []byte) {
 	block(b.m.Compromised(b.ada, bob.PublicKey(), "bob", 2))
 	block(b.m.Stamp(bob, b.m.Ref("data", "9", "q")), b.m.Stamp(b.ada, b.m.Ref("data", "9", "q")))
 	block(b.m.Stamps(b.ada, "more", 250)...)
+	more := []statement.CollectionMember{b.m.Member("0", b.m.Ref("more", "0", "more0")), b.m.Member("1", b.m.Ref("more", "1", "more1"))}
+	block(b.m.Collect(b.ada, "both", "1", more), b.m.Collect(b.ada, "both", "2", []statement.CollectionMember{{Prefix: "0", Ref: more[0].Ref, Files: 2, Bytes: 7}}))
+	both := more[0].Ref
+	block(b.m.Announce(b.ada, both, "first"), b.m.Announce(b.ada, both, "second"), b.m.Announce(eve, both, "third"))
+	at := b.l.View().Size() - 2
+	announced, err := b.l.View().Entry(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cp, err := b.l.View().CheckpointOver(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block(b.m.Result(b.ada, both, announced, cp, "second"), b.m.Result(b.ada, both, announced, evidence.Checkpoint{Size: cp.Size + 1}, "first"),
+		b.m.Result(b.ada, both, announced, cp, "first"), b.m.Result(b.ada, both, announced, cp, "first"))
 	return words, outline
 }
 

@@ -276,7 +276,7 @@ func TestRebuild(t *testing.T) {
 	}
 	wreck("nothing is wrong", func() {})
 	wreck("no index at all", func() {
-		for _, fam := range "fiknstvx" {
+		for _, fam := range "afiknrstvx" {
 			if err := b.db.DeleteRange([]byte{byte(fam)}, []byte{byte(fam) + 1}, pebble.NoSync); err != nil {
 				t.Fatal(err)
 			}

@@ -121,6 +121,45 @@ func (m *Maker) Stamps(by statement.Signer, prefix string, n int) []*statement.E
 	return list
 }
 
+// Member is an artifact of Stamp's, under a prefix.
+func (m *Maker) Member(prefix string, ref statement.Ref) statement.CollectionMember {
+	return statement.CollectionMember{Prefix: prefix, Ref: ref, Files: 1, Bytes: 7}
+}
+
+// Collect makes a stamp of a collection; more may change it before it is signed.
+func (m *Maker) Collect(by statement.Signer, name, version string, members []statement.CollectionMember, more ...func(*statement.Stamp)) *statement.Envelope {
+	fp, files, bytes, err := statement.Collection(m.hash(), members)
+	if err != nil {
+		panic(err)
+	}
+	return m.Stamp(by, statement.Ref{Name: name, Version: version, Fingerprint: fp}, append([]func(*statement.Stamp){func(s *statement.Stamp) {
+		s.Files, s.Bytes, s.Basis, s.Members = files, bytes, statement.Basis{Stamped: bytes}, members
+	}}, more...)...)
+}
+
+// Announce makes the announcement of an audit with the nonce of a name.
+func (m *Maker) Announce(by statement.Signer, ref statement.Ref, nonce string) *statement.Envelope {
+	return m.Sign(by, &statement.Statement{Kind: statement.KindAudit, Subject: []statement.Subject{ref.Subject()}, Audit: &statement.Audit{
+		Announcement: &statement.AuditAnnouncement{Altered: 5_000_000, Confidence: 990_000_000, Chunks: 919, NonceSHA256: sha256.Sum256(Seed(nonce))}}})
+}
+
+// Result makes the result of an announced audit that found nothing; more may
+// change it before it is signed, after which the seed is made to fit unless it
+// was changed.
+func (m *Maker) Result(by statement.Signer, ref statement.Ref, announced *evidence.Entry, cp evidence.Checkpoint, nonce string, more ...func(*statement.AuditResult)) *statement.Envelope {
+	r := &statement.AuditResult{
+		Announcement: announced.Index, Nonce: [32]byte(Seed(nonce)), Checkpoint: statement.AuditCheckpoint{Size: cp.Size, Root: cp.Root},
+		Outcome: statement.OutcomeHeld, ChunksAsked: 1, ChunksRead: 1, BytesRead: 7, FilesCompared: 1,
+	}
+	for _, f := range more {
+		f(r)
+	}
+	if r.Seed == [32]byte{} {
+		r.Seed = statement.AuditSeed(announced.LeafHash(), r.Nonce, r.Checkpoint.Size, r.Checkpoint.Root)
+	}
+	return m.Sign(by, &statement.Statement{Kind: statement.KindAudit, Subject: []statement.Subject{ref.Subject()}, Audit: &statement.Audit{Result: r}})
+}
+
 // Withdraw makes a withdrawal.
 func (m *Maker) Withdraw(by statement.Signer, ref statement.Ref, target string, after uint64) *statement.Envelope {
 	w := &statement.Withdrawal{Target: target, Effect: statement.EffectNoNewUse, Reason: "a test", After: after}
