@@ -215,7 +215,14 @@ func (s *Store) Read(ctx context.Context, it bucket.Item, off, n int64) (io.Read
 // Put implements [bucket.Store]. An attempt that succeeded, but whose answer was
 // lost, is tried again and finds its own object: fs.ErrExist.
 func (s *Store) Put(ctx context.Context, key string, r io.ReadSeeker, size int64) error {
-	if _, err := r.Seek(0, io.SeekStart); err != nil {
+	held, err := r.Seek(0, io.SeekEnd)
+	if err == nil && held != size {
+		err = fmt.Errorf("%d bytes are there to store, not %d", held, size)
+	}
+	if err == nil {
+		_, err = r.Seek(0, io.SeekStart)
+	}
+	if err != nil {
 		return &source.Error{Path: key, Err: err}
 	}
 	ctx, stop := context.WithCancel(ctx)
@@ -224,11 +231,7 @@ func (s *Store) Put(ctx context.Context, key string, r io.ReadSeeker, size int64
 	w.ContentType = "application/octet-stream"
 	// A larger object is sent in pieces, a smaller one in one request.
 	w.ChunkSize = int(min(size+1, maxChunk))
-	n, err := io.Copy(w, io.LimitReader(r, size))
-	if err == nil && n < size {
-		return &source.Error{Path: key, Err: fmt.Errorf("%w: %d of %d bytes were there to store", io.ErrUnexpectedEOF, n, size)}
-	}
-	if err == nil {
+	if _, err = io.CopyN(w, r, size); err == nil {
 		err = w.Close()
 	}
 	if err == nil {
