@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"strings"
 
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/fingerprint"
-	"github.com/stele-ml/stele/internal/durable"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/statement"
 )
@@ -134,6 +134,9 @@ func fsckShelf(ctx context.Context, s *Shelf, report *Report, problem func(error
 		return err
 	}
 	for _, dir := range dirs {
+		if strings.Contains(dir, tempMark) {
+			continue // of a write that was cut short
+		}
 		names, err := list("attachments", dir)
 		if err != nil {
 			return err
@@ -143,7 +146,7 @@ func fsckShelf(ctx context.Context, s *Shelf, report *Report, problem func(error
 				return ctx.Err()
 			}
 			if strings.Contains(name, tempMark) {
-				continue // of a write that was cut short
+				continue
 			}
 			report.Attachments++
 			if err := s.checkAttachment(dir, name); err != nil {
@@ -179,11 +182,16 @@ func (s *Shelf) checkAttachment(dir, name string) error {
 	if err != nil || name[:2] != dir {
 		return fmt.Errorf("attachments/%s/%s: not the name of an attachment", dir, name)
 	}
-	data, err := durable.ReadFile(s.fs, s.path(id), MaxAttachment)
+	info, err := s.fs.Stat(s.path(id))
 	if err != nil {
 		return fmt.Errorf("attachment %s: %w", name, err)
 	}
-	_, err = s.Get(statement.Attachment{SHA256: id, Size: uint64(len(data))})
+	f, err := s.Open(statement.Attachment{SHA256: id, Size: uint64(info.Size())})
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.Copy(io.Discard, f)
 	return err
 }
 

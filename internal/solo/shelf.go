@@ -35,7 +35,8 @@ type Shelf struct {
 // OpenShelf returns the shelf of the ledger in dir. It needs no lock.
 func OpenShelf(dir string) *Shelf { return &Shelf{vfs.Default, dir} }
 
-// MaxAttachment is the longest attachment, in bytes.
+// MaxAttachment is the longest attachment, in bytes, that Put and Get hold in
+// memory.
 const MaxAttachment = statement.MaxDetails
 
 // path returns attachments/<2 hex>/<64 hex>.
