@@ -148,7 +148,8 @@ const (
 	CheckClaim = "claim"
 
 	// CheckNotWithdrawn: neither the binding nor the contents are withdrawn
-	// as of the checkpoint, whatever the effect. Fails as withdrawn.
+	// as of the checkpoint, whatever the effect, nor the contents of a direct
+	// member of a collection. Fails as withdrawn.
 	CheckNotWithdrawn = "not withdrawn"
 
 	// CheckPathPresent, once for each such path: the path is among the files.

@@ -116,9 +116,6 @@ func (f Fraction) String() string {
 	return "0." + strings.TrimRight(string(digits[:]), "0")
 }
 
-// Float64 returns the nearest number.
-func (f Fraction) Float64() float64 { return float64(f) / float64(one) }
-
 func (f Fraction) check(what string) error {
 	if f == 0 || f >= one {
 		return malformed("audit: %s: %d billionths, want more than 0 and less than 1", what, uint32(f))

@@ -143,7 +143,8 @@ func (v *View) indexes(prefix []byte) iter.Seq2[uint64, error] {
 }
 
 // ByFingerprint goes through the entries about a fingerprint, in order: stamps,
-// withdrawals, reinstatements. The last pair may be an error.
+// withdrawals, reinstatements. Audits are not among them: see Audits. The last
+// pair may be an error.
 func (v *View) ByFingerprint(fp fingerprint.Fingerprint) iter.Seq2[uint64, error] {
 	return v.indexes(fingerprintPrefix(fp))
 }
@@ -160,8 +161,8 @@ func (v *View) ByKind(kind statement.Kind) iter.Seq2[uint64, error] {
 	return v.indexes([]byte{famKind, kindBytes[kind]})
 }
 
-// LastOn returns the last entry about a fingerprint, what a withdrawal's After
-// must name; ok is false if there is none.
+// LastOn returns the last entry about a fingerprint, as ByFingerprint has them:
+// what a withdrawal's After must name; ok is false if there is none.
 func (v *View) LastOn(fp fingerprint.Fingerprint) (index uint64, ok bool, err error) {
 	return v.l.lastOn(fp, v.n)
 }
