@@ -68,6 +68,7 @@ odds = [
      ("0.000000001", "0.999999999", draws_for("0.000000001", "0.999999999"))]
 
 trees = {
+    "example": [("daily/01.csv", 400000), ("daily/02.csv", 600000), ("weights.bin", 5 * CHUNK + 17)],
     "one small file": [("a", 10)],
     "one large file": [("large.bin", 40 * CHUNK + 17)],
     "mixed": [("a/0", 0), ("a/1", 1), ("a/2", CHUNK - 1), ("a/3", CHUNK), ("a/4", CHUNK + 1), ("b", 5 * CHUNK + 17), ("c", 0), ("d", 100), ("e", 2 * CHUNK)],
@@ -78,8 +79,8 @@ trees = {
 
 plans = []
 for name, files in trees.items():
-    for n in (1, 3, 20, 200):
-        s = seed(len(plans))
+    for n in (5,) if name == "example" else (1, 3, 20, 200):
+        s = bytes(range(32)) if name == "example" else seed(len(plans))
         total, everything, drawn = plan(files, s, n)
         plans.append({"tree": name, "seed": s.hex(), "draws": n, "bytes": total, "all": everything,
                       "chunks": [{"path": p, "start": a, "end": b} for p, a, b in drawn]})
@@ -87,7 +88,7 @@ for name, files in trees.items():
 json.dump({
     "draws": [{"altered": a, "confidence": c, "draws": k} for a, c, k in odds],
     "positions": [{"seed": s.hex(), "total": str(t), "positions": [str(p) for p in positions(s, t, n)]} for s, t, n in [
-        (bytes(32), 1, 3), (bytes(32), 10, 8), (bytes(range(32)), 10995116277760, 8), (seed(1), (1 << 63) + 1, 8), (seed(2), (1 << 64) - 1, 4), (seed(3), 1 << 63, 4)]],
+        (bytes(32), 1, 3), (bytes(32), 10, 8), (bytes(range(32)), 6242897, 5), (bytes(range(32)), 10995116277760, 8), (seed(1), (1 << 63) + 1, 8), (seed(2), (1 << 64) - 1, 4), (seed(3), 1 << 63, 4)]],
     "trees": [{"name": name, "files": [{"path": p, "size": s} for p, s in files]} for name, files in trees.items()],
     "plans": plans,
 }, sys.stdout, indent=1)
