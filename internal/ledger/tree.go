@@ -3,8 +3,9 @@ package ledger
 import (
 	"math/bits"
 
-	"github.com/stele-ml/stele/evidence"
 	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/stele-ml/stele/evidence"
 )
 
 // The C2SP tile geometry: 256 hashes, so 8 levels of the tree, a tile.
