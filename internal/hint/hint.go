@@ -8,7 +8,6 @@
 package hint
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -34,66 +33,44 @@ type Hint struct {
 // Nothing is proven before the end has been reached without one.
 func Join(files iter.Seq2[fingerprint.File, error], marks *MarksReader, entry uint64) iter.Seq2[Hint, error] {
 	return func(yield func(Hint, error) bool) {
-		yield(Hint{}, errors.New("not yet"))
+		if err := join(files, marks, entry, yield); err != nil {
+			yield(Hint{}, err)
+		}
 	}
 }
 
-// MarksWriter writes a marks file: docs/formats/marks.md.
-type MarksWriter struct{}
-
-// NewMarksWriter returns a writer to w, which need not be buffered.
-func NewMarksWriter(w io.Writer) *MarksWriter { return new(MarksWriter) }
-
-// Add appends the mark of the manifest's next file, and the entry that last
-// read it, 0 for the one that will name this file.
-func (m *MarksWriter) Add(mark source.Mark, entry uint64) error { return errors.New("not yet") }
-
-// Close writes the end. fp is the fingerprint of the manifest beside it.
-func (m *MarksWriter) Close(fp fingerprint.Fingerprint) error { return errors.New("not yet") }
-
-// MarksReader reads a marks file.
-type MarksReader struct{}
-
-// NewMarksReader reads the first bytes of a marks file. It must be that of the
-// manifest with the fingerprint want.
-func NewMarksReader(r io.Reader, want fingerprint.Fingerprint) (*MarksReader, error) {
-	return nil, errors.New("not yet")
+func join(files iter.Seq2[fingerprint.File, error], marks *MarksReader, entry uint64, yield func(Hint, error) bool) error {
+	if entry == 0 || entry > MaxEntry {
+		return fmt.Errorf("join marks: entry %d is no stamp", entry)
+	}
+	for f, err := range files {
+		if err != nil {
+			return err
+		}
+		mark, read, err := marks.Next()
+		switch {
+		case err == io.EOF:
+			return fmt.Errorf("join marks: %w: fewer marks than files: none for %s", fingerprint.ErrMismatch, source.Show(f.Path))
+		case err != nil:
+			return err
+		case read >= entry:
+			return fmt.Errorf("join marks: %w: %s was read at entry %d, not before the stamp's, %d", fingerprint.ErrFormat, source.Show(f.Path), read, entry)
+		case read == 0:
+			read = entry
+		}
+		if mark != (source.Mark{}) {
+			mark.Size = int64(f.Size)
+		}
+		if !yield(Hint{f, mark, read}, nil) {
+			return nil
+		}
+	}
+	_, _, err := marks.Next()
+	switch {
+	case err == nil:
+		return fmt.Errorf("join marks: %w: more marks than files", fingerprint.ErrMismatch)
+	case err != io.EOF:
+		return err
+	}
+	return nil
 }
-
-// Next returns the next mark, without a size, which is the manifest's, and its
-// entry. After the last it returns io.EOF if the whole file has checked.
-func (m *MarksReader) Next() (source.Mark, uint64, error) {
-	return source.Mark{}, 0, errors.New("not yet")
-}
-
-// Key says which scan a journal is of.
-type Key struct {
-	// Place is where the bytes lie, and whatever else tells one scan from
-	// another that may run at the same time: a shard.
-	Place     string
-	Algorithm fingerprint.Algorithm
-	Plain     bool // plain SHA-256 digests are recorded besides
-}
-
-// ErrBusy: another process has the journal open.
-var ErrBusy = errors.New("another scan of the same place is under way")
-
-// Journal is of a scan under way. Its methods may be called concurrently.
-type Journal struct{}
-
-// OpenJournal opens the journal of a scan in dir, the folder of the user's own
-// state where all journals are. Nothing is made there before there is something
-// to remember. One that is older than [MaxAge], or cannot be read, is dropped;
-// one that another process has open is ErrBusy.
-func OpenJournal(dir string, key Key) (*Journal, error) {
-	return new(Journal), fmt.Errorf("not yet")
-}
-
-// Resumed reports whether an earlier run left something behind.
-func (j *Journal) Resumed() bool { return false }
-
-// Done removes the journal: the scan's result is safe.
-func (j *Journal) Done() error { return nil }
-
-// Close keeps the journal for the next run.
-func (j *Journal) Close() error { return nil }

@@ -2,6 +2,7 @@ package scan
 
 import (
 	"crypto/sha256"
+	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -14,42 +15,82 @@ import (
 const piece = 128 << 10
 
 // large is a file of several chunks, which several workers read at once. Its
-// parts are the chunks and, before them, where the plain SHA-256 is asked for,
-// the whole file once more: that hash cannot be shared out.
+// parts are some consecutive chunks each and, before them, where the plain
+// SHA-256 is asked for, the whole file once more: that hash cannot be shared
+// out.
 type large struct {
 	batch  *batch
 	index  int // its place in the batch
 	r      source.Reader
+	mark   source.Mark
 	chunks []fingerprint.Digest
 	plain  *fingerprint.Digest // nil unless asked for
 
+	per   uint64 // chunks in a part
 	parts int64
-	next  atomic.Int64 // the first part that no worker has taken
+	have  []bool // parts that an interrupted run has read; nil if there is no journal
+	next  atomic.Int64
 	left  atomic.Int64 // parts that are not finished
 	bad   atomic.Bool  // err is set
+
+	resumed uint64 // bytes that an interrupted run has read
+	groups  groups
 
 	mu    sync.Mutex
 	err   error // of the lowest part that failed
 	errAt int64
 }
 
-func newLarge(b *batch, i int, r source.Reader, opts Options) *large {
-	n := fingerprint.ChunkCount(r.Size())
-	l := &large{batch: b, index: i, r: r, chunks: make([]fingerprint.Digest, n), parts: int64(n)}
-	if opts.PlainSHA256 {
+func (w *worker) newLarge(b *batch, i int, got source.Fetched) *large {
+	n := fingerprint.ChunkCount(got.Reader.Size())
+	l := &large{batch: b, index: i, r: got.Reader, mark: got.Mark, chunks: make([]fingerprint.Digest, n), per: w.partChunks}
+	if w.opts.PlainSHA256 {
 		l.plain = new(fingerprint.Digest)
-		l.parts++
 	}
-	l.left.Store(l.parts)
+	l.parts = l.firstPart() + int64((n+l.per-1)/l.per)
+	if w.notes.j != nil {
+		l.have = make([]bool, l.parts)
+		w.notes.follow(l)
+	}
+	left := l.parts
+	for i := range l.have {
+		if !l.have[i] {
+			continue
+		}
+		left--
+		if i := int64(i); i >= l.firstPart() {
+			from, to := l.span(i)
+			l.resumed += min(to*fingerprint.ChunkSize, l.r.Size()) - from*fingerprint.ChunkSize
+		}
+	}
+	l.left.Store(left)
+	w.opts.Progress.BytesDone.Add(l.resumed)
+	w.opts.Progress.BytesTaken.Add(l.resumed)
 	return l
+}
+
+func (l *large) path() string { return l.batch.objects[l.index].Path }
+
+// firstPart is the first part that is of chunks.
+func (l *large) firstPart() int64 {
+	if l.plain != nil {
+		return 1
+	}
+	return 0
+}
+
+// span is the chunks of a part, from the first to the one after the last.
+func (l *large) span(part int64) (from, to uint64) {
+	from = uint64(part-l.firstPart()) * l.per
+	return from, min(from+l.per, uint64(len(l.chunks)))
 }
 
 func (l *large) more() bool { return l.next.Load() < l.parts }
 
-// abandon closes a file of which not all parts were taken; one whose parts were
+// abandon closes a file of which not all parts were read; one whose parts were
 // is closed by whoever finishes the last.
 func (l *large) abandon() {
-	if l.more() {
+	if l.left.Load() > 0 {
 		l.r.Close()
 	}
 }
@@ -63,13 +104,23 @@ func (l *large) fail(part int64, err error) {
 	l.bad.Store(true)
 }
 
-// share lets the other workers take parts of a large file too.
-func (r *reader) share(l *large) {
+// share lets the other workers take parts of a large file too, and reports
+// whether there are any.
+func (w *worker) share(l *large) bool {
+	if l.left.Load() == 0 { // an interrupted run has read them all
+		w.mu.Lock()
+		w.held += len(l.chunks)
+		w.mu.Unlock()
+		w.end(l)
+		return false
+	}
+	r := w.reader
 	r.mu.Lock()
 	r.held += len(l.chunks)
 	r.large = append(r.large, l)
 	r.work.Broadcast()
 	r.mu.Unlock()
+	return true
 }
 
 // parts reads parts of a large file until all are taken. Whoever finishes the
@@ -80,29 +131,56 @@ func (w *worker) parts(l *large) {
 		if i >= l.parts {
 			return
 		}
+		if l.have != nil && l.have[i] {
+			continue
+		}
 		// After an error the rest is taken but not read.
 		if !l.bad.Load() {
 			if err := w.part(l, i); err != nil {
 				l.fail(i, err)
+			} else if !l.bad.Load() { // which may have cut the plain hash short
+				w.notePart(l, i)
 			}
 		}
 		if l.left.Add(-1) == 0 {
-			w.finish(l)
+			w.end(l)
 		}
 	}
 }
 
 func (w *worker) part(l *large, i int64) error {
-	if l.plain != nil {
-		if i--; i < 0 {
-			return w.plain(l)
-		}
+	if i < l.firstPart() {
+		return w.plain(l)
 	}
-	n := uint64(fingerprint.ChunkLen(l.r.Size(), uint64(i)))
+	size := l.r.Size()
+	at, to := l.span(i)
+	off := at * fingerprint.ChunkSize
+	n := min(to*fingerprint.ChunkSize, size) - off
+	if err := w.spend(n); err != nil {
+		return err
+	}
+	left := fingerprint.ChunkLen(size, at) // bytes of chunk at that have not come
+	over := 0
 	w.hash.Reset()
-	err := l.r.Range(w.ctx, uint64(i)*fingerprint.ChunkSize, n, w.buf[:piece], func(p []byte) { w.hash.Write(p) })
-	w.hash.Sum(l.chunks[i][:0])
-	w.opts.Progress.BytesDone.Add(n)
+	err := l.r.Range(w.ctx, off, n, w.buf[:piece], func(p []byte) {
+		for len(p) > 0 && at < to {
+			k := min(len(p), left)
+			w.hash.Write(p[:k])
+			p, left = p[k:], left-k
+			if left == 0 {
+				w.hash.Sum(l.chunks[at][:0])
+				w.opts.Progress.BytesDone.Add(uint64(fingerprint.ChunkLen(size, at)))
+				w.hash.Reset()
+				at++
+				left = fingerprint.ChunkLen(size, at)
+			}
+		}
+		over += len(p)
+	})
+	w.notes.count(n)
+	if err == nil && (at < to || over > 0) {
+		err = &source.Error{Path: l.path(), Detail: "a range gave more or fewer bytes than were asked for"}
+	}
 	return err
 }
 
@@ -110,12 +188,20 @@ func (w *worker) part(l *large, i int64) error {
 func (w *worker) plain(l *large) error {
 	h := sha256.New()
 	size := l.r.Size()
-	for i := range uint64(len(l.chunks)) {
-		if w.stopped.Load() || l.bad.Load() {
+	for i := l.firstPart(); i < l.parts; i++ {
+		if w.stopped.Load() {
+			return errStopped
+		}
+		if l.bad.Load() {
 			return nil // nobody will use it
 		}
-		n := uint64(fingerprint.ChunkLen(size, i))
-		if err := l.r.Range(w.ctx, i*fingerprint.ChunkSize, n, w.buf[:piece], func(p []byte) { h.Write(p) }); err != nil {
+		from, to := l.span(i)
+		off := from * fingerprint.ChunkSize
+		n := min(to*fingerprint.ChunkSize, size) - off
+		if err := w.spend(n); err != nil {
+			return err
+		}
+		if err := l.r.Range(w.ctx, off, n, w.buf[:piece], func(p []byte) { h.Write(p) }); err != nil {
 			return err
 		}
 	}
@@ -123,8 +209,8 @@ func (w *worker) plain(l *large) error {
 	return nil
 }
 
-// finish checks that a large file is what it was, and passes it on.
-func (w *worker) finish(l *large) {
+// end checks that a large file is what it was, and passes it on.
+func (w *worker) end(l *large) {
 	err := l.err
 	if err == nil && w.stopped.Load() {
 		err = errStopped
@@ -137,15 +223,15 @@ func (w *worker) finish(l *large) {
 		err = e
 	}
 	if err != nil {
-		l.batch.finish(l.index, fingerprint.File{}, err)
+		w.finish(l.batch, l.index, found{err: err})
 		return
 	}
 	w.opts.Progress.FilesDone.Add(1)
-	l.batch.finish(l.index, fingerprint.File{
-		Path:   l.batch.objects[l.index].Path,
+	w.finish(l.batch, l.index, found{mark: l.mark, resumed: l.resumed, file: fingerprint.File{
+		Path:   l.path(),
 		Size:   size,
 		Digest: w.opts.Algorithm.FileDigest(size, l.chunks),
 		Chunks: l.chunks,
 		SHA256: l.plain,
-	}, nil)
+	}})
 }

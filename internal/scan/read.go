@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 
 	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/hint"
+	"github.com/stele-ml/stele/internal/shard"
 	"github.com/stele-ml/stele/internal/source"
 )
 
@@ -30,11 +32,22 @@ var errStopped = errors.New("scan stopped")
 // batch is some consecutive files.
 type batch struct {
 	objects []source.Object
-	files   []fingerprint.File // results, in the same places
-	errs    []error
+	hints   []*hint.Hint // in the same places; nil where there is none
+	found   []found      // results, in the same places
+	held    int          // chunk digests in the hints
 	next    atomic.Int32 // the first file that no worker has taken
 	left    atomic.Int32 // how many are not finished
 	done    chan struct{}
+}
+
+// found is what a scan found out of one file.
+type found struct {
+	file    fingerprint.File
+	err     error
+	mark    source.Mark
+	how     source.Strength // how sure it is without reading; source.Unsure: it was read
+	entry   uint64          // that last read it; 0: this scan
+	resumed uint64          // bytes that an interrupted run of this scan read
 }
 
 func newBatch() *batch {
@@ -44,15 +57,20 @@ func newBatch() *batch {
 // reader is the state of one scan. Its goroutines are the listing, the workers
 // and, the caller's own, the emitter.
 type reader struct {
-	ctx  context.Context
-	src  source.Source
-	opts Options
+	ctx   context.Context
+	src   source.Source
+	opts  Options
+	notes notebook
+	spent atomic.Uint64 // bytes read, where there is a bound
+
+	partChunks uint64 // how many chunks of a large file are read at once
 
 	stopped atomic.Bool
 	idle    atomic.Int32 // workers that wait
 
-	ordered chan *batch // to the emitter; closed at the listing's end
-	listErr error       // what the listing ended with, set before that
+	ordered chan *batch   // to the emitter; closed at the listing's end
+	listErr error         // what the listing ended with, set before that
+	listing shard.Listing // of a shard, set before that
 
 	mu     sync.Mutex
 	work   *sync.Cond // there is something to take, or it is over
@@ -65,8 +83,12 @@ type reader struct {
 }
 
 // read passes every file of a source to emit, in order.
-func read(ctx context.Context, src source.Source, opts Options, skip source.Skip, emit func(fingerprint.File) error) error {
-	r := &reader{ctx: ctx, src: src, opts: opts, ordered: make(chan *batch, window)}
+func read(ctx context.Context, src source.Source, opts Options, skip source.Skip, emit func(*found) error) (shard.Listing, error) {
+	r := &reader{ctx: ctx, src: src, opts: opts, partChunks: 1, ordered: make(chan *batch, window)}
+	if remote, ok := src.(source.Remote); ok {
+		r.partChunks = max(1, remote.RangeSize()/fingerprint.ChunkSize)
+	}
+	r.notes.begin(&opts)
 	r.work, r.room = sync.NewCond(&r.mu), sync.NewCond(&r.mu)
 	var wg sync.WaitGroup
 	defer func() {
@@ -81,7 +103,10 @@ func read(ctx context.Context, src source.Source, opts Options, skip source.Skip
 	for range opts.Workers {
 		wg.Go(func() { newWorker(r).run() })
 	}
-	return r.emitAll(emit)
+	if err := r.emitAll(emit); err != nil {
+		return shard.Listing{}, err
+	}
+	return r.listing, nil
 }
 
 // stop ends everything; it may be called at any time.
@@ -94,7 +119,7 @@ func (r *reader) stop() {
 }
 
 // emitAll waits for the batches in order.
-func (r *reader) emitAll(emit func(fingerprint.File) error) error {
+func (r *reader) emitAll(emit func(*found) error) error {
 	for {
 		var b *batch
 		select {
@@ -114,13 +139,16 @@ func (r *reader) emitAll(emit func(fingerprint.File) error) error {
 		case <-r.ctx.Done():
 			return context.Cause(r.ctx)
 		}
-		held := 0
-		for i := range b.files {
-			if b.errs[i] != nil {
-				return r.cause(b.errs[i])
+		held := b.held
+		for i := range b.found {
+			f := &b.found[i]
+			if f.err != nil {
+				return r.cause(f.err)
 			}
-			held += len(b.files[i].Chunks)
-			if err := emit(b.files[i]); err != nil {
+			if f.how == source.Unsure {
+				held += len(f.file.Chunks)
+			}
+			if err := emit(f); err != nil {
 				return err
 			}
 		}
@@ -144,11 +172,17 @@ func (r *reader) cause(err error) error {
 // list fills batches.
 func (r *reader) list(skip source.Skip) {
 	defer close(r.ordered)
+	in := newIntake(&r.opts)
+	defer in.close()
 	b := newBatch()
-	err := r.src.List(r.ctx, skip, func(o source.Object) error {
-		b.objects = append(b.objects, o)
+	err := objects(r.ctx, r.src, &r.opts, skip, func(o source.Object) error {
+		h, ours, err := in.take(o.Path)
+		if err != nil || !ours {
+			return err
+		}
+		b.add(o, h)
 		// Workers that wait get what there is.
-		if n := len(b.objects); n == batchSize || n >= batchSize/8 && r.idle.Load() > 0 {
+		if n := len(b.objects); n == batchSize || n >= batchSize/8 && r.idle.Load() > 0 || b.held > maxHeld/window {
 			if !r.hand(b) {
 				return errStopped
 			}
@@ -159,24 +193,52 @@ func (r *reader) list(skip source.Skip) {
 	if len(b.objects) > 0 && !r.hand(b) && err == nil {
 		err = errStopped
 	}
+	if err == nil {
+		err = in.end()
+	}
+	if in.listed != nil {
+		r.listing = in.listed.Listing()
+	}
 	r.listErr = err
+}
+
+func (b *batch) add(o source.Object, h *hint.Hint) {
+	b.objects = append(b.objects, o)
+	if h != nil {
+		for len(b.hints) < len(b.objects)-1 {
+			b.hints = append(b.hints, nil)
+		}
+		b.hints = append(b.hints, h)
+		b.held += len(h.File.Chunks)
+	}
+}
+
+// hint returns the hint on a file, or nil.
+func (b *batch) hint(i int) *hint.Hint {
+	if i < len(b.hints) {
+		return b.hints[i]
+	}
+	return nil
 }
 
 // hand gives a batch to the workers, once the window has room, and its place in
 // the order to the emitter.
 func (r *reader) hand(b *batch) bool {
-	b.files = make([]fingerprint.File, len(b.objects))
-	b.errs = make([]error, len(b.objects))
+	b.found = make([]found, len(b.objects))
 	b.left.Store(int32(len(b.objects)))
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for r.flying == window && !r.stopped.Load() {
+	full := func() bool {
+		return r.flying == window || r.flying > 0 && b.held > 0 && r.held+b.held > maxHeld
+	}
+	for full() && !r.stopped.Load() {
 		r.room.Wait()
 	}
 	if r.stopped.Load() {
 		return false
 	}
 	r.flying++
+	r.held += b.held
 	r.open = append(r.open, b)
 	r.ordered <- b // has room: it holds as many as the window
 	r.work.Broadcast()
@@ -217,9 +279,10 @@ func (r *reader) take() (*batch, *large) {
 }
 
 // finish notes that one file of a batch is finished.
-func (b *batch) finish(i int, f fingerprint.File, err error) {
-	b.files[i], b.errs[i] = f, err
+func (r *reader) finish(b *batch, i int, f found) {
+	b.found[i] = f
 	if b.left.Add(-1) == 0 {
+		r.notes.files(b)
 		close(b.done)
 	}
 }
@@ -266,20 +329,26 @@ func (w *worker) files(b *batch) {
 // file reads one file, or, if it is large, shares it out and reports true.
 func (w *worker) file(b *batch, i int) bool {
 	o := b.objects[i]
+	if f, ok := w.known(o, b.hint(i)); ok {
+		w.opts.Progress.FilesDone.Add(1)
+		w.opts.Progress.BytesDone.Add(f.file.Size)
+		w.opts.Progress.BytesTaken.Add(f.file.Size)
+		w.finish(b, i, f)
+		return false
+	}
 	got, err := w.src.Fetch(w.ctx, o, w.buf)
 	if err != nil {
-		b.finish(i, fingerprint.File{}, err)
+		w.finish(b, i, found{err: err})
 		return false
 	}
 	if rd := got.Reader; rd != nil {
 		if size := rd.Size(); size > fingerprint.MaxFileSize {
 			rd.Close()
 			err := &source.Error{Path: o.Path, Detail: fmt.Sprintf("it has %d bytes, more than %d", size, uint64(fingerprint.MaxFileSize))}
-			b.finish(i, fingerprint.File{}, err)
+			w.finish(b, i, found{err: err})
 			return false
 		}
-		w.share(newLarge(b, i, rd, w.opts))
-		return true
+		return w.share(w.newLarge(b, i, got))
 	}
 	data := w.buf[:got.N]
 	f := fingerprint.File{Path: o.Path, Size: uint64(got.N), Digest: w.opts.Algorithm.Sum(data)}
@@ -287,8 +356,39 @@ func (w *worker) file(b *batch, i int) bool {
 		sum := fingerprint.Digest(sha256.Sum256(data))
 		f.SHA256 = &sum
 	}
+	if err := w.spend(f.Size); err != nil {
+		w.finish(b, i, found{err: err})
+		return false
+	}
+	w.notes.count(f.Size)
 	w.opts.Progress.FilesDone.Add(1)
 	w.opts.Progress.BytesDone.Add(f.Size)
-	b.finish(i, f, nil)
+	w.finish(b, i, found{file: f, mark: got.Mark})
 	return false
+}
+
+// known finds out whether a file need not be read: whether it still is what an
+// interrupted run of this scan read, or what the hint on it says. Whatever is
+// wrong with it shows when it is read.
+func (w *worker) known(o source.Object, h *hint.Hint) (f found, ok bool) {
+	var past hint.Hint
+	resumed := false
+	if w.notes.past() {
+		past, resumed = w.notes.j.File(o.Path)
+	}
+	if h == nil && !resumed {
+		return f, false
+	}
+	now, err := w.src.Mark(w.ctx, o)
+	if err != nil {
+		return f, false
+	}
+	if resumed && past.Mark.Same(now) != source.Unsure {
+		return found{file: past.File, mark: now, resumed: past.File.Size}, true
+	}
+	if h == nil {
+		return f, false
+	}
+	how := w.opts.same(h, now)
+	return found{file: w.opts.takeOver(h), mark: now, how: how, entry: h.Entry}, how != source.Unsure
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/shard"
 	"github.com/stele-ml/stele/internal/source"
 )
 
@@ -44,23 +45,30 @@ func Local(ctx context.Context, path string, opts Options, emit func(fingerprint
 // emit is returned as it is. When ctx ends it returns the cause. It has then
 // stopped every goroutine that it started.
 func Run(ctx context.Context, src source.Source, opts Options, emit func(fingerprint.File) error) (Result, error) {
-	if !opts.Algorithm.Valid() {
-		return Result{}, fmt.Errorf("scan: %v", opts.Algorithm)
-	}
-	if opts.Workers <= 0 {
-		opts.Workers = runtime.GOMAXPROCS(0)
+	if err := opts.check(src); err != nil {
+		return Result{}, err
 	}
 	rules, file, err := rulesOf(ctx, src, opts)
 	if err != nil {
 		return Result{}, err
 	}
+	res := Result{Rules: rules.Text(), Single: src.Single()}
+	hides := rules.Hides
+	if opts.Only != nil {
+		hides = onlyThese(opts.Only)
+	}
+	if err := checkMaxRead(ctx, src, &opts, hides); err != nil {
+		return Result{}, err
+	}
 	if opts.Progress == nil {
 		opts.Progress = new(Progress)
 	} else {
-		defer count(ctx, src, rules, opts.Progress)()
+		defer count(ctx, src, filter(&opts, hides), opts.Progress)()
 	}
-	res := Result{Rules: rules.Text(), Single: src.Single()}
 	skip := func(path string, folder bool) bool {
+		if opts.Only != nil {
+			return hides(path, folder)
+		}
 		if !rules.Hides(path, folder) {
 			return false
 		}
@@ -68,12 +76,19 @@ func Run(ctx context.Context, src source.Source, opts Options, emit func(fingerp
 		return true
 	}
 	tree := fingerprint.NewTree(opts.Algorithm)
-	err = read(ctx, src, opts, skip, func(f fingerprint.File) error {
+	res.Listing, err = read(ctx, src, opts, skip, func(got *found) error {
+		f := got.file
 		if f.Path == IgnoreFile && file != nil && (f.Size != file.size || f.Digest != file.digest) {
 			return &source.Error{Path: f.Path, Class: ErrChanged, Detail: "it is not what the rules were read from"}
 		}
 		if err := tree.Add(f); err != nil {
 			return err
+		}
+		res.Basis.add(got)
+		if opts.Kept != nil {
+			if err := opts.Kept(f, got.mark, got.entry); err != nil {
+				return err
+			}
 		}
 		if emit == nil {
 			return nil
@@ -90,6 +105,49 @@ func Run(ctx context.Context, src source.Source, opts Options, emit func(fingerp
 	opts.Progress.FilesTotal.Store(opts.Progress.FilesDone.Load())
 	opts.Progress.BytesTotal.Store(opts.Progress.BytesDone.Load())
 	return res, nil
+}
+
+// check refuses options that do not go together, and fills in the others.
+func (o *Options) check(src source.Source) error {
+	switch {
+	case !o.Algorithm.Valid():
+		return fmt.Errorf("scan: %v", o.Algorithm)
+	case o.Shard.Count != 0 && o.Shard.Index >= o.Shard.Count, o.Shard.Count == 0 && o.Shard.Index != 0, o.Shard.Count > shard.MaxCount:
+		return fmt.Errorf("scan: no shard %d of %d", o.Shard.Index, o.Shard.Count)
+	case o.Shard.Count != 0 && o.Hints != nil:
+		return errors.New("scan: a shard takes no hints")
+	case o.Journal != nil && (o.Journal.Key().Algorithm != o.Algorithm || o.Journal.Key().Plain != o.PlainSHA256):
+		return errors.New("scan: the journal is of another kind of scan")
+	}
+	o.MinStrength = max(o.MinStrength, source.ByMTime)
+	if o.Workers <= 0 {
+		o.Workers = runtime.GOMAXPROCS(0)
+		if remote, ok := src.(source.Remote); ok {
+			o.Workers = max(1, remote.Requests())
+		}
+	}
+	return checkOnly(o.Only)
+}
+
+// add counts a file.
+func (b *Basis) add(f *found) {
+	size := f.file.Size
+	b.Resumed += f.resumed
+	switch f.how {
+	case source.Unsure:
+		b.Read += size
+		return
+	case source.ByVersion:
+		b.Version += size
+	case source.ByETag:
+		b.ETag += size
+	default:
+		b.MTime += size
+	}
+	if size > 0 && (b.Entry == nil || f.entry < *b.Entry) {
+		entry := f.entry
+		b.Entry = &entry
+	}
 }
 
 // hide notes a path that the rules left out.
@@ -112,6 +170,9 @@ type ignoreFile struct {
 
 // rulesOf puts the rules in force together.
 func rulesOf(ctx context.Context, src source.Source, opts Options) (*Rules, *ignoreFile, error) {
+	if opts.Only != nil {
+		return &Rules{}, nil, nil
+	}
 	if opts.UseExact {
 		rules, err := CompileRules(opts.Exact)
 		return rules, nil, err
@@ -157,7 +218,7 @@ const countAfter = 250 * time.Millisecond
 
 // count finds out in the background, after a while, how much there is to do.
 // stop ends it.
-func count(ctx context.Context, src source.Source, rules *Rules, p *Progress) (stop func()) {
+func count(ctx context.Context, src source.Source, skip source.Skip, p *Progress) (stop func()) {
 	m, ok := src.(source.Measurer)
 	if !ok {
 		return func() {}
@@ -171,15 +232,15 @@ func count(ctx context.Context, src source.Source, rules *Rules, p *Progress) (s
 		select {
 		case <-ctx.Done():
 		case <-wait.C:
-			measure(ctx, m, rules, p)
+			measure(ctx, m, skip, p)
 		}
 	}()
 	return func() { cancel(); <-done }
 }
 
-func measure(ctx context.Context, m source.Measurer, rules *Rules, p *Progress) {
+func measure(ctx context.Context, m source.Measurer, skip source.Skip, p *Progress) {
 	var files, total uint64
-	if err := m.Measure(ctx, rules.Hides, func(n uint64) { files++; total += n }); err == nil {
+	if err := m.Measure(ctx, skip, func(n uint64) { files++; total += n }); err == nil {
 		p.BytesTotal.Store(total)
 		p.FilesTotal.Store(files)
 	}

@@ -453,7 +453,7 @@ func TestProgressCounts(t *testing.T) {
 	src := meddle(t, dir)
 	p := new(Progress)
 	rules := compile(t, DefaultRules()...)
-	measure(context.Background(), src.Source.(source.Measurer), rules, p)
+	measure(context.Background(), src.Source.(source.Measurer), rules.Hides, p)
 	if p.FilesTotal.Load() != 2 || p.BytesTotal.Load() != 7 {
 		t.Errorf("counted %d files, %d bytes", p.FilesTotal.Load(), p.BytesTotal.Load())
 	}

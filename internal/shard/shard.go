@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"hash"
 	"io"
 	"iter"
 
@@ -30,6 +31,35 @@ func (p Part) Holds(path string) bool {
 type Listing struct {
 	Files  uint64
 	Digest fingerprint.Digest // over all paths in order; see docs/formats/shard.md
+}
+
+// listingDomain begins what is hashed for a Listing's digest.
+const listingDomain = "stele listing v1\n"
+
+// Lister makes a Listing.
+type Lister struct {
+	files uint64
+	hash  hash.Hash
+	buf   []byte
+}
+
+// NewLister returns a Lister that has seen nothing.
+func NewLister() *Lister {
+	l := &Lister{hash: sha256.New()}
+	l.hash.Write([]byte(listingDomain))
+	return l
+}
+
+// Add takes the next path, in the order of the listing.
+func (l *Lister) Add(path string) {
+	l.buf = append(binary.AppendUvarint(l.buf[:0], uint64(len(path))), path...)
+	l.hash.Write(l.buf)
+	l.files++
+}
+
+// Listing returns what the paths so far come to.
+func (l *Lister) Listing() Listing {
+	return Listing{l.files, fingerprint.Digest(l.hash.Sum(nil))}
 }
 
 // Header is what a shard file says of itself.
