@@ -25,7 +25,7 @@ var flow = map[string][]string{
 
 	"internal/durable": {}, // files that survive a crash: knows nothing of ledgers
 	"internal/source":  {"fingerprint"},
-	"internal/hint":    {"fingerprint", "internal/source"},
+	"internal/hint":    {"fingerprint", "internal/source", "internal/durable"}, // the journal's lock
 	"internal/shard":   {"fingerprint"},
 	"internal/scan":    {"fingerprint", "internal/source", "internal/hint", "internal/shard"},
 	"internal/audit":   {"fingerprint", "internal/source", "internal/scan"},
@@ -108,7 +108,7 @@ var doors = map[string]struct {
 	packages []string
 	reason   string
 }{
-	"github.com/cockroachdb/pebble/v2":    {[]string{"internal/ledger", "internal/solo", "internal/durable", "internal/hint"}, "the store: written by the state machine, opened by the engine, its files by durable; hint's journal of a scan under way"},
+	"github.com/cockroachdb/pebble/v2":    {[]string{"internal/ledger", "internal/solo", "internal/durable"}, "the store: written by the state machine, opened by the engine, its files by durable"},
 	"github.com/aws/aws-sdk-go-v2":        {[]string{"internal/source/s3"}, "S3"},
 	"github.com/aws/smithy-go":            {[]string{"internal/source/s3"}, "S3: the SDK's errors and middleware"},
 	"cloud.google.com/go/storage":         {[]string{"internal/source/gcs"}, "Google Cloud Storage"},

@@ -2,7 +2,6 @@ package scan
 
 import (
 	"crypto/sha256"
-	"fmt"
 	"sync"
 	"sync/atomic"
 
