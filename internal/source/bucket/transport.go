@@ -20,7 +20,7 @@ const (
 	idle = 20 * time.Second
 	// bufferSize is what a connection reads and writes at once. Readers with
 	// larger buffers read past it.
-	bufferSize = 16 << 10
+	bufferSize = 64 << 10
 )
 
 // Tune sets up a transport for a store: many connections that are kept, HTTP/1.1
@@ -53,6 +53,11 @@ func Tune(t *http.Transport, requests int) {
 	t.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}
 	t.Protocols = new(http.Protocols)
 	t.Protocols.SetHTTP1(true)
+	if t.TLSClientConfig != nil {
+		// A transport that was in use offers HTTP/2 here too.
+		t.TLSClientConfig = t.TLSClientConfig.Clone()
+		t.TLSClientConfig.NextProtos = []string{"http/1.1"}
+	}
 }
 
 // patient is a connection that ends when nothing came for a while, neither way:
