@@ -34,7 +34,7 @@ var flow = map[string][]string{
 	"internal/source/s3":     {"internal/source", "internal/source/bucket"},
 	"internal/source/gcs":    {"internal/source", "internal/source/bucket"},
 	"internal/source/azure":  {"internal/source", "internal/source/bucket"},
-	"internal/place":         {"internal/source/..."}, // the only one that knows them all
+	"internal/place":         {"internal/source", "internal/source/..."}, // the only one that knows them all
 
 	"internal/ledger": {"fingerprint", "statement", "evidence"}, // no engine, no disk but its store
 	"internal/solo":   {"fingerprint", "statement", "evidence", "internal/ledger", "internal/durable", "internal/strictjson"},
