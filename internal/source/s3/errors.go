@@ -62,7 +62,7 @@ func (s *store) failed(ctx context.Context, key string, err error) error {
 		e.Detail, e.Err = "there is an object already", fs.ErrExist // only Put sets a condition
 	case isBusy(err):
 		e.Class, e.Err = source.ErrUnreachable, &bucket.Busy{After: retryAfter(err), Err: e.Err}
-	case status/100 == 5, status == http.StatusRequestTimeout, code == "RequestTimeout", status == http.StatusConflict:
+	case status/100 == 5 && status != http.StatusNotImplemented, status == http.StatusRequestTimeout, code == "RequestTimeout", status == http.StatusConflict:
 		e.Class = source.ErrUnreachable
 	case status/100 == 3:
 		e.Detail = "the bucket is elsewhere"

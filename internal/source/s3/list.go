@@ -112,14 +112,18 @@ func (s *store) listCurrent(ctx context.Context, prefix, from string, page func(
 		}
 		next := aws.ToString(out.NextContinuationToken)
 		if next == "" || next == aws.ToString(in.ContinuationToken) {
-			return &source.Error{Path: prefix, Detail: "the store says that its listing goes on, and not where"}
+			return goesOnNowhere(prefix)
 		}
 		in.ContinuationToken = &next
 	}
 }
 
 // listVersions lists with ListObjectVersions: of each key the latest version,
-// unless that is a delete marker.
+// which is the first listed, unless that is a delete marker.
+//
+// The next page is asked for behind the last key, not behind the last version:
+// older versions are of no use here, and may be many. Some stores begin with that
+// key again.
 func (s *store) listVersions(ctx context.Context, prefix, from string, page func([]bucket.Item) error) error {
 	in := &s3.ListObjectVersionsInput{Bucket: &s.name, Prefix: optional(prefix), KeyMarker: startBefore(from), EncodingType: types.EncodingTypeUrl}
 	for {
@@ -131,17 +135,26 @@ func (s *store) listVersions(ctx context.Context, prefix, from string, page func
 			return notListed(prefix)
 		}
 		var items []bucket.Item
+		before := aws.ToString(in.KeyMarker)
+		last := before
 		for i := range out.Versions {
 			v := &out.Versions[i]
-			if !aws.ToBool(v.IsLatest) {
-				continue
-			}
 			it, err := item(v.Key, out.EncodingType, v.Size, v.ETag)
 			if err != nil {
 				return &source.Error{Path: prefix, Err: err}
 			}
-			it.Version = aws.ToString(v.VersionId)
-			items = append(items, it)
+			last = max(last, it.Key)
+			if aws.ToBool(v.IsLatest) && (it.Key != before || before == "") {
+				it.Version = aws.ToString(v.VersionId)
+				items = append(items, it)
+			}
+		}
+		for i := range out.DeleteMarkers {
+			key, err := decoded(out.DeleteMarkers[i].Key, out.EncodingType)
+			if err != nil {
+				return &source.Error{Path: prefix, Err: err}
+			}
+			last = max(last, key)
 		}
 		if err := page(items); err != nil {
 			return err
@@ -149,15 +162,14 @@ func (s *store) listVersions(ctx context.Context, prefix, from string, page func
 		if !*out.IsTruncated {
 			return nil
 		}
-		key, err := decoded(out.NextKeyMarker, out.EncodingType)
-		if err != nil {
-			return &source.Error{Path: prefix, Err: err}
+		version := ""
+		if last == before {
+			// A page of nothing but older versions of that key.
+			if version = aws.ToString(out.NextVersionIdMarker); version == "" || version == aws.ToString(in.VersionIdMarker) {
+				return goesOnNowhere(prefix)
+			}
 		}
-		version := aws.ToString(out.NextVersionIdMarker)
-		if key == "" || key == aws.ToString(in.KeyMarker) && version == aws.ToString(in.VersionIdMarker) {
-			return &source.Error{Path: prefix, Detail: "the store says that its listing goes on, and not where"}
-		}
-		in.KeyMarker, in.VersionIdMarker = &key, optional(version)
+		in.KeyMarker, in.VersionIdMarker = &last, optional(version)
 	}
 }
 
@@ -165,6 +177,11 @@ func (s *store) listVersions(ctx context.Context, prefix, from string, page func
 // takes an empty body, or another document, for an empty listing.
 func notListed(prefix string) error {
 	return &source.Error{Path: prefix, Detail: "what the store answered is no listing"}
+}
+
+// goesOnNowhere is the error of a listing that would not end.
+func goesOnNowhere(prefix string) error {
+	return &source.Error{Path: prefix, Detail: "the store says that its listing goes on, and not where"}
 }
 
 // item is an object of a listing.
