@@ -112,8 +112,8 @@ func (o *Options) check(src source.Source) error {
 	switch {
 	case !o.Algorithm.Valid():
 		return fmt.Errorf("scan: %v", o.Algorithm)
-	case o.Shard.Count != 0 && o.Shard.Index >= o.Shard.Count, o.Shard.Count == 0 && o.Shard.Index != 0, o.Shard.Count > shard.MaxCount:
-		return fmt.Errorf("scan: no shard %d of %d", o.Shard.Index, o.Shard.Count)
+	case o.Shard != shard.Part{} && !o.Shard.Valid():
+		return fmt.Errorf("scan: there is no shard %v", o.Shard)
 	case o.Shard.Count != 0 && o.Hints != nil:
 		return errors.New("scan: a shard takes no hints")
 	case o.Journal != nil && (o.Journal.Key().Algorithm != o.Algorithm || o.Journal.Key().Plain != o.PlainSHA256):
