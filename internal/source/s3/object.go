@@ -35,7 +35,7 @@ func (s *store) Read(ctx context.Context, it bucket.Item, off, n int64) (io.Read
 	if part {
 		in.Range = aws.String(fmt.Sprintf("bytes=%d-%d", off, off+n-1))
 	}
-	out, err := s.once.GetObject(ctx, in)
+	out, err := s.client.GetObject(ctx, in, once)
 	if err != nil {
 		return nil, bucket.Item{}, s.readFailed(ctx, it.Key, err)
 	}

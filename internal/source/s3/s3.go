@@ -47,8 +47,7 @@ type Options struct {
 // store is one bucket. It implements bucket.Store.
 type store struct {
 	name   string
-	client *s3.Client // tries again by itself
-	once   *s3.Client // one attempt a call, for reads
+	client *s3.Client
 	http   *http.Client
 	signed string // why requests carry no signature, or empty
 
@@ -118,19 +117,19 @@ func (s *store) connect(cfg *aws.Config, o Options) {
 			return bucket.Backoff(attempt, isBusy(err)), nil
 		})
 	})
-	with := func(r aws.Retryer) *s3.Client {
-		return s3.NewFromConfig(*cfg, func(o *s3.Options) {
-			o.Retryer = r
-			o.UsePathStyle = o.BaseEndpoint != nil // other stores than AWS's seldom have a name for each bucket
-			// Every byte is hashed here, and no checksum of S3's is of a range.
-			o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
-			// What is written is signed with its SHA-256, which every store understands.
-			o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
-			o.DisableLogOutputChecksumValidationSkipped = true
-		})
-	}
-	s.client, s.once = with(again), with(aws.NopRetryer{})
+	s.client = s3.NewFromConfig(*cfg, func(o *s3.Options) {
+		o.Retryer = again
+		o.UsePathStyle = o.BaseEndpoint != nil // other stores than AWS's seldom have a name for each bucket
+		// Every byte is hashed here, and no checksum of S3's is of a range.
+		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
+		// What is written is signed with its SHA-256, which every store understands.
+		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
+		o.DisableLogOutputChecksumValidationSkipped = true
+	})
 }
+
+// once makes one attempt of a call.
+func once(o *s3.Options) { o.Retryer = aws.NopRetryer{} }
 
 // regionHeader names a bucket's region in every answer to HeadBucket, refusals
 // and redirects too.
@@ -148,11 +147,11 @@ func (s *store) findRegion(ctx context.Context, cfg *aws.Config, o Options) erro
 		region = aws.ToString(out.BucketRegion)
 	case errors.As(err, &answer) && answer.Response != nil:
 		region = answer.Response.Header.Get(regionHeader)
-		if e := s.failed(ctx, "", err); errors.Is(e, source.ErrUnreachable) {
+		if e := s.failed(ctx, "s3://"+s.name, err); errors.Is(e, source.ErrUnreachable) {
 			return e
 		}
 	default:
-		return s.failed(ctx, "", err)
+		return s.failed(ctx, "s3://"+s.name, err)
 	}
 	if region != "" && region != cfg.Region {
 		cfg.Region = region
