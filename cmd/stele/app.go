@@ -16,6 +16,7 @@ import (
 // app is what all verbs share: the streams, the person's directories and the
 // flags every command takes.
 type app struct {
+	stdin  io.Reader
 	stdout *checked
 	term   *terminal.Terminal
 	getenv func(string) string
@@ -29,10 +30,11 @@ type app struct {
 
 	dirs        home.Dirs
 	printedJSON bool // an object was printed already; a failure goes to standard error alone
+	resumable   bool // what was read before an interruption is remembered
 }
 
 func newApp(stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) *app {
-	return &app{stdout: &checked{w: stdout}, term: terminal.New(stdin, stdout, stderr, getenv), getenv: getenv, now: time.Now}
+	return &app{stdin: stdin, stdout: &checked{w: stdout}, term: terminal.New(stdin, stdout, stderr, getenv), getenv: getenv, now: time.Now}
 }
 
 // command builds the tree of verbs, in the order of a day's work.
@@ -88,7 +90,7 @@ an append-only Merkle log; anybody can check any of it later, offline.`,
 			root.AddCommand(c)
 		}
 	}
-	add("work", a.initCommand(), a.fingerprintCommand(), a.stampCommand(), a.verifyCommand(), a.diffCommand(),
+	add("work", a.initCommand(), a.fingerprintCommand(), a.stampCommand(), a.verifyCommand(), a.auditCommand(), a.diffCommand(),
 		a.proveCommand(), a.withdrawCommand(), a.reinstateCommand())
 	add("look", a.listCommand(), a.logCommand(), a.showCommand(), a.manifestCommand())
 	add("keep", a.keyCommand(), a.trustCommand(), a.fsckCommand(), a.serveCommand(), a.demoCommand())

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"iter"
 	"os"
 	"strings"
@@ -14,7 +14,6 @@ import (
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/scan"
-	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/internal/source"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/statement"
@@ -32,18 +31,24 @@ func (a *app) diffCommand() *cobra.Command {
 	var hash string
 	c := &cobra.Command{
 		Use:   "diff A B",
-		Short: "Show what changed between two versions, folders or manifests",
-		Long: `A and B are each NAME@VERSION of a stamp whose manifest lies with the ledger, a
-path (./ forces one), or a manifest file. Where one side is a stamp, a folder on
-the other side is read with the stamp's ignore rules.`,
-		Example: "  stele diff clinic/wdbc@2026-11-01 clinic/wdbc@2026-11-02\n  stele diff clinic/wdbc@2026-11-01 ./training",
-		Args:    cobra.ExactArgs(2),
+		Short: "Show what changed between two versions, places or manifests",
+		Long: `A and B are each NAME@VERSION of a stamp whose manifest can be found, a path (./
+forces one), a URL (s3://, gs://, azblob://), or a manifest. Where one side is a
+stamp, a place on the other side is read with the stamp's ignore rules.`,
+		Example: `  stele diff clinic/wdbc@2026-11-01 clinic/wdbc@2026-11-02
+  stele diff clinic/wdbc@2026-11-01 ./training
+  stele diff s3://clinic/wdbc gs://clinic-copy/wdbc`,
+		Args: cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
 			algorithm, err := fingerprint.ParseAlgorithm(hash)
 			if err != nil {
 				return usagef("--hash: %v", err)
 			}
-			d, err := a.diff(c.Context(), args[0], args[1], flags.options(algorithm), all)
+			var d *jsonv1.Diff
+			err = a.withSides(c.Context(), args[0], args[1], &flags, func(left, right *side) error {
+				d, err = a.diff(c.Context(), left, right, flags.options(algorithm), all)
+				return err
+			})
 			if err != nil {
 				return err
 			}
@@ -70,41 +75,55 @@ type side struct {
 	name     string
 	manifest *manifestFile    // a stamp's manifest, or a file
 	stamp    *statement.Stamp // where it is a stamp
+	data     *data            // a place to read
 }
 
-func (a *app) diff(ctx context.Context, left, right string, opts scan.Options, all bool) (*jsonv1.Diff, error) {
-	var sides [2]side
-	for i, arg := range []string{left, right} {
-		s, err := a.side(ctx, arg)
-		if err != nil {
-			return nil, err
-		}
-		if s.manifest != nil {
-			defer s.manifest.Close()
-		}
-		sides[i] = s
+// end closes a side. err is how the command went, and is returned.
+func (s *side) end(err error) error {
+	if s.manifest != nil {
+		s.manifest.Close()
 	}
+	if s.data != nil {
+		err = s.data.end(err)
+	}
+	return err
+}
+
+// withSides opens both sides of a comparison before anything is read.
+func (a *app) withSides(ctx context.Context, left, right string, flags *scanFlags, fn func(left, right *side) error) error {
+	if flags.filesFrom != "" {
+		return usagef("--files-from: a list says what a stamp or a fingerprint covers; diff takes what is there")
+	}
+	l, err := a.side(ctx, left, flags)
+	if err != nil {
+		return err
+	}
+	r, err := a.side(ctx, right, flags)
+	if err != nil {
+		return l.end(err)
+	}
+	return l.end(r.end(fn(l, r)))
+}
+
+func (a *app) diff(ctx context.Context, left, right *side, opts scan.Options, all bool) (*jsonv1.Diff, error) {
 	// A folder is read as the other side was: its hash, and a stamp's rules.
-	for i := range sides {
-		if m := sides[i].manifest; m != nil {
-			opts.Algorithm = m.Algorithm()
+	for _, s := range []*side{left, right} {
+		if s.manifest != nil {
+			opts.Algorithm = s.manifest.Algorithm()
 		}
-		if st := sides[i].stamp; st != nil {
-			opts.UseExact, opts.Exact = true, st.Ignore
+		if s.stamp != nil {
+			opts.UseExact, opts.Exact = true, s.stamp.Ignore
 		}
 	}
-	if m, n := sides[0].manifest, sides[1].manifest; m != nil && n != nil && m.Algorithm() != n.Algorithm() {
-		return nil, usagef("%s was made with %v and %s with %v: their digests cannot be compared", left, m.Algorithm(), right, n.Algorithm())
+	if m, n := left.manifest, right.manifest; m != nil && n != nil && m.Algorithm() != n.Algorithm() {
+		return nil, usagef("%s was made with %v and %s with %v: their digests cannot be compared", left.name, m.Algorithm(), right.name, n.Algorithm())
 	}
-	return compare(left, right, a.files(ctx, sides[0], opts), a.files(ctx, sides[1], opts), all)
+	return compare(left.name, right.name, a.files(ctx, left, opts), a.files(ctx, right, opts), all)
 }
 
-// side finds out what an argument names: a stamp, a manifest file, a path.
-func (a *app) side(ctx context.Context, arg string) (side, error) {
-	s := side{name: arg}
-	if strings.Contains(arg, "://") {
-		return s, usagef("%s is an address, and this version reads files and folders only", arg)
-	}
+// side finds out what an argument names: a stamp, a manifest, a place.
+func (a *app) side(ctx context.Context, arg string, flags *scanFlags) (*side, error) {
+	s := &side{name: arg}
 	if name, version, err := statement.ParseNameVersion(arg); err == nil && !isPath(arg) {
 		err := a.read(ctx, func(r *reading) error {
 			b, err := r.binding(name, version)
@@ -116,28 +135,31 @@ func (a *app) side(ctx context.Context, arg string) (side, error) {
 				return err
 			}
 			s.stamp = st.Stamp
-			s.manifest, err = a.manifestOf(b.Fingerprint, arg)
+			s.manifest, err = a.manifestOfStamp(ctx, r, st, flags.reach())
 			return err
 		})
 		return s, err
 	}
-	if err := exists(arg); err != nil {
-		return s, err
-	}
-	info, err := os.Stat(arg)
+	p, err := parsePlace(arg)
 	if err != nil {
 		return s, err
 	}
-	if info.Mode().IsRegular() && looksLikeManifest(arg) {
-		s.manifest, err = readManifest(arg, fingerprint.Fingerprint{})
+	if p.Remote() && strings.HasSuffix(arg, ".manifest") {
+		s.manifest, err = fetchManifest(ctx, p, flags.reach())
+		return s, err
 	}
+	if !p.Remote() && looksLikeManifest(arg) {
+		s.manifest, err = readManifest(arg, fingerprint.Fingerprint{})
+		return s, err
+	}
+	s.data, err = a.openData(ctx, "read", arg, flags)
 	return s, err
 }
 
 // isPath reports whether an argument that could be NAME@VERSION is meant as a
 // path: ./ or / forces one, and so does a file of that name.
 func isPath(arg string) bool {
-	if strings.HasPrefix(arg, ".") || strings.HasPrefix(arg, "/") || strings.HasPrefix(arg, "~") || strings.Contains(arg, `\`) {
+	if strings.HasPrefix(arg, ".") || strings.HasPrefix(arg, "/") || strings.HasPrefix(arg, "~") || strings.Contains(arg, `\`) || strings.Contains(arg, "://") {
 		return true
 	}
 	_, err := os.Lstat(arg)
@@ -147,19 +169,29 @@ func isPath(arg string) bool {
 // manifestMagic is how a manifest file begins (docs/formats/manifest.md).
 const manifestMagic = "stele manifest v1\n"
 
-func looksLikeManifest(path string) bool {
+// headOf is as much of the beginning of a file as a manifest is known by.
+func headOf(path string) (string, bool) {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() {
+		return "", false
+	}
 	f, err := os.Open(path)
 	if err != nil {
-		return false
+		return "", false
 	}
 	defer f.Close()
 	head := make([]byte, len(manifestMagic))
-	n, _ := f.Read(head)
-	return string(head[:n]) == manifestMagic
+	n, _ := io.ReadFull(f, head)
+	return string(head[:n]), true
+}
+
+func looksLikeManifest(path string) bool {
+	head, _ := headOf(path)
+	return head == manifestMagic
 }
 
 // files goes through one side's files in path order.
-func (a *app) files(ctx context.Context, s side, opts scan.Options) iter.Seq2[fingerprint.File, error] {
+func (a *app) files(ctx context.Context, s *side, opts scan.Options) iter.Seq2[fingerprint.File, error] {
 	if s.manifest != nil {
 		return func(yield func(fingerprint.File, error) bool) {
 			for f, err := range s.manifest.All() {
@@ -172,30 +204,7 @@ func (a *app) files(ctx context.Context, s side, opts scan.Options) iter.Seq2[fi
 			}
 		}
 	}
-	return a.scanning(ctx, s.name, opts, nil)
-}
-
-// errStopped ends a scan whose files nobody wants any more.
-var errStopped = errors.New("stopped")
-
-// scanning goes through the files below a path as they are read; what the
-// scan found out besides goes to result, where it is not nil.
-func (a *app) scanning(ctx context.Context, path string, opts scan.Options, result *scan.Result) iter.Seq2[fingerprint.File, error] {
-	return func(yield func(fingerprint.File, error) bool) {
-		found, err := a.scan(ctx, path, opts, func(f fingerprint.File) error {
-			if !yield(f, nil) {
-				return errStopped
-			}
-			return nil
-		})
-		switch {
-		case errors.Is(err, errStopped):
-		case err != nil:
-			yield(fingerprint.File{}, err)
-		case result != nil:
-			*result = found
-		}
-	}
+	return a.scanning(ctx, s.data, opts, nil)
 }
 
 // compare lists the differences between two trees, the first of them unless
@@ -268,14 +277,14 @@ func countsText(c jsonv1.Counts) string {
 
 // printChanges lists changes, as many as a person reads.
 func (a *app) printChanges(changes []jsonv1.Change, counts jsonv1.Counts, truncated bool) {
-	total := counts.Modified + counts.Added + counts.Removed + counts.Moved + counts.Renamed
+	total := counts.Modified + counts.Added + counts.Removed + counts.Moved + counts.Renamed + counts.Resized
 	shown := changes
 	if len(shown) > changesShown && (truncated || total == uint64(len(changes))) {
 		shown = shown[:changesShown]
 	}
 	var rows [][]terminal.Cell
 	for _, c := range shown {
-		style := map[string]terminal.Style{"modified": terminal.Caution, "added": terminal.Good, "removed": terminal.Bad}[c.Change]
+		style := map[string]terminal.Style{"modified": terminal.Caution, "resized": terminal.Caution, "added": terminal.Good, "removed": terminal.Bad}[c.Change]
 		rows = append(rows, []terminal.Cell{{Text: c.Change, Style: style}, {Text: c.Path}, {Text: changeDetail(c), Style: terminal.Dim}})
 	}
 	a.term.Table([]terminal.Column{{Title: "CHANGE"}, {Title: "PATH", Trim: terminal.TrimPath}, {Title: "WHAT", Trim: terminal.TrimEnd}}, rows)
@@ -309,51 +318,4 @@ func changeDetail(c jsonv1.Change) string {
 		parts = append(parts, fmt.Sprintf("bytes %s to %s", terminal.Count(r.Start), terminal.Count(r.End)))
 	}
 	return strings.Join(parts, ", ")
-}
-
-// manifestOf opens the manifest of a fingerprint that lies with the ledger.
-func (a *app) manifestOf(fp fingerprint.Fingerprint, what string) (*manifestFile, error) {
-	dir, err := a.findLedger()
-	if err != nil {
-		return nil, err
-	}
-	path := solo.OpenShelf(dir).ManifestPath(fp)
-	m, err := readManifest(path, fp)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, failf(exitNotFound, "the manifest of %s is not with the ledger", what).withPath(path).
-			withHint("it can be made again from the data: `stele fingerprint PATH --manifest FILE`")
-	}
-	return m, err
-}
-
-// openManifest opens a manifest by file or by NAME@VERSION.
-func (a *app) openManifest(ctx context.Context, arg string) (*manifestFile, error) {
-	s, err := a.side(ctx, arg)
-	if err != nil {
-		return nil, err
-	}
-	if s.manifest != nil {
-		return s.manifest, nil
-	}
-	if info, err := os.Stat(arg); err == nil && info.IsDir() {
-		return nil, usagef("%s is a folder, not a manifest", arg).withHint("`stele fingerprint " + arg + " --manifest FILE` makes one")
-	}
-	return nil, failf(exitError, "%s is no manifest: it does not begin as one", arg).withPath(arg)
-}
-
-// checkedManifest opens a manifest that was read to its end before: whole, and
-// of that fingerprint.
-func checkedManifest(path string, fp fingerprint.Fingerprint) (*manifestFile, error) {
-	m, err := readManifest(path, fp)
-	if err != nil {
-		return nil, err
-	}
-	for _, err := range m.All() {
-		if err != nil {
-			m.Close()
-			return nil, m.explain(err)
-		}
-	}
-	m.Close()
-	return readManifest(path, fp)
 }

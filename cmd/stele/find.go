@@ -33,9 +33,9 @@ func (a *app) findLedger() (string, error) {
 	}
 	for {
 		at := filepath.Join(dir, ledgerName)
-		if _, err := os.Lstat(at); err == nil {
+		if _, err := os.Lstat(at); err == nil && !onlyManifests(at) {
 			return resolveLedger(at, "")
-		} else if !errors.Is(err, fs.ErrNotExist) {
+		} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return "", err
 		}
 		parent := filepath.Dir(dir)
@@ -44,6 +44,13 @@ func (a *app) findLedger() (string, error) {
 		}
 		dir = parent
 	}
+}
+
+// onlyManifests reports whether a .stele is no ledger but a folder beside data
+// where manifests were put (--manifest-to).
+func onlyManifests(dir string) bool {
+	list, err := os.ReadDir(dir)
+	return err == nil && len(list) == 1 && list[0].Name() == "manifests" && list[0].IsDir()
 }
 
 // resolveLedger follows a given place to a ledger's directory: the directory

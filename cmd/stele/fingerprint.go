@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -12,114 +13,100 @@ import (
 	"github.com/stele-ml/stele/internal/terminal"
 )
 
+// fingerprintOrder is one call of `stele fingerprint`.
+type fingerprintOrder struct {
+	path       string
+	algorithm  fingerprint.Algorithm
+	manifest   string // a file to write, which may be replaced
+	manifestTo string // a place to write to, where nothing is replaced
+	flags      scanFlags
+}
+
 func (a *app) fingerprintCommand() *cobra.Command {
-	var flags scanFlags
-	var hash, manifest string
+	var o fingerprintOrder
+	var hash string
 	c := &cobra.Command{
-		Use:   "fingerprint PATH",
-		Short: "Fingerprint a file or a folder; no ledger needed",
+		Use:   "fingerprint PATH|URL",
+		Short: "Fingerprint a file, a folder or a bucket; no ledger needed",
 		Long: `Reads every byte below PATH and prints the fingerprint that stands for exactly
-these names and bytes. No ledger and no key are needed.`,
-		Example: "  stele fingerprint training\n  stele fingerprint model.safetensors --hash blake3",
-		Args:    cobra.ExactArgs(1),
+these names and bytes. No ledger and no key are needed. A URL is s3://BUCKET/KEY,
+gs://BUCKET/KEY or azblob://CONTAINER/KEY, without a key the whole bucket; the
+same files give the same fingerprint everywhere.`,
+		Example: `  stele fingerprint training
+  stele fingerprint model.safetensors --hash blake3
+  stele fingerprint s3://clinic/wdbc --max-read 500GB`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			algorithm, err := fingerprint.ParseAlgorithm(hash)
-			if err != nil {
+			var err error
+			if o.algorithm, err = fingerprint.ParseAlgorithm(hash); err != nil {
 				return usagef("--hash: %v", err)
 			}
-			opts := flags.options(algorithm)
-			return a.fingerprint(c.Context(), args[0], manifest, opts)
+			o.path = args[0]
+			d, err := a.openData(c.Context(), "read", o.path, &o.flags)
+			if err != nil {
+				return err
+			}
+			return d.end(a.fingerprint(c.Context(), d, &o))
 		},
 	}
-	flags.register(c, true)
+	o.flags.register(c, true)
 	c.Flags().StringVar(&hash, "hash", "sha256", "sha256 or blake3; a ledger takes only its own")
-	c.Flags().StringVar(&manifest, "manifest", "", "also write the manifest to this `file`")
+	c.Flags().StringVar(&o.manifest, "manifest", "", "also write the manifest to this `file`")
+	c.Flags().StringVar(&o.manifestTo, "manifest-to", "", manifestToUsage)
 	return c
 }
 
-func (a *app) fingerprint(ctx context.Context, path, manifest string, opts scan.Options) error {
-	if err := exists(path); err != nil {
+func (a *app) fingerprint(ctx context.Context, d *data, o *fingerprintOrder) error {
+	to, err := d.manifestTarget(o.manifestTo)
+	if err != nil {
 		return err
 	}
+	opts := o.flags.options(o.algorithm)
 	var result scan.Result
-	var err error
-	if manifest == "" {
-		result, err = a.scan(ctx, path, opts, func(fingerprint.File) error { return nil })
-	} else {
-		result, err = a.scanToManifest(ctx, path, opts, manifest)
+	switch {
+	case o.manifest != "":
+		err = writeWhole(o.manifest, func(f *os.File) error {
+			if result, err = a.scanToManifest(ctx, d, opts, f); err != nil || to == nil {
+				return err
+			}
+			return a.putManifest(ctx, to, result.Fingerprint, f)
+		})
+	case to != nil:
+		err = withTemporary(func(f *os.File) error {
+			if result, err = a.scanToManifest(ctx, d, opts, f); err != nil {
+				return err
+			}
+			return a.putManifest(ctx, to, result.Fingerprint, f)
+		})
+	default:
+		result, err = a.scan(ctx, d, opts, nil)
 	}
 	if err != nil {
 		return err
 	}
 	if a.json {
 		a.printJSON(jsonv1.Fingerprint{
-			Fingerprint: result.Fingerprint.String(), Path: path, Files: result.Summary.Files, Bytes: result.Summary.Bytes,
-			Ignore: nonNil(result.Rules), Hidden: result.HiddenCount, Manifest: manifest,
+			Fingerprint: result.Fingerprint.String(), Path: o.path, Files: result.Summary.Files, Bytes: result.Summary.Bytes,
+			Ignore: nonNil(result.Rules), Hidden: result.HiddenCount, Listed: d.only != nil, Resumed: result.Basis.Resumed,
+			Manifest: o.manifest, ManifestTo: to.text(result.Fingerprint),
 		})
 		return nil
 	}
 	a.term.Println(result.Fingerprint.String())
-	a.term.Notef("%s, %s in %s", path, terminal.Bytes(result.Summary.Bytes), terminal.Plural(result.Summary.Files, "file"))
+	a.term.Notef("%s, %s in %s", o.path, terminal.Bytes(result.Summary.Bytes), terminal.Plural(result.Summary.Files, "file"))
 	a.noteHidden(result)
+	a.noteManifest(to, result.Fingerprint)
 	return nil
 }
 
-// scanFlags are the flags of every command that reads data.
-type scanFlags struct {
-	ignore      []string
-	followLinks bool
-	workers     int
-	plain       bool
-}
-
-// register adds the flags; the ignore rules are only for commands that decide
-// what a fingerprint covers. Verification takes the stamp's rules.
-func (f *scanFlags) register(c *cobra.Command, decides bool) {
-	if decides {
-		c.Flags().StringArrayVar(&f.ignore, "ignore", nil, "also leave out what this gitignore `rule` matches (repeatable)")
-		c.Flags().BoolVar(&f.plain, "sha256", false, "record each file's plain SHA-256 in the manifest besides")
+// scanToManifest reads the data and writes its manifest.
+func (a *app) scanToManifest(ctx context.Context, d *data, opts scan.Options, to io.Writer) (scan.Result, error) {
+	w := fingerprint.NewWriter(to, opts.Algorithm, fingerprint.WriterOptions{PlainSHA256: opts.PlainSHA256})
+	result, err := a.scan(ctx, d, opts, w.Add)
+	if err != nil {
+		return result, err
 	}
-	c.PreRunE = func(*cobra.Command, []string) error {
-		if f.workers < 0 {
-			return usagef("--workers %d is negative", f.workers)
-		}
-		return nil
-	}
-	c.Flags().BoolVar(&f.followLinks, "follow-links", false, "follow symbolic links that leave the folder")
-	c.Flags().IntVar(&f.workers, "workers", 0, "how many `cores` to use (default all)")
-}
-
-func (f *scanFlags) options(algorithm fingerprint.Algorithm) scan.Options {
-	return scan.Options{Algorithm: algorithm, Workers: f.workers, Ignore: f.ignore, FollowOutside: f.followLinks, PlainSHA256: f.plain}
-}
-
-// scan reads path with a progress line.
-func (a *app) scan(ctx context.Context, path string, opts scan.Options, emit func(fingerprint.File) error) (scan.Result, error) {
-	progress := new(scan.Progress)
-	opts.Progress = progress
-	stop := a.term.Progress(ctx, func() terminal.Snapshot {
-		return terminal.Snapshot{
-			Label: "reading", BytesDone: progress.BytesDone.Load(), BytesTotal: progress.BytesTotal.Load(),
-			FilesDone: progress.FilesDone.Load(), FilesTotal: progress.FilesTotal.Load(),
-		}
-	})
-	defer stop()
-	return scan.Local(ctx, path, opts, emit)
-}
-
-// scanToManifest reads path and writes its manifest to a file, which appears
-// whole or not at all.
-func (a *app) scanToManifest(ctx context.Context, path string, opts scan.Options, to string) (scan.Result, error) {
-	var result scan.Result
-	err := writeWhole(to, func(f *os.File) error {
-		w := fingerprint.NewWriter(f, opts.Algorithm, fingerprint.WriterOptions{PlainSHA256: opts.PlainSHA256})
-		var err error
-		if result, err = a.scan(ctx, path, opts, w.Add); err != nil {
-			return err
-		}
-		_, err = w.Close()
-		return err
-	})
+	_, err = w.Close()
 	return result, err
 }
 

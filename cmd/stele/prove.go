@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +13,7 @@ import (
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/place"
 	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/statement"
@@ -28,6 +27,8 @@ type proveOrder struct {
 	withhold        []string
 	manifest, out   string
 	tlogProof       bool
+	anonymous       bool
+	found           *foundManifest
 }
 
 func (a *app) proveCommand() *cobra.Command {
@@ -73,9 +74,10 @@ neighbouring paths known; they are listed.`,
 	f.StringArrayVar(&o.present, "path", nil, "prove that this `file` is among the data (repeatable)")
 	f.StringArrayVar(&o.absent, "absent", nil, "prove that no `file` of this name is among the data (repeatable)")
 	f.StringArrayVar(&o.ranges, "range", nil, "prove the bytes of `file:start:end`, end exclusive (repeatable)")
-	f.StringVar(&o.data, "data", "", "where the data for --range lies")
+	f.StringVar(&o.data, "data", "", "where the data for --range lies, a path or a URL")
 	f.StringArrayVar(&o.withhold, "withhold", nil, "leave out: `details`")
-	f.StringVar(&o.manifest, "manifest", "", "the manifest `file` (default the ledger's)")
+	f.StringVar(&o.manifest, "manifest", "", "the manifest, a path or a URL (default where it is found)")
+	f.BoolVar(&o.anonymous, "anonymous", false, "read a public bucket without credentials")
 	f.BoolVar(&o.tlogProof, "tlog-proof", false, "write a C2SP .tlog-proof of the entry instead")
 	f.StringVarP(&o.out, "output", "o", "", "the `file` to write; required")
 	return c
@@ -99,6 +101,12 @@ func (a *app) prove(ctx context.Context, o *proveOrder) error {
 			return err
 		}
 		claim := evidence.Claim{Entry: b.Entry, Name: b.Name, Version: b.Version, Fingerprint: b.Fingerprint}
+		if len(o.present)+len(o.absent)+len(o.ranges) > 0 {
+			if err := a.findForProof(ctx, o, r, st); err != nil {
+				return err
+			}
+			defer o.found.close()
+		}
 		if err := a.provePaths(ctx, o, &claim, &result); err != nil {
 			return err
 		}
@@ -153,7 +161,7 @@ func (a *app) provePaths(ctx context.Context, o *proveOrder, claim *evidence.Cla
 			return usagef("%v", err)
 		}
 		present := i < len(want)
-		proof, found, err := a.provePath(o, claim.Fingerprint, path)
+		proof, found, err := o.provePath(claim.Fingerprint, path)
 		if err != nil {
 			return err
 		}
@@ -184,8 +192,8 @@ func (a *app) provePaths(ctx context.Context, o *proveOrder, claim *evidence.Cla
 }
 
 // provePath makes the proof for one path and checks it at once.
-func (a *app) provePath(o *proveOrder, fp fingerprint.Fingerprint, path string) (*fingerprint.PathProof, fingerprint.PathResult, error) {
-	m, err := a.manifestFor(o, fp)
+func (o *proveOrder) provePath(fp fingerprint.Fingerprint, path string) (*fingerprint.PathProof, fingerprint.PathResult, error) {
+	m, err := o.found.open()
 	if err != nil {
 		return nil, fingerprint.PathResult{}, err
 	}
@@ -198,11 +206,18 @@ func (a *app) provePath(o *proveOrder, fp fingerprint.Fingerprint, path string) 
 	return proof, found, err
 }
 
-func (a *app) manifestFor(o *proveOrder, fp fingerprint.Fingerprint) (*manifestFile, error) {
-	if o.manifest != "" {
-		return readManifest(o.manifest, fp)
+// findForProof finds the manifest that the proofs are made from.
+func (a *app) findForProof(ctx context.Context, o *proveOrder, r *reading, st *statement.Statement) error {
+	s, err := a.searchFor(r, st, place.Options{Anonymous: o.anonymous})
+	if err != nil {
+		return err
 	}
-	return a.manifestOf(fp, o.name+"@"+o.version)
+	s.given = o.manifest
+	var bad error
+	if o.found, bad, err = a.findManifest(ctx, s); err == nil && o.found == nil {
+		err = s.nowhere(bad)
+	}
+	return err
 }
 
 type byteRange struct {
@@ -241,7 +256,7 @@ func cutLast(s string) (before, after string, ok bool) {
 
 // proveRange reads the chunks that cover a range and adds their proof.
 func (a *app) proveRange(ctx context.Context, o *proveOrder, claim *evidence.Claim, file fingerprint.File, r byteRange) error {
-	full, err := a.manifestEntry(o, claim.Fingerprint, file.Path)
+	full, err := o.manifestEntry(file.Path)
 	if err != nil {
 		return err
 	}
@@ -252,22 +267,13 @@ func (a *app) proveRange(ctx context.Context, o *proveOrder, claim *evidence.Cla
 	if err != nil {
 		return err
 	}
-	place := o.data
-	if info, err := os.Stat(place); err == nil && info.IsDir() {
-		place = filepath.Join(place, filepath.FromSlash(r.path))
-	}
-	f, err := os.Open(place)
+	covering := proof.Covering()
+	data, at, err := a.readRange(ctx, o, full, covering)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	covering := proof.Covering()
-	data := make([]byte, covering.End-covering.Start)
-	if _, err := io.ReadFull(io.NewSectionReader(f, int64(covering.Start), int64(len(data))), data); err != nil {
-		return failf(exitTampered, "%s: read bytes %d to %d: %w", place, covering.Start, covering.End, err).withPath(place)
-	}
 	if err := proof.Verify(claim.Fingerprint.Algorithm, full.Size, full.Digest, data); err != nil {
-		return failf(exitTampered, "%s is not what was stamped: %w", place, err).withPath(place)
+		return failf(exitTampered, "%s is not what was stamped: %w", at, err).withPath(at.String())
 	}
 	raw, err := proof.MarshalBinary()
 	if err != nil {
@@ -277,9 +283,49 @@ func (a *app) proveRange(ctx context.Context, o *proveOrder, claim *evidence.Cla
 	return ctx.Err()
 }
 
+// readRange reads bytes of one file where the data lies: a folder, or that file
+// itself.
+func (a *app) readRange(ctx context.Context, o *proveOrder, file fingerprint.File, r fingerprint.Range) (data []byte, at place.Place, err error) {
+	d, err := a.openData(ctx, "read", o.data, &scanFlags{anonymous: o.anonymous})
+	if err != nil {
+		return nil, at, err
+	}
+	defer func() { err = d.end(err) }()
+	at = d.place
+	path := at.Base()
+	if !d.source.Single() {
+		at, path = at.Join(file.Path), file.Path
+	}
+	object, err := d.source.Lookup(ctx, path)
+	if err != nil {
+		return nil, at, notThere(at, err)
+	}
+	buf := make([]byte, fingerprint.ChunkSize)
+	got, err := d.source.Fetch(ctx, object, buf)
+	if err != nil {
+		return nil, at, err
+	}
+	size := uint64(got.N)
+	if got.Reader != nil {
+		defer got.Reader.Close()
+		size = got.Reader.Size()
+	}
+	switch {
+	case size != file.Size:
+		return nil, at, failf(exitTampered, "%s has %d bytes, and was stamped with %d", at, size, file.Size).withPath(at.String())
+	case got.Reader == nil:
+		return buf[r.Start:r.End], at, nil
+	}
+	data = make([]byte, 0, r.Len())
+	if err := got.Reader.Range(ctx, r.Start, r.Len(), buf, func(p []byte) { data = append(data, p...) }); err != nil {
+		return nil, at, err
+	}
+	return data, at, got.Reader.Unchanged(ctx)
+}
+
 // manifestEntry finds one file in the manifest, with its chunk digests.
-func (a *app) manifestEntry(o *proveOrder, fp fingerprint.Fingerprint, path string) (found fingerprint.File, err error) {
-	m, err := a.manifestFor(o, fp)
+func (o *proveOrder) manifestEntry(path string) (found fingerprint.File, err error) {
+	m, err := o.found.open()
 	if err != nil {
 		return found, err
 	}

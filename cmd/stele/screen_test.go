@@ -50,7 +50,7 @@ func onScreen(ts *testscript.TestScript, keys string, args []string) {
 		os.RemoveAll(dir)
 	}()
 	status := filepath.Join(dir, "status")
-	script := "cd " + shellQuoted(ts.MkAbs(".")) + "\n"
+	script := "trap : INT\ncd " + shellQuoted(ts.MkAbs(".")) + "\n" // Ctrl-C is for the command, not for this shell
 	for _, name := range []string{"HOME", "STELE_CONFIG", "STELE_STATE", "STELE_LEDGER", "STELE_KEY", "STELE_TRUST", "SSH_AUTH_SOCK", "NO_COLOR", "TZ", "PATH", "LANG"} {
 		if v := ts.Getenv(name); v != "" {
 			script += "export " + name + "=" + shellQuoted(v) + "\n"

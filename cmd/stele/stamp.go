@@ -4,18 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
-	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/scan"
 	"github.com/stele-ml/stele/internal/solo"
@@ -38,6 +33,9 @@ type stampOrder struct {
 	dryRun, yes   bool
 	all           bool
 	noDetails     bool
+	unchangedBy   string // metadata, version, or empty: read everything
+	manifest      string // of data that was read elsewhere
+	manifestTo    string
 	collection    collectionOrder
 	flags         scanFlags
 }
@@ -45,11 +43,16 @@ type stampOrder struct {
 func (a *app) stampCommand() *cobra.Command {
 	var o stampOrder
 	c := &cobra.Command{
-		Use:   "stamp [PATH] --as NAME@VERSION",
+		Use:   "stamp [PATH|URL] --as NAME@VERSION",
 		Short: "Put data on the ledger under a name, once and for ever",
 		Long: `Reads every byte below PATH, signs a statement that these bytes are
-NAME@VERSION, and puts it on the ledger. The data stays where it is. A name is
-bound once and for ever: other bytes under it are refused.
+NAME@VERSION, and puts it on the ledger. The data stays where it is, on a disk
+or in a bucket (s3://, gs://, azblob://). A name is bound once and for ever:
+other bytes under it are refused.
+
+With --unchanged-by metadata, files whose version or ETag (on a disk: size,
+times, inode) are the same as when the earlier version was stamped are not read
+again; the stamp says how much that is, and by what.
 
 With --member, or --since with --add and --remove, no PATH is given and nothing
 is read: what is on the ledger already is stamped together as a collection,
@@ -57,8 +60,10 @@ each member under its own prefix.`,
 		Example: `  stele stamp training --as clinic/wdbc@2026-11-01
   stele stamp net.safetensors --as clinic/net@1.0 --kind model \
       --from clinic/wdbc@2026-11-01
-  stele stamp --as lab/events@2026-11 --member date=2026-11-01=lab/day@2026-11-01 \
-      --member date=2026-11-02=lab/day@2026-11-02`,
+  stele stamp s3://lab/events --as lab/events@2026-11-02 \
+      --since lab/events@2026-11-01 --unchanged-by metadata
+  stele stamp --as lab/events@2026-11 --member 01=lab/events@2026-11-01 \
+      --member 02=lab/events@2026-11-02`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			switch collects := o.collection.given(); {
@@ -81,7 +86,14 @@ each member under its own prefix.`,
 			if o.collection.given() {
 				return a.stampCollection(c.Context(), &o)
 			}
-			return a.stamp(c.Context(), &o)
+			if err := o.check(); err != nil {
+				return err
+			}
+			d, err := a.openData(c.Context(), "read", o.path, &o.flags) // before a ledger is made for it
+			if err != nil {
+				return err
+			}
+			return d.end(a.stamp(c.Context(), d, &o))
 		},
 	}
 	f := c.Flags()
@@ -94,20 +106,34 @@ each member under its own prefix.`,
 	f.BoolVarP(&o.yes, "yes", "y", false, "do not ask")
 	f.BoolVar(&o.all, "all", false, "show every change since the last version")
 	f.BoolVar(&o.noDetails, "no-details", false, "keep no details document (location, host)")
+	f.StringVar(&o.unchangedBy, "unchanged-by", "", "do not read what is unchanged since the earlier version by its `metadata`; \"version\" takes no ETag and no times for it")
+	f.StringVar(&o.manifest, "manifest", "", "stamp what this `manifest` says, which was made elsewhere; only names and sizes are compared")
+	f.StringVar(&o.manifestTo, "manifest-to", "", manifestToUsage)
 	o.collection.register(c)
 	o.flags.register(c, true)
 	return c
 }
 
-func (a *app) stamp(ctx context.Context, o *stampOrder) error {
+// check refuses what cannot go together, before anything is opened.
+func (o *stampOrder) check() error {
+	if o.unchangedBy != "" {
+		if err := oneOf("--unchanged-by", o.unchangedBy, "metadata", "version"); err != nil {
+			return err
+		}
+	}
+	if o.manifest != "" && (o.unchangedBy != "" || o.flags.plain || o.flags.maxRead > 0) {
+		return usagef("--manifest: nothing is read, so there is no --unchanged-by, --sha256 or --max-read with it")
+	}
+	return oneOf("--kind", o.kind, artifactKinds...)
+}
+
+func (a *app) stamp(ctx context.Context, d *data, o *stampOrder) error {
 	annotations, err := parseAnnotations(o.annotations)
 	if err != nil {
 		return err
 	}
-	if err := oneOf("--kind", o.kind, artifactKinds...); err != nil {
-		return err
-	}
-	if err := exists(o.path); err != nil { // before a ledger is made for it
+	target, err := d.manifestTarget(o.manifestTo)
+	if err != nil {
 		return err
 	}
 	dir, err := a.findLedger()
@@ -131,33 +157,26 @@ func (a *app) stamp(ctx context.Context, o *stampOrder) error {
 	if err != nil {
 		return err
 	}
-	manifest, err := solo.OpenShelf(dir).NewManifest()
-	if errors.Is(err, fs.ErrPermission) {
-		return failf(exitError, "keep the manifest: %w", err).withPath(dir).withHint("the ledger's folder may only be read here; nothing was stamped")
-	}
-	if err != nil {
-		return fmt.Errorf("keep the manifest: %w", err)
-	}
-	defer manifest.Discard()
-	result, diff, err := a.readForStamp(ctx, dir, o, plan, manifest)
-	if err != nil {
+	s := &stamping{order: o, plan: plan, dir: dir, data: d, target: target}
+	defer s.close()
+	if err := a.readForStamp(ctx, s); err != nil {
 		return err
 	}
-	a.noteHidden(result)
-	if result.Summary.Files == 0 {
+	a.noteHidden(s.result)
+	if s.result.Summary.Files == 0 {
 		return failf(exitError, "%s holds no files to stamp", o.path).withPath(o.path).withHint("empty folders do not count; `stele fingerprint` shows what ignore rules left out")
 	}
 	if plan.bound != nil {
-		return a.alreadyBound(o, plan, result, diff)
+		return a.alreadyBound(o, plan, s.result, s.diff)
 	}
-	if diff != nil && !a.json && !a.quiet {
-		a.printDiff(diff)
+	if s.diff != nil && !a.json && !a.quiet {
+		a.printDiff(s.diff)
 	}
-	st := plan.statement(o, result, annotations)
+	st := s.statement(annotations)
 	if o.dryRun {
-		return a.printStamp(st, result, nil, plan.signer, plan.origin, diff, true)
+		return a.printStamp(stampReceipt{st: st, plan: plan, diff: s.diff, resumed: s.result.Basis.Resumed, elsewhere: o.manifest != "", dry: true})
 	}
-	if diff != nil && !diff.Same && !o.yes && a.term.CanAsk() && !a.json {
+	if s.diff != nil && !s.diff.Same && !o.yes && a.term.CanAsk() && !a.json {
 		ok, err := a.term.Confirm(ctx, fmt.Sprintf("stamp this as %s?", o.as), true)
 		if err != nil {
 			return err
@@ -166,86 +185,18 @@ func (a *app) stamp(ctx context.Context, o *stampOrder) error {
 			return failf(exitError, "not stamped")
 		}
 	}
-	if o.flags.plain || !kept(dir, result.Fingerprint) {
-		if err := manifest.Keep(result.Fingerprint); err != nil {
-			return fmt.Errorf("keep the manifest: %w", err)
-		}
-	}
-	if !o.noDetails {
-		if st.Stamp.Details, err = a.keepDetails(dir, o.path, result.Fingerprint); err != nil {
-			return err
-		}
+	if err := a.keepForStamp(ctx, s, st.Stamp); err != nil {
+		return err
 	}
 	proof, err := a.submit(ctx, dir, signer, func(*reading) (*statement.Statement, error) { return st, nil })
 	if err != nil {
 		return err
 	}
-	return a.printStamp(st, result, proof, plan.signer, plan.origin, diff, false)
-}
-
-// kept reports whether a whole manifest of these files is with the ledger. It
-// may have plain digests, which a new one without must not take away.
-func kept(dir string, fp fingerprint.Fingerprint) bool {
-	m, err := checkedManifest(solo.OpenShelf(dir).ManifestPath(fp), fp)
-	if err != nil {
-		return false
-	}
-	m.Close()
-	return true
-}
-
-// readForStamp reads the data once: into the fingerprint, into the manifest,
-// and against the manifest of the version to compare with, where it is here.
-func (a *app) readForStamp(ctx context.Context, dir string, o *stampOrder, p *stampPlan, manifest io.Writer) (result scan.Result, diff *jsonv1.Diff, err error) {
-	w := fingerprint.NewWriter(manifest, p.algorithm, fingerprint.WriterOptions{PlainSHA256: o.flags.plain})
-	files := func(yield func(fingerprint.File, error) bool) {
-		for f, err := range a.scanning(ctx, o.path, o.flags.options(p.algorithm), &result) {
-			if err == nil {
-				err = w.Add(f)
-			}
-			if !yield(f, err) || err != nil {
-				return
-			}
-		}
-	}
-	if old := a.earlier(dir, p); old != nil {
-		defer old.Close()
-		if diff, err = compare(old.name, "now", old.All(), files, o.all); err != nil {
-			return result, nil, err
-		}
-	} else {
-		for _, err := range files {
-			if err != nil {
-				return result, nil, err
-			}
-		}
-	}
-	_, err = w.Close()
-	return result, diff, err
-}
-
-// earlier opens the manifest to compare with: of the name where it is taken,
-// else of the name's last version; nil where it is not here. A damaged one is
-// told and left aside: a stamp does not rest on it.
-func (a *app) earlier(dir string, p *stampPlan) *manifestFile {
-	var b ledger.Binding
-	switch {
-	case p.bound != nil:
-		b = p.bound.Binding
-	case p.last != nil:
-		b = *p.last
-	default:
-		return nil
-	}
-	m, err := checkedManifest(solo.OpenShelf(dir).ManifestPath(b.Fingerprint), b.Fingerprint)
-	if err != nil {
-		if !errors.Is(err, fs.ErrNotExist) {
-			a.term.Warnf("no comparison with %s: %v", b.Ref(), err)
-		}
-		return nil
-	}
-	m.name = b.Ref().String()
-	return m
+	s.stamped(a, proof)
+	return a.printStamp(stampReceipt{
+		st: st, plan: plan, proof: proof, diff: s.diff, resumed: s.result.Basis.Resumed,
+		elsewhere: o.manifest != "", manifest: target.text(s.result.Fingerprint),
+	})
 }
 
 // alreadyBound ends a stamp of a name that is taken: with the first receipt
@@ -255,7 +206,9 @@ func (a *app) alreadyBound(o *stampOrder, p *stampPlan, result scan.Result, diff
 	if b.Fingerprint == result.Fingerprint {
 		proof := &solo.Proof{Receipt: ledger.Receipt{Index: b.Entry, Time: b.time, Existed: true}, Checkpoint: b.checkpoint}
 		st := &statement.Statement{Kind: statement.KindStamp, Subject: []statement.Subject{b.Ref().Subject()}, Stamp: b.stamp}
-		if err := a.printStamp(st, result, proof, b.signer, p.origin, nil, false); err != nil || b.standing == "good" {
+		plan := *p
+		plan.signer = b.signer
+		if err := a.printStamp(stampReceipt{st: st, plan: &plan, proof: proof}); err != nil || b.standing == "good" {
 			return err
 		}
 		// Not silently 0: nobody is to take this for a good stamp.
@@ -272,81 +225,6 @@ func (a *app) alreadyBound(o *stampOrder, p *stampPlan, result scan.Result, diff
 		o.as, terminal.Digest(b.Fingerprint.String()), b.Entry, terminal.Digest(result.Fingerprint.String()))
 	f.rule = string(ledger.RuleNameBound)
 	return f.withEntry(b.Entry).withPath(o.path).withHint("if the change is meant, stamp it as a new version; if it is not, `stele verify` names each change")
-}
-
-// keepDetails writes the details document: where the data lies and on which
-// host. It is salted and can be erased; the statement signs only its digest.
-func (a *app) keepDetails(dir, path string, fp fingerprint.Fingerprint) (*statement.Attachment, error) {
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return nil, err
-	}
-	host, _ := os.Hostname() // may be unknown
-	d, err := newDetails([]string{abs}, host)
-	if err != nil {
-		return nil, err
-	}
-	data, err := d.Marshal()
-	if err != nil {
-		return nil, fmt.Errorf("details: %w", err)
-	}
-	attachment, err := solo.OpenShelf(dir).Put(data)
-	if err != nil {
-		return nil, fmt.Errorf("keep the details: %w", err)
-	}
-	return &attachment, nil
-}
-
-func (a *app) printStamp(st *statement.Statement, result scan.Result, proof *solo.Proof, signer jsonv1.Signer, origin string, diff *jsonv1.Diff, dry bool) error {
-	s := st.Stamp
-	ref, err := st.Ref()
-	if err != nil {
-		return err
-	}
-	out := jsonv1.Stamp{
-		Fingerprint: ref.Fingerprint.String(), Name: ref.Name, Version: ref.Version, Kind: s.Kind, Files: s.Files, Bytes: s.Bytes,
-		Basis: basisJSON(s.Basis), Signer: signer, Origin: origin, DryRun: dry, Since: diff, Members: membersJSON(s.Members),
-	}
-	if proof != nil {
-		out.Entry, out.Time, out.Existed = &proof.Receipt.Index, jsonv1.At(proof.Receipt.Time), proof.Receipt.Existed
-		c, err := checkpointJSON(proof.Checkpoint)
-		if err != nil {
-			return err
-		}
-		out.Checkpoint = &c
-	}
-	if a.json {
-		a.printJSON(out)
-		return nil
-	}
-	if a.quiet {
-		return nil
-	}
-	if dry {
-		a.term.Printf("would stamp %s\n", ref)
-	} else if out.Existed {
-		a.term.Printf("%s was stamped already: the same bytes, the same name\n", ref)
-	} else {
-		a.term.Printf("stamped %s\n", a.term.Style(terminal.Good, ref.String()))
-	}
-	pairs := []terminal.Pair{
-		{Key: "fingerprint", Value: out.Fingerprint},
-		{Key: "artifact", Value: fmt.Sprintf("%s, %s in %s", s.Kind, terminal.Bytes(s.Bytes), terminal.Plural(s.Files, "file"))},
-	}
-	if proof != nil {
-		pairs = append(pairs, terminal.Pair{Key: "entry", Value: terminal.Count(*out.Entry) + " of " + origin},
-			terminal.Pair{Key: "time", Value: a.term.Time(proof.Receipt.Time) + ", as the ledger claims"})
-	}
-	pairs = append(pairs, terminal.Pair{Key: "signed by", Value: signedBy(signer)})
-	if out.Checkpoint != nil {
-		pairs = append(pairs, terminal.Pair{Key: "checkpoint", Value: fmt.Sprintf("%s, root %s", terminal.Plural(out.Checkpoint.Size, "entry", "entries"), out.Checkpoint.Root)})
-	}
-	a.term.KeyValues(pairs)
-	return nil
-}
-
-func basisJSON(b statement.Basis) jsonv1.Basis {
-	return jsonv1.Basis{Read: b.Read, Version: b.Version, ETag: b.ETag, MTime: b.MTime, Stamped: b.Stamped, Entry: b.Entry}
 }
 
 func parseAnnotations(list []string) (map[string]string, error) {

@@ -9,7 +9,6 @@ import (
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/ledger"
-	"github.com/stele-ml/stele/internal/scan"
 	"github.com/stele-ml/stele/statement"
 )
 
@@ -22,8 +21,9 @@ type stampPlan struct {
 	signer    jsonv1.Signer
 	from      []statement.Ref
 	since     *statement.Ref
-	last      *ledger.Binding // the last version of the name
-	bound     *boundName      // the name, where it is taken already
+	ledger    statement.LedgerID
+	bound     *boundName    // the name, where it is taken already
+	earlier   *earlierStamp // to compare with: of the name where it is taken, --since, or the name's last version
 }
 
 // boundName is a name@version that is on the ledger already.
@@ -39,7 +39,7 @@ type boundName struct {
 func (a *app) planStamp(ctx context.Context, dir string, o *stampOrder, key *statement.PublicKey) (*stampPlan, error) {
 	p := new(stampPlan)
 	err := a.readAt(ctx, dir, func(r *reading) error {
-		p.algorithm, p.origin = r.Algorithm(), r.Origin()
+		p.algorithm, p.origin, p.ledger = r.Algorithm(), r.Origin(), r.ID()
 		p.signer = jsonv1.Signer{Key: key.ID().String()}
 		if _, m, ok := r.control.Roster().Key(key.ID()); ok {
 			p.signer.Handle = m.Handle
@@ -76,16 +76,31 @@ func (a *app) planStamp(ctx context.Context, dir string, o *stampOrder, key *sta
 		case !errors.Is(err, ledger.ErrNotFound):
 			return err
 		}
-		last, err := r.Latest(o.name)
-		switch {
-		case err == nil:
-			p.last = &last
-		case !errors.Is(err, ledger.ErrNotFound):
-			return err
-		}
-		return nil
+		p.earlier, err = a.earlierFor(r, o, p)
+		return err
 	})
 	return p, err
+}
+
+// earlierFor finds the stamp to compare with; nil where there is none.
+func (a *app) earlierFor(r *reading, o *stampOrder, p *stampPlan) (*earlierStamp, error) {
+	var b ledger.Binding
+	var err error
+	switch {
+	case p.bound != nil:
+		b = p.bound.Binding
+	case p.since != nil:
+		b, err = r.binding(p.since.Name, p.since.Version)
+	default:
+		b, err = r.Latest(o.name)
+		if errors.Is(err, ledger.ErrNotFound) {
+			return nil, nil
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return a.earlierStamp(r, b)
 }
 
 // mayWrite says beforehand what admission would refuse for certain.
@@ -122,15 +137,4 @@ func (r *reading) ref(text, flag string) (statement.Ref, error) {
 		return statement.Ref{}, fmt.Errorf("%s: %w", flag, err)
 	}
 	return b.Ref(), nil
-}
-
-func (p *stampPlan) statement(o *stampOrder, result scan.Result, annotations map[string]string) *statement.Statement {
-	ref := statement.Ref{Name: o.name, Version: o.version, Fingerprint: result.Fingerprint}
-	return &statement.Statement{
-		Kind: statement.KindStamp, Subject: []statement.Subject{ref.Subject()},
-		Stamp: &statement.Stamp{
-			Kind: o.kind, Files: result.Summary.Files, Bytes: result.Summary.Bytes, Ignore: result.Rules,
-			Basis: statement.Basis{Read: result.Summary.Bytes}, From: p.from, Since: p.since, Annotations: annotations,
-		},
-	}
 }

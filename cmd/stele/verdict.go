@@ -55,7 +55,7 @@ func milliseconds(d time.Duration) int64 {
 
 // fillVerdict turns a verdict into what --json prints.
 func (a *app) fillVerdict(out *jsonv1.Verify, v *evidence.Verdict) {
-	out.Verdict = string(v.Verdict)
+	out.Verdict, out.Unread, out.How = string(v.Verdict), v.Unread, v.How
 	for _, c := range v.Checks {
 		check := jsonv1.Check{Name: c.Name, Detail: c.Detail}
 		if c.OK != evidence.NotMade {
@@ -109,6 +109,7 @@ func (a *app) printVerdict(o *verifyOrder, out *jsonv1.Verify, v *evidence.Verdi
 	} else if v.Result(evidence.CheckContents) == evidence.Failed {
 		a.term.Printf("which files changed cannot be told without the manifest (--manifest)\n")
 	}
+	a.printVerdicts(out.Members)
 	a.term.Checks(checksFor(v.Checks, o))
 	if st := v.Stamp; st != nil && v.AsOf != nil {
 		a.term.Printf("stamped by %s at %s,\nas of %s of %s\n", signedBy(*out.Signer), a.term.Time(st.Time),

@@ -2,10 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"os"
-	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,58 +14,66 @@ import (
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/ledger"
-	"github.com/stele-ml/stele/internal/scan"
+	"github.com/stele-ml/stele/internal/place"
 	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/statement"
 )
 
 // verifyOrder is one call of `stele verify`.
 type verifyOrder struct {
-	name, version string
-	path          string // the data, or empty
-	evidence      string // an evidence file: offline
-	manifest      string // to name the changes with
-	maxAge        time.Duration
-	all, checks   bool
-	flags         scanFlags
+	name, version       string
+	path                string // the data, or empty
+	evidence            string // an evidence file: offline
+	manifest            string // to name the changes with
+	recheck             string // full, version or audit
+	removedBy           string // the entry that accounts for what is missing
+	altered, confidence string // of audit
+	maxAge              time.Duration
+	all, checks         bool
+	flags               scanFlags
+
+	data *data // open, where there is a path
 }
 
 func (a *app) verifyCommand() *cobra.Command {
 	var o verifyOrder
 	c := &cobra.Command{
-		Use:   "verify [NAME@VERSION] [PATH]",
+		Use:   "verify [NAME@VERSION] [PATH|URL]",
 		Short: "Check data against its stamp, every byte; or evidence, offline",
 		Long: `Reads every byte below PATH again, with the stamp's ignore rules, and checks it
 against NAME@VERSION on the ledger: fingerprint, signature, the signer's
 standing, inclusion, checkpoint, trust, withdrawal. Names every changed, added
 and removed file, and the byte ranges. Without PATH, the place where the data
 lay when it was stamped. Without NAME@VERSION, the data is looked up by its
-fingerprint.
+fingerprint; in a bucket, by the place first.
+
+--recheck version reads only files that have not the object version (or ETag, or
+times) that they had when they were stamped; --recheck audit reads random
+chunks, as ` + "`stele audit`" + ` does. The verdict is then "sampled", not "verified".
 
 With --evidence, all that is checked offline, against the file and your trust
 alone; PATH adds the data.`,
 		Example: `  stele verify clinic/wdbc@2026-11-01 training
+  stele verify clinic/wdbc@2026-11-01 s3://clinic/wdbc --recheck version
   stele verify --evidence evidence.json --trust clinic.policy training`,
 		Args: cobra.MaximumNArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := o.parse(args); err != nil {
 				return err
 			}
-			for _, path := range []string{o.path, o.evidence, o.manifest} {
-				if path != "" {
-					if err := exists(path); err != nil {
-						return err
-					}
-				}
+			err := a.verify(c.Context(), &o)
+			if o.data != nil {
+				err = o.data.end(err)
 			}
-			if o.evidence != "" {
-				return a.verifyEvidence(c.Context(), &o)
-			}
-			return a.verifyLedger(c.Context(), &o)
+			return err
 		},
 	}
 	c.Flags().StringVar(&o.evidence, "evidence", "", "check this evidence `file`, offline")
-	c.Flags().StringVar(&o.manifest, "manifest", "", "the manifest `file` to name changes with (default the ledger's)")
+	c.Flags().StringVar(&o.manifest, "manifest", "", "the manifest to name changes with, a path or a URL (default where it is found)")
+	c.Flags().StringVar(&o.recheck, "recheck", "full", "what to read: `full` (every byte), version or audit")
+	c.Flags().StringVar(&o.altered, "altered", usualAltered, "with --recheck audit: find it if this `share` of the bytes lies in altered chunks")
+	c.Flags().StringVar(&o.confidence, "confidence", usualConfidence, "with --recheck audit: with this `probability`")
+	c.Flags().StringVar(&o.removedBy, "removed-by", "", "files that the later version in this `entry` does not list any more were removed on purpose")
 	c.Flags().DurationVar(&o.maxAge, "max-age", 0, "how old the newest cosignature may be, for example 24h; needs witnesses")
 	c.Flags().BoolVar(&o.all, "all", false, "show every change")
 	c.Flags().BoolVar(&o.checks, "checks", false, "show what each check found")
@@ -97,17 +104,69 @@ func (o *verifyOrder) parse(args []string) error {
 	if o.maxAge < 0 {
 		return usagef("--max-age %v is negative", o.maxAge)
 	}
+	if err := oneOf("--recheck", o.recheck, "full", "version", "audit"); err != nil {
+		return err
+	}
+	if o.recheck != "full" && o.evidence != "" {
+		return usagef("--recheck %s needs the ledger: with --evidence every byte is read", o.recheck)
+	}
+	if o.removedBy != "" && (o.recheck != "full" || o.evidence != "" || o.name == "") {
+		return usagef("--removed-by needs NAME@VERSION and the ledger, and reads every byte that is left")
+	}
+	if o.recheck == "audit" && o.name == "" {
+		return usagef("--recheck audit needs NAME@VERSION")
+	}
 	return nil
+}
+
+// verify opens what is given, and checks it.
+func (a *app) verify(ctx context.Context, o *verifyOrder) error {
+	if o.recheck == "audit" {
+		return a.recheckAudit(ctx, o)
+	}
+	for _, path := range []string{o.evidence, o.manifest} {
+		if path != "" && !strings.Contains(path, "://") {
+			if err := exists(path); err != nil {
+				return err
+			}
+		}
+	}
+	if o.path != "" {
+		var err error
+		if o.data, err = a.openData(ctx, "verify", o.path, &o.flags); err != nil {
+			return err
+		}
+	}
+	if o.evidence != "" {
+		return a.verifyEvidence(ctx, o)
+	}
+	return a.verifyLedger(ctx, o)
+}
+
+// recheckAudit is `stele audit` by another name.
+func (a *app) recheckAudit(ctx context.Context, o *verifyOrder) (err error) {
+	audit := auditOrder{
+		name: o.name, version: o.version, place: o.path, manifest: o.manifest, maxAge: o.maxAge, all: o.all, checks: o.checks, flags: o.flags,
+	}
+	if audit.altered, audit.confidence, audit.draws, err = parseOdds(o.altered, o.confidence); err != nil {
+		return err
+	}
+	return a.auditAlone(ctx, &audit)
 }
 
 // subjectOf is what a verification is about, before anything is checked.
 type subjectOf struct {
-	file     *evidence.File
-	stamp    *statement.Stamp
-	fp       fingerprint.Fingerprint
-	manifest string // path of a manifest that must hash to fp, or empty
-	past     evidence.Remembered
-	proof    tlog.TreeProof // from past to the checkpoint, where the ledger is at hand
+	file  *evidence.File
+	stamp *statement.Stamp
+	fp    fingerprint.Fingerprint
+	past  evidence.Remembered
+	proof tlog.TreeProof // from past to the checkpoint, where the ledger is at hand
+
+	search  manifestSearch // for the manifest to name changes with
+	earlier *earlierStamp  // what was stamped, where the ledger is at hand
+	root    *node          // the same, with its members
+	members []memberVerdict
+	removal *removal // --removed-by
 }
 
 // verifyLedger checks against the ledger: its evidence is made and then
@@ -133,7 +192,13 @@ func (a *app) verifyLedger(ctx context.Context, o *verifyOrder) error {
 			return err
 		}
 		s.stamp, s.fp = st.Stamp, b.Fingerprint
-		s.manifest = solo.OpenShelf(dir).ManifestPath(b.Fingerprint)
+		if s.search, err = a.searchFor(r, st, o.flags.reach()); err != nil {
+			return err
+		}
+		s.earlier = &earlierStamp{b, st.Stamp, s.search.details}
+		if err := a.unfoldSubject(r, b, st.Stamp, o, s); err != nil {
+			return err
+		}
 		if o.path == "" {
 			if o.path, err = a.stampedLocation(r, st); err != nil {
 				return err
@@ -155,22 +220,39 @@ func (a *app) verifyLedger(ctx context.Context, o *verifyOrder) error {
 	if err != nil {
 		return err
 	}
+	if o.data == nil {
+		if o.data, err = a.openData(ctx, "verify", o.path, &o.flags); err != nil {
+			return err
+		}
+	}
 	return a.judge(ctx, o, s)
 }
 
 // identify finds the stamp of data that came without a name: by its
-// fingerprint under the rules that stand in the folder now, then under the
-// rules of stamps that were made of this place.
+// fingerprint under the rules that stand in the folder now, then by stamps that
+// were made of this place. A bucket is read once: by the place first.
 func (a *app) identify(ctx context.Context, dir string, o *verifyOrder) error {
-	var algorithm fingerprint.Algorithm
-	if err := a.readUntrusted(ctx, dir, func(r *reading) error { algorithm = r.Algorithm(); return nil }); err != nil {
-		return err
-	}
-	result, err := a.scan(ctx, o.path, o.flags.options(algorithm), func(fingerprint.File) error { return nil })
+	at, err := o.data.place.Absolute()
 	if err != nil {
 		return err
 	}
-	abs, err := filepath.Abs(o.path)
+	var algorithm fingerprint.Algorithm
+	var here ledger.Binding
+	var found bool
+	err = a.readUntrusted(ctx, dir, func(r *reading) error {
+		algorithm = r.Algorithm()
+		here, found, err = a.stampedHere(r, at)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if found && at.Remote() {
+		a.term.Notef("comparing with %s, which was stamped here", here.Ref())
+		o.name, o.version = here.Name, here.Version
+		return nil
+	}
+	result, err := a.scan(ctx, o.data, o.flags.options(algorithm), nil)
 	if err != nil {
 		return err
 	}
@@ -189,22 +271,19 @@ func (a *app) identify(ctx context.Context, dir string, o *verifyOrder) error {
 				return err
 			}
 		}
-		b, ok, err := a.stampedHere(r, abs)
-		if err != nil {
-			return err
-		}
-		if !ok {
+		if !found {
 			return failf(exitNotFound, "%s is %s, which is not on this ledger", o.path, result.Fingerprint).withPath(o.path).
 				withHint("give NAME@VERSION to compare with a stamp; `stele stamp` puts it on the ledger")
 		}
-		a.term.Notef("not on the ledger by its fingerprint; comparing with %s, which was stamped here", b.Ref())
-		o.name, o.version = b.Name, b.Version
+		a.term.Notef("not on the ledger by its fingerprint; comparing with %s, which was stamped here", here.Ref())
+		o.name, o.version = here.Name, here.Version
 		return nil
 	})
 }
 
-// stampedHere finds the last stamp whose details say that it was made of path.
-func (a *app) stampedHere(r *reading, path string) (found ledger.Binding, ok bool, err error) {
+// stampedHere finds the last stamp whose details say that it was made of a
+// place.
+func (a *app) stampedHere(r *reading, at place.Place) (found ledger.Binding, ok bool, err error) {
 	for i, err := range r.ByKind(statement.KindStamp) {
 		if err != nil {
 			return found, false, err
@@ -213,16 +292,18 @@ func (a *app) stampedHere(r *reading, path string) (found ledger.Binding, ok boo
 		if err != nil {
 			return found, false, err
 		}
-		if d, _, err := a.detailsOf(r, st); err == nil && d != nil && slices.Contains(d.Locations, path) {
-			ref, err := st.Ref()
-			if err != nil {
-				return found, false, err
-			}
-			if found, err = r.ByName(ref.Name, ref.Version); err != nil {
-				return found, false, err
-			}
-			ok = true
+		d, _, err := a.detailsOf(r, st)
+		if err != nil || d == nil || !slices.ContainsFunc(d.Locations, func(l string) bool { p, err := place.Parse(l); return err == nil && p.Same(at) }) {
+			continue
 		}
+		ref, err := st.Ref()
+		if err != nil {
+			return found, false, err
+		}
+		if found, err = r.ByName(ref.Name, ref.Version); err != nil {
+			return found, false, err
+		}
+		ok = true
 	}
 	return found, ok, nil
 }
@@ -231,12 +312,17 @@ func (a *app) stampedHere(r *reading, path string) (found ledger.Binding, ok boo
 func (a *app) stampedLocation(r *reading, st *statement.Statement) (string, error) {
 	d, _, err := a.detailsOf(r, st)
 	if err == nil && d != nil && len(d.Locations) > 0 {
-		if _, err := os.Stat(d.Locations[0]); err == nil {
-			a.term.Notef("reading %s, where it was stamped", d.Locations[0])
-			return d.Locations[0], nil
+		at := d.Locations[0]
+		p, err := place.Parse(at)
+		if err == nil && !p.Remote() {
+			_, err = os.Stat(at)
 		}
-		return "", failf(exitNotFound, "%s was stamped at %s, which is not there", st.Subject[0].Name, d.Locations[0]).
-			withPath(d.Locations[0]).withHint("give the PATH where the data is now")
+		if err == nil {
+			a.term.Notef("reading %s, where it was stamped", at)
+			return at, nil
+		}
+		return "", failf(exitNotFound, "%s was stamped at %s, which is not there", st.Subject[0].Name, at).
+			withPath(at).withHint("give the PATH where the data is now")
 	}
 	return "", usagef("where %s was stamped is not known here", st.Subject[0].Name).withHint("give the PATH of the data")
 }
@@ -247,7 +333,7 @@ func (a *app) verifyEvidence(ctx context.Context, o *verifyOrder) error {
 	if err != nil {
 		return err
 	}
-	s := &subjectOf{manifest: o.manifest}
+	s := new(subjectOf)
 	if s.file, err = evidence.Parse(data); err != nil {
 		return failf(exitTampered, "evidence %s: %w", o.evidence, err).withPath(o.evidence).
 			withHint("the file was altered or cut short; ask for it again")
@@ -257,6 +343,8 @@ func (a *app) verifyEvidence(ctx context.Context, o *verifyOrder) error {
 		return failf(exitTampered, "evidence %s: %w", o.evidence, err).withPath(o.evidence)
 	}
 	s.stamp, s.fp = st.Stamp, s.file.Claim.Fingerprint
+	// Nothing is fetched because the evidence says so: that would not be offline.
+	s.search = manifestSearch{what: st.Subject[0].Name, fp: s.fp, files: s.stamp.Files, bytes: s.stamp.Bytes, reach: o.flags.reach()}
 	// Offline, what was seen before can be compared only where the size is the
 	// same: an older file is no rollback, and nobody is there to ask for a proof.
 	if s.past, err = a.remembered(s.file.Ledger); err != nil {
@@ -268,12 +356,9 @@ func (a *app) verifyEvidence(ctx context.Context, o *verifyOrder) error {
 // judge reads the data, if any is given, verifies the evidence and prints the
 // verdict.
 func (a *app) judge(ctx context.Context, o *verifyOrder, s *subjectOf) error {
-	if o.manifest != "" {
-		s.manifest = o.manifest
-	}
 	out := &jsonv1.Verify{Path: o.path, Changes: []jsonv1.Change{}, Ignore: s.stamp.Ignore, Fingerprint: s.fp.String()}
 	opts := evidence.Options{Now: a.now().UnixMilli(), MaxAge: milliseconds(o.maxAge), Name: o.name, Version: o.version}
-	if o.path != "" {
+	if o.data != nil {
 		contents, err := a.readContents(ctx, o, s, out)
 		if err != nil {
 			return err
@@ -285,6 +370,8 @@ func (a *app) judge(ctx context.Context, o *verifyOrder, s *subjectOf) error {
 	if err != nil {
 		return err
 	}
+	withMembers(v, s.members)
+	out.Members = memberVerdicts(out.Members, s.members)
 	a.fillVerdict(out, v)
 	if a.json {
 		a.printJSON(out)
@@ -298,96 +385,4 @@ func (a *app) judge(ctx context.Context, o *verifyOrder, s *subjectOf) error {
 		return verdictError{status}
 	}
 	return nil
-}
-
-// readContents reads the data with the stamp's rules, once: against the
-// manifest where there is one, so that each change is named.
-func (a *app) readContents(ctx context.Context, o *verifyOrder, s *subjectOf, out *jsonv1.Verify) (*evidence.Contents, error) {
-	opts := o.flags.options(s.fp.Algorithm)
-	opts.UseExact, opts.Exact = true, s.stamp.Ignore
-	var result scan.Result
-	var last fingerprint.File
-	files := func(yield func(fingerprint.File, error) bool) {
-		for f, err := range a.scanning(ctx, o.path, opts, &result) {
-			last = f
-			if !yield(f, err) {
-				return
-			}
-		}
-	}
-	old, err := a.wholeManifest(s)
-	switch {
-	case err != nil:
-		return nil, err
-	case old == nil:
-		for _, err := range files {
-			if err != nil {
-				return nil, err
-			}
-		}
-	default:
-		defer old.Close()
-		d, err := compare(o.name, o.path, old.All(), files, o.all)
-		if err != nil {
-			return nil, err
-		}
-		out.Changes, out.Counts, out.Truncated = d.Changes, &d.Counts, d.Truncated
-	}
-	out.Found, out.Hidden = result.Fingerprint.String(), result.HiddenCount
-	out.Basis = &jsonv1.Basis{Read: result.Summary.Bytes}
-	a.noteHidden(result)
-	contents := &evidence.Contents{Fingerprint: result.Fingerprint, Files: result.Summary.Files, Bytes: result.Summary.Bytes}
-	if from, ok := renamedFrom(s, out, result, last); ok {
-		out.Changes = []jsonv1.Change{{Path: last.Path, Change: fingerprint.Renamed, From: from}}
-		out.Counts = &jsonv1.Counts{Renamed: 1}
-		contents.Fingerprint = s.fp
-		a.term.Notef("%s was stamped as %s: renamed, and the same bytes", last.Path, from)
-	}
-	return contents, nil
-}
-
-// renamedFrom finds the name under which a single file was stamped, if it is
-// the stamped file under another name: a file's name is where somebody put it,
-// so that is said and is no failure. The old name comes from the manifest or
-// the evidence, and counts because with it the fingerprint is the stamp's.
-func renamedFrom(s *subjectOf, out *jsonv1.Verify, result scan.Result, file fingerprint.File) (from string, ok bool) {
-	if !result.Single || s.stamp.Files != 1 || result.Fingerprint == s.fp {
-		return "", false
-	}
-	var names []string
-	for _, c := range out.Changes {
-		names = append(names, c.From)
-	}
-	for _, c := range s.file.Claim.Paths {
-		names = append(names, c.Path)
-	}
-	for _, name := range names {
-		tree := fingerprint.NewTree(s.fp.Algorithm)
-		file.Path = name
-		if tree.Add(file) != nil {
-			continue
-		}
-		if summary, err := tree.Summary(); err == nil && summary.Fingerprint(s.fp.Algorithm) == s.fp {
-			return name, true
-		}
-	}
-	return "", false
-}
-
-// wholeManifest opens the manifest to name changes with, checked whole; nil
-// where there is none. It is trusted only because it hashes to the stamp's
-// fingerprint; a damaged one that lies with the ledger is told and left aside.
-func (a *app) wholeManifest(s *subjectOf) (*manifestFile, error) {
-	if s.manifest == "" {
-		return nil, nil
-	}
-	m, err := checkedManifest(s.manifest, s.fp)
-	switch {
-	case err == nil:
-		return m, nil
-	case errors.Is(err, os.ErrNotExist):
-		return nil, nil
-	}
-	a.term.Warnf("changes cannot be named: %v", err)
-	return nil, nil
 }

@@ -9,7 +9,10 @@ import (
 	"os"
 
 	"github.com/stele-ml/stele/internal/source"
+	"github.com/stele-ml/stele/internal/source/azure"
 	"github.com/stele-ml/stele/internal/source/bucket"
+	"github.com/stele-ml/stele/internal/source/gcs"
+	"github.com/stele-ml/stele/internal/source/s3"
 )
 
 // Options are choices about reaching a place.
@@ -47,8 +50,14 @@ func (p Place) open(ctx context.Context, o Options) (*bucket.Source, error) {
 }
 
 // store opens the bucket.
-func (p Place) store(context.Context, Options) (bucket.Store, error) {
-	return nil, &source.Error{Path: p.String(), Detail: "not built yet"}
+func (p Place) store(ctx context.Context, o Options) (bucket.Store, error) {
+	switch p.scheme {
+	case schemeS3:
+		return s3.Open(ctx, p.bucket, s3.Options{Anonymous: o.Anonymous, Requests: o.Requests})
+	case schemeGCS:
+		return gcs.Open(ctx, p.bucket, gcs.Options{Anonymous: o.Anonymous, Requests: o.Requests})
+	}
+	return azure.Open(ctx, p.bucket, azure.Options{Anonymous: o.Anonymous, Requests: o.Requests})
 }
 
 // smallRead is up to how many bytes an object is read with one request.

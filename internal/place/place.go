@@ -123,6 +123,9 @@ func (p Place) Remote() bool { return p.scheme != "" }
 // Path is the path of a place on this machine, as it was given.
 func (p Place) Path() string { return p.path }
 
+// Key is the key of a place in a bucket: empty for all of it.
+func (p Place) Key() string { return p.key }
+
 // Join is the place of a file below a folder; rel has '/' between segments.
 func (p Place) Join(rel string) Place {
 	if !p.Remote() {

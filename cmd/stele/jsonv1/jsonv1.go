@@ -82,8 +82,11 @@ type Fingerprint struct {
 	Files       uint64   `json:"files"`
 	Bytes       uint64   `json:"bytes"`
 	Ignore      []string `json:"ignore"`
-	Hidden      uint64   `json:"hidden"` // entries that the ignore rules left out
-	Manifest    string   `json:"manifest,omitempty"`
+	Hidden      uint64   `json:"hidden"`               // entries that the ignore rules left out
+	Listed      bool     `json:"listed,omitempty"`     // exactly the files of --files-from, without rules
+	Resumed     uint64   `json:"resumed,omitempty"`    // bytes that had been read before an interruption
+	Manifest    string   `json:"manifest,omitempty"`   // of --manifest
+	ManifestTo  string   `json:"manifestTo,omitempty"` // where --manifest-to put it
 }
 
 // Stamp is what `stele stamp` prints. With DryRun nothing was written, and
@@ -103,8 +106,14 @@ type Stamp struct {
 	Checkpoint  *Checkpoint `json:"checkpoint,omitempty"`
 	Existed     bool        `json:"existed"`
 	DryRun      bool        `json:"dryRun,omitempty"`
-	Since       *Diff       `json:"since,omitempty"`   // against the last version of the name; of a collection, against --since
+	Since       *Diff       `json:"since,omitempty"`   // against --since, else the last version of the name; of a collection, against --since
 	Members     []Member    `json:"members,omitempty"` // of a collection
+
+	Changes       *Counts `json:"changes,omitempty"`       // since --since, as the stamp says
+	Listed        bool    `json:"listed,omitempty"`        // exactly the files of --files-from, without rules
+	Resumed       uint64  `json:"resumed,omitempty"`       // bytes that had been read before an interruption
+	ManifestTo    string  `json:"manifestTo,omitempty"`    // where --manifest-to put the manifest
+	ReadElsewhere bool    `json:"readElsewhere,omitempty"` // --manifest: basis.read is what the signer claims
 }
 
 // Member is a stamped artifact in a collection.
@@ -127,7 +136,7 @@ type Range struct {
 // Change is one difference between two trees.
 type Change struct {
 	Path    string  `json:"path"`
-	Change  string  `json:"change"` // modified, added, removed, moved, renamed
+	Change  string  `json:"change"` // modified, added, removed, moved, renamed; of an audit also resized
 	From    string  `json:"from,omitempty"`
 	OldSize *uint64 `json:"oldSize,omitempty"`
 	NewSize *uint64 `json:"newSize,omitempty"`
@@ -142,6 +151,7 @@ type Counts struct {
 	Removed  uint64 `json:"removed"`
 	Moved    uint64 `json:"moved"`
 	Renamed  uint64 `json:"renamed"`
+	Resized  uint64 `json:"resized,omitempty"` // of an audit alone: of another size, and not read
 }
 
 // Diff is what `stele diff` prints: the first 1,000 changes unless --all.
@@ -173,7 +183,7 @@ type AsOf struct {
 
 // Verify is what `stele verify` prints.
 type Verify struct {
-	Verdict     string   `json:"verdict"` // verified, tampered, untrusted, withdrawn or unknown
+	Verdict     string   `json:"verdict"` // verified, sampled, tampered, untrusted, withdrawn or unknown
 	Name        string   `json:"name,omitempty"`
 	Version     string   `json:"version,omitempty"`
 	Fingerprint string   `json:"fingerprint,omitempty"`
@@ -190,6 +200,79 @@ type Verify struct {
 	Truncated   bool     `json:"truncated,omitempty"`
 	Ignore      []string `json:"ignore,omitempty"`
 	Hidden      uint64   `json:"hidden"`
+	Members     []Member `json:"members,omitempty"`   // of a collection, however deep, each with its own verdict
+	RemovedBy   *Removal `json:"removedBy,omitempty"` // verify --removed-by
+	Unread      uint64   `json:"unread,omitempty"`    // of a verdict sampled: bytes that were not read now
+	How         string   `json:"how,omitempty"`       // and why not
+	Resumed     uint64   `json:"resumed,omitempty"`   // of basis.read: bytes that had been read before an interruption
+}
+
+// Removal is what a later version of an artifact accounts for: files that it
+// does not list any more, and files that it lists and the artifact did not.
+type Removal struct {
+	Entry        uint64 `json:"entry"`
+	Name         string `json:"name"`
+	Version      string `json:"version"`
+	Time         Time   `json:"time"`
+	Signer       Signer `json:"signer"`
+	RemovedFiles uint64 `json:"removedFiles"`
+	RemovedBytes uint64 `json:"removedBytes"`
+	AddedFiles   uint64 `json:"addedFiles"`
+	AddedBytes   uint64 `json:"addedBytes"`
+}
+
+// Audit is what `stele audit` prints: a Verify whose verdict is at best sampled,
+// and what was read of how much. Counts and changes are of names, sizes and the
+// chunks that were read.
+type Audit struct {
+	Verify
+	Altered       string  `json:"altered"`    // the share of bytes in altered chunks that was looked for
+	Confidence    string  `json:"confidence"` // and the probability of finding it
+	Odds          []Odds  `json:"odds"`       // of finding that share, and others
+	Seed          string  `json:"seed"`       // 64 hex digits: which chunks were drawn
+	Draws         uint64  `json:"draws"`      // positions drawn; several may lie in one chunk
+	Bytes         uint64  `json:"bytes"`      // of the artifact
+	Chunks        uint64  `json:"chunks"`     // of the artifact
+	ChunksAsked   uint64  `json:"chunksAsked"`
+	BytesAsked    uint64  `json:"bytesAsked"`
+	ChunksRead    uint64  `json:"chunksRead"`
+	ChunksAltered uint64  `json:"chunksAltered"` // of those read
+	BytesRead     uint64  `json:"bytesRead"`
+	FilesCompared uint64  `json:"filesCompared"`       // by name and size
+	Outcome       string  `json:"outcome"`             // held, altered or incomplete
+	Announced     *uint64 `json:"announced,omitempty"` // the entry that announced it
+	Ended         *uint64 `json:"ended,omitempty"`     // the entry with its result
+	Repeated      bool    `json:"repeated,omitempty"`  // --check: what an ended audit drew, read again
+}
+
+// Odds is the probability with which an audit finds that a share of the bytes
+// lies in altered chunks.
+type Odds struct {
+	Altered     string  `json:"altered"` // the share, a decimal fraction
+	Bytes       uint64  `json:"bytes"`   // the share, in bytes
+	Probability float64 `json:"probability"`
+}
+
+// AnnouncedAudit is a line of `stele audit --list`, and of what `stele show`
+// prints of an artifact: an audit that was announced, and what came of it.
+type AnnouncedAudit struct {
+	Name        string  `json:"name"`
+	Version     string  `json:"version"`
+	Fingerprint string  `json:"fingerprint"`
+	Entry       uint64  `json:"entry"` // that announced it
+	Time        Time    `json:"time"`
+	Signer      Signer  `json:"signer"`
+	Standing    string  `json:"standing"` // of the signer's key for that entry, as of now
+	Altered     string  `json:"altered"`
+	Confidence  string  `json:"confidence"`
+	Chunks      uint64  `json:"chunks"`  // to be drawn
+	Outcome     string  `json:"outcome"` // open: it never ended; held, altered or incomplete
+	Result      *uint64 `json:"result,omitempty"`
+	Ended       Time    `json:"ended,omitempty"`
+	ChunksRead  uint64  `json:"chunksRead,omitempty"`
+	BytesRead   uint64  `json:"bytesRead,omitempty"`
+	Seed        string  `json:"seed,omitempty"`    // of one that ended
+	Checked     bool    `json:"checked,omitempty"` // --check: seed and draw follow from the ledger
 }
 
 // Written is what withdraw, reinstate and the key verbs print: the entry that
@@ -235,17 +318,19 @@ type Artifact struct {
 
 // Entry is a line of `stele log`, and what `stele show` prints.
 type Entry struct {
-	Entry     uint64       `json:"entry"`
-	Time      Time         `json:"time"`
-	Kind      string       `json:"kind"`
-	Subject   string       `json:"subject"`
-	Signer    Signer       `json:"signer"`
-	Standing  string       `json:"standing"` // of the signer's key for this entry, as of now
-	Statement string       `json:"statement,omitempty"`
-	Leaf      string       `json:"leaf,omitempty"` // leaf hash, standard base64
-	Payload   any          `json:"payload,omitempty"`
-	Withdrawn []Withdrawal `json:"withdrawn,omitempty"`
-	Details   any          `json:"details,omitempty"`
+	Entry     uint64           `json:"entry"`
+	Time      Time             `json:"time"`
+	Kind      string           `json:"kind"`
+	Subject   string           `json:"subject"`
+	Signer    Signer           `json:"signer"`
+	Standing  string           `json:"standing"` // of the signer's key for this entry, as of now
+	Statement string           `json:"statement,omitempty"`
+	Leaf      string           `json:"leaf,omitempty"` // leaf hash, standard base64
+	Payload   any              `json:"payload,omitempty"`
+	Withdrawn []Withdrawal     `json:"withdrawn,omitempty"`
+	Details   any              `json:"details,omitempty"`
+	Members   []Member         `json:"members,omitempty"` // of a collection
+	Audits    []AnnouncedAudit `json:"audits,omitempty"`  // announced, of the contents of a stamp
 }
 
 // Withdrawal is one withdrawal of an artifact and whether it was ended.

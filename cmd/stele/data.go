@@ -1,0 +1,224 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"iter"
+	"path/filepath"
+	"time"
+
+	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/hint"
+	"github.com/stele-ml/stele/internal/place"
+	"github.com/stele-ml/stele/internal/scan"
+	"github.com/stele-ml/stele/internal/source"
+	"github.com/stele-ml/stele/internal/terminal"
+)
+
+// data is a place that a command reads, open.
+type data struct {
+	place  place.Place
+	source source.Source
+	flags  *scanFlags
+	only   []string // of --files-from; nil: all that the rules leave
+	// verb tells the interrupted scans of one command from those of another:
+	// what a verification says it has read, it has read itself.
+	verb    string
+	journal *hint.Journal // of the last scan, until end
+}
+
+// parsePlace reads a path or an address that a person gave.
+func parsePlace(text string) (place.Place, error) {
+	p, err := place.Parse(text)
+	if err != nil {
+		return p, usagef("%s: %v", source.Show(text), err)
+	}
+	return p, nil
+}
+
+// openData opens what a command is to read, so that a place that is not there,
+// or may not be read, is told at once. End it with end.
+func (a *app) openData(ctx context.Context, verb, text string, flags *scanFlags) (*data, error) {
+	p, err := parsePlace(text)
+	if err != nil {
+		return nil, err
+	}
+	d := &data{place: p, flags: flags, verb: verb}
+	if d.source, err = p.Open(ctx, flags.reach()); err != nil {
+		return nil, notThere(p, err)
+	}
+	if flags.filesFrom == "" {
+		return d, nil
+	}
+	if d.source.Single() {
+		err = usagef("--files-from: %s is one file", p)
+	} else {
+		d.only, err = a.readList(flags.filesFrom, p)
+	}
+	if err != nil {
+		d.source.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// notThere tells a place that a person named, and that is not there, from what
+// cannot be read within one.
+func notThere(p place.Place, err error) error {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	detail := ""
+	var e *source.Error
+	if errors.As(err, &e) && e.Detail != "" {
+		detail = ": " + e.Detail
+	}
+	return failf(exitNotFound, "there is no %s%s", source.Show(p.String()), detail).withPath(p.String())
+}
+
+// end closes the data. What a scan of it remembers is kept for the next run
+// where the command failed with err, which it returns.
+func (d *data) end(err error) error {
+	if j := d.journal; j != nil {
+		var v verdictError
+		if err == nil || errors.As(err, &v) {
+			_ = j.Done() // it would be dropped one day
+		}
+		_ = j.Close()
+		d.journal = nil
+	}
+	if cerr := d.source.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+// scan reads the data with a progress line. Interrupted, it goes on from there
+// the next time.
+func (a *app) scan(ctx context.Context, d *data, opts scan.Options, emit func(fingerprint.File) error) (scan.Result, error) {
+	if d.only != nil && opts.Only == nil {
+		opts.Only = d.only
+	}
+	if !d.place.Remote() {
+		opts.Workers = d.flags.workers
+	}
+	if err := a.openJournal(d, opts); err != nil {
+		return scan.Result{}, err
+	}
+	opts.Journal = d.journal
+	progress := new(scan.Progress)
+	opts.Progress = progress
+	stop := a.term.Progress(ctx, func() terminal.Snapshot {
+		return terminal.Snapshot{
+			Label: "reading", BytesDone: progress.BytesDone.Load(), BytesTotal: progress.BytesTotal.Load(),
+			FilesDone: progress.FilesDone.Load(), FilesTotal: progress.FilesTotal.Load(),
+		}
+	})
+	defer stop()
+	defer a.announce(d.place, progress)()
+	result, err := scan.Run(ctx, d.source, opts, emit)
+	if ctx.Err() != nil && d.journal != nil {
+		a.resumable = true
+	}
+	var much *scan.TooMuchError
+	if errors.As(err, &much) {
+		return result, failf(exitError, "%s: %s would have to be read, and --max-read allows %s", d.place, terminal.Bytes(much.Will), terminal.Bytes(much.Max)).
+			withPath(d.place.String()).withHint("nothing was read or stamped; raise --max-read, or name a smaller part")
+	}
+	if n := result.Basis.Resumed; err == nil && n > 0 {
+		a.term.Notef("%s had been read before an interruption, and not changed since", terminal.Bytes(n))
+	}
+	return result, err
+}
+
+// openJournal opens what remembers a scan of the data, in the user's own state.
+func (a *app) openJournal(d *data, opts scan.Options) error {
+	if d.journal != nil {
+		return nil // of an earlier scan by this command
+	}
+	at, err := d.place.Absolute()
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(a.dirs.State, "scans")
+	key := hint.Key{Place: d.verb + " " + at.String(), Algorithm: opts.Algorithm, Plain: opts.PlainSHA256}
+	j, err := hint.OpenJournal(dir, key)
+	if err == nil && d.flags.fresh && j.Resumed() {
+		_ = j.Done()
+		_ = j.Close()
+		j, err = hint.OpenJournal(dir, key)
+	}
+	switch {
+	case err == nil:
+		d.journal = j
+	case errors.Is(err, hint.ErrBusy): // whoever was first remembers
+	default:
+		a.term.Warnf("if this is interrupted, it will begin anew: %v", err)
+	}
+	return nil
+}
+
+const (
+	// announceEvery is how often it is asked whether it is known how much
+	// there is to read.
+	announceEvery = 50 * time.Millisecond
+	// What is less is read before a person has read the note.
+	announceRemote, announceFiles = 1 << 30, 10_000
+	announceLocal                 = 64 << 30
+)
+
+// far reports whether there is so much to read that it is told before.
+func far(remote bool, files, bytes uint64) bool {
+	return remote && (bytes >= announceRemote || files >= announceFiles) || bytes >= announceLocal
+}
+
+// announce tells, as soon as it is known, how much there is to read, if that is
+// much. stop ends the waiting.
+func (a *app) announce(p place.Place, progress *scan.Progress) (stop func()) {
+	done, finished := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(finished)
+		tick := time.NewTicker(announceEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+			}
+			files := progress.FilesTotal.Load()
+			if files == 0 {
+				continue
+			}
+			if total := progress.BytesTotal.Load(); far(p.Remote(), files, total) {
+				a.term.Notef("%s holds %s, %s to read", p, terminal.Plural(files, "file"), terminal.Bytes(total))
+			}
+			return
+		}
+	}()
+	return func() { close(done); <-finished }
+}
+
+// errStopped ends a scan whose files nobody wants any more.
+var errStopped = errors.New("stopped")
+
+// scanning goes through the files of a place as they are read; what the scan
+// found out besides goes to result, where it is not nil.
+func (a *app) scanning(ctx context.Context, d *data, opts scan.Options, result *scan.Result) iter.Seq2[fingerprint.File, error] {
+	return func(yield func(fingerprint.File, error) bool) {
+		found, err := a.scan(ctx, d, opts, func(f fingerprint.File) error {
+			if !yield(f, nil) {
+				return errStopped
+			}
+			return nil
+		})
+		switch {
+		case errors.Is(err, errStopped):
+		case err != nil:
+			yield(fingerprint.File{}, err)
+		case result != nil:
+			*result = found
+		}
+	}
+}

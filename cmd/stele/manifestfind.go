@@ -1,0 +1,316 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/place"
+	"github.com/stele-ml/stele/internal/solo"
+	"github.com/stele-ml/stele/internal/source"
+	"github.com/stele-ml/stele/statement"
+)
+
+// manifestSearch is where the manifest behind a fingerprint may lie. Wherever
+// it is found, it counts because it hashes to the fingerprint.
+type manifestSearch struct {
+	what         string // name@version, for messages
+	fp           fingerprint.Fingerprint
+	files, bytes uint64             // as the stamp says, to bound what is fetched
+	given        string             // --manifest
+	ledger       string             // its directory, or empty
+	details      *statement.Details // the stamp's, or nil
+	data         *data              // or nil
+	reach        place.Options
+}
+
+// foundManifest is a manifest that was read to its end: whole, and the one
+// that its fingerprint names. Close it after its last use.
+type foundManifest struct {
+	name string // as a person knows it
+	path string
+	fp   fingerprint.Fingerprint
+	temp bool
+}
+
+// open opens the manifest once more; it can be open several times.
+func (m *foundManifest) open() (*manifestFile, error) {
+	f, err := readManifest(m.path, m.fp)
+	if err != nil {
+		return nil, err
+	}
+	f.name = m.name
+	return f, nil
+}
+
+func (m *foundManifest) close() {
+	if m.temp {
+		os.Remove(m.path)
+	}
+}
+
+// findManifest looks for a manifest: where --manifest says, with the ledger,
+// where the stamp's details say, beside the data. One that is damaged or out of
+// reach is told, and the next is tried. A nil manifest: it is nowhere, and bad
+// is what is wrong with the first that could not be used, or nil.
+func (a *app) findManifest(ctx context.Context, s manifestSearch) (m *foundManifest, bad, err error) {
+	places := s.places()
+	if s.given != "" {
+		p, err := parsePlace(s.given)
+		if err != nil {
+			return nil, nil, err
+		}
+		places = append([]place.Place{p}, places...)
+	}
+	var wrong []error
+	for i, p := range places {
+		m, err := s.at(ctx, p)
+		switch {
+		case err == nil:
+			for _, w := range wrong {
+				a.leftAside(w)
+			}
+			return m, nil, nil
+		case ctx.Err() != nil:
+			return nil, nil, err
+		case !errors.Is(err, fs.ErrNotExist):
+			wrong = append(wrong, err)
+		case i == 0 && s.given != "":
+			return nil, nil, notThere(p, err)
+		}
+	}
+	if len(wrong) > 0 {
+		bad = wrong[0]
+	}
+	return nil, bad, nil
+}
+
+func (a *app) leftAside(err error) { a.term.Warnf("left aside: %v", err) }
+
+// places are where a manifest may lie without being told.
+func (s *manifestSearch) places() (list []place.Place) {
+	add := func(text string) {
+		if p, err := place.Parse(text); err == nil {
+			list = append(list, p)
+		}
+	}
+	if s.ledger != "" {
+		add(solo.OpenShelf(s.ledger).ManifestPath(s.fp))
+	}
+	if s.details != nil {
+		for _, text := range s.details.ManifestLocations {
+			add(text)
+		}
+	}
+	if s.data != nil && !s.data.source.Single() {
+		list = append(list, s.data.place.Join(".stele/manifests/"+manifestName(s.fp)))
+	}
+	return list
+}
+
+// at takes the manifest from one place, if it is there and the right one.
+func (s *manifestSearch) at(ctx context.Context, p place.Place) (*foundManifest, error) {
+	m := &foundManifest{name: p.String(), path: p.Path(), fp: s.fp}
+	if p.Remote() {
+		var err error
+		if m.path, err = fetch(ctx, p, s.reach, s.limit()); err != nil {
+			return nil, err
+		}
+		m.temp = true
+	}
+	if err := m.check(); err != nil {
+		m.close()
+		return nil, err
+	}
+	return m, nil
+}
+
+// check reads the manifest to its end.
+func (m *foundManifest) check() error {
+	f, err := m.open()
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for _, err := range f.All() {
+		if err != nil {
+			return f.explain(err)
+		}
+	}
+	return nil
+}
+
+// limit is more bytes than the manifest can have, so that nobody's address can
+// fill the disk: for each file a path and two digests, for each chunk one.
+func (s *manifestSearch) limit() int64 {
+	const head, file = 4096, fingerprint.MaxPath + 128
+	const most = 1 << 40
+	if s.files > most/file {
+		return most
+	}
+	return int64(head + s.files*file + 32*min(s.files+s.bytes/fingerprint.ChunkSize, most/32))
+}
+
+// fetch copies an object into a temporary file.
+func fetch(ctx context.Context, p place.Place, reach place.Options, limit int64) (path string, err error) {
+	r, _, err := p.Read(ctx, reach, limit)
+	if err != nil {
+		return "", at(p, err)
+	}
+	defer r.Close()
+	f, err := os.CreateTemp("", "stele-manifest-*")
+	if err != nil {
+		return "", err
+	}
+	_, err = io.Copy(f, r)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		os.Remove(f.Name())
+		return "", at(p, err)
+	}
+	return f.Name(), nil
+}
+
+// at gives an error of a source the whole address.
+func at(p place.Place, err error) error {
+	var e *source.Error
+	if errors.As(err, &e) && e.Path != p.String() {
+		with := *e
+		with.Path = p.String()
+		return &with
+	}
+	return err
+}
+
+// manifestOfStamp opens the manifest of a stamp, wherever it can be found.
+func (a *app) manifestOfStamp(ctx context.Context, r *reading, st *statement.Statement, reach place.Options) (*manifestFile, error) {
+	s, err := a.searchFor(r, st, reach)
+	if err != nil {
+		return nil, err
+	}
+	return a.openFound(ctx, s)
+}
+
+// searchFor is where to look for the manifest of a stamp: with the ledger, and
+// where its details say.
+func (a *app) searchFor(r *reading, st *statement.Statement, reach place.Options) (s manifestSearch, err error) {
+	ref, err := st.Ref()
+	if err != nil {
+		return s, err
+	}
+	if s.ledger, err = a.findLedger(); err != nil {
+		return s, err
+	}
+	s.what, s.fp, s.files, s.bytes, s.reach = ref.Name+"@"+ref.Version, ref.Fingerprint, st.Stamp.Files, st.Stamp.Bytes, reach
+	s.details, _, _ = a.detailsOf(r, st) // they may be erased
+	return s, nil
+}
+
+// nowhere is why there is no manifest: what is wrong with the one there is, or
+// that there is none.
+func (s *manifestSearch) nowhere(bad error) error {
+	if bad != nil {
+		return bad
+	}
+	return failf(exitNotFound, "the manifest of %s is not with the ledger, nor where its details say", s.what).
+		withHint("it can be made again from the data: `stele fingerprint PATH --manifest FILE`")
+}
+
+// openFound finds a manifest and opens it.
+func (a *app) openFound(ctx context.Context, s manifestSearch) (*manifestFile, error) {
+	found, bad, err := a.findManifest(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	if found == nil {
+		return nil, s.nowhere(bad)
+	}
+	m, err := found.open()
+	if err != nil {
+		found.close()
+		return nil, err
+	}
+	file := m.file
+	m.file = closer(func() error {
+		defer found.close()
+		return file.Close()
+	})
+	return m, nil
+}
+
+type closer func() error
+
+func (c closer) Close() error { return c() }
+
+// manifestOf opens the manifest of a fingerprint that lies with the ledger.
+func (a *app) manifestOf(fp fingerprint.Fingerprint, what string) (*manifestFile, error) {
+	dir, err := a.findLedger()
+	if err != nil {
+		return nil, err
+	}
+	path := solo.OpenShelf(dir).ManifestPath(fp)
+	m, err := readManifest(path, fp)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, failf(exitNotFound, "the manifest of %s is not with the ledger", what).withPath(path).
+			withHint("it can be made again from the data: `stele fingerprint PATH --manifest FILE`")
+	}
+	return m, err
+}
+
+// maxFetched bounds a manifest of which nothing is known beforehand, in bytes:
+// one of a thousand million files.
+const maxFetched = 1 << 37
+
+// fetchManifest opens a manifest that a person named by its address.
+func fetchManifest(ctx context.Context, p place.Place, reach place.Options) (*manifestFile, error) {
+	path, err := fetch(ctx, p, reach, maxFetched)
+	if err != nil {
+		return nil, notThere(p, err)
+	}
+	m, err := readManifest(path, fingerprint.Fingerprint{})
+	if err != nil {
+		os.Remove(path)
+		return nil, err
+	}
+	m.name = p.String()
+	file := m.file
+	m.file = closer(func() error {
+		defer os.Remove(path)
+		return file.Close()
+	})
+	return m, nil
+}
+
+// openManifest opens a manifest by file, by address or by NAME@VERSION.
+func (a *app) openManifest(ctx context.Context, arg string) (*manifestFile, error) {
+	p, err := parsePlace(arg)
+	if err != nil {
+		return nil, err
+	}
+	if p.Remote() {
+		return fetchManifest(ctx, p, place.Options{})
+	}
+	if _, _, err := statement.ParseNameVersion(arg); err == nil && !isPath(arg) {
+		s, err := a.side(ctx, arg, new(scanFlags))
+		if err != nil {
+			return nil, err
+		}
+		return s.manifest, nil
+	}
+	if err := exists(arg); err != nil {
+		return nil, err
+	}
+	if head, ok := headOf(arg); ok && head != "" && strings.HasPrefix(manifestMagic, head) { // whole, or cut short within
+		return readManifest(arg, fingerprint.Fingerprint{})
+	}
+	if info, err := os.Stat(arg); err == nil && info.IsDir() {
+		return nil, usagef("%s is a folder, not a manifest", arg).withHint("`stele fingerprint " + arg + " --manifest FILE` makes one")
+	}
+	return nil, failf(exitError, "%s is no manifest: it does not begin as one", arg).withPath(arg)
+}

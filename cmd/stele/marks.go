@@ -1,0 +1,228 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/hint"
+	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/internal/solo"
+	"github.com/stele-ml/stele/internal/source"
+	"github.com/stele-ml/stele/statement"
+)
+
+// What the files of a stamp are known again by, its marks, lies in the user's
+// own state directory, and for a bucket also with the ledger, named by the
+// stamp's details. Marks decide what is not read: they are never taken from
+// anywhere else.
+
+// maxMarks is for how many stamps of a ledger the user's own marks are kept.
+const maxMarks = 64
+
+func (a *app) marksDir(id statement.LedgerID) string {
+	return filepath.Join(a.dirs.State, "marks", id.String())
+}
+
+func (a *app) marksPath(id statement.LedgerID, entry uint64) string {
+	return filepath.Join(a.marksDir(id), strconv.FormatUint(entry, 10))
+}
+
+// marking writes the marks of a scan under way. A nil one writes nothing.
+type marking struct {
+	f   *os.File
+	w   *hint.MarksWriter
+	err error // of writing: it ends the marks and not the scan
+}
+
+// newMarks begins the marks of a stamp that has no entry yet.
+func (a *app) newMarks(id statement.LedgerID) *marking {
+	dir := a.marksDir(id)
+	err := os.MkdirAll(dir, 0o700)
+	if err == nil {
+		var f *os.File
+		if f, err = os.CreateTemp(dir, "new-*"); err == nil {
+			return &marking{f: f, w: hint.NewMarksWriter(f)}
+		}
+	}
+	a.term.Warnf("the next version will be read whole: %v", err)
+	return nil
+}
+
+// add is what a scan calls with each file's mark.
+func (m *marking) add(_ fingerprint.File, mark source.Mark, entry uint64) error {
+	if m.err == nil {
+		m.err = m.w.Add(mark, entry)
+	}
+	return nil
+}
+
+// close ends the marks; fp is of the manifest beside them.
+func (m *marking) close(fp fingerprint.Fingerprint) error {
+	if m.err == nil {
+		m.err = m.w.Close(fp)
+	}
+	return m.err
+}
+
+// shelve puts the marks with the ledger.
+func (m *marking) shelve(dir string) (*statement.Attachment, error) {
+	if _, err := m.f.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	at, err := solo.OpenShelf(dir).Copy(m.f)
+	return &at, err
+}
+
+// keep gives the marks the entry of their stamp, and drops the oldest ones.
+func (m *marking) keep(path string) error {
+	if err := m.f.Close(); err != nil {
+		return err
+	}
+	if err := os.Rename(m.f.Name(), path); err != nil {
+		return err
+	}
+	list, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	var entries []uint64
+	for _, e := range list {
+		if n, err := strconv.ParseUint(e.Name(), 10, 64); err == nil {
+			entries = append(entries, n)
+		}
+	}
+	slices.Sort(entries)
+	for len(entries) > maxMarks {
+		if err := os.Remove(filepath.Join(filepath.Dir(path), strconv.FormatUint(entries[0], 10))); err != nil {
+			return err
+		}
+		entries = entries[1:]
+	}
+	return nil
+}
+
+// discard gives the marks up. After keep it does nothing.
+func (m *marking) discard() {
+	if m != nil {
+		m.f.Close()
+		os.Remove(m.f.Name())
+	}
+}
+
+// earlierStamp is a stamp whose files may be taken over.
+type earlierStamp struct {
+	ledger.Binding
+	stamp   *statement.Stamp
+	details *statement.Details // nil: none, or erased
+}
+
+// earlierStamp reads the stamp of a binding.
+func (a *app) earlierStamp(r *reading, b ledger.Binding) (*earlierStamp, error) {
+	_, st, err := r.statement(b.Entry)
+	if err != nil {
+		return nil, err
+	}
+	e := &earlierStamp{Binding: b, stamp: st.Stamp}
+	e.details, _, _ = a.detailsOf(r, st)
+	return e, nil
+}
+
+// hints are what the earlier stamp's scan read, from its manifest and its
+// marks; nil where these are not here. They have been read to their end once.
+func (a *app) hints(dir string, id statement.LedgerID, e *earlierStamp, m *foundManifest) iter.Seq2[hint.Hint, error] {
+	var sources []func() (io.ReadCloser, error)
+	sources = append(sources, func() (io.ReadCloser, error) { return os.Open(a.marksPath(id, e.Entry)) })
+	if e.details != nil && e.details.Marks != nil {
+		sources = append(sources, func() (io.ReadCloser, error) { return solo.OpenShelf(dir).Open(*e.details.Marks) })
+	}
+	for _, open := range sources {
+		hints := joined(m, open, e.Entry)
+		err := wholly(hints)
+		if err == nil {
+			return hints
+		}
+		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, solo.ErrWithheld) {
+			a.leftAside(err)
+		}
+	}
+	return nil
+}
+
+// joined goes through a manifest and the marks beside it.
+func joined(m *foundManifest, open func() (io.ReadCloser, error), entry uint64) iter.Seq2[hint.Hint, error] {
+	return func(yield func(hint.Hint, error) bool) {
+		files, err := m.open()
+		if err != nil {
+			yield(hint.Hint{}, err)
+			return
+		}
+		defer files.Close()
+		in, err := open()
+		if err != nil {
+			yield(hint.Hint{}, err)
+			return
+		}
+		defer in.Close()
+		marks, err := hint.NewMarksReader(in, m.fp)
+		if err != nil {
+			yield(hint.Hint{}, err)
+			return
+		}
+		for h, err := range hint.Join(files.All(), marks, entry) {
+			if !yield(h, err) {
+				return
+			}
+		}
+		// The attachment's own digest is told only at its end.
+		if _, err := io.Copy(io.Discard, in); err != nil {
+			yield(hint.Hint{}, err)
+		}
+	}
+}
+
+// wholly goes through hints to their end.
+func wholly(hints iter.Seq2[hint.Hint, error]) error {
+	for _, err := range hints {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// atLeastAsSure is hints that count only where a file is known again as surely
+// as its mark allows: of an object that had a version, by no ETag.
+func atLeastAsSure(hints iter.Seq2[hint.Hint, error]) iter.Seq2[hint.Hint, error] {
+	return func(yield func(hint.Hint, error) bool) {
+		for h, err := range hints {
+			if h.Mark.Version != "" {
+				h.Mark.ETag = ""
+			}
+			if !yield(h, err) {
+				return
+			}
+		}
+	}
+}
+
+// recheckHints are what the stamp's own scan read: a file that is known again,
+// as surely as it was then, is not read.
+func (a *app) recheckHints(s *subjectOf, m *foundManifest) iter.Seq2[hint.Hint, error] {
+	if m == nil {
+		a.term.Notef("the manifest of %s is not found: everything is read", s.search.what)
+		return nil
+	}
+	hints := a.hints(s.search.ledger, s.file.Ledger, s.earlier, m)
+	if hints == nil {
+		a.term.Notef("what the files of %s are known again by is not kept here: everything is read", s.search.what)
+		return nil
+	}
+	return atLeastAsSure(hints)
+}

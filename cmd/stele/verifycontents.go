@@ -1,0 +1,220 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"runtime"
+	"strings"
+	"sync"
+
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/scan"
+	"github.com/stele-ml/stele/internal/source"
+	"github.com/stele-ml/stele/internal/terminal"
+)
+
+// readContents reads the data as the stamp saw it, once: against the manifest
+// where there is one, so that each change is named.
+func (a *app) readContents(ctx context.Context, o *verifyOrder, s *subjectOf, out *jsonv1.Verify) (*evidence.Contents, error) {
+	if s.parted() {
+		return a.readParts(ctx, o, s, out)
+	}
+	if len(s.stamp.Members) > 0 {
+		return nil, usagef("evidence of a collection does not carry its members' stamps, whose rules decide what is read").
+			withHint("verify it on the ledger, or with evidence of each member")
+	}
+	s.search.given, s.search.data = o.manifest, o.data
+	m, bad, err := a.findManifest(ctx, s.search)
+	if err != nil {
+		return nil, err
+	}
+	if bad != nil {
+		a.term.Warnf("changes cannot be named: %v", bad)
+	}
+	if m != nil {
+		defer m.close()
+	}
+	opts := o.flags.options(s.fp.Algorithm)
+	opts.UseExact, opts.Exact = true, s.stamp.Ignore
+	if s.stamp.Listed && !o.data.source.Single() {
+		if opts.Only, err = listed(s, m); err != nil {
+			return nil, err
+		}
+	}
+	if o.recheck == "version" {
+		opts.Hints = a.recheckHints(s, m)
+	}
+	r := &contentsReader{o: o, m: m}
+	err = r.read(ctx, a, opts)
+	if opts.Only != nil && errors.Is(err, fs.ErrNotExist) {
+		// Some of the listed files are gone: told with what became of the others.
+		if opts.Only, err = present(ctx, o.data.source, opts.Only); err == nil {
+			err = r.read(ctx, a, opts)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	result := r.result
+	if d := r.diff; d != nil {
+		out.Changes, out.Counts, out.Truncated = d.Changes, &d.Counts, d.Truncated
+	}
+	out.Found, out.Hidden = result.Fingerprint.String(), result.HiddenCount
+	b := result.Basis
+	out.Basis = &jsonv1.Basis{Read: b.Read, Version: b.Version, ETag: b.ETag, MTime: b.MTime, Entry: b.Entry}
+	out.Resumed = b.Resumed
+	a.noteHidden(result)
+	contents := &evidence.Contents{
+		Fingerprint: result.Fingerprint, Files: result.Summary.Files, Bytes: result.Summary.Bytes,
+		Unread: b.Version + b.ETag + b.MTime, How: howTaken(b),
+	}
+	if from, ok := renamedFrom(s, out, result, r.last); ok {
+		out.Changes = []jsonv1.Change{{Path: r.last.Path, Change: fingerprint.Renamed, From: from}}
+		out.Counts = &jsonv1.Counts{Renamed: 1}
+		contents.Fingerprint = s.fp
+		a.term.Notef("%s was stamped as %s: renamed, and the same bytes", r.last.Path, from)
+	}
+	return contents, nil
+}
+
+// contentsReader is one reading of data against a manifest.
+type contentsReader struct {
+	o *verifyOrder
+	m *foundManifest // nil: none
+
+	result scan.Result
+	diff   *jsonv1.Diff // nil without a manifest
+	last   fingerprint.File
+}
+
+func (r *contentsReader) read(ctx context.Context, a *app, opts scan.Options) error {
+	files := func(yield func(fingerprint.File, error) bool) {
+		for f, err := range a.scanning(ctx, r.o.data, opts, &r.result) {
+			r.last = f
+			if !yield(f, err) {
+				return
+			}
+		}
+	}
+	if r.m == nil {
+		for _, err := range files {
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	old, err := r.m.open()
+	if err != nil {
+		return err
+	}
+	defer old.Close()
+	r.diff, err = compare(r.o.name, r.o.path, old.All(), files, r.o.all)
+	return err
+}
+
+// howTaken says by what the bytes were known that were not read.
+func howTaken(b scan.Basis) string {
+	var by []string
+	for _, t := range []struct {
+		bytes uint64
+		by    string
+	}{{b.Version, "object version"}, {b.ETag, "ETag alone"}, {b.MTime, "size, times and inode"}} {
+		if t.bytes > 0 {
+			by = append(by, fmt.Sprintf("%s by %s", terminal.Bytes(t.bytes), t.by))
+		}
+	}
+	if len(by) == 0 {
+		return ""
+	}
+	text := strings.Join(by, ", ") + ", as stamped"
+	if b.Entry != nil {
+		text += fmt.Sprintf("; last read for entry %d", *b.Entry)
+	}
+	return text
+}
+
+// listed is which files a stamp covers that was made from a list: those of its
+// manifest.
+func listed(s *subjectOf, m *foundManifest) ([]string, error) {
+	if m == nil {
+		return nil, failf(exitNotFound, "%s was stamped from a list of files, and its manifest, which has the list, is nowhere to be found", s.search.what).
+			withHint("give it with --manifest, a path or a URL")
+	}
+	f, err := m.open()
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	paths := []string{}
+	for file, err := range f.All() {
+		if err != nil {
+			return nil, f.explain(err)
+		}
+		paths = append(paths, file.Path)
+	}
+	return paths, nil
+}
+
+// present are those of the paths that are there.
+func present(ctx context.Context, src source.Source, paths []string) ([]string, error) {
+	workers := runtime.GOMAXPROCS(0)
+	if far, ok := src.(source.Remote); ok {
+		workers = far.Requests()
+	}
+	errs := make([]error, len(paths))
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for i := w; i < len(paths) && ctx.Err() == nil; i += workers {
+				_, errs[i] = src.Lookup(ctx, paths[i])
+			}
+		})
+	}
+	wg.Wait()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	there := []string{}
+	for i, err := range errs {
+		switch {
+		case err == nil:
+			there = append(there, paths[i])
+		case !errors.Is(err, fs.ErrNotExist):
+			return nil, err
+		}
+	}
+	return there, nil
+}
+
+// renamedFrom finds the name under which a single file was stamped, if it is
+// the stamped file under another name: a file's name is where somebody put it,
+// so that is said and is no failure. The old name comes from the manifest or
+// the evidence, and counts because with it the fingerprint is the stamp's.
+func renamedFrom(s *subjectOf, out *jsonv1.Verify, result scan.Result, file fingerprint.File) (from string, ok bool) {
+	if !result.Single || s.stamp.Files != 1 || result.Fingerprint == s.fp {
+		return "", false
+	}
+	var names []string
+	for _, c := range out.Changes {
+		names = append(names, c.From)
+	}
+	for _, c := range s.file.Claim.Paths {
+		names = append(names, c.Path)
+	}
+	for _, name := range names {
+		tree := fingerprint.NewTree(s.fp.Algorithm)
+		file.Path = name
+		if tree.Add(file) != nil {
+			continue
+		}
+		if summary, err := tree.Summary(); err == nil && summary.Fingerprint(s.fp.Algorithm) == s.fp {
+			return name, true
+		}
+	}
+	return "", false
+}
