@@ -69,12 +69,11 @@ func notThere(p place.Place, err error) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	detail := ""
 	var e *source.Error
-	if errors.As(err, &e) && e.Detail != "" {
-		detail = ": " + e.Detail
+	if p.Remote() && errors.As(err, &e) && e.Detail != "" {
+		return failf(exitNotFound, "%s: %s", source.Show(p.String()), e.Detail).withPath(p.String())
 	}
-	return failf(exitNotFound, "there is no %s%s", source.Show(p.String()), detail).withPath(p.String())
+	return failf(exitNotFound, "there is no %s", source.Show(p.String())).withPath(p.String())
 }
 
 // end closes the data. What a scan of it remembers is kept for the next run
@@ -119,7 +118,12 @@ func (a *app) scan(ctx context.Context, d *data, opts scan.Options, emit func(fi
 	defer a.announce(d.place, progress)()
 	result, err := scan.Run(ctx, d.source, opts, emit)
 	if ctx.Err() != nil && d.journal != nil {
-		a.resumable = true
+		a.resumable = d.journal.Kept()
+	}
+	var missing *source.Error
+	if d.only != nil && errors.Is(err, fs.ErrNotExist) && errors.As(err, &missing) {
+		return result, failf(exitNotFound, "%s is in the list, and not in %s", source.Show(missing.Path), d.place).withPath(missing.Path).
+			withHint("nothing was stamped; a list is of exactly the files that are there")
 	}
 	var much *scan.TooMuchError
 	if errors.As(err, &much) {

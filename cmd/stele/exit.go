@@ -66,7 +66,13 @@ func oneOf(flag, value string, words ...string) error {
 	return usagef("%s %q: use %s or %s", flag, value, strings.Join(words[:last], ", "), words[last])
 }
 
-var errInterrupted = failf(exitError, "interrupted; nothing was left half-written")
+// interrupted is how a command ends that was told to stop.
+func (a *app) interrupted() error {
+	if a.resumable {
+		return failf(exitError, "interrupted; run it again to go on where it stopped")
+	}
+	return failf(exitError, "interrupted; nothing was left half-written")
+}
 
 // errNoKey says that the person has no key of the default name yet.
 var errNoKey = errors.New("no key to sign with")
@@ -115,6 +121,7 @@ func describe(err error) *failure {
 		f.hint = "free some space and run it again; nothing that was acknowledged is lost"
 	}
 	f.hint = strings.Replace(f.hint, "ask for links out of the tree to be followed", "follow it with --follow-links", 1)
+	f.hint = strings.Replace(f.hint, "--requests", "--workers", 1)
 	var unreadable *source.Error
 	if f.path == "" && errors.As(err, &unreadable) {
 		f.path = unreadable.Path

@@ -390,6 +390,9 @@ func statusOf(err error) int {
 	// themselves is "not found".
 	var unreadable *source.Error
 	if errors.As(err, &unreadable) {
+		if errors.Is(err, source.ErrUnreachable) {
+			return exitUnreachable
+		}
 		return exitError
 	}
 	var r *ledger.Refusal
