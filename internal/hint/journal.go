@@ -236,6 +236,14 @@ func (j *Journal) Key() Key { return j.key }
 // Resumed reports whether an earlier run left something behind.
 func (j *Journal) Resumed() bool { return len(j.notes) > 0 }
 
+// Kept reports whether the next run will find something, so that it goes on from
+// where this one was interrupted.
+func (j *Journal) Kept() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.old != nil || j.file != nil
+}
+
 // Err returns why nothing is remembered any more, or nil.
 func (j *Journal) Err() error {
 	j.mu.Lock()
