@@ -66,8 +66,8 @@ func oneOf(flag, value string, words ...string) error {
 	return usagef("%s %q: use %s or %s", flag, value, strings.Join(words[:last], ", "), words[last])
 }
 
-// interrupted is how a command ends that was told to stop.
-func (a *app) interrupted() error {
+// errInterrupted is how a command ends that was told to stop.
+func (a *app) errInterrupted() error {
 	if a.resumable {
 		return failf(exitError, "interrupted; run it again to go on where it stopped")
 	}

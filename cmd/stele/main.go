@@ -35,7 +35,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		err = a.stdout.err
 	}
 	if ctx.Err() != nil && err != nil {
-		err = a.interrupted()
+		err = a.errInterrupted()
 	}
 	return a.finish(err)
 }
