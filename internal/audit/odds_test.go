@@ -179,3 +179,22 @@ func TestShare(t *testing.T) {
 		}
 	}
 }
+
+// FuzzParseShare: what is read has one text, which is read as the same.
+func FuzzParseShare(f *testing.F) {
+	for _, text := range []string{"0.005", "0.50", "0.999999999", "0.0000000001", "1", "0.", "0.-1", ".5"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		s, err := ParseShare(text)
+		if err != nil {
+			return
+		}
+		if !s.valid() || strings.TrimRight(text, "0") != s.String() {
+			t.Fatalf("%q is %d, %v", text, s, s)
+		}
+		if back, err := ParseShare(s.String()); err != nil || back != s {
+			t.Fatalf("%q: %v, then %v, %v", text, s, back, err)
+		}
+	})
+}

@@ -251,6 +251,21 @@ func TestOnlyTheDrawnAreRead(t *testing.T) {
 	}
 }
 
+// TestBLAKE3: the digests are those of the fingerprint's hash.
+func TestBLAKE3(t *testing.T) {
+	files := filesOf(fingerprint.BLAKE3, mixed)
+	objects := with(mixed, func(o map[string]*object) { alter(o["b"], 1); alter(o["d"], 0) })
+	for _, c := range []struct {
+		a    fingerprint.Algorithm
+		want uint64
+	}{{fingerprint.BLAKE3, 2}, {fingerprint.SHA256, 14}} {
+		res, err := Run(context.Background(), &memory{objects: objects}, seq(files), draw(t, files, everything), Options{Algorithm: c.a}, nil)
+		if err != nil || res.ChunksAltered != c.want {
+			t.Errorf("%v: %+v, %v; want %d altered chunks", c.a, res, err, c.want)
+		}
+	}
+}
+
 // TestRenamed: an artifact that is one file may have another name.
 func TestRenamed(t *testing.T) {
 	was := []object{{path: "model.bin", size: 3 * chunk}}
