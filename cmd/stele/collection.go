@@ -234,9 +234,14 @@ func (a *app) planCollection(ctx context.Context, dir string, o *stampOrder, p *
 		if err != nil {
 			return err
 		}
-		diff, err = a.compareParts(ctx, since, now, o.all)
-		if err == nil && diff != nil {
+		known := a.manifests(ctx, dir, "", &o.flags)
+		defer known.close()
+		switch diff, err = compareParts(ctx, since, now, known.open, o.all); {
+		case err == nil:
 			st.Stamp.Changes = changesOf(diff.Counts)
+		case manifestMissing(err):
+			a.term.Notef("what changed since %s is not counted: %v", p.since, err)
+			err = nil
 		}
 		return err
 	})
@@ -261,45 +266,9 @@ func changesOf(c jsonv1.Counts) *statement.Changes {
 	return &statement.Changes{Same: c.Same, Modified: c.Modified, Added: c.Added, Removed: c.Removed, Moved: c.Moved}
 }
 
-// compareParts compares two artifacts of which parts are the same: those are
-// counted and not read. Nil where the manifest of one that differs is not here.
-func (a *app) compareParts(ctx context.Context, old, now *node, all bool) (*jsonv1.Diff, error) {
-	same := map[string]statement.Ref{}
-	for _, p := range old.parts {
-		same[p.prefix] = p.ref
-	}
-	var untouched uint64
-	var left, right []part
-	for _, p := range now.parts {
-		if ref, ok := same[p.prefix]; ok && ref.Fingerprint == p.ref.Fingerprint {
-			untouched += p.stamp.Files
-			same[p.prefix] = statement.Ref{} // seen
-			continue
-		}
-		right = append(right, p)
-	}
-	for _, p := range old.parts {
-		if same[p.prefix] != (statement.Ref{}) {
-			left = append(left, p)
-		}
-	}
-	open := a.manifestsHere(ctx)
-	d, err := compare(old.binding.Ref().String(), "now", filesOf(left, open), filesOf(right, open), all)
-	if manifestMissing(err) {
-		a.term.Notef("what changed since %s is not counted: %v", old.binding.Ref(), err)
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	d.Counts.Same += untouched
-	d.Counts.Moved, d.Counts.Renamed = d.Counts.Moved+d.Counts.Renamed, 0 // one file of many
-	return d, nil
-}
-
 // printCollection writes the receipt of a collection.
 func (a *app) printCollection(st *statement.Statement, proof *solo.Proof, p *stampPlan, since *node, diff *jsonv1.Diff, dry bool) error {
-	if err := a.printStamp(st, scan.Result{}, proof, p.signer, p.origin, diff, dry); err != nil || a.json || a.quiet {
+	if err := a.printStamp(stampReceipt{st: st, plan: p, proof: proof, diff: diff, dry: dry}); err != nil || a.json || a.quiet {
 		return err
 	}
 	if diff != nil {

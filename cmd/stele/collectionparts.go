@@ -8,6 +8,8 @@ import (
 
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/internal/place"
+	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/statement"
 )
 
@@ -165,14 +167,60 @@ func (n *node) contentsOf(t *partTrees) (fingerprint.Member, error) {
 	return found, err
 }
 
-// manifestMissing reports whether an error says that a manifest is nowhere to
-// be found, rather than that it is damaged.
+// manifestMissing reports whether an error says that there is no manifest that
+// can be used: it is nowhere to be found, or damaged.
 func manifestMissing(err error) bool {
 	var f *failure
-	return errors.As(err, &f) && f.status == exitNotFound
+	return errors.As(err, &f) && (f.status == exitNotFound || f.status == exitTampered)
 }
 
-// manifestsHere opens manifests that can be had without being told where.
-func (a *app) manifestsHere(context.Context) openPart {
-	return func(p *part) (*manifestFile, error) { return a.manifestOf(p.ref.Fingerprint, p.ref.String()) }
+// manifests finds the manifests of an artifact's parts and keeps hold of them
+// until close.
+type manifests struct {
+	app    *app
+	ctx    context.Context
+	ledger string // directory
+	given  string // --manifest, of an artifact that is no collection
+	data   *data  // or nil
+	reach  place.Options
+	found  map[fingerprint.Fingerprint]*foundManifest
+}
+
+func (a *app) manifests(ctx context.Context, ledger, given string, flags *scanFlags) *manifests {
+	return &manifests{app: a, ctx: ctx, ledger: ledger, given: given, reach: flags.reach(), found: map[fingerprint.Fingerprint]*foundManifest{}}
+}
+
+// open opens the manifest of a part.
+func (m *manifests) open(p *part) (*manifestFile, error) {
+	fp := p.ref.Fingerprint
+	if found, ok := m.found[fp]; ok {
+		return found.open()
+	}
+	s := manifestSearch{what: p.ref.String(), fp: fp, files: p.stamp.Files, bytes: p.stamp.Bytes, given: m.given, ledger: m.ledger, reach: m.reach}
+	if at := p.stamp.Details; at != nil {
+		if raw, err := solo.OpenShelf(m.ledger).Get(*at); err == nil {
+			s.details, _ = statement.ParseDetails(raw) // as good as none
+		}
+	}
+	if m.data != nil {
+		s.data = m.data
+		if p.prefix != "" {
+			s.data = &data{place: m.data.place.Join(p.prefix), source: m.data.source}
+		}
+	}
+	found, bad, err := m.app.findManifest(m.ctx, s)
+	if err == nil && found == nil {
+		err = s.nowhere(bad)
+	}
+	if err != nil {
+		return nil, err
+	}
+	m.found[fp] = found
+	return found.open()
+}
+
+func (m *manifests) close() {
+	for _, found := range m.found {
+		found.close()
+	}
 }

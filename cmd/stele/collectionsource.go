@@ -36,6 +36,7 @@ type partsSource struct {
 	source.Source
 	parts []part
 	rules []*scan.Rules // of each part
+	lists [][]string    // of each part that is exactly the files of a list: those; else nil
 	rest  *scan.Rules   // outside
 
 	// What the rules left out, as scan.Result has it; of the last List.
@@ -50,15 +51,22 @@ type remoteParts struct {
 }
 
 // ofParts makes a source list what it has as the parts of a collection. The
-// second result is the first without its wrapping, to ask what was hidden.
-func ofParts(src source.Source, parts []part) (source.Source, *partsSource, error) {
-	s := &partsSource{Source: src, parts: parts}
+// second result is the first without its wrapping, to ask what was hidden. The
+// manifests are opened of parts alone that are the files of a list; those are
+// held in memory.
+func ofParts(src source.Source, parts []part, open openPart) (source.Source, *partsSource, error) {
+	s := &partsSource{Source: src, parts: parts, lists: make([][]string, len(parts))}
 	var err error
 	if s.rest, err = scan.CompileRules(scan.DefaultRules()); err != nil {
 		return nil, nil, err
 	}
 	compiled := map[string]*scan.Rules{} // most parts have the same rules
-	for _, p := range parts {
+	for i, p := range parts {
+		if p.stamp.Listed {
+			if s.lists[i], err = pathsOf(&p, open); err != nil {
+				return nil, nil, err
+			}
+		}
 		text := strings.Join(p.stamp.Ignore, "\n")
 		if compiled[text] == nil {
 			if compiled[text], err = scan.CompileRules(p.stamp.Ignore); err != nil {
@@ -73,28 +81,50 @@ func ofParts(src source.Source, parts []part) (source.Source, *partsSource, erro
 	return s, s, nil
 }
 
-// hides is what the rules say of one path.
-func (s *partsSource) hides(path string, folder bool) bool {
+// pathsOf lists the files of a part, in order.
+func pathsOf(p *part, open openPart) ([]string, error) {
+	list := []string{} // not nil, be it empty
+	for f, err := range filesOf([]part{*p}, open) {
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, strings.TrimPrefix(f.Path, p.key()))
+	}
+	return list, nil
+}
+
+// hides is what the rules say of one path. told is whether a person is to know:
+// what lies beside the files of a list is nobody's business.
+func (s *partsSource) hides(path string, folder bool) (hidden, told bool) {
 	whole := path
 	if folder {
 		whole += "/"
 	}
-	if i, ok := within(s.parts, whole); ok {
-		inner := strings.TrimPrefix(whole, s.parts[i].key())
-		return inner != "" && s.rules[i].Hides(strings.TrimSuffix(inner, "/"), folder)
+	i, ok := within(s.parts, whole)
+	if !ok {
+		return !(folder && above(s.parts, path)) && s.rest.Hides(path, folder), true
 	}
-	return !(folder && above(s.parts, path)) && s.rest.Hides(path, folder)
+	inner := strings.TrimPrefix(whole, s.parts[i].key())
+	switch list := s.lists[i]; {
+	case inner == "": // the member's own folder
+		return false, true
+	case list == nil:
+		return s.rules[i].Hides(strings.TrimSuffix(inner, "/"), folder), true
+	default:
+		at, found := slices.BinarySearch(list, inner)
+		return !(found || folder && at < len(list) && strings.HasPrefix(list[at], inner)), false
+	}
 }
 
 // List implements source.Source.
 func (s *partsSource) List(ctx context.Context, skip source.Skip, emit func(source.Object) error) error {
 	s.hidden, s.hiddenCount = nil, 0
 	return s.Source.List(ctx, func(path string, folder bool) bool {
-		if s.hides(path, folder) {
+		hidden, told := s.hides(path, folder)
+		if hidden && told {
 			s.hide(path, folder)
-			return true
 		}
-		return skip != nil && skip(path, folder)
+		return hidden || skip != nil && skip(path, folder)
 	}, emit)
 }
 
@@ -116,7 +146,8 @@ func (s *partsSource) Measure(ctx context.Context, skip source.Skip, add func(by
 		return errors.ErrUnsupported
 	}
 	return m.Measure(ctx, func(path string, folder bool) bool {
-		return s.hides(path, folder) || skip != nil && skip(path, folder)
+		hidden, _ := s.hides(path, folder)
+		return hidden || skip != nil && skip(path, folder)
 	}, add)
 }
 

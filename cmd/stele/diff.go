@@ -76,12 +76,17 @@ type side struct {
 	manifest *manifestFile    // a stamp's manifest, or a file
 	stamp    *statement.Stamp // where it is a stamp
 	data     *data            // a place to read
+	root     *node            // a collection, with the manifests of its members
+	known    *manifests
 }
 
 // end closes a side. err is how the command went, and is returned.
 func (s *side) end(err error) error {
 	if s.manifest != nil {
 		s.manifest.Close()
+	}
+	if s.known != nil {
+		s.known.close()
 	}
 	if s.data != nil {
 		err = s.data.end(err)
@@ -111,12 +116,21 @@ func (a *app) diff(ctx context.Context, left, right *side, opts scan.Options, al
 		if s.manifest != nil {
 			opts.Algorithm = s.manifest.Algorithm()
 		}
+		if s.root != nil {
+			opts.Algorithm = s.root.binding.Fingerprint.Algorithm
+		}
 		if s.stamp != nil {
 			opts.UseExact, opts.Exact = true, s.stamp.Ignore
 		}
 	}
 	if m, n := left.manifest, right.manifest; m != nil && n != nil && m.Algorithm() != n.Algorithm() {
 		return nil, usagef("%s was made with %v and %s with %v: their digests cannot be compared", left.name, m.Algorithm(), right.name, n.Algorithm())
+	}
+	if left.root != nil && right.root != nil {
+		return compareParts(ctx, left.root, right.root, left.known.open, all)
+	}
+	if err := errors.Join(left.beside(right), right.beside(left)); err != nil {
+		return nil, err
 	}
 	return compare(left.name, right.name, a.files(ctx, left, opts), a.files(ctx, right, opts), all)
 }
@@ -135,6 +149,9 @@ func (a *app) side(ctx context.Context, arg string, flags *scanFlags) (*side, er
 				return err
 			}
 			s.stamp = st.Stamp
+			if len(st.Stamp.Members) > 0 {
+				return a.collectionSide(ctx, r, b, s, flags)
+			}
 			s.manifest, err = a.manifestOfStamp(ctx, r, st, flags.reach())
 			return err
 		})
@@ -192,6 +209,9 @@ func looksLikeManifest(path string) bool {
 
 // files goes through one side's files in path order.
 func (a *app) files(ctx context.Context, s *side, opts scan.Options) iter.Seq2[fingerprint.File, error] {
+	if s.root != nil {
+		return filesOf(s.root.parts, s.known.open)
+	}
 	if s.manifest != nil {
 		return func(yield func(fingerprint.File, error) bool) {
 			for f, err := range s.manifest.All() {

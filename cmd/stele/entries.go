@@ -17,7 +17,7 @@ import (
 var (
 	artifactKinds  = []string{statement.ArtifactDataset, statement.ArtifactModel, statement.ArtifactCode, statement.ArtifactOther}
 	statementKinds = []string{string(statement.KindGenesis), string(statement.KindIdentity), string(statement.KindStamp),
-		string(statement.KindWithdrawal), string(statement.KindReinstatement), string(statement.KindLogKey)}
+		string(statement.KindWithdrawal), string(statement.KindReinstatement), string(statement.KindAudit), string(statement.KindLogKey)}
 )
 
 // reading is a view of the ledger with the fold of its control entries: who
@@ -70,6 +70,10 @@ func subject(st *statement.Statement) string {
 		return st.Subject[0].Name + " (" + st.Withdrawal.Target + ")"
 	case st.Reinstatement != nil:
 		return fmt.Sprintf("%s (ends %d)", st.Subject[0].Name, st.Reinstatement.Withdrawal)
+	case st.Audit != nil && st.Audit.Announcement != nil:
+		return st.Subject[0].Name + " (announced)"
+	case st.Audit != nil:
+		return fmt.Sprintf("%s (%s, ends %d)", st.Subject[0].Name, st.Audit.Result.Outcome, st.Audit.Result.Announcement)
 	}
 	return st.Subject[0].Name
 }

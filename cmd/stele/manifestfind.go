@@ -298,6 +298,10 @@ func (a *app) openManifest(ctx context.Context, arg string) (*manifestFile, erro
 	}
 	if _, _, err := statement.ParseNameVersion(arg); err == nil && !isPath(arg) {
 		s, err := a.side(ctx, arg, new(scanFlags))
+		if err == nil && s.root != nil {
+			s.known.close()
+			err = failf(exitError, "%s is a collection: it has no manifest, its members have theirs", arg).withHint("`stele show " + arg + "` lists them")
+		}
 		if err != nil {
 			return nil, err
 		}

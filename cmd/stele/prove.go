@@ -100,6 +100,9 @@ func (a *app) prove(ctx context.Context, o *proveOrder) error {
 		if err != nil {
 			return err
 		}
+		if err := inMembers(b.Ref(), st.Stamp.Members, o); err != nil {
+			return err
+		}
 		claim := evidence.Claim{Entry: b.Entry, Name: b.Name, Version: b.Version, Fingerprint: b.Fingerprint}
 		if len(o.present)+len(o.absent)+len(o.ranges) > 0 {
 			if err := a.findForProof(ctx, o, r, st); err != nil {

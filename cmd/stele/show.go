@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/solo"
@@ -179,6 +180,10 @@ func (a *app) show(ctx context.Context, r *reading, index uint64) error {
 				return err
 			}
 			item.Withdrawn = r.withdrawalsJSON(ref)
+			item.Members = membersJSON(st.Stamp.Members)
+			if item.Audits, err = r.auditsOf(ref); err != nil {
+				return err
+			}
 		}
 		if details != nil {
 			item.Details = json.RawMessage(raw)
@@ -187,10 +192,24 @@ func (a *app) show(ctx context.Context, r *reading, index uint64) error {
 		return nil
 	}
 	pairs := a.entryPairs(r, e, st)
-	if st.Stamp != nil && st.Stamp.Details != nil {
+	if st.Stamp != nil {
+		ref, err := st.Ref()
+		if err != nil {
+			return err
+		}
+		audits, err := r.auditsOf(ref)
+		if err != nil {
+			return err
+		}
+		pairs = append(pairs, auditPairs(audits)...)
+	}
+	if detailsAt(st) != nil {
 		pairs = append(pairs, detailsPairs(details, detailsErr)...)
 	}
 	a.term.KeyValues(pairs)
+	if st.Stamp != nil && len(st.Stamp.Members) > 0 {
+		a.printMembers(st.Stamp.Members, nil)
+	}
 	return nil
 }
 
@@ -211,12 +230,24 @@ func (a *app) entryPairs(r *reading, e *evidence.Entry, st *statement.Statement)
 		ref, _ := st.Ref() // parsed with the statement
 		add("fingerprint", ref.Fingerprint.String())
 		add("artifact", fmt.Sprintf("%s, %s in %s", s.Kind, terminal.Bytes(s.Bytes), terminal.Plural(s.Files, "file")))
+		if len(s.Members) > 0 {
+			add("collection", terminal.Plural(uint64(len(s.Members)), "member")+", each stamped before")
+		}
+		if b := basisText(s.Basis); b != "" {
+			add("basis", b)
+		}
+		if s.Listed {
+			add("files", "exactly those of a list")
+		}
 		add("ignore rules", strings.Join(s.Ignore, "  "))
 		for _, f := range s.From {
 			add("from", f.String())
 		}
 		if s.Since != nil {
 			add("since", s.Since.String())
+		}
+		if c := s.Changes; c != nil {
+			add("changes", countsText(jsonv1.Counts{Same: c.Same, Modified: c.Modified, Added: c.Added, Removed: c.Removed, Moved: c.Moved}))
 		}
 		for _, k := range sortedKeys(s.Annotations) {
 			add("annotation", k+"="+s.Annotations[k])
@@ -260,6 +291,8 @@ func (a *app) entryPairs(r *reading, e *evidence.Entry, st *statement.Statement)
 			add("administrator", m.Handle+" ("+keyWords(m.Key)+")")
 		}
 		add("recovery key", keyWords(g.Recovery))
+	case st.Audit != nil:
+		pairs = append(pairs, r.auditEntryPairs(e, st.Audit)...)
 	case st.LogKey != nil:
 		add("next key", st.LogKey.Next)
 	}
@@ -267,17 +300,50 @@ func (a *app) entryPairs(r *reading, e *evidence.Entry, st *statement.Statement)
 	return pairs
 }
 
-// detailsOf reads the details document of a stamp: nil where it names none;
-// solo.ErrWithheld where it is not here.
+// basisText says how the bytes of a stamp are known, where they were not all
+// read for it.
+func basisText(b statement.Basis) string {
+	var parts []string
+	add := func(n uint64, how string) {
+		if n > 0 {
+			parts = append(parts, terminal.Bytes(n)+" "+how)
+		}
+	}
+	add(b.Read, "read")
+	add(b.Version, "by the same object version")
+	add(b.ETag, "by the same ETag")
+	add(b.MTime, "by the same size and times")
+	if b.Version+b.ETag+b.MTime == 0 {
+		return ""
+	}
+	if b.Entry != nil {
+		parts = append(parts, fmt.Sprintf("last read for entry %d or later", *b.Entry))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// detailsAt is the details document that a statement names, or nil.
+func detailsAt(st *statement.Statement) *statement.Attachment {
+	switch {
+	case st.Stamp != nil:
+		return st.Stamp.Details
+	case st.Audit != nil:
+		return st.Audit.Details
+	}
+	return nil
+}
+
+// detailsOf reads the details document of a stamp or an audit: nil where it
+// names none; solo.ErrWithheld where it is not here.
 func (a *app) detailsOf(r *reading, st *statement.Statement) (d *statement.Details, raw []byte, err error) {
-	if st.Stamp == nil || st.Stamp.Details == nil {
+	if detailsAt(st) == nil {
 		return nil, nil, nil
 	}
 	dir, err := a.findLedger()
 	if err != nil {
 		return nil, nil, err
 	}
-	if raw, err = solo.OpenShelf(dir).Get(*st.Stamp.Details); err != nil {
+	if raw, err = solo.OpenShelf(dir).Get(*detailsAt(st)); err != nil {
 		return nil, nil, err
 	}
 	d, err = statement.ParseDetails(raw)
@@ -295,6 +361,9 @@ func detailsPairs(d *statement.Details, err error) []terminal.Pair {
 	var pairs []terminal.Pair
 	for _, l := range d.Locations {
 		pairs = append(pairs, terminal.Pair{Key: "location", Value: l})
+	}
+	for _, l := range d.ManifestLocations {
+		pairs = append(pairs, terminal.Pair{Key: "manifest", Value: l})
 	}
 	return append(pairs, terminal.Pair{Key: "host", Value: d.Host})
 }

@@ -1,0 +1,326 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/stele-ml/stele/internal/audit"
+	"github.com/stele-ml/stele/internal/home"
+	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/statement"
+)
+
+// An announced audit lives in two places: on the ledger, which binds its author
+// to a nonce by its hash, and in the author's state directory, where the nonce
+// is kept until the result shows it. The file is written before the entry, and
+// removed after the result: whatever is interrupted can be ended.
+
+// pendingAudit is the author's part of an announced audit.
+type pendingAudit struct {
+	path  string
+	nonce [32]byte
+	place string // where the data lies
+}
+
+// pendingForm begins the file of a pending audit: three lines, the form, the
+// nonce and the place.
+const pendingForm = "stele pending audit v1"
+
+// pendingPath is where the nonce of a hash is kept.
+func (a *app) pendingPath(id statement.LedgerID, nonceSHA256 [32]byte) string {
+	return filepath.Join(a.dirs.Ledger(id.String()), "audits", hex.EncodeToString(nonceSHA256[:]))
+}
+
+// keepNonce makes a nonce and writes it down.
+func (a *app) keepNonce(id statement.LedgerID, at string) (*pendingAudit, error) {
+	p := &pendingAudit{place: at}
+	if _, err := rand.Read(p.nonce[:]); err != nil {
+		return nil, err
+	}
+	p.path = a.pendingPath(id, sha256.Sum256(p.nonce[:]))
+	text := fmt.Sprintf("%s\n%x\n%q\n", pendingForm, p.nonce, at)
+	if err := home.WriteSecret(p.path, []byte(text)); err != nil {
+		return nil, fmt.Errorf("keep the audit's nonce: %w", err)
+	}
+	return p, nil
+}
+
+// pending reads what was kept of an announced audit.
+func (a *app) pending(id statement.LedgerID, nonceSHA256 [32]byte) (*pendingAudit, error) {
+	p := &pendingAudit{path: a.pendingPath(id, nonceSHA256)}
+	data, err := home.ReadSecret(p.path)
+	if err != nil {
+		return nil, err
+	}
+	var nonce []byte
+	if n, err := fmt.Sscanf(string(data), pendingForm+"\n%x\n%q\n", &nonce, &p.place); err != nil || n != 2 || len(nonce) != len(p.nonce) {
+		return nil, failf(exitError, "%s is no nonce of an audit", p.path).withPath(p.path)
+	}
+	copy(p.nonce[:], nonce)
+	if sha256.Sum256(p.nonce[:]) != nonceSHA256 {
+		return nil, failf(exitTampered, "%s is not the nonce that was announced", p.path).withPath(p.path)
+	}
+	return p, nil
+}
+
+// announceAudit puts on the ledger what will be looked for, and goes on from
+// there. Where this person announced the same before and was interrupted, that
+// is gone on with.
+func (a *app) announceAudit(ctx context.Context, o *auditOrder) (err error) {
+	w, err := a.beginAudit(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = w.end(err) }()
+	// Whatever would keep the audit from being made is met before it is announced.
+	if err := checkParts(ctx, w.root.parts, w.known.open); err != nil {
+		return err
+	}
+	dir, err := a.findLedger()
+	if err != nil {
+		return err
+	}
+	at, err := w.data.place.Absolute()
+	if err != nil {
+		return err
+	}
+	open, p, err := a.unended(ctx, dir, o, w, at.String())
+	if err != nil {
+		return err
+	}
+	if open != nil {
+		a.term.Notef("going on with the audit that entry %d announced", open.Announced.Index)
+		return a.conductAudit(ctx, dir, o, w, open, p)
+	}
+	signer, closeSigner, err := a.signer(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeSigner()
+	if p, err = a.keepNonce(w.file.Ledger, at.String()); err != nil {
+		return err
+	}
+	st := &statement.Statement{
+		Kind: statement.KindAudit, Subject: []statement.Subject{w.root.binding.Ref().Subject()},
+		Audit: &statement.Audit{Announcement: &statement.AuditAnnouncement{
+			Altered: statement.Fraction(o.altered), Confidence: statement.Fraction(o.confidence), Chunks: o.draws, NonceSHA256: sha256.Sum256(p.nonce[:]),
+		}},
+	}
+	if !o.noDetails {
+		if st.Audit.Details, err = a.keepLocation(dir, at.String()); err != nil {
+			os.Remove(p.path)
+			return err
+		}
+	}
+	proof, err := a.submit(ctx, dir, signer, func(*reading) (*statement.Statement, error) { return st, nil })
+	if err != nil {
+		// Where the outcome is not known, the nonce is kept: the same command
+		// finds the entry, if there is one, and goes on with it.
+		var refused *ledger.Refusal
+		if errors.As(err, &refused) {
+			os.Remove(p.path)
+		}
+		return err
+	}
+	a.term.Notef("announced in entry %d; whatever comes of it will be seen", proof.Receipt.Index)
+	var announced ledger.Audit
+	if err := a.readAt(ctx, dir, func(r *reading) error {
+		announced, err = r.Audit(proof.Receipt.Index)
+		return err
+	}); err != nil {
+		return err
+	}
+	return a.conductAudit(ctx, dir, o, w, &announced, p)
+}
+
+// unended finds an audit of the same data at the same place, with the same
+// odds, that this person announced and that has not ended.
+func (a *app) unended(ctx context.Context, dir string, o *auditOrder, w *auditing, at string) (found *ledger.Audit, p *pendingAudit, err error) {
+	err = a.readAt(ctx, dir, func(r *reading) error {
+		for audit, err := range r.Audits(w.root.binding.Ref()) {
+			if err != nil {
+				return err
+			}
+			n := audit.Announced.Statement.Audit.Announcement
+			if audit.Result != nil || n.Altered != statement.Fraction(o.altered) || n.Confidence != statement.Fraction(o.confidence) {
+				continue
+			}
+			if ref, err := audit.Announced.Statement.Ref(); err != nil || ref != w.root.binding.Ref() {
+				continue
+			}
+			kept, err := a.pending(r.ID(), n.NonceSHA256)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // somebody else's
+			}
+			if err != nil {
+				return err
+			}
+			if kept.place == at {
+				found, p = &audit, kept
+			}
+		}
+		return nil
+	})
+	return found, p, err
+}
+
+// resumeAudit goes on with an announced audit that was interrupted.
+func (a *app) resumeAudit(ctx context.Context, o *auditOrder) (err error) {
+	dir, err := a.findLedger()
+	if err != nil {
+		return err
+	}
+	var announced ledger.Audit
+	var p *pendingAudit
+	err = a.readAt(ctx, dir, func(r *reading) error {
+		if announced, err = r.announcedAudit(*o.resume); err != nil {
+			return err
+		}
+		if announced.Result != nil {
+			return failf(exitError, "the audit of entry %d ended with entry %d: %s", *o.resume, announced.Result.Index, announced.Result.Statement.Audit.Result.Outcome).
+				withEntry(announced.Result.Index).withHint("--check repeats it; --announce begins another")
+		}
+		p, err = a.pending(r.ID(), announced.Announced.Statement.Audit.Announcement.NonceSHA256)
+		if errors.Is(err, fs.ErrNotExist) {
+			return failf(exitNotFound, "the nonce of the audit of entry %d is not kept here", *o.resume).withEntry(*o.resume).
+				withHint("only who announced it, on that machine, can end it; --announce begins another")
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := o.of(&announced); err != nil {
+		return err
+	}
+	if o.place == "" {
+		o.place = p.place
+	}
+	w, err := a.beginAudit(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = w.end(err) }()
+	return a.conductAudit(ctx, dir, o, w, &announced, p)
+}
+
+// of takes artifact and odds from an announcement.
+func (o *auditOrder) of(announced *ledger.Audit) error {
+	st := announced.Announced.Statement
+	ref, err := st.Ref()
+	if err != nil {
+		return err
+	}
+	n := st.Audit.Announcement
+	o.name, o.version = ref.Name, ref.Version
+	o.altered, o.confidence, o.draws = audit.Share(n.Altered), audit.Share(n.Confidence), n.Chunks
+	return nil
+}
+
+// conductAudit makes an audit that has been announced, and puts the result on
+// the ledger, also where something differs or cannot be read. What is only
+// interrupted stays open, to be gone on with.
+func (a *app) conductAudit(ctx context.Context, dir string, o *auditOrder, w *auditing, announced *ledger.Audit, p *pendingAudit) error {
+	cp, seed, err := a.seedOf(ctx, dir, announced, p.nonce)
+	if err != nil {
+		return err
+	}
+	resume := fmt.Sprintf("the announced audit is open: `stele audit --resume %d` goes on with it", announced.Announced.Index)
+	plan, err := w.draw(seed, o.draws)
+	if err != nil {
+		return hinted(err, resume)
+	}
+	out := newAudit(o, w, plan)
+	out.Announced = &announced.Announced.Index
+	found, runErr := a.runAudit(ctx, o, w, plan, out)
+	if runErr != nil && (ctx.Err() != nil || statusOf(runErr) == exitUnreachable) {
+		return hinted(runErr, resume)
+	}
+	result := &statement.AuditResult{
+		Announcement: announced.Announced.Index, Nonce: p.nonce, Checkpoint: cp, Seed: seed, Outcome: statement.OutcomeHeld,
+		ChunksAsked: plan.ToRead, ChunksRead: found.ChunksRead, BytesRead: found.BytesRead, FilesCompared: found.Files,
+		ChunksDiffering: found.ChunksAltered, NamesDiffering: found.Added + found.Removed + found.Resized,
+	}
+	switch {
+	case !found.Held():
+		result.Outcome = statement.OutcomeAltered
+	case runErr != nil:
+		result.Outcome = statement.OutcomeIncomplete
+	}
+	ended, err := a.endAudit(ctx, dir, w, result)
+	if err != nil {
+		return hinted(err, resume)
+	}
+	os.Remove(p.path) // shown now
+	out.Outcome, out.Ended = result.Outcome, &ended
+	if runErr != nil {
+		a.term.Warnf("the audit ended as %s, in entry %d", result.Outcome, ended)
+		return runErr
+	}
+	return a.judgeAudit(o, w, plan, found, out)
+}
+
+// seedOf is what decides which chunks an announced audit reads.
+func (a *app) seedOf(ctx context.Context, dir string, announced *ledger.Audit, nonce [32]byte) (cp statement.AuditCheckpoint, seed audit.Seed, err error) {
+	err = a.readAt(ctx, dir, func(r *reading) error {
+		over, err := r.CheckpointOver(announced.Announced.Index)
+		if err != nil {
+			return err
+		}
+		cp = statement.AuditCheckpoint{Size: over.Size, Root: over.Root}
+		seed = statement.AuditSeed(announced.Announced.LeafHash(), nonce, cp.Size, cp.Root)
+		return nil
+	})
+	return cp, seed, err
+}
+
+// endAudit puts the result on the ledger.
+func (a *app) endAudit(ctx context.Context, dir string, w *auditing, result *statement.AuditResult) (uint64, error) {
+	signer, closeSigner, err := a.signer(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer closeSigner()
+	st := &statement.Statement{
+		Kind: statement.KindAudit, Subject: []statement.Subject{w.root.binding.Ref().Subject()}, Audit: &statement.Audit{Result: result},
+	}
+	proof, err := a.submit(ctx, dir, signer, func(*reading) (*statement.Statement, error) { return st, nil })
+	if err != nil {
+		return 0, err
+	}
+	return proof.Receipt.Index, nil
+}
+
+// hinted adds what to do to an error that has no such hint of its own.
+func hinted(err error, hint string) error {
+	f := describe(err)
+	if f.hint != "" {
+		hint = f.hint + "; " + hint
+	}
+	return f.withHint(hint)
+}
+
+// announcedAudit finds an audit by the entry that announced it, or that ended it.
+func (r *reading) announcedAudit(index uint64) (ledger.Audit, error) {
+	if index >= r.Size() {
+		return ledger.Audit{}, failf(exitNotFound, "there is no entry %d; the log has %d", index, r.Size()).withEntry(index)
+	}
+	e, st, err := r.statement(index)
+	if err != nil {
+		return ledger.Audit{}, err
+	}
+	if st.Audit == nil {
+		return ledger.Audit{}, usagef("entry %d is no audit: it is a %s", e.Index, st.Kind).withHint("`stele audit --list` shows them")
+	}
+	if st.Audit.Result != nil {
+		index = st.Audit.Result.Announcement
+	}
+	return r.Audit(index)
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/statement"
+)
+
+// compareParts compares two artifacts of which parts may be the same: those are
+// counted and not read.
+func compareParts(ctx context.Context, old, now *node, open openPart, all bool) (*jsonv1.Diff, error) {
+	was := map[string]statement.Ref{} // by prefix; what is left of it is gone
+	for _, p := range old.parts {
+		was[p.prefix] = p.ref
+	}
+	var untouched uint64
+	var left, right []part
+	for _, p := range now.parts {
+		if ref, ok := was[p.prefix]; ok && ref.Fingerprint == p.ref.Fingerprint {
+			untouched += p.stamp.Files
+			delete(was, p.prefix)
+			continue
+		}
+		right = append(right, p)
+	}
+	for _, p := range old.parts {
+		if _, ok := was[p.prefix]; ok {
+			left = append(left, p)
+		}
+	}
+	for _, parts := range [][]part{left, right} {
+		if err := checkParts(ctx, parts, open); err != nil {
+			return nil, err
+		}
+	}
+	d, err := compare(old.binding.Ref().String(), now.binding.Ref().String(), filesOf(left, open), filesOf(right, open), all)
+	if err != nil {
+		return nil, err
+	}
+	d.Counts.Same += untouched
+	asMoved(d)
+	return d, nil
+}
+
+// asMoved corrects what a comparison of parts says of the only file on either
+// side: it is one file of many, so it is moved and not renamed.
+func asMoved(d *jsonv1.Diff) {
+	d.Counts.Moved, d.Counts.Renamed = d.Counts.Moved+d.Counts.Renamed, 0
+	for i := range d.Changes {
+		if d.Changes[i].Change == fingerprint.Renamed {
+			d.Changes[i].Change = fingerprint.Moved
+		}
+	}
+	d.Same = d.Same && d.Counts.Moved == 0
+}
+
+// inMembers says from which member a file of a collection is proved: a proof of
+// a path is one of a tree of files, and a collection is a tree of artifacts.
+func inMembers(ref statement.Ref, members []statement.CollectionMember, o *proveOrder) error {
+	var paths []string
+	for _, r := range o.ranges {
+		rest, _, _ := cutLast(r)
+		file, _, _ := cutLast(rest)
+		paths = append(paths, file)
+	}
+	paths = slices.Concat(o.present, o.absent, paths)
+	if len(members) == 0 || len(paths) == 0 {
+		return nil
+	}
+	path := paths[0]
+	f := failf(exitError, "%s is a collection: files are proved from its members", ref).withPath(path)
+	for _, m := range members {
+		if rel, ok := strings.CutPrefix(path, m.Prefix+"/"); ok {
+			return f.withHint(fmt.Sprintf("prove %s of %s, and this collection without a path, which shows that it has %s under %s", rel, m.Ref, m.Ref, m.Prefix))
+		}
+	}
+	return f.withHint(fmt.Sprintf("no member lies where %s would be: this collection's evidence, without a path, lists all prefixes", path))
+}
+
+// collectionSide makes a collection one side of a comparison.
+func (a *app) collectionSide(ctx context.Context, r *reading, b ledger.Binding, s *side, flags *scanFlags) error {
+	dir, err := a.findLedger()
+	if err != nil {
+		return err
+	}
+	if s.root, err = r.unfold(b, s.stamp); err != nil {
+		return err
+	}
+	s.known = a.manifests(ctx, dir, "", flags)
+	return checkParts(ctx, s.root.parts, s.known.open)
+}
+
+// beside makes a place that is compared with a collection be read as the
+// collection sees it.
+func (s *side) beside(other *side) (err error) {
+	if other.root == nil || s.data == nil {
+		return nil
+	}
+	s.data.source, _, err = ofParts(s.data.source, other.root.parts, other.known.open)
+	return err
+}

@@ -1,0 +1,307 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/internal/scan"
+	"github.com/stele-ml/stele/internal/terminal"
+	"github.com/stele-ml/stele/statement"
+)
+
+// memberVerdict is what is known of one member of a collection without its data.
+type memberVerdict struct {
+	node    *node
+	outcome evidence.Outcome
+	why     string // the checks that failed
+}
+
+// checkMembers is a check of a verdict on a collection: the stamps of its
+// members are checked as its own is. It fails as the worst of them.
+const checkMembers = "members"
+
+// judgeMembers verifies the stamps of all members, however deep, as anybody
+// would verify their evidence.
+func (a *app) judgeMembers(r *reading, root *node) ([]memberVerdict, error) {
+	if len(root.members) == 0 {
+		return nil, nil
+	}
+	policy, _, err := a.policyFor(r.Origin())
+	if err != nil {
+		return nil, err
+	}
+	var list []memberVerdict
+	var judge func(n *node) error
+	judge = func(n *node) error {
+		b := n.binding
+		f, err := r.Evidence(evidence.Claim{Entry: b.Entry, Name: b.Name, Version: b.Version, Fingerprint: b.Fingerprint}, nil)
+		if err != nil {
+			return err
+		}
+		v := evidence.Verify(f, policy, evidence.Options{Now: a.now().UnixMilli(), Name: b.Name, Version: b.Version})
+		list = append(list, memberVerdict{n, v.Verdict, failedChecks(v)})
+		for _, m := range n.members {
+			if err := judge(m); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for _, m := range root.members {
+		if err := judge(m); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+func failedChecks(v *evidence.Verdict) string {
+	var failed []string
+	for _, c := range v.Checks {
+		if c.OK == evidence.Failed {
+			failed = append(failed, c.Name+": "+c.Detail)
+		}
+	}
+	return strings.Join(failed, "; ")
+}
+
+// severity orders outcomes, the worst first, as evidence.Verify does.
+var severity = []evidence.Outcome{evidence.Tampered, evidence.Untrusted, evidence.Withdrawn, evidence.Unknown, evidence.Sampled, evidence.Verified}
+
+// withMembers adds to the verdict on a collection what is known of its members.
+func withMembers(v *evidence.Verdict, list []memberVerdict) {
+	if len(list) == 0 {
+		return
+	}
+	check := evidence.Check{Name: checkMembers, OK: evidence.Passed,
+		Detail: fmt.Sprintf("%s: signed, in the log, and not withdrawn", terminal.Plural(uint64(len(list)), "member"))}
+	worst := evidence.Verified
+	var wrong []string
+	for _, m := range list {
+		if m.outcome == evidence.Verified {
+			continue
+		}
+		wrong = append(wrong, fmt.Sprintf("%s (%s) is %s: %s", m.node.prefix, m.node.binding.Ref(), m.outcome, m.why))
+		if worse(m.outcome, worst) {
+			worst = m.outcome
+		}
+	}
+	if len(wrong) > 0 {
+		const most = 8
+		if n := len(wrong) - most; n > 0 {
+			wrong = append(wrong[:most], fmt.Sprintf("and %s more", terminal.Count(uint64(n))))
+		}
+		check.OK, check.Detail = evidence.Failed, strings.Join(wrong, "; ")
+	}
+	v.Checks = append(v.Checks, check)
+	if worse(worst, v.Verdict) {
+		v.Verdict = worst
+	}
+}
+
+func worse(a, b evidence.Outcome) bool {
+	return slices.Index(severity, a) < slices.Index(severity, b)
+}
+
+// partsData is the data of a collection, or of an artifact of which something
+// was removed, read.
+type partsData struct {
+	result  scan.Result
+	trees   *partTrees
+	diff    *jsonv1.Diff // nil where the manifest of a member is nowhere
+	kept    *retention   // with a removal
+	members []jsonv1.Member
+}
+
+// readParts reads a place as the stamps of all parts see it: below each prefix
+// with that member's rules, and outside of all of them with the default ones.
+// What lies outside was added.
+func (a *app) readParts(ctx context.Context, o *verifyOrder, s *subjectOf, out *jsonv1.Verify) (*evidence.Contents, error) {
+	collection := len(s.root.members) > 0
+	if collection && o.recheck != "full" {
+		return nil, usagef("--recheck %s: %s is a collection, and its members' marks are apart", o.recheck, s.root.binding.Ref()).
+			withHint("check its members one by one, or the collection with --recheck audit")
+	}
+	if collection && o.manifest != "" {
+		return nil, usagef("--manifest: %s is a collection; its members' manifests are found where their stamps say", s.root.binding.Ref())
+	}
+	known := a.manifests(ctx, s.search.ledger, o.manifest, &o.flags)
+	known.data = o.data
+	defer known.close()
+	src, inner, err := ofParts(o.data.source, s.root.parts, known.open)
+	if err != nil {
+		return nil, err
+	}
+	o.data.source = src
+	c := &partsData{trees: newPartTrees(s.fp.Algorithm, s.root.parts)}
+	opts := o.flags.options(s.fp.Algorithm)
+	opts.UseExact, opts.Exact = true, nil
+	if err := a.compareParted(ctx, o, s, known, c, c.trees.watching(a.scanning(ctx, o.data, opts, &c.result))); err != nil {
+		return nil, err
+	}
+	c.result.Hidden, c.result.HiddenCount = inner.hidden, inner.hiddenCount
+	a.noteHidden(c.result)
+	out.Hidden, out.Basis, out.Resumed = c.result.HiddenCount, &jsonv1.Basis{Read: c.result.Summary.Bytes}, c.result.Basis.Resumed
+	if d := c.diff; d != nil {
+		out.Changes, out.Counts, out.Truncated = d.Changes, &d.Counts, d.Truncated
+	}
+	if s.removal != nil {
+		out.RemovedBy = s.removal.json(c.kept)
+		a.term.Notef("%s", s.removal.text(c.kept))
+		return s.removal.contents(c.kept, s.root), nil
+	}
+	if err := c.judge(s.root); err != nil {
+		return nil, err
+	}
+	out.Members = c.members
+	contents, err := c.contents(s.root)
+	if err == nil {
+		out.Found = contents.Fingerprint.String()
+	}
+	return contents, err
+}
+
+// compareParted compares what is there with the manifests of all parts.
+func (a *app) compareParted(ctx context.Context, o *verifyOrder, s *subjectOf, known *manifests, c *partsData, files iter.Seq2[fingerprint.File, error]) error {
+	err := checkParts(ctx, s.root.parts, known.open)
+	switch {
+	case manifestMissing(err) && s.removal == nil:
+		a.term.Warnf("changes cannot be named: %v", err)
+		for _, err := range files {
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	case err != nil:
+		return err
+	}
+	stamped := filesOf(s.root.parts, known.open)
+	if m := s.removal; m != nil {
+		later := a.manifests(ctx, s.search.ledger, "", &o.flags)
+		later.data = o.data
+		defer later.close()
+		if err := checkParts(ctx, m.root.parts, later.open); err != nil {
+			return fmt.Errorf("--removed-by: %w", err)
+		}
+		c.kept = &retention{all: o.all, out: &jsonv1.Diff{Changes: []jsonv1.Change{}}}
+		c.diff = c.kept.out
+		return c.kept.compare(stamped, filesOf(m.root.parts, later.open), files)
+	}
+	if c.diff, err = compare(o.name, o.path, stamped, files, o.all); err != nil {
+		return err
+	}
+	asMoved(c.diff)
+	return nil
+}
+
+// judge tells which members are what was stamped.
+func (c *partsData) judge(root *node) error {
+	for _, m := range root.members {
+		found, err := m.contentsOf(c.trees)
+		if err != nil {
+			return err
+		}
+		b := m.binding
+		item := jsonv1.Member{Prefix: m.prefix, Name: b.Name, Version: b.Version, Fingerprint: b.Fingerprint.String(),
+			Files: found.Files, Bytes: found.Bytes, Verdict: string(evidence.Verified)}
+		if found.Fingerprint != b.Fingerprint {
+			item.Verdict = string(evidence.Tampered)
+		}
+		c.members = append(c.members, item)
+		if err := c.judge(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// contents is what the verdict is told.
+func (c *partsData) contents(root *node) (*evidence.Contents, error) {
+	found, err := root.contentsOf(c.trees)
+	if err != nil {
+		return nil, err
+	}
+	outside := c.trees.outside
+	contents := &evidence.Contents{Fingerprint: found.Fingerprint, Files: found.Files + outside.Files, Bytes: found.Bytes + outside.Bytes}
+	var differ []string
+	for _, m := range c.members {
+		if m.Verdict == string(evidence.Tampered) && len(differ) < 3 {
+			differ = append(differ, fmt.Sprintf("below %s is not %s@%s", m.Prefix, m.Name, m.Version))
+		}
+	}
+	if outside.Files > 0 {
+		differ = append(differ, terminal.Plural(outside.Files, "file")+" under no member's prefix")
+	}
+	contents.Differs = strings.Join(differ, "; ")
+	return contents, nil
+}
+
+// memberVerdicts puts what the ledger says of the members beside what was found.
+func memberVerdicts(items []jsonv1.Member, list []memberVerdict) []jsonv1.Member {
+	for i, m := range list {
+		if i == len(items) { // no data was read
+			b := m.node.binding
+			items = append(items, jsonv1.Member{Prefix: m.node.prefix, Name: b.Name, Version: b.Version, Fingerprint: b.Fingerprint.String(),
+				Files: m.node.stamp.Files, Bytes: m.node.stamp.Bytes, Verdict: string(m.outcome)})
+			continue
+		}
+		if worse(m.outcome, evidence.Outcome(items[i].Verdict)) {
+			items[i].Verdict = string(m.outcome)
+		}
+	}
+	return items
+}
+
+// printVerdicts lists the members that are not what was stamped.
+func (a *app) printVerdicts(members []jsonv1.Member) {
+	var rows [][]terminal.Cell
+	var good uint64
+	for _, m := range members {
+		words := verdictWords[evidence.Outcome(m.Verdict)]
+		if m.Verdict == string(evidence.Verified) || m.Verdict == string(evidence.Sampled) {
+			good++
+			continue
+		}
+		if len(rows) < changesShown {
+			rows = append(rows, []terminal.Cell{{Text: words.text, Style: words.style}, {Text: m.Prefix}, {Text: m.Name + "@" + m.Version}})
+		}
+	}
+	if len(rows) == 0 {
+		return
+	}
+	a.term.Table([]terminal.Column{{Title: "VERDICT"}, {Title: "PREFIX", Trim: terminal.TrimPath}, {Title: "MEMBER", Trim: terminal.TrimMiddle}}, rows)
+	if rest := uint64(len(members)) - good - uint64(len(rows)); rest > 0 {
+		a.term.Notef("… and %s more; --json has them all", terminal.Count(rest))
+	}
+	if good > 0 {
+		a.term.Notef("%s as stamped", terminal.Plural(good, "other member"))
+	}
+}
+
+// unfoldSubject finds, for a verification, what the ledger says of members and
+// of removed files.
+func (a *app) unfoldSubject(r *reading, b ledger.Binding, st *statement.Stamp, o *verifyOrder, s *subjectOf) (err error) {
+	if s.root, err = r.unfold(b, st); err != nil {
+		return err
+	}
+	if s.members, err = a.judgeMembers(r, s.root); err != nil {
+		return err
+	}
+	if o.removedBy != "" {
+		s.removal, err = a.removalBy(r, o.removedBy, s.root)
+	}
+	return err
+}
+
+// parted reports whether the data is to be read by readParts.
+func (s *subjectOf) parted() bool {
+	return s.root != nil && (len(s.root.members) > 0 || s.removal != nil)
+}

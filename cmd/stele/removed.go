@@ -1,0 +1,271 @@
+package main
+
+import (
+	"fmt"
+	"iter"
+
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/internal/terminal"
+)
+
+// Data that is kept for a time only loses files on purpose. What was removed by
+// whoever may do so is on the ledger: a later version of the same artifact,
+// signed, that does not list them any more. verify --removed-by holds what is
+// missing against that version; whatever it does not account for is tampering.
+
+// removal is a later version that is said to account for what is missing.
+type removal struct {
+	entry  uint64
+	root   *node
+	time   int64
+	signer jsonv1.Signer
+}
+
+// removalBy finds the version that --removed-by names, and checks that it is one
+// to be believed: signed and standing, and a later version of the target.
+func (a *app) removalBy(r *reading, what string, target *node) (*removal, error) {
+	const flag = "--removed-by"
+	if err := checkWhat(what); err != nil {
+		return nil, usagef("%s: %v", flag, err)
+	}
+	index, err := r.find(what)
+	if err != nil {
+		return nil, err
+	}
+	e, st, err := r.statement(index)
+	if err != nil {
+		return nil, err
+	}
+	if st.Stamp == nil {
+		return nil, usagef("%s %s: entry %d is no stamp but a %s", flag, what, index, st.Kind).
+			withHint("name the stamp of the first version without the removed files")
+	}
+	ref, err := st.Ref()
+	if err != nil {
+		return nil, err
+	}
+	b, err := r.binding(ref.Name, ref.Version)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.follows(b.Entry, target); err != nil {
+		return nil, err
+	}
+	v, err := a.verdictOfStamp(r, b)
+	if err != nil {
+		return nil, err
+	}
+	if v.Verdict != evidence.Verified {
+		f := failf(v.Exit(), "%s, entry %d, is %s and accounts for nothing: %s", ref, index, v.Verdict, failedChecks(v))
+		return nil, f.withEntry(index)
+	}
+	m := &removal{entry: index, time: e.Time, signer: r.signerOf(e)}
+	m.root, err = r.unfold(b, st.Stamp)
+	return m, err
+}
+
+// verdictOfStamp verifies a stamp without its data.
+func (a *app) verdictOfStamp(r *reading, b ledger.Binding) (*evidence.Verdict, error) {
+	f, err := r.Evidence(evidence.Claim{Entry: b.Entry, Name: b.Name, Version: b.Version, Fingerprint: b.Fingerprint}, nil)
+	if err != nil {
+		return nil, err
+	}
+	policy, _, err := a.policyFor(r.Origin())
+	if err != nil {
+		return nil, err
+	}
+	return evidence.Verify(f, policy, evidence.Options{Now: a.now().UnixMilli(), Name: b.Name, Version: b.Version}), nil
+}
+
+// follows checks that the stamp in an entry is a later version of the target:
+// each says since which one, until it is the target. A stamp can refer to
+// earlier entries only, so this ends.
+func (r *reading) follows(entry uint64, target *node) error {
+	for at := entry; ; {
+		e, st, err := r.statement(at)
+		if err != nil {
+			return err
+		}
+		if err := r.proveIncluded(e); err != nil {
+			return err
+		}
+		if s := r.standingOf(e); !s.OK {
+			return failf(exitUntrusted, "entry %d, between %s and entry %d, does not stand: %s", at, target.binding.Ref(), entry, s.Detail).withEntry(at)
+		}
+		since := st.Stamp.Since
+		if since == nil {
+			return failf(exitRefused, "entry %d is no later version of %s: the versions it follows begin with %s", entry, target.binding.Ref(), st.Subject[0].Name).
+				withEntry(entry).withHint("a version says what it follows with `stele stamp --since`")
+		}
+		if *since == target.binding.Ref() {
+			return nil
+		}
+		b, err := r.bound(since.Name, since.Version)
+		if err != nil {
+			return err
+		}
+		if b.Fingerprint != since.Fingerprint || b.Entry >= at {
+			return failf(exitTampered, "entry %d follows %s, which entry %d does not stamp", at, since, b.Entry).withEntry(at)
+		}
+		at = b.Entry
+	}
+}
+
+// retention compares a version with what is here now, and holds what is missing
+// or new against a later version.
+type retention struct {
+	all bool
+	out *jsonv1.Diff // what the later version does not account for
+
+	removed, added fingerprint.Summary // what it does: files and bytes
+}
+
+// cursor goes through files in path order, one ahead.
+type cursor struct {
+	next func() (fingerprint.File, error, bool)
+	file fingerprint.File
+	more bool
+}
+
+func (c *cursor) advance() (err error) {
+	c.file, err, c.more = c.next()
+	if err != nil {
+		c.more = false
+	}
+	return err
+}
+
+// to moves on to a path, or beyond it, and reports whether it is there.
+func (c *cursor) to(path string) (bool, error) {
+	for c.more && c.file.Path < path {
+		if err := c.advance(); err != nil {
+			return false, err
+		}
+	}
+	return c.more && c.file.Path == path, nil
+}
+
+func sameFile(a, b *fingerprint.File) bool { return a.Size == b.Size && a.Digest == b.Digest }
+
+// compare walks all three in path order.
+func (t *retention) compare(stamped, later, now iter.Seq2[fingerprint.File, error]) error {
+	var was, then cursor
+	var stop [2]func()
+	was.next, stop[0] = iter.Pull2(stamped)
+	defer stop[0]()
+	then.next, stop[1] = iter.Pull2(later)
+	defer stop[1]()
+	for _, c := range []*cursor{&was, &then} {
+		if err := c.advance(); err != nil {
+			return err
+		}
+	}
+	for f, err := range now {
+		if err != nil {
+			return err
+		}
+		for was.more && was.file.Path < f.Path {
+			if err := t.missing(&was, &then); err != nil {
+				return err
+			}
+		}
+		if was.more && was.file.Path == f.Path {
+			t.here(&was.file, &f)
+			if err := was.advance(); err != nil {
+				return err
+			}
+			continue
+		}
+		listed, err := then.to(f.Path)
+		if err != nil {
+			return err
+		}
+		if listed && sameFile(&then.file, &f) {
+			t.added.Files++
+			t.added.Bytes += f.Size
+			continue
+		}
+		t.out.Counts.Added++
+		t.emit(jsonv1.Change{Path: f.Path, Change: fingerprint.Added, NewSize: &f.Size})
+	}
+	for was.more {
+		if err := t.missing(&was, &then); err != nil {
+			return err
+		}
+	}
+	t.out.Same = len(t.out.Changes) == 0
+	return nil
+}
+
+// missing deals with a stamped file that is not here, and moves on.
+func (t *retention) missing(was, then *cursor) error {
+	f := was.file
+	listed, err := then.to(f.Path)
+	if err != nil {
+		return err
+	}
+	if listed {
+		t.out.Counts.Removed++
+		t.emit(jsonv1.Change{Path: f.Path, Change: fingerprint.Removed, OldSize: &f.Size})
+	} else {
+		t.removed.Files++
+		t.removed.Bytes += f.Size
+	}
+	return was.advance()
+}
+
+// here deals with a stamped file that is here.
+func (t *retention) here(was, is *fingerprint.File) {
+	if sameFile(was, is) {
+		t.out.Counts.Same++
+		return
+	}
+	t.out.Counts.Modified++
+	one := func(f fingerprint.File) iter.Seq2[fingerprint.File, error] {
+		return func(yield func(fingerprint.File, error) bool) { yield(f, nil) }
+	}
+	// The comparison of trees knows which ranges differ.
+	_, _ = fingerprint.Diff(one(*was), one(*is), func(c fingerprint.Change) error { t.emit(changeJSON(c)); return nil })
+}
+
+func (t *retention) emit(c jsonv1.Change) {
+	if !t.all && len(t.out.Changes) == changesInJSON {
+		t.out.Truncated = true
+		return
+	}
+	t.out.Changes = append(t.out.Changes, c)
+}
+
+// text says what the later version accounts for.
+func (m *removal) text(t *retention) string {
+	by := fmt.Sprintf("by entry %d, %s, signed by %s", m.entry, m.root.binding.Ref(), m.signer.Handle)
+	text := fmt.Sprintf("%s, %s removed %s", terminal.Plural(t.removed.Files, "file"), terminal.Bytes(t.removed.Bytes), by)
+	if t.added.Files > 0 {
+		text += fmt.Sprintf("; %s, %s added since, as it lists them", terminal.Plural(t.added.Files, "file"), terminal.Bytes(t.added.Bytes))
+	}
+	return text
+}
+
+// json is text for programs.
+func (m *removal) json(t *retention) *jsonv1.Removal {
+	b := m.root.binding
+	return &jsonv1.Removal{
+		Entry: m.entry, Name: b.Name, Version: b.Version, Time: jsonv1.At(m.time), Signer: m.signer,
+		RemovedFiles: t.removed.Files, RemovedBytes: t.removed.Bytes, AddedFiles: t.added.Files, AddedBytes: t.added.Bytes,
+	}
+}
+
+// contents is what the verdict is told.
+func (m *removal) contents(t *retention, s *node) *evidence.Contents {
+	c := &evidence.Contents{Fingerprint: s.binding.Fingerprint, Files: s.stamp.Files, Bytes: s.stamp.Bytes, Unread: t.removed.Bytes}
+	if t.removed.Files > 0 {
+		c.How = m.text(t)
+	}
+	if !t.out.Same {
+		c.Differs = fmt.Sprintf("%s that entry %d does not account for", countsText(t.out.Counts), m.entry)
+	}
+	return c
+}
