@@ -21,6 +21,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
 	"github.com/stele-ml/stele/internal/source"
@@ -128,6 +129,9 @@ func (s *Store) List(ctx context.Context, prefix, from string, page func([]bucke
 	for pages := s.client.NewListBlobsFlatPager(o); pages.More(); {
 		answer, err := pages.NextPage(ctx)
 		if err != nil {
+			if s.tree && s.nothing(ctx, prefix, err) {
+				return nil
+			}
 			return s.failed(ctx, prefix, err)
 		}
 		if answer.Segment == nil {
@@ -150,6 +154,29 @@ func (s *Store) List(ctx context.Context, prefix, from string, page func([]bucke
 		}
 	}
 	return nil
+}
+
+// nothing reports whether a listing failed because its prefix leads through a
+// file or to no folder, which a hierarchical namespace calls an error.
+// https://learn.microsoft.com/rest/api/storageservices/list-blobs
+func (s *Store) nothing(ctx context.Context, prefix string, err error) bool {
+	e := (*azcore.ResponseError)(nil)
+	if !errors.As(err, &e) || ctx.Err() != nil {
+		return false
+	}
+	switch e.StatusCode {
+	case http.StatusNotFound:
+		return !bloberror.HasCode(err, bloberror.ContainerNotFound, bloberror.ContainerBeingDeleted)
+	case http.StatusBadRequest, http.StatusConflict:
+		for i, c := range prefix {
+			if c == '/' && i > 0 {
+				if _, err := s.Head(ctx, prefix[:i]); err == nil {
+					return true // it is a file
+				}
+			}
+		}
+	}
+	return false
 }
 
 // item is a blob as a listing describes it, unless it is a folder.

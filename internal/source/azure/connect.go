@@ -31,9 +31,11 @@ const (
 // is not waited for.
 const (
 	maxRetries = 5
-	firstWait  = 200 * time.Millisecond
 	maxWait    = 30 * time.Second
 )
+
+// firstWait is changed by tests alone.
+var firstWait = 200 * time.Millisecond
 
 // tokenScope is what a token for Blob Storage is asked for.
 const tokenScope = "https://storage.azure.com/.default"

@@ -19,7 +19,8 @@ import (
 type answer struct {
 	header http.Header // nil until there is an answer
 	length int64       // what Content-Length says, or -1
-	broken error       // what ended the body early
+	body   io.Closer
+	broken error // what ended the body early
 }
 
 type answerKey struct{}
@@ -48,7 +49,7 @@ func (t once) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, sent{err}
 	}
 	if ok {
-		a.header, a.length = res.Header, res.ContentLength
+		a.header, a.length, a.body = res.Header, res.ContentLength, res.Body
 		res.Body = &watched{res.Body, a}
 	}
 	return res, nil
@@ -104,7 +105,6 @@ func (a *answer) check(it, got bucket.Item, off, n int64, whole bool) error {
 	case sent != asked:
 		return changed(it.Key, fmt.Sprintf("the answer is of the range %q, not %q", sent, asked))
 	case a.length < 0:
-		// The SDK would log what it cannot count.
 		return &source.Error{Path: it.Key, Class: source.ErrUnreachable, Detail: "the answer does not say how long it is"}
 	}
 	return nil

@@ -23,6 +23,7 @@ import (
 	"github.com/googleapis/gax-go/v2"
 	"google.golang.org/api/iterator"
 	"google.golang.org/api/option"
+	"google.golang.org/api/option/internaloption"
 	htransport "google.golang.org/api/transport/http"
 
 	"github.com/stele-ml/stele/internal/source"
@@ -40,9 +41,13 @@ type Options struct {
 // random part.
 const (
 	maxAttempts = 6
-	firstWait   = 200 * time.Millisecond
 	maxWait     = 5 * time.Second
 )
+
+// firstWait is changed by tests alone.
+var firstWait = 200 * time.Millisecond
+
+func waits() gax.Backoff { return gax.Backoff{Initial: firstWait, Max: maxWait, Multiplier: 2} }
 
 // pageSize is how many objects one request lists, the most that the JSON API
 // gives.
@@ -73,7 +78,7 @@ var _ bucket.Store = (*Store)(nil)
 // Credentials are those that Google's SDK finds: GOOGLE_APPLICATION_CREDENTIALS
 // (a key, workload identity federation, an impersonation), gcloud's own, the
 // metadata service. Where there are none, requests are anonymous, and a refusal
-// says so. Tokens are fetched under ctx, which must last until Close.
+// says so.
 func Open(ctx context.Context, name string, o Options) (bucket.Store, error) {
 	if o.Requests <= 0 {
 		o.Requests = bucket.DefaultRequests()
@@ -82,8 +87,10 @@ func Open(ctx context.Context, name string, o Options) (bucket.Store, error) {
 	bucket.Tune(s.http, o.Requests)
 	var trip http.RoundTripper = once{s.http}
 	if !o.Anonymous && os.Getenv(emulator) == "" {
-		// Without telemetry: it would wrap each body.
-		with, err := htransport.NewTransport(ctx, trip, option.WithScopes(storage.ScopeReadWrite), option.WithTelemetryDisabled())
+		// By the library that the SDK itself uses, which fetches a token under the
+		// context of the request; without telemetry, which would wrap each body.
+		with, err := htransport.NewTransport(ctx, trip, option.WithScopes(storage.ScopeReadWrite),
+			option.WithTelemetryDisabled(), internaloption.EnableNewAuthLibrary())
 		switch {
 		case err == nil:
 			trip = credentialed{with}
@@ -97,8 +104,7 @@ func Open(ctx context.Context, name string, o Options) (bucket.Store, error) {
 	if err != nil {
 		return nil, &source.Error{Path: s.URL(""), Err: err}
 	}
-	client.SetRetry(storage.WithMaxAttempts(maxAttempts), storage.WithErrorFunc(mayPass),
-		storage.WithBackoff(gax.Backoff{Initial: firstWait, Max: maxWait, Multiplier: 2}))
+	client.SetRetry(storage.WithMaxAttempts(maxAttempts), storage.WithErrorFunc(mayPass), storage.WithBackoff(waits()))
 	s.client, s.bucket = client, client.Bucket(name)
 	return s, nil
 }
@@ -206,7 +212,7 @@ func (s *Store) Read(ctx context.Context, it bucket.Item, off, n int64) (io.Read
 		got.Version = strconv.FormatInt(r.Attrs.Generation, 10)
 	}
 	if err := a.check(it, got, off, n, length < 0); err != nil {
-		r.Close()
+		a.body.Close() // not r: it would log a body without a length
 		return nil, bucket.Item{}, err
 	}
 	return &body{r, a}, got, nil
@@ -214,32 +220,49 @@ func (s *Store) Read(ctx context.Context, it bucket.Item, off, n int64) (io.Read
 
 // Put implements [bucket.Store]. An attempt that succeeded, but whose answer was
 // lost, is tried again and finds its own object: fs.ErrExist.
+//
+// The attempts are counted here: the SDK would go on for ever.
 func (s *Store) Put(ctx context.Context, key string, r io.ReadSeeker, size int64) error {
 	held, err := r.Seek(0, io.SeekEnd)
 	if err == nil && held != size {
 		err = fmt.Errorf("%d bytes are there to store, not %d", held, size)
 	}
-	if err == nil {
-		_, err = r.Seek(0, io.SeekStart)
-	}
 	if err != nil {
 		return &source.Error{Path: key, Err: err}
 	}
-	ctx, stop := context.WithCancel(ctx)
-	defer stop() // an upload that is not closed stores nothing
-	w := s.bucket.Object(key).If(storage.Conditions{DoesNotExist: true}).NewWriter(ctx)
-	w.ContentType = "application/octet-stream"
-	// A larger object is sent in pieces, a smaller one in one request.
-	w.ChunkSize = int(min(size+1, maxChunk))
-	if _, err = io.CopyN(w, r, size); err == nil {
-		err = w.Close()
-	}
-	if err == nil {
-		return nil
+	pause := waits()
+	for attempt := 1; ; attempt++ {
+		if _, err = r.Seek(0, io.SeekStart); err != nil {
+			return &source.Error{Path: key, Err: err}
+		}
+		if err = s.put(ctx, key, r, size); err == nil {
+			return nil
+		}
+		if attempt == maxAttempts || !mayPass(err) || gax.Sleep(ctx, pause.Pause()) != nil {
+			break
+		}
 	}
 	err = s.failed(ctx, key, err)
 	if errors.Is(err, source.ErrChanged) { // 412: there is an object
 		return &source.Error{Path: key, Class: fs.ErrExist}
 	}
 	return err
+}
+
+// put is one attempt.
+func (s *Store) put(ctx context.Context, key string, r io.Reader, size int64) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop() // an upload that is not closed stores nothing
+	w := s.bucket.Object(key).
+		If(storage.Conditions{DoesNotExist: true}).
+		Retryer(storage.WithPolicy(storage.RetryNever)).
+		NewWriter(ctx)
+	w.ContentType = "application/octet-stream"
+	// What is larger is sent in pieces, of which each is sent again for
+	// ChunkRetryDeadline; what is smaller in one request.
+	w.ChunkSize = int(min(size+1, maxChunk))
+	if _, err := io.CopyN(w, r, size); err != nil {
+		return err
+	}
+	return w.Close()
 }
