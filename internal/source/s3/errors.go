@@ -129,15 +129,19 @@ func retryAfter(err error) time.Duration {
 func isBroken(err error) bool {
 	var send *smithyhttp.RequestSendError
 	var cut *smithy.DeserializationError
-	return errors.As(err, &send) || errors.As(err, &cut)
+	return errors.As(err, &send) || errors.As(err, &cut) || cutOff(err)
 }
+
+// cutOff reports whether an answer began well and could not be read to its end.
+// Not every such error of the SDK is a DeserializationError.
+func cutOff(err error) bool { return status(err)/100 == 2 }
 
 // retryBroken has the SDK ask again when an answer broke off in its middle.
 type retryBroken struct{}
 
 func (retryBroken) IsErrorRetryable(err error) aws.Ternary {
 	var cut *smithy.DeserializationError
-	if n := status(err); errors.As(err, &cut) && (n == 0 || n/100 == 2) {
+	if errors.As(err, &cut) && status(err) == 0 || cutOff(err) {
 		return aws.TrueTernary
 	}
 	return aws.UnknownTernary
