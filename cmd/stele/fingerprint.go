@@ -10,6 +10,7 @@ import (
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/scan"
+	"github.com/stele-ml/stele/internal/shard"
 	"github.com/stele-ml/stele/internal/terminal"
 )
 
@@ -19,12 +20,13 @@ type fingerprintOrder struct {
 	algorithm  fingerprint.Algorithm
 	manifest   string // a file to write, which may be replaced
 	manifestTo string // a place to write to, where nothing is replaced
+	shard      shard.Part
 	flags      scanFlags
 }
 
 func (a *app) fingerprintCommand() *cobra.Command {
 	var o fingerprintOrder
-	var hash string
+	var hash, part string
 	c := &cobra.Command{
 		Use:   "fingerprint PATH|URL",
 		Short: "Fingerprint a file, a folder or a bucket; no ledger needed",
@@ -34,12 +36,16 @@ gs://BUCKET/KEY or azblob://CONTAINER/KEY, without a key the whole bucket; the
 same files give the same fingerprint everywhere.`,
 		Example: `  stele fingerprint training
   stele fingerprint model.safetensors --hash blake3
-  stele fingerprint s3://clinic/wdbc --max-read 500GB`,
+  stele fingerprint s3://clinic/wdbc --max-read 500GB
+  stele fingerprint s3://clinic/wdbc --shard 3/16 --manifest-to s3://parts/`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			var err error
 			if o.algorithm, err = fingerprint.ParseAlgorithm(hash); err != nil {
 				return usagef("--hash: %v", err)
+			}
+			if o.shard, err = parseShard(part); err != nil {
+				return err
 			}
 			o.path = args[0]
 			d, err := a.openData(c.Context(), "read", o.path, &o.flags)
@@ -53,6 +59,7 @@ same files give the same fingerprint everywhere.`,
 	c.Flags().StringVar(&hash, "hash", "sha256", "sha256 or blake3; a ledger takes only its own")
 	c.Flags().StringVar(&o.manifest, "manifest", "", "also write the manifest to this `file`")
 	c.Flags().StringVar(&o.manifestTo, "manifest-to", "", manifestToUsage)
+	c.Flags().StringVar(&part, "shard", "", "read one `shard` of several, as 3/16, and write its part of the manifest")
 	return c
 }
 
@@ -60,6 +67,9 @@ func (a *app) fingerprint(ctx context.Context, d *data, o *fingerprintOrder) err
 	to, err := d.manifestTarget(o.manifestTo)
 	if err != nil {
 		return err
+	}
+	if o.shard.Count > 0 {
+		return a.fingerprintShard(ctx, d, o, to)
 	}
 	opts := o.flags.options(o.algorithm)
 	var result scan.Result

@@ -89,6 +89,21 @@ type Fingerprint struct {
 	ManifestTo  string   `json:"manifestTo,omitempty"` // where --manifest-to put it
 }
 
+// Shard is what `stele fingerprint --shard` prints: of one shard, and how many
+// files were listed for all of them.
+type Shard struct {
+	Shard      string   `json:"shard"` // 3/16: the third of sixteen
+	Path       string   `json:"path"`
+	Files      uint64   `json:"files"`
+	Bytes      uint64   `json:"bytes"`
+	Listed     uint64   `json:"listed"` // files in all
+	Ignore     []string `json:"ignore"`
+	Hidden     uint64   `json:"hidden"`
+	Resumed    uint64   `json:"resumed,omitempty"`
+	Manifest   string   `json:"manifest,omitempty"`
+	ManifestTo string   `json:"manifestTo,omitempty"`
+}
+
 // Stamp is what `stele stamp` prints. With DryRun nothing was written, and
 // entry, time and checkpoint are absent.
 type Stamp struct {
