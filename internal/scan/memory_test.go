@@ -19,8 +19,12 @@ type memory struct {
 	onRange func(path string, off uint64) error
 	onCheck func(path string) error
 	listed  func(path string)
+	marks   map[string]source.Mark // of those that have one, without their sizes
 
 	opened, closed atomic.Int64
+	read           atomic.Uint64 // bytes
+	ranges         atomic.Int64  // calls of Range
+	looked         atomic.Int64  // calls of Lookup
 }
 
 type memoryObject struct {
@@ -28,12 +32,23 @@ type memoryObject struct {
 	size int
 }
 
+// rows are what contents are put together from: row r has byte i ^ r at i.
+var rows = func() (rows [256][256]byte) {
+	for r := range rows {
+		for i := range rows[r] {
+			rows[r][i] = byte(i) ^ byte(r)
+		}
+	}
+	return rows
+}()
+
 // contents are bytes that differ from file to file and from place to place.
 func (o memoryObject) contents(off, n uint64) []byte {
 	b := make([]byte, n)
-	for i := range b {
-		at := off + uint64(i)
-		b[i] = byte(at) ^ byte(at>>8) ^ byte(at>>16) ^ byte(len(o.path)) ^ o.path[len(o.path)-1]
+	for rest := b; len(rest) > 0; {
+		row := byte(off>>8) ^ byte(off>>16) ^ byte(len(o.path)) ^ o.path[len(o.path)-1]
+		k := copy(rest, rows[row][off%256:])
+		rest, off = rest[k:], off+uint64(k)
 	}
 	return b
 }
@@ -64,6 +79,9 @@ func (m *memory) List(ctx context.Context, skip source.Skip, emit func(source.Ob
 		if m.listed != nil {
 			m.listed(o.path)
 		}
+		if skip != nil && skip(o.path, false) {
+			continue
+		}
 		if err := emit(source.Object{Path: o.path, Size: source.UnknownSize, Pin: o}); err != nil {
 			return err
 		}
@@ -72,7 +90,35 @@ func (m *memory) List(ctx context.Context, skip source.Skip, emit func(source.Ob
 }
 
 func (m *memory) Lookup(_ context.Context, path string) (source.Object, error) {
+	m.looked.Add(1)
+	for _, o := range m.objects {
+		if o.path == path {
+			return source.Object{Path: o.path, Size: source.UnknownSize, Pin: o}, nil
+		}
+	}
 	return source.Object{}, &source.Error{Path: path, Err: fs.ErrNotExist}
+}
+
+// remote is a memory behind a network.
+type remote struct {
+	*memory
+	requests int
+	size     uint64
+}
+
+func (r *remote) Requests() int     { return r.requests }
+func (r *remote) RangeSize() uint64 { return r.size }
+
+// measured is a memory that can tell how much there is.
+type measured struct{ *memory }
+
+func (m *measured) Measure(_ context.Context, skip source.Skip, add func(uint64)) error {
+	for _, o := range m.objects {
+		if !skip(o.path, false) {
+			add(uint64(o.size))
+		}
+	}
+	return m.listErr
 }
 
 func (m *memory) Fetch(_ context.Context, o source.Object, buf []byte) (source.Fetched, error) {
@@ -84,13 +130,22 @@ func (m *memory) Fetch(_ context.Context, o source.Object, buf []byte) (source.F
 	}
 	if mo.size > len(buf) {
 		m.opened.Add(1)
-		return source.Fetched{Reader: &memoryReader{m: m, o: mo}}, nil
+		return source.Fetched{Reader: &memoryReader{m: m, o: mo}, Mark: m.mark(mo)}, nil
 	}
-	return source.Fetched{N: copy(buf, mo.contents(0, uint64(mo.size)))}, nil
+	m.read.Add(uint64(mo.size))
+	return source.Fetched{N: copy(buf, mo.contents(0, uint64(mo.size))), Mark: m.mark(mo)}, nil
 }
 
-func (m *memory) Mark(context.Context, source.Object) (source.Mark, error) {
-	return source.Mark{}, nil
+func (m *memory) mark(o memoryObject) source.Mark {
+	mark, ok := m.marks[o.path]
+	if ok {
+		mark.Size = int64(o.size)
+	}
+	return mark
+}
+
+func (m *memory) Mark(_ context.Context, o source.Object) (source.Mark, error) {
+	return m.mark(o.Pin.(memoryObject)), nil
 }
 
 type memoryReader struct {
@@ -108,6 +163,8 @@ func (r *memoryReader) Range(_ context.Context, off, n uint64, buf []byte, use f
 			return err
 		}
 	}
+	r.m.ranges.Add(1)
+	r.m.read.Add(n)
 	for n > 0 {
 		k := min(n, uint64(len(buf)))
 		use(buf[:copy(buf, r.o.contents(off, k))])
