@@ -169,6 +169,9 @@ func TestReplacedBeforeFetch(t *testing.T) {
 				if got, err := s.Fetch(context.Background(), o, make([]byte, 100)); !errors.Is(err, source.ErrChanged) {
 					t.Errorf("Fetch = %+v, %v; want ErrChanged", got, err)
 				}
+				if m, err := s.Mark(context.Background(), o); !errors.Is(err, source.ErrChanged) {
+					t.Errorf("Mark = %+v, %v; want ErrChanged", m, err)
+				}
 			})
 		})
 	}
