@@ -22,6 +22,7 @@ type Exchange struct {
 	Range  string      // what was asked for, as in "bytes=0-99", or empty
 	Header http.Header // of the request; a change reaches the store if it is made before Forward, and breaks a signature that covers it
 	N      int         // how many exchanges met the rule before this one
+	Fault  Fault       // for a Match that chooses what the rule's Do then does
 
 	proxy *FaultProxy
 	w     http.ResponseWriter
@@ -61,6 +62,9 @@ func Reading(x *Exchange) bool { return x.Reading() }
 func Key(key string) func(x *Exchange) bool {
 	return func(x *Exchange) bool { return x.Reading() && x.Key == key }
 }
+
+// Path is the request's path as it was written, with its escapes.
+func (x *Exchange) Path() string { return x.r.URL.EscapedPath() }
 
 // Forward asks the store. Its answer goes to Answer or Cut; where there is none,
 // it is nil.
@@ -228,12 +232,36 @@ func First(hook func(x *Exchange)) Fault {
 	}
 }
 
-// Unranged answers a request for a range with the whole object, status 200.
-func Unranged(x *Exchange) {
-	for _, name := range []string{"Range", "X-Ms-Range"} {
-		x.Header.Del(name)
+// Unranged answers a request for a range with the whole object, status 200, as
+// a server does that knows no ranges. (Leaving the range out of the request
+// would break S3's signature.)
+func Unranged(whole []byte) Fault {
+	return func(x *Exchange) {
+		res := x.Forward()
+		if res == nil {
+			x.Drop()
+		}
+		res.Body.Close()
+		res.Header.Del("Content-Range")
+		x.Answer(x.Say(http.StatusOK, res.Header, whole))
 	}
-	Pass(x)
+}
+
+// Stall sends the headers and n bytes of the body, and then nothing more until
+// the client gives up.
+func Stall(n int64) Fault {
+	return func(x *Exchange) {
+		res := x.Forward()
+		if res == nil {
+			x.Drop()
+		}
+		defer res.Body.Close()
+		copyHeader(x.w.Header(), res.Header)
+		x.w.WriteHeader(res.StatusCode)
+		io.Copy(x.w, io.LimitReader(res.Body, n))
+		http.NewResponseController(x.w).Flush()
+		Hang(x)
+	}
 }
 
 // Edit changes a successful answer's headers and body; the length follows the
@@ -255,6 +283,11 @@ func Edit(edit func(x *Exchange, h http.Header, body []byte) []byte) Fault {
 		}
 		x.Answer(x.Say(res.StatusCode, res.Header, edit(x, res.Header, slices.Clip(body))))
 	}
+}
+
+// Cycle does one fault after the other, and then begins anew.
+func Cycle(faults ...Fault) Fault {
+	return func(x *Exchange) { faults[x.N%len(faults)](x) }
 }
 
 // Repeat answers every exchange it meets with what the first one got.

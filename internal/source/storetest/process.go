@@ -21,7 +21,7 @@ const (
 	starts    = 5                     // ports, each found free a moment before
 	startTime = 60 * time.Second      // for a busy machine; it is usually a second
 	poll      = 20 * time.Millisecond // between two looks
-	shownLog  = 8 << 10               // bytes of its log that a failed test shows
+	shownLog  = 2 << 10               // bytes of its log that a failed test shows
 )
 
 // errSkip says what is not installed here.

@@ -198,7 +198,7 @@ func TestFaults(t *testing.T) {
 				{"TruncateRange", Truncate(1), "bytes=2-4", 206, "2", io.ErrUnexpectedEOF},
 				{"Unframed", Unframed(4), "", 200, "0123", nil},
 				{"Refuse", Refuse(503, 1), "", 503, "", nil},
-				{"Unranged", Unranged, "bytes=2-4", 200, data, nil},
+				{"Unranged", Unranged([]byte(data)), "bytes=2-4", 200, data, nil},
 				{"Edit", Edit(func(_ *Exchange, h http.Header, b []byte) []byte { return append(b, "x"...) }), "", 200, data + "x", nil},
 			} {
 				p.Clear()
