@@ -85,7 +85,7 @@ func (s *Source) open(ctx context.Context, key string) error {
 			s.prefix = key + "/"
 			return nil
 		case e != nil:
-			return e // a listing's refusal says more than that of a HEAD, which has no body
+			err = e // a listing's refusal says more than that of a HEAD, which has no body
 		case errors.Is(err, fs.ErrNotExist):
 			return &source.Error{Path: s.st.URL(key), Detail: "there is no such object, and nothing lies under it", Err: fs.ErrNotExist}
 		}
