@@ -112,7 +112,7 @@ func said(e *azcore.ResponseError) string {
 	}
 	// Its second line and third are the request's id and time.
 	if first, _, _ := strings.Cut(strings.TrimSpace(doc.Message), "\n"); first != "" {
-		text += ": " + line(first)
+		text += ": " + strings.TrimSuffix(line(first), ".")
 	}
 	return text
 }

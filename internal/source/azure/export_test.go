@@ -1,8 +1,12 @@
 package azure
 
 import (
+	"context"
+	"net/http"
 	"testing"
 	"time"
+
+	"github.com/stele-ml/stele/internal/source/bucket"
 )
 
 // MaxAttempts is how often something is tried.
@@ -14,3 +18,17 @@ func Hurry(t *testing.T) {
 	firstWait = time.Microsecond
 	t.Cleanup(func() { firstWait = old })
 }
+
+// What an upload is cut by.
+const (
+	MaxSingle = maxSingle
+	MinBlock  = minBlock
+)
+
+// OpenOver opens a container over a transport of the test's.
+func OpenOver(name string, anonymous bool, t *http.Transport) (bucket.Store, error) {
+	return open(context.Background(), name, anonymous, t)
+}
+
+// Lacking makes a store one for which no credentials were found.
+func Lacking(s bucket.Store) { s.(*Store).lacking = true }

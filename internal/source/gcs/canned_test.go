@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -140,7 +141,7 @@ func TestAnswers(t *testing.T) {
 		{"sent decompressed", whole, reply(0, 100, "X-Goog-Stored-Content-Encoding", "gzip"), nil, "decompressed"},
 		{"no length", whole, reply(0, 100, "Content-Length", "", "Transfer-Encoding", "chunked"), source.ErrUnreachable, "how long"},
 		{"denied", whole, say(403, xmlError("AccessDenied", "nobody@example.com does not have storage.objects.get access.")), source.ErrDenied, "403 Forbidden: nobody@example.com does not"},
-		{"who is it", whole, say(401, xmlError("AuthenticationRequired", "Anonymous caller.")), source.ErrDenied, "401 Unauthorized: Anonymous caller."},
+		{"who is it", whole, say(401, xmlError("AuthenticationRequired", "Anonymous caller.")), source.ErrDenied, "401 Unauthorized: Anonymous caller"},
 		{"the customer's key", whole, say(400, xmlError("ResourceIsEncryptedWithCustomerEncryptionKey", "The target object is encrypted by a customer-supplied encryption key.")), source.ErrDenied, "customer-supplied"},
 		{"nobody pays", whole, say(400, xmlError("UserProjectMissing", "Bucket is a requester pays bucket but no user project provided.")), source.ErrDenied, "requester pays"},
 		{"a bad request", whole, say(400, "not XML\nat all"), nil, "400 Bad Request"},
@@ -382,6 +383,50 @@ func TestBadCredentials(t *testing.T) {
 				t.Errorf("%v, want %v", err, c.want)
 			}
 		})
+	}
+}
+
+// Credentials are what Google's library finds, and --anonymous leaves them out.
+func TestCredentials(t *testing.T) {
+	tokens := httptest.NewServer(say(200, `{"access_token":"SECRET","token_type":"Bearer","expires_in":3600}`, "Content-Type", "application/json"))
+	defer tokens.Close()
+	var sent atomic.Value
+	google := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sent.Store(r.Host + " " + r.Header.Get("Authorization"))
+		say(401, `{"error":{"code":401,"message":"Anonymous caller."}}`, "Content-Type", "application/json")(w, r)
+	}))
+	defer google.Close()
+	storetest.ClearEnv(t)
+	path := filepath.Join(t.TempDir(), "key.json")
+	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", path)
+	if err := os.WriteFile(path, []byte(serviceAccount(t, tokens.URL)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, anonymous := range []bool{false, true} {
+		over := google.Client().Transport.(*http.Transport).Clone()
+		over.TLSClientConfig.ServerName = "example.com" // as its certificate says
+		over.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, google.Listener.Addr().String())
+		}
+		st, err := gcs.OpenOver("b", anonymous, over)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer st.Close()
+		want := "storage.googleapis.com Bearer SECRET"
+		if anonymous {
+			want = "storage.googleapis.com "
+		}
+		err = st.List(context.Background(), "", "", nil)
+		if !errors.Is(err, source.ErrDenied) || sent.Load() != want || strings.Contains(err.Error(), "no credentials were found") {
+			t.Errorf("anonymous %v: sent %q, want %q; %v", anonymous, sent.Load(), want, err)
+		}
+	}
+	// Where none were found, the refusal says so.
+	st := canned(t, say(401, `{"error":{"code":401,"message":"Anonymous caller."}}`, "Content-Type", "application/json"))
+	gcs.Lacking(st)
+	if err := st.List(context.Background(), "", "", nil); !errors.Is(err, source.ErrDenied) || !strings.Contains(err.Error(), "Anonymous caller; no credentials were found") {
+		t.Errorf("%v, want ErrDenied that says that there were none", err)
 	}
 }
 

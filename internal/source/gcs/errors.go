@@ -124,7 +124,7 @@ func said(e *googleapi.Error) string {
 	if text == "" {
 		return "the store answers " + status
 	}
-	return "the store answers " + status + ": " + line(text)
+	return "the store answers " + status + ": " + strings.TrimSuffix(line(text), ".")
 }
 
 // maxSaid bounds how many bytes of a store's text a message repeats.

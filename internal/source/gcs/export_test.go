@@ -1,8 +1,12 @@
 package gcs
 
 import (
+	"context"
+	"net/http"
 	"testing"
 	"time"
+
+	"github.com/stele-ml/stele/internal/source/bucket"
 )
 
 // MaxAttempts is how often something is tried.
@@ -17,3 +21,11 @@ func Hurry(t *testing.T) {
 
 // PageSize is how many objects a page has.
 const PageSize = pageSize
+
+// OpenOver opens a bucket over a transport of the test's.
+func OpenOver(name string, anonymous bool, t *http.Transport) (bucket.Store, error) {
+	return open(context.Background(), name, anonymous, t)
+}
+
+// Lacking makes a store one for which no credentials were found.
+func Lacking(s bucket.Store) { s.(*Store).lacking = true }

@@ -83,10 +83,15 @@ func Open(ctx context.Context, name string, o Options) (bucket.Store, error) {
 	if o.Requests <= 0 {
 		o.Requests = bucket.DefaultRequests()
 	}
-	s := &Store{name: name, http: http.DefaultTransport.(*http.Transport).Clone()}
-	bucket.Tune(s.http, o.Requests)
-	var trip http.RoundTripper = once{s.http}
-	if !o.Anonymous && os.Getenv(emulator) == "" {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	bucket.Tune(t, o.Requests)
+	return open(ctx, name, o.Anonymous, t)
+}
+
+func open(ctx context.Context, name string, anonymous bool, t *http.Transport) (*Store, error) {
+	s := &Store{name: name, http: t}
+	var trip http.RoundTripper = once{t}
+	if !anonymous && os.Getenv(emulator) == "" {
 		// By the library that the SDK itself uses, which fetches a token under the
 		// context of the request; without telemetry, which would wrap each body.
 		with, err := htransport.NewTransport(ctx, trip, option.WithScopes(storage.ScopeReadWrite),
