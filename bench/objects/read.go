@@ -1,19 +1,19 @@
 package main
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
+	"strconv"
 	"sync"
 	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/scan"
@@ -21,11 +21,22 @@ import (
 	"github.com/stele-ml/stele/internal/source/s3"
 )
 
-// runChild is a measured process: one reading of a bucket.
-func runChild(ctx context.Context, kind string, requests int, name string) error {
-	if kind == "sdk" {
-		return readAlone(ctx, name, requests)
+// runChild is a process of its own: one reading of a bucket, or its filling.
+func runChild(ctx context.Context, kind string, requests int, args []string) error {
+	if len(args) != 1 {
+		return errors.New("a child takes one argument")
 	}
+	switch kind {
+	case fillLarge, fillSmall:
+		bytes, err := strconv.ParseInt(args[0], 10, 64)
+		if err != nil {
+			return err
+		}
+		return fill(ctx, kind, bytes)
+	case "sdk":
+		return readAlone(ctx, args[0], requests)
+	}
+	name := args[0]
 	a, err := fingerprint.ParseAlgorithm(kind)
 	if err != nil {
 		return err
@@ -49,15 +60,15 @@ func runChild(ctx context.Context, kind string, requests int, name string) error
 
 // client is the SDK's, with the connections that we give it ourselves.
 func client(ctx context.Context, requests int) (*awss3.Client, error) {
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	bucket.Tune(t, requests)
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(&http.Client{Transport: t}))
+	h := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { bucket.Tune(t, requests) })
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(h))
 	if err != nil {
 		return nil, err
 	}
 	return awss3.NewFromConfig(cfg, func(o *awss3.Options) {
 		o.UsePathStyle = true
 		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
+		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 	}), nil
 }
 
@@ -128,89 +139,4 @@ func readAlone(ctx context.Context, name string, requests int) error {
 	}
 	fmt.Println(total.Load())
 	return nil
-}
-
-const (
-	smallSize = 16 << 10
-	partSize  = 64 << 20
-)
-
-// fill writes the sets.
-func (b *bench) fill(ctx context.Context) ([]set, error) {
-	const writers = 8
-	c, err := client(ctx, writers)
-	if err != nil {
-		return nil, err
-	}
-	var sets []set
-	if b.large > 0 {
-		s := set{name: fmt.Sprintf("one object of %.3g GiB", float64(b.large)/(1<<30)), bucket: "large", bytes: b.large, objects: 1}
-		if err := fillLarge(ctx, c, s.bucket, b.large); err != nil {
-			return nil, err
-		}
-		sets = append(sets, s)
-	}
-	if b.small > 0 {
-		s := set{name: fmt.Sprintf("%d objects of 16 KiB", b.small), bucket: "small", bytes: int64(b.small) * smallSize, objects: b.small}
-		if err := fillSmall(ctx, c, s.bucket, b.small, writers); err != nil {
-			return nil, err
-		}
-		sets = append(sets, s)
-	}
-	return sets, nil
-}
-
-func fillLarge(ctx context.Context, c *awss3.Client, name string, size int64) error {
-	if _, err := c.CreateBucket(ctx, &awss3.CreateBucketInput{Bucket: &name}); err != nil {
-		return err
-	}
-	key := aws.String("large.bin")
-	up, err := c.CreateMultipartUpload(ctx, &awss3.CreateMultipartUploadInput{Bucket: &name, Key: key})
-	if err != nil {
-		return err
-	}
-	random := rand.NewChaCha8([32]byte{1})
-	buf := make([]byte, partSize)
-	var parts []types.CompletedPart
-	for off := int64(0); off < size; off += partSize {
-		p := buf[:min(partSize, size-off)]
-		random.Read(p)
-		n := aws.Int32(int32(len(parts) + 1))
-		part, err := c.UploadPart(ctx, &awss3.UploadPartInput{Bucket: &name, Key: key, UploadId: up.UploadId, PartNumber: n, Body: bytes.NewReader(p)})
-		if err != nil {
-			return err
-		}
-		parts = append(parts, types.CompletedPart{PartNumber: n, ETag: part.ETag, ChecksumCRC32: part.ChecksumCRC32})
-	}
-	_, err = c.CompleteMultipartUpload(ctx, &awss3.CompleteMultipartUploadInput{
-		Bucket: &name, Key: key, UploadId: up.UploadId, MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
-	})
-	return err
-}
-
-func fillSmall(ctx context.Context, c *awss3.Client, name string, count, writers int) error {
-	if _, err := c.CreateBucket(ctx, &awss3.CreateBucketInput{Bucket: &name}); err != nil {
-		return err
-	}
-	var (
-		group sync.WaitGroup
-		once  sync.Once
-		fail  error
-	)
-	for w := range writers {
-		group.Go(func() {
-			random := rand.NewChaCha8([32]byte{byte(w)})
-			data := make([]byte, smallSize)
-			for i := w; i < count; i += writers {
-				random.Read(data)
-				key := fmt.Sprintf("part-%05d/sample-%08d.bin", i%200, i)
-				if _, err := c.PutObject(ctx, &awss3.PutObjectInput{Bucket: &name, Key: &key, Body: bytes.NewReader(data)}); err != nil {
-					once.Do(func() { fail = err })
-					return
-				}
-			}
-		})
-	}
-	group.Wait()
-	return fail
 }
