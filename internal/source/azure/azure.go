@@ -38,11 +38,15 @@ type Options struct {
 const pageSize = 5000
 
 // Uploads: up to maxSingle bytes go in one request, which is sent again from its
-// beginning; more in blocks, of which uploads are held in memory at once. A blob
-// has at most maxBlocks of them.
+// beginning; more in blocks of at least minBlock bytes, of which as many as
+// uploads are held in memory at once. A blob has at most maxBlocks of them.
+// Tests alone change the first two.
+var (
+	maxSingle int64 = 64 << 20
+	minBlock  int64 = 16 << 20
+)
+
 const (
-	maxSingle = 64 << 20
-	minBlock  = 16 << 20
 	uploads   = 3
 	maxBlocks = 50_000
 )

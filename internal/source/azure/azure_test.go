@@ -329,7 +329,9 @@ func TestPut(t *testing.T) {
 	s := server(t)
 	st := store(t, s.NewBucket(t, false))
 	ctx := context.Background()
-	for _, size := range []int{0, 1, 300_000, azure.MaxSingle + azure.MinBlock + 1} {
+	const single = 1 << 20
+	azure.CutUploads(t, single)
+	for _, size := range []int{0, 1, single, single + 1, 9*single + 1} {
 		key, want := fmt.Sprintf("d/%d b", size), data("contents", size)
 		r := bytes.NewReader(want)
 		r.Seek(0, io.SeekEnd) // it is stored from its beginning, wherever it stands

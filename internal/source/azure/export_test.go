@@ -19,11 +19,12 @@ func Hurry(t *testing.T) {
 	t.Cleanup(func() { firstWait = old })
 }
 
-// What an upload is cut by.
-const (
-	MaxSingle = maxSingle
-	MinBlock  = minBlock
-)
+// CutUploads has uploads of more than single bytes cut into blocks of as many.
+func CutUploads(t *testing.T, single int64) {
+	oldSingle, oldBlock := maxSingle, minBlock
+	maxSingle, minBlock = single, single
+	t.Cleanup(func() { maxSingle, minBlock = oldSingle, oldBlock })
+}
 
 // OpenOver opens a container over a transport of the test's.
 func OpenOver(name string, anonymous bool, t *http.Transport) (bucket.Store, error) {
