@@ -75,6 +75,7 @@ type side struct {
 	name     string
 	manifest *manifestFile    // a stamp's manifest, or a file
 	stamp    *statement.Stamp // where it is a stamp
+	list     []string         // of a stamp of a list: its files
 	data     *data            // a place to read
 	root     *node            // a collection, with the manifests of its members
 	known    *manifests
@@ -129,6 +130,15 @@ func (a *app) diff(ctx context.Context, left, right *side, opts scan.Options, al
 	if left.root != nil && right.root != nil {
 		return compareParts(ctx, left.root, right.root, left.known.open, all)
 	}
+	for _, s := range [][2]*side{{left, right}, {right, left}} {
+		if list, d := s[0].list, s[1].data; list != nil && d != nil && !d.source.Single() {
+			var err error
+			if opts.Only, err = present(ctx, d.source, list); err != nil {
+				return nil, err
+			}
+			a.term.Notef("%s is of a list: only its files are compared", s[0].name)
+		}
+	}
 	if err := errors.Join(left.beside(right), right.beside(left)); err != nil {
 		return nil, err
 	}
@@ -152,7 +162,7 @@ func (a *app) side(ctx context.Context, arg string, flags *scanFlags) (*side, er
 			if len(st.Stamp.Members) > 0 {
 				return a.collectionSide(ctx, r, b, s, flags)
 			}
-			s.manifest, err = a.manifestOfStamp(ctx, r, st, flags.reach())
+			s.manifest, s.list, err = a.manifestOfStamp(ctx, r, st, flags.reach())
 			return err
 		})
 		return s, err
@@ -329,7 +339,10 @@ func changeDetail(c jsonv1.Change) string {
 	}
 	for i, r := range c.Ranges {
 		if c.NewSize != nil && r.Start == 0 && r.End >= *c.NewSize && *c.NewSize <= fingerprint.ChunkSize {
-			return strings.Join(append(parts, terminal.Bytes(*c.NewSize)), ", ") // one chunk: no finer place is known
+			if len(parts) == 0 {
+				parts = append(parts, terminal.Bytes(*c.NewSize))
+			}
+			return parts[0] // one chunk: no finer place is known
 		}
 		if i == 3 {
 			parts = append(parts, fmt.Sprintf("and %d more ranges", len(c.Ranges)-i))

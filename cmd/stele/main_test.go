@@ -25,6 +25,7 @@ var underRace = []string{"story", "evidence", "serve", "busy", "fsck", "ssh"}
 // of people (and attackers) with homes of their own.
 func TestScripts(t *testing.T) {
 	const dir = "testdata/script"
+	underScripts = t
 	var files []string // empty: all of dir
 	if raceDetector {
 		// Each command takes ten times as long to start. These are the scripts
@@ -53,9 +54,15 @@ func setUpScript(env *testscript.Env) error {
 	env.Setenv("LANG", "C.UTF-8")
 	env.Setenv("GIT_CONFIG_GLOBAL", os.DevNull)
 	env.Setenv("GIT_CONFIG_SYSTEM", os.DevNull)
-	for _, name := range []string{"STELE_LEDGER", "STELE_KEY", "STELE_TRUST", "SSH_AUTH_SOCK", "NO_COLOR"} {
+	for _, name := range []string{"STELE_LEDGER", "STELE_KEY", "STELE_TRUST", "SSH_AUTH_SOCK", "NO_COLOR",
+		"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"} { // to loopback there is none
 		env.Setenv(name, "")
 	}
+	examples, err := filepath.Abs("../../examples")
+	if err != nil {
+		return err
+	}
+	env.Setenv("EXAMPLES", examples)
 	home := filepath.Join(env.WorkDir, ".home", "ada")
 	for name, value := range homeOf(home) {
 		env.Setenv(name, value)

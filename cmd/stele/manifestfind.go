@@ -188,13 +188,49 @@ func at(p place.Place, err error) error {
 	return err
 }
 
-// manifestOfStamp opens the manifest of a stamp, wherever it can be found.
-func (a *app) manifestOfStamp(ctx context.Context, r *reading, st *statement.Statement, reach place.Options) (*manifestFile, error) {
+// manifestOfStamp opens the manifest of a stamp, wherever it can be found. Of a
+// stamp of a list it returns the list, too.
+func (a *app) manifestOfStamp(ctx context.Context, r *reading, st *statement.Statement, reach place.Options) (m *manifestFile, list []string, err error) {
 	s, err := a.searchFor(r, st, reach)
+	if err != nil {
+		return nil, nil, err
+	}
+	found, bad, err := a.findManifest(ctx, s)
+	if err == nil && found == nil {
+		err = s.nowhere(bad)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if st.Stamp.Listed {
+		list, err = found.paths()
+	}
+	if err == nil {
+		m, err = found.open()
+	}
+	if err != nil {
+		found.close()
+		return nil, nil, err
+	}
+	m.also(found.close)
+	return m, list, nil
+}
+
+// paths are those of all files of the manifest.
+func (m *foundManifest) paths() ([]string, error) {
+	f, err := m.open()
 	if err != nil {
 		return nil, err
 	}
-	return a.openFound(ctx, s)
+	defer f.Close()
+	list := []string{}
+	for file, err := range f.All() {
+		if err != nil {
+			return nil, f.explain(err)
+		}
+		list = append(list, file.Path)
+	}
+	return list, nil
 }
 
 // searchFor is where to look for the manifest of a stamp: with the ledger, and
@@ -222,26 +258,13 @@ func (s *manifestSearch) nowhere(bad error) error {
 		withHint("it can be made again from the data: `stele fingerprint PATH --manifest FILE`")
 }
 
-// openFound finds a manifest and opens it.
-func (a *app) openFound(ctx context.Context, s manifestSearch) (*manifestFile, error) {
-	found, bad, err := a.findManifest(ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	if found == nil {
-		return nil, s.nowhere(bad)
-	}
-	m, err := found.open()
-	if err != nil {
-		found.close()
-		return nil, err
-	}
+// also has fn called when the manifest is closed.
+func (m *manifestFile) also(fn func()) {
 	file := m.file
 	m.file = closer(func() error {
-		defer found.close()
+		defer fn()
 		return file.Close()
 	})
-	return m, nil
 }
 
 type closer func() error
@@ -279,12 +302,47 @@ func fetchManifest(ctx context.Context, p place.Place, reach place.Options) (*ma
 		return nil, err
 	}
 	m.name = p.String()
-	file := m.file
-	m.file = closer(func() error {
-		defer os.Remove(path)
-		return file.Close()
-	})
+	m.also(func() { os.Remove(path) })
 	return m, nil
+}
+
+// manifestAt takes the manifest that a person named, a path or an address, and
+// reads it to its end.
+func manifestAt(ctx context.Context, text string, reach place.Options) (*foundManifest, fingerprint.Summary, error) {
+	var sum fingerprint.Summary
+	p, err := parsePlace(text)
+	if err != nil {
+		return nil, sum, err
+	}
+	m := &foundManifest{name: text, path: p.Path()}
+	if p.Remote() {
+		if m.path, err = fetch(ctx, p, reach, maxFetched); err != nil {
+			return nil, sum, notThere(p, err)
+		}
+		m.temp = true
+	} else if err := exists(text); err != nil {
+		return nil, sum, err
+	}
+	f, err := m.open()
+	if err == nil {
+		m.fp, sum, err = f.whole()
+		f.Close()
+	}
+	if err != nil {
+		m.close()
+		return nil, sum, err
+	}
+	return m, sum, nil
+}
+
+// whole reads a manifest to its end, where it tells what it is of.
+func (m *manifestFile) whole() (fingerprint.Fingerprint, fingerprint.Summary, error) {
+	for _, err := range m.All() {
+		if err != nil {
+			return fingerprint.Fingerprint{}, fingerprint.Summary{}, m.explain(err)
+		}
+	}
+	return m.Fingerprint(), m.Summary(), nil
 }
 
 // openManifest opens a manifest by file, by address or by NAME@VERSION.

@@ -1,18 +1,23 @@
 package main
 
 import (
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"iter"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/hint"
 	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/internal/place"
 	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/internal/source"
 	"github.com/stele-ml/stele/statement"
@@ -30,8 +35,23 @@ func (a *app) marksDir(id statement.LedgerID) string {
 	return filepath.Join(a.dirs.State, "marks", id.String())
 }
 
-func (a *app) marksPath(id statement.LedgerID, entry uint64) string {
-	return filepath.Join(a.marksDir(id), strconv.FormatUint(entry, 10))
+// marksPath is where the marks lie that the stamp of an entry made of a place.
+// A version, or an inode, means something only there: a place's marks are no
+// other's.
+func (a *app) marksPath(id statement.LedgerID, entry uint64, at place.Place) string {
+	text := at.String()
+	if !at.Remote() {
+		host, _ := os.Hostname() // several machines may share a home
+		text = host + ":" + text
+	}
+	sum := sha256.Sum256([]byte(strings.TrimSuffix(text, "/")))
+	return filepath.Join(a.marksDir(id), fmt.Sprintf("%d-%x", entry, sum[:8]))
+}
+
+// entryOf is the entry in the name of a file of marks.
+func entryOf(name string) (uint64, error) {
+	entry, _, _ := strings.Cut(name, "-")
+	return strconv.ParseUint(entry, 10, 64)
 }
 
 // marking writes the marks of a scan under way. A nil one writes nothing.
@@ -92,15 +112,15 @@ func (m *marking) keep(path string) error {
 	if err != nil {
 		return err
 	}
-	var entries []uint64
+	byEntry := map[uint64]string{}
 	for _, e := range list {
-		if n, err := strconv.ParseUint(e.Name(), 10, 64); err == nil {
-			entries = append(entries, n)
+		if n, err := entryOf(e.Name()); err == nil {
+			byEntry[n] = e.Name()
 		}
 	}
-	slices.Sort(entries)
+	entries := slices.Sorted(maps.Keys(byEntry))
 	for len(entries) > maxMarks {
-		if err := os.Remove(filepath.Join(filepath.Dir(path), strconv.FormatUint(entries[0], 10))); err != nil {
+		if err := os.Remove(filepath.Join(filepath.Dir(path), byEntry[entries[0]])); err != nil {
 			return err
 		}
 		entries = entries[1:]
@@ -134,25 +154,40 @@ func (a *app) earlierStamp(r *reading, b ledger.Binding) (*earlierStamp, error) 
 	return e, nil
 }
 
-// hints are what the earlier stamp's scan read, from its manifest and its
-// marks; nil where these are not here. They have been read to their end once.
-func (a *app) hints(dir string, id statement.LedgerID, e *earlierStamp, m *foundManifest) iter.Seq2[hint.Hint, error] {
-	var sources []func() (io.ReadCloser, error)
-	sources = append(sources, func() (io.ReadCloser, error) { return os.Open(a.marksPath(id, e.Entry)) })
-	if e.details != nil && e.details.Marks != nil {
+// madeOf reports whether the stamp's details say that it was made of a place.
+func (e *earlierStamp) madeOf(at place.Place) bool {
+	return e.details != nil && slices.ContainsFunc(e.details.Locations, func(l string) bool {
+		p, err := place.Parse(l)
+		return err == nil && p.Same(at)
+	})
+}
+
+// hints are what the earlier stamp's scan read of the same place, from its
+// manifest and its marks; nil where these are not here. They have been read to
+// their end once.
+func (a *app) hints(dir string, id statement.LedgerID, e *earlierStamp, m *foundManifest, at place.Place) (iter.Seq2[hint.Hint, error], error) {
+	at, err := at.Absolute()
+	if err != nil {
+		return nil, err
+	}
+	sources := []func() (io.ReadCloser, error){
+		func() (io.ReadCloser, error) { return os.Open(a.marksPath(id, e.Entry, at)) },
+	}
+	if e.madeOf(at) && e.details.Marks != nil {
 		sources = append(sources, func() (io.ReadCloser, error) { return solo.OpenShelf(dir).Open(*e.details.Marks) })
 	}
 	for _, open := range sources {
 		hints := joined(m, open, e.Entry)
 		err := wholly(hints)
 		if err == nil {
-			return hints
+			return hints, nil
 		}
 		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, solo.ErrWithheld) {
 			a.leftAside(err)
 		}
 	}
-	return nil
+	a.term.Notef("what was read of %s here is not known on this machine: everything is read", e.Ref())
+	return nil, nil
 }
 
 // joined goes through a manifest and the marks beside it.
@@ -212,17 +247,16 @@ func atLeastAsSure(hints iter.Seq2[hint.Hint, error]) iter.Seq2[hint.Hint, error
 	}
 }
 
-// recheckHints are what the stamp's own scan read: a file that is known again,
-// as surely as it was then, is not read.
-func (a *app) recheckHints(s *subjectOf, m *foundManifest) iter.Seq2[hint.Hint, error] {
+// recheckHints are what the stamp's own scan read of the same place: a file
+// that is known again, as surely as it was then, is not read.
+func (a *app) recheckHints(s *subjectOf, m *foundManifest, at place.Place) (iter.Seq2[hint.Hint, error], error) {
 	if m == nil {
 		a.term.Notef("the manifest of %s is not found: everything is read", s.search.what)
-		return nil
+		return nil, nil
 	}
-	hints := a.hints(s.search.ledger, s.file.Ledger, s.earlier, m)
-	if hints == nil {
-		a.term.Notef("what the files of %s are known again by is not kept here: everything is read", s.search.what)
-		return nil
+	hints, err := a.hints(s.search.ledger, s.file.Ledger, s.earlier, m, at)
+	if hints == nil || err != nil {
+		return nil, err
 	}
-	return atLeastAsSure(hints)
+	return atLeastAsSure(hints), nil
 }

@@ -115,6 +115,9 @@ const maxListLine = 4 * fingerprint.MaxPath
 func (a *app) readList(from string, p place.Place) ([]string, error) {
 	in := a.stdin
 	if from != "-" {
+		if err := exists(from); err != nil {
+			return nil, err
+		}
 		f, err := os.Open(from)
 		if err != nil {
 			return nil, err

@@ -52,11 +52,20 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"await":    cmdAwait,    // await FILE REGEXP [VAR]       until FILE holds it; VAR becomes its first group
 	"agent":    cmdAgent,    // agent                         a running ssh-agent, until the script ends
 	"screen":   cmdScreen,   // screen COMMAND [ARG…]         run it in a terminal of 80 by 24: no line wraps; stdout is what it shows
+	"store":    cmdStore,    // store SCHEME VAR [versioned]  a bucket of its own in a running object store; VAR is its address
+	"upload":   cmdUpload,   // upload FROM URL               a file, or a whole folder
+	"erase":    cmdErase,    // erase URL                     delete one object
+	"publish":  cmdPublish,  // publish URL                   let anybody read the bucket
+	"shellof":  cmdShellOf,  // shellof YAML FILE             the shell that a Kubernetes Job's container runs
 	"typing":   cmdTyping,   // typing KEYS COMMAND [ARG…]    the same, and type KEYS once it asks
 }
 
-// scriptCondition knows, besides testscript's own, [root] and [mounts].
+// scriptCondition knows, besides testscript's own, [root], [mounts], [devfull]
+// and [store:SCHEME]: that store's program is here.
 func scriptCondition(cond string) (bool, error) {
+	if scheme, ok := strings.CutPrefix(cond, "store:"); ok {
+		return hasStore(scheme), nil
+	}
 	switch cond {
 	case "root":
 		return os.Geteuid() == 0, nil
@@ -227,9 +236,9 @@ func cmdSave(ts *testscript.TestScript, neg bool, args []string) {
 
 // jsonTypes are the documented types of --json.
 var jsonTypes = map[string]any{
-	"Artifact": jsonv1.Artifact{}, "Diff": jsonv1.Diff{}, "Entry": jsonv1.Entry{}, "Failure": jsonv1.Failure{}, "File": jsonv1.File{},
+	"AnnouncedAudit": jsonv1.AnnouncedAudit{}, "Artifact": jsonv1.Artifact{}, "Audit": jsonv1.Audit{}, "Diff": jsonv1.Diff{}, "Entry": jsonv1.Entry{}, "Failure": jsonv1.Failure{}, "File": jsonv1.File{},
 	"Fingerprint": jsonv1.Fingerprint{}, "Fsck": jsonv1.Fsck{}, "Init": jsonv1.Init{}, "Key": jsonv1.Key{}, "Manifest": jsonv1.Manifest{},
-	"Prove": jsonv1.Prove{}, "Stamp": jsonv1.Stamp{}, "Trust": jsonv1.Trust{}, "Verify": jsonv1.Verify{}, "Written": jsonv1.Written{},
+	"Prove": jsonv1.Prove{}, "Shard": jsonv1.Shard{}, "Stamp": jsonv1.Stamp{}, "Trust": jsonv1.Trust{}, "Verify": jsonv1.Verify{}, "Written": jsonv1.Written{},
 }
 
 func cmdTyped(ts *testscript.TestScript, neg bool, args []string) {
@@ -553,4 +562,28 @@ func cmdAgent(ts *testscript.TestScript, neg bool, args []string) {
 	})
 	poll(ts, "the ssh-agent listens", func() bool { _, err := os.Stat(socket); return err == nil })
 	ts.Setenv("SSH_AUTH_SOCK", socket)
+}
+
+// cmdShellOf takes the only block of text among a manifest's "args": what
+// Kubernetes would hand to the shell.
+func cmdShellOf(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, !neg && len(args) == 2, "shellof YAML FILE")
+	_, block, ok := strings.Cut(ts.ReadFile(args[0]), "args:\n")
+	if !ok || strings.Contains(block, "args:\n") {
+		ts.Fatalf("%s has not exactly one args", args[0])
+	}
+	first, rest, _ := strings.Cut(block, "\n")
+	if strings.TrimSpace(first) != "- |" || strings.Contains(first, "\t") {
+		ts.Fatalf("args of %s do not begin with a block of text: %q", args[0], first)
+	}
+	indent := strings.Index(first, "-") + len("  ")
+	var shell strings.Builder
+	for line := range strings.Lines(rest) {
+		text := strings.TrimLeft(line, " ")
+		if len(line)-len(text) < indent && text != "\n" {
+			break
+		}
+		shell.WriteString(line[min(indent, len(line)-1):])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(shell.String()), 0o644))
 }

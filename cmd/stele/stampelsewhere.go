@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/audit"
@@ -16,39 +17,51 @@ import (
 // machines together, have read. All names and sizes must be as in the place;
 // that the bytes are too is what the signer claims.
 func (a *app) readElsewhere(ctx context.Context, s *stamping) (*manifestFile, error) {
-	m, err := a.openManifest(ctx, s.order.manifest)
+	found, sum, err := manifestAt(ctx, s.order.manifest, s.order.flags.reach())
 	if err != nil {
 		return nil, err
 	}
-	if m.Algorithm() != s.plan.algorithm {
-		m.Close()
-		return nil, usagef("%s was made with %v, and this ledger takes only %v", s.order.manifest, m.Algorithm(), s.plan.algorithm)
+	if found.fp.Algorithm != s.plan.algorithm {
+		err = usagef("%s was made with %v, and this ledger takes only %v", s.order.manifest, found.fp.Algorithm, s.plan.algorithm)
 	}
-	again, err := a.openManifest(ctx, s.order.manifest)
+	if err == nil && s.data.only != nil {
+		var list []string
+		if list, err = found.paths(); err == nil && !slices.Equal(list, s.data.only) {
+			err = failf(exitError, "%s names other files than %s", s.order.flags.filesFrom, s.order.manifest).withPath(s.order.flags.filesFrom)
+		}
+	}
+	if err == nil {
+		err = a.compareNames(ctx, s, found, sum)
+	}
+	var m *manifestFile
+	if err == nil {
+		m, err = found.open()
+	}
 	if err != nil {
-		m.Close()
+		found.close()
 		return nil, err
 	}
-	defer again.Close()
-	if err := a.compareNames(ctx, s, again); err != nil {
-		m.Close()
-		return nil, err
-	}
+	m.also(found.close)
 	return m, nil
 }
 
 // compareNames compares the names and sizes of a place with a manifest, and
 // makes of it what a scan would have found.
-func (a *app) compareNames(ctx context.Context, s *stamping, m *manifestFile) error {
+func (a *app) compareNames(ctx context.Context, s *stamping, m *foundManifest, sum fingerprint.Summary) error {
 	rules, err := a.rulesFor(ctx, s)
 	if err != nil {
 		return err
 	}
+	listing, err := m.open()
+	if err != nil {
+		return err
+	}
+	defer listing.Close()
 	var ignore *fingerprint.File // the file with the rules, as the manifest has it
 	files := func(yield func(fingerprint.File, error) bool) {
-		for f, err := range m.All() {
+		for f, err := range listing.All() {
 			if err != nil {
-				err = m.explain(err)
+				err = listing.explain(err)
 			} else if f.Path == scan.IgnoreFile {
 				ignore = &f
 			}
@@ -62,7 +75,6 @@ func (a *app) compareNames(ctx context.Context, s *stamping, m *manifestFile) er
 		return terminal.Snapshot{Label: "comparing names", FilesDone: progress.FilesDone.Load(), FilesTotal: progress.FilesTotal.Load()}
 	})
 	defer stop()
-	sum := m.Summary()
 	var first audit.Finding
 	result, err := audit.Run(ctx, s.data.source, files, &audit.Plan{Files: sum.Files, Bytes: sum.Bytes}, audit.Options{
 		Algorithm: s.plan.algorithm, Rules: rules.text, Listed: s.data.only != nil, Workers: s.order.flags.workers, Progress: progress,
@@ -87,7 +99,7 @@ func (a *app) compareNames(ctx context.Context, s *stamping, m *manifestFile) er
 		return failf(exitError, "%s is not the one that %s has", scan.IgnoreFile, s.order.manifest).withPath(scan.IgnoreFile)
 	}
 	s.result = scan.Result{
-		Fingerprint: m.Fingerprint(), Summary: sum, Rules: rules.text, Single: s.data.source.Single(),
+		Fingerprint: m.fp, Summary: sum, Rules: rules.text, Single: s.data.source.Single(),
 		Hidden: result.Hidden, HiddenCount: result.HiddenCount, Basis: scan.Basis{Read: sum.Bytes},
 	}
 	return nil

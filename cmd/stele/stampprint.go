@@ -94,15 +94,15 @@ func basisPairs(b statement.Basis, elsewhere bool) []terminal.Pair {
 		bytes uint64
 		by    string
 	}{
-		{b.Version, "the same object version"},
-		{b.ETag, "the same ETag, which is weaker: of many stores it is an MD5"},
-		{b.MTime, "the same size, times and inode"},
+		{b.Version, "by the same object version"},
+		{b.ETag, "by the same ETag, which is weaker: of many stores it is an MD5"},
+		{b.MTime, "by the same size, times and inode"},
 	} {
 		if t.bytes > 0 {
-			pairs = append(pairs, terminal.Pair{Key: "not read", Value: fmt.Sprintf("%s: %s", terminal.Bytes(t.bytes), t.by)})
+			pairs = append(pairs, terminal.Pair{Key: "not read", Value: terminal.Bytes(t.bytes) + " " + t.by})
 		}
 	}
-	return append(pairs, terminal.Pair{Key: "last read", Value: "for entry " + terminal.Count(*b.Entry) + " at the earliest"})
+	return append(pairs, terminal.Pair{Key: "last read", Value: "for entry " + terminal.Count(*b.Entry) + ", or later"})
 }
 
 func changesJSON(c *statement.Changes) *jsonv1.Counts {

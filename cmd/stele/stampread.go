@@ -10,7 +10,6 @@ import (
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/fingerprint"
-	"github.com/stele-ml/stele/internal/hint"
 	"github.com/stele-ml/stele/internal/scan"
 	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/internal/source"
@@ -156,19 +155,16 @@ func (a *app) optionsForStamp(s *stamping) (scan.Options, error) {
 	if o.unchangedBy == "version" {
 		opts.MinStrength = source.ByVersion
 	}
-	var hints iter.Seq2[hint.Hint, error]
+	var err error
 	switch {
 	case s.plan.earlier == nil:
 		a.term.Notef("%s has no earlier version: everything is read", o.name)
 	case s.earlier == nil:
 		a.term.Notef("the manifest of %s is not found: everything is read", s.plan.earlier.Ref())
 	default:
-		if hints = a.hints(s.dir, s.plan.ledger, s.plan.earlier, s.earlier); hints == nil {
-			a.term.Notef("what was read of %s is not known on this machine: everything is read", s.plan.earlier.Ref())
-		}
+		opts.Hints, err = a.hints(s.dir, s.plan.ledger, s.plan.earlier, s.earlier, s.data.place)
 	}
-	opts.Hints = hints
-	return opts, nil
+	return opts, err
 }
 
 // statement is what is to be signed, but for the details.
@@ -279,7 +275,11 @@ func (s *stamping) stamped(a *app, proof *solo.Proof) {
 	if s.marks == nil {
 		return
 	}
-	if err := s.marks.keep(a.marksPath(s.plan.ledger, proof.Receipt.Index)); err != nil {
+	at, err := s.data.place.Absolute()
+	if err == nil {
+		err = s.marks.keep(a.marksPath(s.plan.ledger, proof.Receipt.Index, at))
+	}
+	if err != nil {
 		a.term.Warnf("the next version will be read whole: %v", err)
 	}
 }

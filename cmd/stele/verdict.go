@@ -102,6 +102,12 @@ func (a *app) printVerdict(o *verifyOrder, out *jsonv1.Verify, v *evidence.Verdi
 	} else {
 		a.term.Printf("%s%s against %s\n", line, a.term.Style(words.style, words.text), o.path)
 	}
+	if v.How != "" && out.Basis != nil {
+		a.term.KeyValues([]terminal.Pair{
+			{Key: "read", Value: terminal.Bytes(out.Basis.Read) + " now"},
+			{Key: "not read", Value: v.How},
+		})
+	}
 	if out.Counts != nil && v.Result(evidence.CheckContents) == evidence.Failed {
 		a.term.Printf("%s\n", countsText(*out.Counts))
 		a.printChanges(out.Changes, *out.Counts, o.all)

@@ -46,7 +46,9 @@ func (a *app) readContents(ctx context.Context, o *verifyOrder, s *subjectOf, ou
 		}
 	}
 	if o.recheck == "version" {
-		opts.Hints = a.recheckHints(s, m)
+		if opts.Hints, err = a.recheckHints(s, m, o.data.place); err != nil {
+			return nil, err
+		}
 	}
 	r := &contentsReader{o: o, m: m}
 	err = r.read(ctx, a, opts)
@@ -123,17 +125,17 @@ func howTaken(b scan.Basis) string {
 	for _, t := range []struct {
 		bytes uint64
 		by    string
-	}{{b.Version, "object version"}, {b.ETag, "ETag alone"}, {b.MTime, "size, times and inode"}} {
+	}{{b.Version, "object version"}, {b.ETag, "ETag"}, {b.MTime, "size, times and inode"}} {
 		if t.bytes > 0 {
-			by = append(by, fmt.Sprintf("%s by %s", terminal.Bytes(t.bytes), t.by))
+			by = append(by, fmt.Sprintf("%s by the same %s", terminal.Bytes(t.bytes), t.by))
 		}
 	}
 	if len(by) == 0 {
 		return ""
 	}
-	text := strings.Join(by, ", ") + ", as stamped"
+	text := strings.Join(by, ", ")
 	if b.Entry != nil {
-		text += fmt.Sprintf("; last read for entry %d", *b.Entry)
+		text += fmt.Sprintf(", last read for entry %d, or later", *b.Entry)
 	}
 	return text
 }
@@ -145,19 +147,7 @@ func listed(s *subjectOf, m *foundManifest) ([]string, error) {
 		return nil, failf(exitNotFound, "%s was stamped from a list of files, and its manifest, which has the list, is nowhere to be found", s.search.what).
 			withHint("give it with --manifest, a path or a URL")
 	}
-	f, err := m.open()
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	paths := []string{}
-	for file, err := range f.All() {
-		if err != nil {
-			return nil, f.explain(err)
-		}
-		paths = append(paths, file.Path)
-	}
-	return paths, nil
+	return m.paths()
 }
 
 // present are those of the paths that are there.
