@@ -116,16 +116,22 @@ func changed(key, why string) error {
 
 // body is what Read returns.
 type body struct {
+	key    string
 	r      *storage.Reader
 	answer *answer
 }
 
 // Read implements [io.Reader]. It reports what ended the body, not what the SDK
-// then tried.
+// then tried. Behind the last byte of a whole object it is an error if they are
+// not those of the CRC32C that the store keeps.
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.r.Read(p)
-	if err != nil && b.answer.broken != nil {
+	switch {
+	case err == nil, err == io.EOF:
+	case b.answer.broken != nil:
 		err = b.answer.broken
+	default:
+		err = &source.Error{Path: b.key, Class: source.ErrUnreachable, Detail: "what came is not what is stored: " + line(err.Error())}
 	}
 	return n, err
 }

@@ -5,10 +5,13 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"io/fs"
 	"net"
@@ -224,6 +227,23 @@ func TestBrokenBodyIsNotGoneOnWith(t *testing.T) {
 	b, err := io.ReadAll(r)
 	if len(b) != 40 || !errors.Is(err, io.ErrUnexpectedEOF) || n.Load() != 1 {
 		t.Errorf("read %d bytes in %d requests, %v; want 40 in one and io.ErrUnexpectedEOF", len(b), n.Load(), err)
+	}
+}
+
+// What does not have the checksum that the store keeps is an error at its end.
+func TestChecksum(t *testing.T) {
+	sum := crc32.Checksum(make([]byte, 100), crc32.MakeTable(crc32.Castagnoli))
+	for _, flip := range []uint32{0, 1} {
+		hash := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, sum^flip))
+		st := canned(t, reply(0, 100, "X-Goog-Hash", "crc32c="+hash+",md5=x"))
+		r, _, err := st.Read(context.Background(), object, 0, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(r)
+		if r.Close(); len(b) != 100 || (err != nil) != (flip != 0) || flip != 0 && !errors.Is(err, source.ErrUnreachable) {
+			t.Errorf("read %d bytes of a checksum with %d bits turned: %v", len(b), flip, err)
+		}
 	}
 }
 

@@ -220,7 +220,7 @@ func (s *Store) Read(ctx context.Context, it bucket.Item, off, n int64) (io.Read
 		a.body.Close() // not r: it would log a body without a length
 		return nil, bucket.Item{}, err
 	}
-	return &body{r, a}, got, nil
+	return &body{it.Key, r, a}, got, nil
 }
 
 // Put implements [bucket.Store]. An attempt that succeeded, but whose answer was
