@@ -28,9 +28,14 @@ type app struct {
 	trustFlag   string
 	adopt       bool
 
+	// rememberAfter is after how many bytes a scan begins to note what it has
+	// read; 0: when it takes long. Only tests set it.
+	rememberAfter uint64
+
 	dirs        home.Dirs
-	printedJSON bool // an object was printed already; a failure goes to standard error alone
-	resumable   bool // what was read before an interruption is remembered
+	printedJSON bool    // an object was printed already; a failure goes to standard error alone
+	resumable   bool    // what was read before an interruption is remembered
+	announced   *uint64 // the entry of an audit that is announced and has not ended
 }
 
 func newApp(stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) *app {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/audit"
 	"github.com/stele-ml/stele/internal/home"
 	"github.com/stele-ml/stele/internal/ledger"
@@ -80,6 +81,9 @@ func (a *app) announceAudit(ctx context.Context, o *auditOrder) (err error) {
 	}
 	defer func() { err = w.end(err) }()
 	// Whatever would keep the audit from being made is met before it is announced.
+	if err := o.bound(min(w.stamp.Bytes, o.draws*fingerprint.ChunkSize)); err != nil {
+		return err
+	}
 	if err := checkParts(ctx, w.root.parts, w.known.open); err != nil {
 		return err
 	}
@@ -129,15 +133,36 @@ func (a *app) announceAudit(ctx context.Context, o *auditOrder) (err error) {
 		}
 		return err
 	}
-	a.term.Notef("announced in entry %d; whatever comes of it will be seen", proof.Receipt.Index)
+	index := proof.Receipt.Index
+	a.announced = &index
+	a.term.Notef("announced in entry %d; whatever comes of it will be seen", index)
 	var announced ledger.Audit
-	if err := a.readAt(ctx, dir, func(r *reading) error {
-		announced, err = r.Audit(proof.Receipt.Index)
+	err = a.readAt(ctx, dir, func(r *reading) error {
+		announced, err = r.Audit(index)
 		return err
-	}); err != nil {
-		return err
+	})
+	if err != nil {
+		return a.stillOpen(err)
 	}
 	return a.conductAudit(ctx, dir, o, w, &announced, p)
+}
+
+// stillOpen adds to an error how to go on with an audit that is announced and
+// has not ended.
+func (a *app) stillOpen(err error) error {
+	if a.announced == nil {
+		return err
+	}
+	f := describe(err)
+	hint := resumeHint(*a.announced)
+	if f.hint != "" {
+		hint = f.hint + "; " + hint
+	}
+	return f.withHint(hint)
+}
+
+func resumeHint(announced uint64) string {
+	return fmt.Sprintf("the announced audit is open: `stele audit --resume %d` goes on with it", announced)
 }
 
 // unended finds an audit of the same data at the same place, with the same
@@ -228,20 +253,26 @@ func (o *auditOrder) of(announced *ledger.Audit) error {
 // the ledger, also where something differs or cannot be read. What is only
 // interrupted stays open, to be gone on with.
 func (a *app) conductAudit(ctx context.Context, dir string, o *auditOrder, w *auditing, announced *ledger.Audit, p *pendingAudit) error {
+	a.announced = &announced.Announced.Index
 	cp, seed, err := a.seedOf(ctx, dir, announced, p.nonce)
 	if err != nil {
-		return err
+		return a.stillOpen(err)
 	}
-	resume := fmt.Sprintf("the announced audit is open: `stele audit --resume %d` goes on with it", announced.Announced.Index)
 	plan, err := w.draw(seed, o.draws)
+	if err == nil {
+		err = o.bound(plan.BytesToRead)
+	}
+	if err == nil {
+		err = ctx.Err()
+	}
 	if err != nil {
-		return hinted(err, resume)
+		return a.stillOpen(err)
 	}
 	out := newAudit(o, w, plan)
 	out.Announced = &announced.Announced.Index
 	found, runErr := a.runAudit(ctx, o, w, plan, out)
 	if runErr != nil && (ctx.Err() != nil || statusOf(runErr) == exitUnreachable) {
-		return hinted(runErr, resume)
+		return a.stillOpen(runErr)
 	}
 	result := &statement.AuditResult{
 		Announcement: announced.Announced.Index, Nonce: p.nonce, Checkpoint: cp, Seed: seed, Outcome: statement.OutcomeHeld,
@@ -256,9 +287,10 @@ func (a *app) conductAudit(ctx context.Context, dir string, o *auditOrder, w *au
 	}
 	ended, err := a.endAudit(ctx, dir, w, result)
 	if err != nil {
-		return hinted(err, resume)
+		return a.stillOpen(err)
 	}
-	os.Remove(p.path) // shown now
+	a.announced = nil
+	os.Remove(p.path) // it is shown now
 	out.Outcome, out.Ended = result.Outcome, &ended
 	if runErr != nil {
 		a.term.Warnf("the audit ended as %s, in entry %d", result.Outcome, ended)
@@ -296,15 +328,6 @@ func (a *app) endAudit(ctx context.Context, dir string, w *auditing, result *sta
 		return 0, err
 	}
 	return proof.Receipt.Index, nil
-}
-
-// hinted adds what to do to an error that has no such hint of its own.
-func hinted(err error, hint string) error {
-	f := describe(err)
-	if f.hint != "" {
-		hint = f.hint + "; " + hint
-	}
-	return f.withHint(hint)
 }
 
 // announcedAudit finds an audit by the entry that announced it, or that ended it.

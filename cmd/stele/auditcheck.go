@@ -48,7 +48,7 @@ func (a *app) listAudits(ctx context.Context, o *auditOrder) error {
 				result = terminal.Count(*item.Result)
 			}
 			rows = append(rows, []terminal.Cell{
-				{Text: terminal.Count(item.Entry)}, {Text: item.Name + "@" + item.Version}, {Text: item.Altered + " at " + item.Confidence},
+				{Text: terminal.Count(item.Entry)}, {Text: item.Name + "@" + item.Version}, {Text: percentOf(item.Altered) + " at " + percentOf(item.Confidence)},
 				{Text: item.Signer.Handle}, {Text: outcomeText(item), Style: outcomeStyle(item)}, {Text: result},
 			})
 		}
@@ -69,6 +69,15 @@ func outcomeText(item jsonv1.AnnouncedAudit) string {
 		return "never ended"
 	}
 	return item.Outcome
+}
+
+// percentOf writes a share for people: "0.005" is "0.5%".
+func percentOf(share string) string {
+	s, err := audit.ParseShare(share)
+	if err != nil {
+		return share
+	}
+	return s.Percent()
 }
 
 func outcomeStyle(item jsonv1.AnnouncedAudit) terminal.Style {
@@ -150,7 +159,8 @@ func (r *reading) auditJSON(announced *ledger.Audit) (item jsonv1.AnnouncedAudit
 func auditPairs(list []jsonv1.AnnouncedAudit) []terminal.Pair {
 	var pairs []terminal.Pair
 	for _, item := range list {
-		text := fmt.Sprintf("announced in entry %d by %s, for %s of the bytes at %s: ", item.Entry, item.Signer.Handle, item.Altered, item.Confidence)
+		text := fmt.Sprintf("announced in entry %d by %s, to find %s of the bytes altered with a probability of %s: ",
+			item.Entry, item.Signer.Handle, percentOf(item.Altered), percentOf(item.Confidence))
 		switch {
 		case item.Result == nil:
 			text += outcomeText(item)
@@ -169,7 +179,7 @@ func (r *reading) auditEntryPairs(e *evidence.Entry, au *statement.Audit) []term
 		pairs = append(pairs, terminal.Pair{Key: key, Value: fmt.Sprintf(format, args...)})
 	}
 	if n := au.Announcement; n != nil {
-		add("looks for", "%s of the bytes in altered chunks, with a probability of %s", n.Altered, n.Confidence)
+		add("looks for", "%s of the bytes in altered chunks, with a probability of %s", percentOf(n.Altered.String()), percentOf(n.Confidence.String()))
 		add("draws", "%s", terminal.Plural(n.Chunks, "chunk"))
 		add("nonce", "of SHA-256 %x", n.NonceSHA256)
 		if announced, err := r.Audit(e.Index); err == nil && announced.Result != nil {

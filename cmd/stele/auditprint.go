@@ -62,6 +62,7 @@ func (a *app) printAudit(o *auditOrder, w *auditing, plan *audit.Plan, r audit.R
 		a.printChanges(out.Changes, *out.Counts, o.all)
 		a.term.Printf("\n")
 	}
+	a.printVerdicts(out.Members)
 	a.noteHidden(scan.Result{Hidden: r.Hidden, HiddenCount: r.HiddenCount})
 	pairs := []terminal.Pair{
 		{Key: "names, sizes", Value: fmt.Sprintf("%s compared: %s", terminal.Plural(r.Files, "file"), namesText(r))},

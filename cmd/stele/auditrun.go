@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"iter"
 	"strings"
@@ -25,6 +24,7 @@ type auditing struct {
 	data    *data
 	parts   *partsSource // of a collection: what its source is wrapped in
 	known   *manifests
+	touched map[int]bool // parts in which something differs
 }
 
 // auditAlone audits for oneself: the seed is fresh random bytes, or one that was
@@ -62,7 +62,7 @@ func (a *app) beginAudit(ctx context.Context, o *auditOrder) (*auditing, error) 
 	if err != nil {
 		return nil, err
 	}
-	w := new(auditing)
+	w := &auditing{touched: map[int]bool{}}
 	err = a.readUntrusted(ctx, dir, func(r *reading) error {
 		b, err := r.binding(o.name, o.version)
 		if err != nil {
@@ -145,9 +145,8 @@ func (w *auditing) draw(seed audit.Seed, draws uint64) (*audit.Plan, error) {
 // runAudit compares names and sizes, and reads what was drawn. What differs goes
 // to out.
 func (a *app) runAudit(ctx context.Context, o *auditOrder, w *auditing, plan *audit.Plan, out *jsonv1.Audit) (audit.Result, error) {
-	if limit := uint64(o.flags.maxRead); limit > 0 && plan.BytesToRead > limit {
-		return audit.Result{}, failf(exitError, "%s would have to be read, and --max-read allows %s", terminal.Bytes(plan.BytesToRead), terminal.Bytes(limit)).
-			withHint("a larger --altered or a smaller --confidence draws fewer chunks")
+	if err := o.bound(plan.BytesToRead); err != nil {
+		return audit.Result{}, err
 	}
 	a.term.Notef("reading %s", plan.WillRead(spelling))
 	progress := new(scan.Progress)
@@ -159,6 +158,9 @@ func (a *app) runAudit(ctx context.Context, o *auditOrder, w *auditing, plan *au
 		}
 	})
 	result, err := audit.Run(ctx, w.data.source, w.files(), plan, opts, func(f audit.Finding) error {
+		if i, ok := within(w.root.parts, f.Path); ok {
+			w.touched[i] = true
+		}
 		if !o.all && len(out.Changes) == changesInJSON {
 			out.Truncated = true
 			return nil
@@ -172,6 +174,15 @@ func (a *app) runAudit(ctx context.Context, o *auditOrder, w *auditing, plan *au
 	}
 	fillAudit(out, w, plan, result)
 	return result, err
+}
+
+// bound holds what would be read to --max-read.
+func (o *auditOrder) bound(bytes uint64) error {
+	if limit := uint64(o.flags.maxRead); limit > 0 && bytes > limit {
+		return failf(exitError, "%s would have to be read, and --max-read allows %s", terminal.Bytes(bytes), terminal.Bytes(limit)).
+			withHint("a larger --altered or a smaller --confidence draws fewer chunks")
+	}
+	return nil
 }
 
 func findingJSON(f audit.Finding) jsonv1.Change {
@@ -225,7 +236,7 @@ func (a *app) judgeAudit(o *auditOrder, w *auditing, plan *audit.Plan, r audit.R
 		return err
 	}
 	withMembers(v, w.members)
-	out.Members = memberVerdicts(nil, w.members)
+	out.Members = memberVerdicts(w.sampledMembers(), w.members)
 	a.fillVerdict(&out.Verify, v)
 	if a.json {
 		a.printJSON(out)
@@ -241,7 +252,20 @@ func (a *app) judgeAudit(o *auditOrder, w *auditing, plan *audit.Plan, r audit.R
 	return nil
 }
 
-// hasUnreachable reports whether an error may be over the next time.
-func hasUnreachable(err error) bool {
-	return statusOf(err) == exitUnreachable || errors.Is(err, context.Canceled)
+// sampledMembers tells in which members something differs. Of the others no more
+// is known than of the collection: they were sampled.
+func (w *auditing) sampledMembers() []jsonv1.Member {
+	var items []jsonv1.Member
+	for _, m := range w.members {
+		n, b := m.node, m.node.binding
+		item := jsonv1.Member{Prefix: n.prefix, Name: b.Name, Version: b.Version, Fingerprint: b.Fingerprint.String(),
+			Files: n.stamp.Files, Bytes: n.stamp.Bytes, Verdict: string(evidence.Sampled)}
+		for i := range n.parts {
+			if w.touched[n.first+i] {
+				item.Verdict = string(evidence.Tampered)
+			}
+		}
+		items = append(items, item)
+	}
+	return items
 }

@@ -154,7 +154,9 @@ func (a *app) readParts(ctx context.Context, o *verifyOrder, s *subjectOf, out *
 	}
 	if s.removal != nil {
 		out.RemovedBy = s.removal.json(c.kept)
-		a.term.Notef("%s", s.removal.text(c.kept))
+		if !c.kept.out.Same { // else the verdict says it
+			a.term.Notef("%s", s.removal.text(c.kept))
+		}
 		return s.removal.contents(c.kept, s.root), nil
 	}
 	if err := c.judge(s.root); err != nil {

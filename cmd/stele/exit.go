@@ -68,6 +68,9 @@ func oneOf(flag, value string, words ...string) error {
 
 // errInterrupted is how a command ends that was told to stop.
 func (a *app) errInterrupted() error {
+	if a.announced != nil {
+		return failf(exitError, "interrupted").withHint(resumeHint(*a.announced))
+	}
 	if a.resumable {
 		return failf(exitError, "interrupted; run it again to go on where it stopped")
 	}
