@@ -20,7 +20,10 @@ type Spelling struct {
 // WillRead says what Run is going to read of the whole: "919 of 10,485,760
 // chunks, 919 MiB of 10.0 TiB".
 func (p *Plan) WillRead(s Spelling) string {
-	if p.All {
+	switch {
+	case p.All && p.Chunks == 1:
+		return "the only chunk, " + s.Bytes(p.Bytes)
+	case p.All:
 		return fmt.Sprintf("all %s chunks, %s", s.Count(p.Chunks), s.Bytes(p.Bytes))
 	}
 	return fmt.Sprintf("%s of %s chunks, %s of %s", s.Count(p.ToRead), s.Count(p.Chunks), s.Bytes(p.BytesToRead), s.Bytes(p.Bytes))
@@ -43,9 +46,12 @@ func (p *Plan) Odds(altered Share, s Spelling) []string {
 	if p.All {
 		return []string{"every chunk is read, as there are no more than the odds ask for: any altered byte is found"}
 	}
-	share := altered.Percent()
-	odds := []string{fmt.Sprintf("if %s of the bytes lie in altered chunks, %s draws meet one of them with a probability of %s",
-		share, s.Count(p.Draws), percent(p.Detection(altered.Float())))}
+	share, draws := altered.Percent(), s.Count(p.Draws)+" draws meet"
+	if p.Draws == 1 {
+		draws = "a single draw meets"
+	}
+	odds := []string{fmt.Sprintf("if %s of the bytes lie in altered chunks, %s one of them with a probability of %s",
+		share, draws, percent(p.Detection(altered.Float())))}
 	if p.Bytes > fingerprint.ChunkSize {
 		one := fingerprint.ChunkSize / float64(p.Bytes)
 		odds = append(odds, fmt.Sprintf("a single altered chunk of %s is met with %s", s.Bytes(fingerprint.ChunkSize), percent(p.Detection(one))))

@@ -64,6 +64,12 @@ func TestSentences(t *testing.T) {
 	if got := all.Odds(1, plain); len(got) != 1 || !strings.Contains(got[0], "every chunk is read") {
 		t.Error(got)
 	}
+	if got := (&Plan{Bytes: 7, Chunks: 1, All: true}).WillRead(plain); got != "the only chunk, 7 bytes" {
+		t.Error(got)
+	}
+	if got := (&Plan{Bytes: 7, Chunks: 5, Draws: 1}).Odds(500_000_000, plain); got[0] != "if 50% of the bytes lie in altered chunks, a single draw meets one of them with a probability of 50.0%" || len(got) != 3 {
+		t.Error(got)
+	}
 	if p := all.Detection(1e-18); p != 1 {
 		t.Errorf("an altered byte of a plan that reads all is found with %v", p)
 	}

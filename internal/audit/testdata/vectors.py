@@ -67,6 +67,14 @@ odds = [
      ("0.1", "0.271", draws_for("0.1", "0.271")), ("0.005", "0.009975", draws_for("0.005", "0.009975")),
      ("0.000000001", "0.999999999", draws_for("0.000000001", "0.999999999"))]
 
+# Shares where 1 − (1 − altered)^k is exactly the confidence.
+for a in ["0.1", "0.2", "0.3", "0.4", "0.6", "0.7", "0.8", "0.9", "0.01", "0.33", "0.005", "0.123"]:
+    for k in range(1, 10):
+        with_k = 1 - (1 - Decimal(a)) ** k
+        if -with_k.normalize().as_tuple().exponent <= 9:
+            odds.append((a, str(with_k.normalize()), k))
+            assert draws_for(*odds[-1][:2]) == k
+
 trees = {
     "example": [("daily/01.csv", 400000), ("daily/02.csv", 600000), ("weights.bin", 5 * CHUNK + 17)],
     "one small file": [("a", 10)],
