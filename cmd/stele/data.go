@@ -105,7 +105,7 @@ func (a *app) scan(ctx context.Context, d *data, opts scan.Options, emit func(fi
 	if err := a.openJournal(d, opts); err != nil {
 		return scan.Result{}, err
 	}
-	opts.Journal = d.journal
+	opts.Journal, opts.RememberAfter = d.journal, a.rememberAfter
 	progress := new(scan.Progress)
 	opts.Progress = progress
 	stop := a.term.Progress(ctx, func() terminal.Snapshot {

@@ -24,7 +24,10 @@ func main() {
 // run is main without the process: it parses, runs one verb, prints how it
 // failed, and returns the exit status.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) int {
-	a := newApp(stdin, stdout, stderr, getenv)
+	return newApp(stdin, stdout, stderr, getenv).run(ctx, args)
+}
+
+func (a *app) run(ctx context.Context, args []string) int {
 	root := a.command()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
