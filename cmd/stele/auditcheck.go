@@ -285,9 +285,9 @@ func (a *app) printChecked(item *jsonv1.AnnouncedAudit, plan *audit.Plan) error 
 	if a.json {
 		a.printJSON(item)
 	} else if !a.quiet {
-		a.term.Printf("the audit of %s@%s that entry %d announced ended as %s\n", item.Name, item.Version, item.Entry,
-			a.term.Style(outcomeStyle(*item), outcomeText(*item)))
+		a.term.Printf("the audit of %s@%s that entry %d announced\n", item.Name, item.Version, item.Entry)
 		a.term.KeyValues([]terminal.Pair{
+			{Key: "outcome", Value: outcomeText(*item), Style: outcomeStyle(*item)},
 			{Key: "seed", Value: item.Seed},
 			{Key: "follows from", Value: "the announcement, its nonce and the first checkpoint over it"},
 			{Key: "draws", Value: plan.WillRead(spelling)},

@@ -51,12 +51,11 @@ func fillAudit(out *jsonv1.Audit, w *auditing, plan *audit.Plan, r audit.Result)
 // printAudit writes an audit for a person: what differs first, then what was
 // read and what that shows.
 func (a *app) printAudit(o *auditOrder, w *auditing, plan *audit.Plan, r audit.Result, out *jsonv1.Audit, v *evidence.Verdict) {
-	words := verdictWords[v.Verdict]
 	what := "the evidence"
 	if v.Stamp != nil {
 		what = out.Name + "@" + out.Version
 	}
-	a.term.Printf("%s is %s against %s\n", what, a.term.Style(words.style, words.text), out.Path)
+	a.headline(what, v.Verdict, "against "+out.Path)
 	if !r.Held() {
 		a.term.Printf("%s\n", differsText(r))
 		a.printChanges(out.Changes, *out.Counts, o.all)

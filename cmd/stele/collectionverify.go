@@ -154,8 +154,8 @@ func (a *app) readParts(ctx context.Context, o *verifyOrder, s *subjectOf, out *
 	}
 	if s.removal != nil {
 		out.RemovedBy = s.removal.json(c.kept)
-		if !c.kept.out.Same { // else the verdict says it
-			a.term.Notef("%s", s.removal.text(c.kept))
+		if text := s.removal.text(c.kept); text != "" && !c.kept.out.Same { // else the verdict says it
+			a.term.Notef("%s", text)
 		}
 		return s.removal.contents(c.kept, s.root), nil
 	}

@@ -32,10 +32,10 @@ func (a *app) manifestMerge() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "merge PART… -o FILE",
 		Short: "Join the parts of a sharded scan, or manifests that do not overlap",
-		Long: `Each PART is what one worker of a sharded scan wrote (stele fingerprint --shard),
-or a folder of such parts, in a bucket too, with a / at its end. Joined, they
-are the manifest that one scan would have given. Parts that are missing, given
-twice, or of another listing or other rules are refused.
+		Long: `Each PART is what one worker of a sharded scan wrote, with stele fingerprint
+--shard; or a folder of such parts, in a bucket too, with a / at its end.
+Joined, they are the manifest that one scan would have given. Parts that are
+missing, given twice, or of another listing or other rules are refused.
 
 Plain manifests are joined where no path stands in two of them.`,
 		Example: "  stele manifest merge s3://lab/parts/ -o events.manifest\n  stele manifest merge 1-of-2 2-of-2 -o events.manifest",

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"iter"
+	"strings"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
@@ -239,14 +240,19 @@ func (t *retention) emit(c jsonv1.Change) {
 	t.out.Changes = append(t.out.Changes, c)
 }
 
-// text says what the later version accounts for.
+// text says what the later version accounts for, or nothing.
 func (m *removal) text(t *retention) string {
-	by := fmt.Sprintf("by entry %d, %s, signed by %s", m.entry, m.root.binding.Ref(), m.signer.Handle)
-	text := fmt.Sprintf("%s, %s removed %s", terminal.Plural(t.removed.Files, "file"), terminal.Bytes(t.removed.Bytes), by)
-	if t.added.Files > 0 {
-		text += fmt.Sprintf("; %s, %s added since, as it lists them", terminal.Plural(t.added.Files, "file"), terminal.Bytes(t.added.Bytes))
+	var parts []string
+	if n := t.removed; n.Files > 0 {
+		parts = append(parts, fmt.Sprintf("%s, %s removed", terminal.Plural(n.Files, "file"), terminal.Bytes(n.Bytes)))
 	}
-	return text
+	if n := t.added; n.Files > 0 {
+		parts = append(parts, fmt.Sprintf("%s, %s added", terminal.Plural(n.Files, "file"), terminal.Bytes(n.Bytes)))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s by entry %d, %s, signed by %s", strings.Join(parts, " and "), m.entry, m.root.binding.Ref(), m.signer.Handle)
 }
 
 // json is text for programs.
@@ -260,12 +266,12 @@ func (m *removal) json(t *retention) *jsonv1.Removal {
 
 // contents is what the verdict is told.
 func (m *removal) contents(t *retention, s *node) *evidence.Contents {
-	c := &evidence.Contents{Fingerprint: s.binding.Fingerprint, Files: s.stamp.Files, Bytes: s.stamp.Bytes, Unread: t.removed.Bytes}
-	if t.removed.Files > 0 {
-		c.How = m.text(t)
+	c := &evidence.Contents{
+		Fingerprint: s.binding.Fingerprint, Files: s.stamp.Files, Bytes: s.stamp.Bytes, Unread: t.removed.Bytes, How: m.text(t),
 	}
 	if !t.out.Same {
-		c.Differs = fmt.Sprintf("%s that entry %d does not account for", countsText(t.out.Counts), m.entry)
+		counts, _, _ := strings.Cut(countsText(t.out.Counts), " (")
+		c.Differs = fmt.Sprintf("%s, which entry %d does not account for", counts, m.entry)
 	}
 	return c
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"regexp"
 	"strings"
 	"time"
@@ -90,17 +89,26 @@ var verdictWords = map[evidence.Outcome]struct {
 	evidence.Sampled:   {terminal.Caution, "sampled"},
 }
 
+// headline writes a verdict's first line; what would not fit it stands below.
+func (a *app) headline(what string, verdict evidence.Outcome, rest string) {
+	words := verdictWords[verdict]
+	if w := a.term.Width(); w > 0 && terminal.Columns(terminal.Clean(what+" is "+words.text+" "+rest)) > w {
+		a.term.Printf("%s is %s\n", what, a.term.Style(words.style, words.text))
+		a.term.Printf("  %s\n", rest)
+		return
+	}
+	a.term.Printf("%s is %s %s\n", what, a.term.Style(words.style, words.text), rest)
+}
+
 func (a *app) printVerdict(o *verifyOrder, out *jsonv1.Verify, v *evidence.Verdict) {
-	words := verdictWords[v.Verdict]
 	what := out.Name + "@" + out.Version
 	if v.Stamp == nil {
 		what = "the evidence"
 	}
-	line := fmt.Sprintf("%s is ", what)
 	if o.path == "" {
-		a.term.Printf("%s%s (no data was given, so its contents were not checked)\n", line, a.term.Style(words.style, words.text))
+		a.headline(what, v.Verdict, "(no data was given, so its contents were not checked)")
 	} else {
-		a.term.Printf("%s%s against %s\n", line, a.term.Style(words.style, words.text), o.path)
+		a.headline(what, v.Verdict, "against "+o.path)
 	}
 	if v.How != "" && out.Basis != nil {
 		a.term.KeyValues([]terminal.Pair{
