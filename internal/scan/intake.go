@@ -18,13 +18,16 @@ import (
 // of them, listing the whole takes fewer requests.
 const lookUpAtMost = 64
 
+// few reports whether the files are looked up and not listed.
+func (o *Options) few() bool { return o.Only != nil && len(o.Only) <= lookUpAtMost }
+
 // objects passes on what is to be scanned, in path order, before a shard takes
 // its part.
 func objects(ctx context.Context, src source.Source, opts *Options, skip source.Skip, emit func(source.Object) error) error {
 	if opts.Only == nil {
 		return src.List(ctx, skip, emit)
 	}
-	if len(opts.Only) <= lookUpAtMost {
+	if opts.few() {
 		for _, path := range opts.Only {
 			o, err := src.Lookup(ctx, path)
 			if err != nil {

@@ -32,8 +32,8 @@ type large struct {
 	left  atomic.Int64 // parts that are not finished
 	bad   atomic.Bool  // err is set
 
-	resumed uint64 // bytes that an interrupted run has read
-	groups  groups
+	resumed uint64         // bytes that an interrupted run has read
+	groups  []atomic.Int32 // parts to come of each group of chunks that is noted together; nil if none is
 
 	mu    sync.Mutex
 	err   error // of the lowest part that failed

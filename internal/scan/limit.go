@@ -23,12 +23,11 @@ var errFits = errors.New("it fits")
 // checkMaxRead refuses a scan that would read too much, before it reads. Where
 // the source cannot tell, the bound is held while reading.
 func checkMaxRead(ctx context.Context, src source.Source, opts *Options, skip source.Skip) error {
-	m, ok := src.(source.Measurer)
-	if opts.MaxRead == 0 || !ok {
+	if opts.MaxRead == 0 {
 		return nil
 	}
-	var will uint64
-	if err := m.Measure(ctx, filter(opts, skip), func(n uint64) { will += opts.reads(n) }); err != nil {
+	will, known, err := measureAll(ctx, src, opts, skip)
+	if err != nil || !known {
 		return err
 	}
 	if will > opts.MaxRead && opts.Hints != nil {
@@ -41,6 +40,28 @@ func checkMaxRead(ctx context.Context, src source.Source, opts *Options, skip so
 		return &TooMuchError{Will: will, Max: opts.MaxRead}
 	}
 	return nil
+}
+
+// measureAll finds out how many bytes a scan reads that knows nothing yet.
+func measureAll(ctx context.Context, src source.Source, opts *Options, skip source.Skip) (will uint64, known bool, err error) {
+	if opts.few() {
+		known = true
+		err = objects(ctx, src, opts, skip, func(o source.Object) error {
+			known = known && o.Size != source.UnknownSize
+			will += opts.reads(uint64(max(o.Size, 0)))
+			return nil
+		})
+		if err != nil || known {
+			return will, known, err
+		}
+	}
+	m, ok := src.(source.Measurer)
+	if !ok {
+		return 0, false, nil
+	}
+	will = 0
+	err = m.Measure(ctx, filter(opts, skip), func(n uint64) { will += opts.reads(n) })
+	return will, true, err
 }
 
 // lessKnown takes from will what hints save, until it fits.

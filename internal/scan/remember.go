@@ -71,11 +71,6 @@ func (n *notebook) files(b *batch) {
 	n.j.Remember(all)
 }
 
-// groups are the chunks of a large file as they are noted, some at a time.
-type groups struct {
-	left []atomic.Int32 // parts that are not finished, of each group that has one
-}
-
 // follow prepares to note a large file as it is read, and finds what an earlier
 // run has read of it under the same mark.
 func (n *notebook) follow(l *large) {
@@ -98,7 +93,7 @@ func (n *notebook) follow(l *large) {
 			}
 		}
 	}
-	l.groups.left = make([]atomic.Int32, count)
+	l.groups = make([]atomic.Int32, count)
 	for i := l.firstPart(); i < l.parts; i++ {
 		from, to := l.span(i)
 		first, last := from/hint.GroupChunks, (to-1)/hint.GroupChunks
@@ -111,7 +106,7 @@ func (n *notebook) follow(l *large) {
 			continue
 		}
 		for g := first; g <= last; g++ {
-			l.groups.left[g].Add(1)
+			l.groups[g].Add(1)
 		}
 	}
 }
@@ -119,7 +114,7 @@ func (n *notebook) follow(l *large) {
 // notePart notes the groups that a finished part completes. A file that changed
 // since it was opened is not noted under its mark.
 func (w *worker) notePart(l *large, i int64) {
-	if l.groups.left == nil {
+	if l.groups == nil {
 		return
 	}
 	path := l.path()
@@ -131,7 +126,7 @@ func (w *worker) notePart(l *large, i int64) {
 	}
 	from, to := l.span(i)
 	for g := from / hint.GroupChunks; g <= (to-1)/hint.GroupChunks; g++ {
-		if l.groups.left[g].Add(-1) == 0 && w.notes.worth() && l.r.Unchanged(w.ctx) == nil {
+		if l.groups[g].Add(-1) == 0 && w.notes.worth() && l.r.Unchanged(w.ctx) == nil {
 			end := min((g+1)*hint.GroupChunks, uint64(len(l.chunks)))
 			w.notes.j.RememberChunks(path, l.mark, g, l.chunks[g*hint.GroupChunks:end])
 		}

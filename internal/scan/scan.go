@@ -63,7 +63,9 @@ func Run(ctx context.Context, src source.Source, opts Options, emit func(fingerp
 	if opts.Progress == nil {
 		opts.Progress = new(Progress)
 	} else {
-		defer count(ctx, src, filter(&opts, hides), opts.Progress)()
+		if !opts.few() {
+			defer count(ctx, src, filter(&opts, hides), opts.Progress)()
+		}
 	}
 	skip := func(path string, folder bool) bool {
 		if opts.Only != nil {

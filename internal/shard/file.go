@@ -20,10 +20,10 @@ import (
 const magic = "stele shard v1\n"
 
 const (
-	// MaxRules is the most ignore rules, and MaxRule the most bytes of one:
-	// those of docs/formats/ignore.md.
+	// MaxRules is the most ignore rules, as in docs/formats/ignore.md.
 	MaxRules = 256
-	MaxRule  = 1024
+	// MaxRule is the most bytes that one of them may have.
+	MaxRule = 1024
 )
 
 // The flags of a header.

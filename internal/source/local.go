@@ -36,7 +36,9 @@ const settled = 2 * time.Second
 // BUG: a change that leaves the size and falls into the same tick of the file
 // system's clock as the reading cannot be seen (up to 10 ms on Linux before
 // 6.13), nor can a write through a shared mapping that the system has not yet
-// written back.
+// written back. The two seconds that a mark keeps away from a change are by
+// this machine's clock: on a network file system whose clock is far behind, a
+// change in the same tick as the reading may be taken for none.
 type Local struct {
 	given  string // as the user wrote it
 	root   string // canonical, absolute
