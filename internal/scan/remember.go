@@ -74,7 +74,7 @@ func (n *notebook) files(b *batch) {
 // follow prepares to note a large file as it is read, and finds what an earlier
 // run has read of it under the same mark.
 func (n *notebook) follow(l *large) {
-	if n.j == nil || l.mark == (source.Mark{}) {
+	if n.j == nil || l.mark == (source.Mark{}) || l.mark.Size != int64(l.r.Size()) {
 		return
 	}
 	count := (uint64(len(l.chunks)) + hint.GroupChunks - 1) / hint.GroupChunks
