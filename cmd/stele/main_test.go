@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,11 +59,13 @@ func setUpScript(env *testscript.Env) error {
 		"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"} { // to loopback there is none
 		env.Setenv(name, "")
 	}
-	examples, err := filepath.Abs("../../examples")
-	if err != nil {
-		return err
+	for _, folder := range []string{"examples", "docs"} { // as $EXAMPLES and $DOCS
+		at, err := filepath.Abs(filepath.Join("..", "..", folder))
+		if err != nil {
+			return err
+		}
+		env.Setenv(strings.ToUpper(folder), at)
 	}
-	env.Setenv("EXAMPLES", examples)
 	home := filepath.Join(env.WorkDir, ".home", "ada")
 	for name, value := range homeOf(home) {
 		env.Setenv(name, value)

@@ -57,6 +57,7 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"erase":    cmdErase,    // erase URL                     delete one object
 	"publish":  cmdPublish,  // publish URL                   let anybody read the bucket
 	"shellof":  cmdShellOf,  // shellof YAML FILE             the shell that a Kubernetes Job's container runs
+	"walk":     cmdWalk,     // walk FILE [HEADING [OLD=NEW…]] run a document's commands below HEADING; without it, all were run
 	"typing":   cmdTyping,   // typing KEYS COMMAND [ARG…]    the same, and type KEYS once it asks
 }
 
