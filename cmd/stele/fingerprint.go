@@ -31,9 +31,9 @@ func (a *app) fingerprintCommand() *cobra.Command {
 		Use:   "fingerprint PATH|URL",
 		Short: "Fingerprint a file, a folder or a bucket; no ledger needed",
 		Long: `Reads every byte below PATH and prints the fingerprint that stands for exactly
-these names and bytes. No ledger and no key are needed. A URL is s3://BUCKET/KEY,
-gs://BUCKET/KEY or azblob://CONTAINER/KEY, without a key the whole bucket; the
-same files give the same fingerprint everywhere.`,
+these names and bytes. No ledger and no key are needed. A URL is
+s3://BUCKET/KEY, gs://BUCKET/KEY or azblob://CONTAINER/KEY, without a key the
+whole bucket; the same files give the same fingerprint everywhere.`,
 		Example: `  stele fingerprint training
   stele fingerprint model.safetensors --hash blake3
   stele fingerprint s3://clinic/wdbc --max-read 500GB

@@ -15,7 +15,7 @@ import (
 	"github.com/stele-ml/stele/statement"
 )
 
-const manifestToUsage = "also put the manifest at this `place`, a path or a URL; with a / at its end, below it"
+const manifestToUsage = "also put the manifest at this `place`, a path or a URL; below it, if it ends in /"
 
 // manifestName is what a manifest is called in a folder of manifests, with the
 // ledger or beside the data.

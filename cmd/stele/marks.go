@@ -258,5 +258,8 @@ func (a *app) recheckHints(s *subjectOf, m *foundManifest, at place.Place) (iter
 	if hints == nil || err != nil {
 		return nil, err
 	}
+	if at.UniqueETags() {
+		return hints, nil
+	}
 	return atLeastAsSure(hints), nil
 }

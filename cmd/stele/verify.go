@@ -69,8 +69,8 @@ alone; PATH adds the data.`,
 		},
 	}
 	c.Flags().StringVar(&o.evidence, "evidence", "", "check this evidence `file`, offline")
-	c.Flags().StringVar(&o.manifest, "manifest", "", "the manifest to name changes with, a path or a URL (default where it is found)")
-	c.Flags().StringVar(&o.recheck, "recheck", "full", "what to read: `full` (every byte), version or audit")
+	c.Flags().StringVar(&o.manifest, "manifest", "", "the manifest to name changes with, a `path` or a URL (default where it is found)")
+	c.Flags().StringVar(&o.recheck, "recheck", "full", "`how`: full (every byte is read), version or audit")
 	c.Flags().StringVar(&o.altered, "altered", usualAltered, "with --recheck audit: find it if this `share` of the bytes lies in altered chunks")
 	c.Flags().StringVar(&o.confidence, "confidence", usualConfidence, "with --recheck audit: with this `probability`")
 	c.Flags().StringVar(&o.removedBy, "removed-by", "", "files that the later version in this `entry` does not list any more were removed on purpose")

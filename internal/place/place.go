@@ -126,6 +126,10 @@ func (p Place) Path() string { return p.path }
 // Key is the key of a place in a bucket: empty for all of it.
 func (p Place) Key() string { return p.key }
 
+// UniqueETags reports whether the store gives no ETag twice: Azure makes them of
+// the time of each write, and not of the bytes.
+func (p Place) UniqueETags() bool { return p.scheme == schemeAzure }
+
 // Join is the place of a file below a folder; rel has '/' between segments.
 func (p Place) Join(rel string) Place {
 	if !p.Remote() {

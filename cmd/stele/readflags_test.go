@@ -1,0 +1,40 @@
+package main
+
+import "testing"
+
+func TestByteSize(t *testing.T) {
+	for text, want := range map[string]byteSize{
+		"1": 1, "4096": 4096, "4096B": 4096, "1kB": 1000, "1KB": 1000, "1kib": 1024, "500GB": 500e9, "500 gb": 500e9,
+		"1.5TiB": 3 << 39, "10TiB": 10 << 40, "2PB": 2e15, "0.5 MiB": 512 << 10, "1MiB": 1 << 20,
+	} {
+		var got byteSize
+		if err := got.Set(text); err != nil || got != want {
+			t.Errorf("%q is %d, %v; want %d", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "0", "-1", "0.1B", "B", "lots", "10G", "10T", "1e3GB GB", "0x10", "1_000", "Inf", "infGB", "NaN", "9999999PB", "1MBB"} {
+		var got byteSize
+		if err := got.Set(text); err == nil {
+			t.Errorf("%q is %d", text, got)
+		}
+	}
+}
+
+// What is told before is what somebody would not want to read by mistake.
+func TestFar(t *testing.T) {
+	for _, test := range []struct {
+		remote       bool
+		files, bytes uint64
+		want         bool
+	}{
+		{true, 1, 1 << 30, true},
+		{true, 10_000, 1, true},
+		{true, 9_999, 1<<30 - 1, false},
+		{false, 10_000_000, 1 << 30, false},
+		{false, 1, 64 << 30, true},
+	} {
+		if got := far(test.remote, test.files, test.bytes); got != test.want {
+			t.Errorf("%+v: %v", test, got)
+		}
+	}
+}
