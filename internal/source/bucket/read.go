@@ -165,6 +165,7 @@ type answers struct {
 	off, end int64
 	body     io.ReadCloser // nil: none under way
 	cut      uint64        // of the pace, when body's request began
+	late     error         // came with the last bytes that were read
 	failures int           // answers that broke since safe
 	safe     int64         // off when failures was last 0
 }
@@ -177,6 +178,7 @@ func (a *answers) fill(ctx context.Context, p []byte) error {
 				return a.r.failed(ctx, err)
 			}
 		}
+		a.late = nil
 		k, err := a.body.Read(p)
 		p, a.off = p[k:], a.off+int64(k)
 		if a.off-a.safe >= minProgress || a.off == a.end {
@@ -190,7 +192,8 @@ func (a *answers) fill(ctx context.Context, p []byte) error {
 			fallthrough
 		default:
 			if len(p) == 0 {
-				break // the next call, if there is one, goes on from here
+				a.late = err // the next call, if there is one, goes on from here
+				break
 			}
 			if err := a.broke(ctx, &source.Error{Class: source.ErrUnreachable, Err: err}); err != nil {
 				return a.r.failed(ctx, err)
@@ -262,18 +265,33 @@ func (a *answers) close() error {
 		return nil
 	}
 	var more [1]byte
-	k := 0
+	var k int
+	err := io.EOF
 	if a.off == a.end {
-		// To its end, and not only to the last byte, so that the connection can be
-		// used again.
-		k, _ = a.body.Read(more[:])
+		// To its end, and not only to the last byte: there the connection can be
+		// used again, and a store's checksum of the whole is compared.
+		k, err = a.body.Read(more[:])
+		if a.late != nil {
+			err = a.late
+		}
 	}
 	a.body.Close()
 	a.body = nil
 	a.r.s.pace.good()
 	a.r.s.pace.end()
-	if k > 0 {
-		return a.r.failed(context.Background(), &source.Error{Class: source.ErrChanged, Detail: "the answer is longer than what was asked for"})
+	switch {
+	case k > 0:
+		err = &source.Error{Class: source.ErrChanged, Detail: "the answer is longer than what was asked for"}
+	case err == nil || err == io.EOF:
+		return nil
 	}
-	return nil
+	return a.r.failed(context.Background(), asUnreachable(err))
+}
+
+// asUnreachable gives an error of a body its class, if it has none.
+func asUnreachable(err error) error {
+	if e := (*source.Error)(nil); errors.As(err, &e) {
+		return err
+	}
+	return &source.Error{Class: source.ErrUnreachable, Err: err}
 }

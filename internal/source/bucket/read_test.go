@@ -12,6 +12,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/stele-ml/stele/internal/source"
@@ -430,5 +431,36 @@ func TestPaceBounds(t *testing.T) {
 	p.end()
 	if err := <-stays; err != nil {
 		t.Error(err)
+	}
+}
+
+// lastWords gives its last bytes and the error together, then the end.
+type lastWords struct {
+	io.Reader
+	err error
+}
+
+func (l *lastWords) Read(p []byte) (int, error) {
+	n, err := l.Reader.Read(p)
+	if n == 0 && err == io.EOF {
+		return 0, l.err
+	}
+	return n, err
+}
+
+// TestAttackerAltersBytesOfAnAnswer: the store's own checksum of the whole does
+// not match, which its SDK says only at the end.
+func TestAttackerAltersBytesOfAnAnswer(t *testing.T) {
+	bad := errors.New("checksum of the whole does not match")
+	for name, body := range map[string]io.ReadCloser{
+		"behind the last bytes": io.NopCloser(&lastWords{strings.NewReader("other"), bad}),
+		"with the last bytes":   io.NopCloser(iotest.DataErrReader(&lastWords{strings.NewReader("other"), bad})),
+	} {
+		m := newMemory()
+		m.put("k", "right")
+		m.onRead = func(_ int, it Item, _, _ int64) (io.ReadCloser, Item, error, bool) { return body, it, nil, true }
+		if _, _, _, err := fetched(t, m, "k", 100); !errors.Is(err, bad) || !errors.Is(err, source.ErrUnreachable) {
+			t.Errorf("%s: Fetch = %v", name, err)
+		}
 	}
 }
