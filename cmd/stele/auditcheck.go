@@ -251,7 +251,11 @@ func (a *app) checkAudit(ctx context.Context, o *auditOrder) (err error) {
 		return err
 	}
 	a.term.Notef("the audit of entry %d, which ended as %s, drew these chunks", announced.Announced.Index, outcomeText(item))
-	return a.judgeAudit(o, w, plan, found, out)
+	if err := a.judgeAudit(o, w, plan, found, out); err != nil || item.Standing == "good" {
+		return err
+	}
+	a.term.Warnf("what %s said of it counts for nothing: the key is %s", item.Signer.Handle, item.Standing)
+	return verdictError{exitUntrusted}
 }
 
 // checkSeed recomputes the seed from the ledger. Admission did the same; this is

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -81,6 +82,44 @@ func inMembers(ref statement.Ref, members []statement.CollectionMember, o *prove
 		}
 	}
 	return f.withHint(fmt.Sprintf("no member lies where %s would be: this collection's evidence, without a path, lists all prefixes", path))
+}
+
+// membersLocation is the place below which all members of a collection lay, each
+// under its prefix, when they were stamped.
+func (a *app) membersLocation(r *reading, st *statement.Statement) (string, error) {
+	ref, err := st.Ref()
+	if err != nil {
+		return "", err
+	}
+	root, err := r.unfoldRef(ref)
+	if err != nil {
+		return "", err
+	}
+	at := ""
+	for _, p := range root.parts {
+		d, _, err := a.detailsOf(r, &statement.Statement{Kind: statement.KindStamp, Stamp: p.stamp})
+		below := ""
+		if err == nil && d != nil && len(d.Locations) > 0 {
+			below = placeAbove(d.Locations[0], p.prefix)
+		}
+		if below == "" || at != "" && at != below {
+			return "", usagef("the members of %s were not stamped below one place, each under its prefix", ref).withHint("give the PLACE where the data is now")
+		}
+		at = below
+	}
+	a.term.Notef("reading %s, where its members were stamped", at)
+	return at, nil
+}
+
+// placeAbove is the place that has a location under a prefix, or nothing.
+func placeAbove(location, prefix string) string {
+	location = strings.TrimSuffix(location, "/")
+	for _, end := range []string{"/" + prefix, string(filepath.Separator) + filepath.FromSlash(prefix)} {
+		if above, ok := strings.CutSuffix(location, end); ok {
+			return above
+		}
+	}
+	return ""
 }
 
 // collectionSide makes a collection one side of a comparison.

@@ -310,6 +310,9 @@ func (a *app) stampedHere(r *reading, at place.Place) (found ledger.Binding, ok 
 
 // stampedLocation is where the data lay when it was stamped.
 func (a *app) stampedLocation(r *reading, st *statement.Statement) (string, error) {
+	if len(st.Stamp.Members) > 0 {
+		return a.membersLocation(r, st)
+	}
 	d, _, err := a.detailsOf(r, st)
 	if err == nil && d != nil && len(d.Locations) > 0 {
 		at := d.Locations[0]
