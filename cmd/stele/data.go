@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"iter"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/stele-ml/stele/fingerprint"
@@ -32,7 +33,9 @@ type data struct {
 func parsePlace(text string) (place.Place, error) {
 	p, err := place.Parse(text)
 	if err != nil {
-		return p, usagef("%s: %v", source.Show(text), err)
+		// Not the text itself: where one would look for a bucket may be a secret.
+		scheme, _, _ := strings.Cut(text, "://")
+		return p, usagef("%s://…: %s", source.Show(scheme), strings.TrimPrefix(err.Error(), place.ErrAddress.Error()+": "))
 	}
 	return p, nil
 }
@@ -115,7 +118,7 @@ func (a *app) scan(ctx context.Context, d *data, opts scan.Options, emit func(fi
 		}
 	})
 	defer stop()
-	defer a.announce(d.place, progress)()
+	defer a.announce(d.place, opts.Hints != nil, progress)()
 	result, err := scan.Run(ctx, d.source, opts, emit)
 	if ctx.Err() != nil && d.journal != nil {
 		a.resumable = d.journal.Kept()
@@ -179,7 +182,7 @@ func far(remote bool, files, bytes uint64) bool {
 
 // announce tells, as soon as it is known, how much there is to read, if that is
 // much. stop ends the waiting.
-func (a *app) announce(p place.Place, progress *scan.Progress) (stop func()) {
+func (a *app) announce(p place.Place, hints bool, progress *scan.Progress) (stop func()) {
 	done, finished := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(finished)
@@ -195,8 +198,13 @@ func (a *app) announce(p place.Place, progress *scan.Progress) (stop func()) {
 			if files == 0 {
 				continue
 			}
-			if total := progress.BytesTotal.Load(); far(p.Remote(), files, total) {
-				a.term.Notef("%s holds %s, %s to read", p, terminal.Plural(files, "file"), terminal.Bytes(total))
+			total := progress.BytesTotal.Load()
+			switch there := terminal.Plural(files, "file"); {
+			case !far(p.Remote(), files, total):
+			case hints:
+				a.term.Notef("%s holds %s, %s; what is unchanged is not read", p, there, terminal.Bytes(total))
+			default:
+				a.term.Notef("%s holds %s, %s to read", p, there, terminal.Bytes(total))
 			}
 			return
 		}

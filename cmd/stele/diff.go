@@ -55,7 +55,7 @@ stamp, a place on the other side is read with the stamp's ignore rules.`,
 			if a.json {
 				a.printJSON(d)
 			} else {
-				a.printDiff(d)
+				a.printDiff(d, all)
 			}
 			if exitCode && !d.Same {
 				return verdictError{exitTampered}
@@ -279,14 +279,15 @@ func countsJSON(c fingerprint.Counts) jsonv1.Counts {
 	return jsonv1.Counts{Same: c.Same, Modified: c.Modified, Added: c.Added, Removed: c.Removed, Moved: c.Moved, Renamed: c.Renamed}
 }
 
-// printDiff writes a comparison for a person: counts first.
-func (a *app) printDiff(d *jsonv1.Diff) {
+// printDiff writes a comparison for a person: counts first, then as many changes
+// as a person reads, or all.
+func (a *app) printDiff(d *jsonv1.Diff, all bool) {
 	if d.Same && len(d.Changes) == 0 {
 		a.term.Printf("%s and %s are the same: %s\n", d.A, d.B, terminal.Plural(d.Counts.Same, "file"))
 		return
 	}
 	a.term.Printf("from %s to %s: %s\n", d.A, d.B, countsText(d.Counts))
-	a.printChanges(d.Changes, d.Counts, d.Truncated)
+	a.printChanges(d.Changes, d.Counts, all)
 }
 
 func countsText(c jsonv1.Counts) string {
@@ -306,10 +307,10 @@ func countsText(c jsonv1.Counts) string {
 }
 
 // printChanges lists changes, as many as a person reads.
-func (a *app) printChanges(changes []jsonv1.Change, counts jsonv1.Counts, truncated bool) {
+func (a *app) printChanges(changes []jsonv1.Change, counts jsonv1.Counts, all bool) {
 	total := counts.Modified + counts.Added + counts.Removed + counts.Moved + counts.Renamed + counts.Resized
 	shown := changes
-	if len(shown) > changesShown && (truncated || total == uint64(len(changes))) {
+	if !all && len(shown) > changesShown {
 		shown = shown[:changesShown]
 	}
 	var rows [][]terminal.Cell

@@ -271,21 +271,6 @@ type closer func() error
 
 func (c closer) Close() error { return c() }
 
-// manifestOf opens the manifest of a fingerprint that lies with the ledger.
-func (a *app) manifestOf(fp fingerprint.Fingerprint, what string) (*manifestFile, error) {
-	dir, err := a.findLedger()
-	if err != nil {
-		return nil, err
-	}
-	path := solo.OpenShelf(dir).ManifestPath(fp)
-	m, err := readManifest(path, fp)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, failf(exitNotFound, "the manifest of %s is not with the ledger", what).withPath(path).
-			withHint("it can be made again from the data: `stele fingerprint PATH --manifest FILE`")
-	}
-	return m, err
-}
-
 // maxFetched bounds a manifest of which nothing is known beforehand, in bytes:
 // one of a thousand million files.
 const maxFetched = 1 << 37

@@ -170,7 +170,7 @@ func (a *app) stamp(ctx context.Context, d *data, o *stampOrder) error {
 		return a.alreadyBound(o, plan, s.result, s.diff)
 	}
 	if s.diff != nil && !a.json && !a.quiet {
-		a.printDiff(s.diff)
+		a.printDiff(s.diff, o.all)
 	}
 	st := s.statement(annotations)
 	if o.dryRun {
@@ -219,7 +219,7 @@ func (a *app) alreadyBound(o *stampOrder, p *stampPlan, result scan.Result, diff
 		return verdictError{exitUntrusted}
 	}
 	if diff != nil && !a.json {
-		a.printDiff(diff)
+		a.printDiff(diff, o.all)
 	}
 	f := failf(exitRefused, "%s is %s since entry %d, once and for ever; these bytes are %s",
 		o.as, terminal.Digest(b.Fingerprint.String()), b.Entry, terminal.Digest(result.Fingerprint.String()))
