@@ -26,7 +26,7 @@ func TestFaultsByChance(t *testing.T) {
 	versioned, plain := newLab(t, p, true, openS3, fewBytes()), newLab(t, p, false, openS3, fewBytes())
 	labs := []*lab{versioned, plain, newLab(t, p, true, openS3, twoRanges()), plain, versioned}
 	runs := 200
-	if testing.Short() {
+	if few() {
 		runs = 24
 	}
 	right, faults := 0, 0
@@ -152,7 +152,7 @@ func TestListingCutAtEveryPlace(t *testing.T) {
 				t.Fatalf("%q, %v, of %d bytes", keys, err, length)
 			}
 			step := 13
-			if testing.Short() {
+			if few() {
 				step = 50
 			}
 			for at := 0; at < length-1; at += step {
@@ -168,7 +168,7 @@ func TestListingCutAtEveryPlace(t *testing.T) {
 
 // More than a page of objects, and pages that come twice or in another order.
 func TestPages(t *testing.T) {
-	if testing.Short() {
+	if few() {
 		t.Skip("it writes a thousand objects")
 	}
 	p := storetest.S3(t).Proxy(t)
@@ -263,3 +263,6 @@ func TestStoppedWhileTheStoreHangs(t *testing.T) {
 		}
 	})
 }
+
+// few reports whether fewer faults should be tried.
+func few() bool { return testing.Short() || raceDetector }

@@ -157,7 +157,7 @@ func newLab(t *testing.T, p *storetest.FaultProxy, versioned bool, open func(con
 // of small files, and with one that has a large one.
 func everyStore(t *testing.T, test func(t *testing.T, few, ranges *lab), except ...string) {
 	for _, s := range stores {
-		if testing.Short() && s.name != "S3" || slices.Contains(except, s.name) {
+		if few() && s.name != "S3" || slices.Contains(except, s.name) {
 			continue
 		}
 		t.Run(s.name, func(t *testing.T) {
