@@ -27,6 +27,9 @@ type data struct {
 	// what a verification says it has read, it has read itself.
 	verb    string
 	journal *hint.Journal // of the last scan, until end
+
+	again   bool   // an earlier scan of this command has read it
+	resumed uint64 // bytes that this one had from an interrupted command
 }
 
 // parsePlace reads a path or an address that a person gave.
@@ -133,10 +136,23 @@ func (a *app) scan(ctx context.Context, d *data, opts scan.Options, emit func(fi
 		return result, failf(exitError, "%s: %s would have to be read, and --max-read allows %s", d.place, terminal.Bytes(much.Will), terminal.Bytes(much.Max)).
 			withPath(d.place.String()).withHint("nothing was read or stamped; raise --max-read, or name a smaller part")
 	}
-	if n := result.Basis.Resumed; err == nil && n > 0 {
+	if d.again {
+		result.Basis.Resumed = d.resumed
+	} else if n := result.Basis.Resumed; err == nil && n > 0 {
+		d.resumed = n
 		a.term.Notef("%s had been read before an interruption, and not changed since", terminal.Bytes(n))
 	}
 	return result, err
+}
+
+// readAgain prepares a second scan by the same command: what the first one
+// noted, of a place that takes long to read, need not be read twice.
+func (d *data) readAgain() {
+	if d.journal != nil {
+		_ = d.journal.Close()
+		d.journal = nil
+	}
+	d.again = true
 }
 
 // openJournal opens what remembers a scan of the data, in the user's own state.
@@ -151,7 +167,7 @@ func (a *app) openJournal(d *data, opts scan.Options) error {
 	dir := filepath.Join(a.dirs.State, "scans")
 	key := hint.Key{Place: d.verb + " " + at.String(), Algorithm: opts.Algorithm, Plain: opts.PlainSHA256}
 	j, err := hint.OpenJournal(dir, key)
-	if err == nil && d.flags.fresh && j.Resumed() {
+	if err == nil && d.flags.fresh && !d.again && j.Resumed() {
 		_ = j.Done()
 		_ = j.Close()
 		j, err = hint.OpenJournal(dir, key)

@@ -20,7 +20,7 @@ func TestMain(m *testing.M) {
 const scriptsTake = 5 * time.Minute
 
 // underRace are the scripts that the race detector sees.
-var underRace = []string{"story", "evidence", "serve", "busy", "fsck", "ssh"}
+var underRace = []string{"story", "evidence", "serve", "busy", "fsck", "ssh", "buckets"}
 
 // TestScripts runs testdata/script: one file a theme, each a terminal session
 // of people (and attackers) with homes of their own.

@@ -1,6 +1,11 @@
 package main
 
-import "testing"
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
 
 func TestByteSize(t *testing.T) {
 	for text, want := range map[string]byteSize{
@@ -36,5 +41,20 @@ func TestFar(t *testing.T) {
 		if got := far(test.remote, test.files, test.bytes); got != test.want {
 			t.Errorf("%+v: %v", test, got)
 		}
+	}
+}
+
+// TestToldBefore reads a file with more holes than anybody waits for, until it
+// has been told how large it is.
+func TestToldBefore(t *testing.T) {
+	p := newPerson(t)
+	sparse := filepath.Join(p.dir, "sparse")
+	p.write("sparse", "")
+	if err := os.Truncate(sparse, announceLocal); err != nil {
+		t.Skip(err)
+	}
+	_, stderr, status := p.inProcess("to read", "fingerprint", sparse)
+	if status != exitError || !strings.Contains(stderr, sparse+" holds 1 file, 64.0 GiB to read\n") || !strings.Contains(stderr, "interrupted") {
+		t.Errorf("status %d: %s", status, stderr)
 	}
 }

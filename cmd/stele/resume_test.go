@@ -115,6 +115,21 @@ func TestInterruptedGoesOn(t *testing.T) {
 		t.Errorf("verify: status %d, %d objects of %d: %s", status, objects(), all, stderr)
 	}
 
+	// Data without a name is looked up by its fingerprint, and then verified: it
+	// is read once.
+	copied := store.NewBucket(t, false)
+	for i := range files {
+		store.Put(t, copied, fmt.Sprintf("part-%03d", i), data(small))
+	}
+	if status, _, stderr := p.stele(t.Context(), "stamp", store.URL(copied, ""), "--as", "lab/copied@1", "--no-details", "--ledger", ledger); status != exitHolds {
+		t.Fatal(stderr)
+	}
+	proxy.Clear()
+	status, _, stderr := p.stele(t.Context(), "verify", store.URL(copied, ""), "--ledger", ledger)
+	if status != exitHolds || proxy.Reads() >= 2*files || strings.Contains(stderr, "interruption") {
+		t.Errorf("verify without a name: status %d, %d reads of %d objects: %s", status, proxy.Reads(), files, stderr)
+	}
+
 	// What changed after it was read is read again.
 	for i := range files {
 		store.Put(t, bucket, fmt.Sprintf("data/part-%03d", i), data(small))

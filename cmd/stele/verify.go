@@ -256,6 +256,7 @@ func (a *app) identify(ctx context.Context, dir string, o *verifyOrder) error {
 	if err != nil {
 		return err
 	}
+	o.data.readAgain()
 	return a.readUntrusted(ctx, dir, func(r *reading) error {
 		for i, err := range r.ByFingerprint(result.Fingerprint) {
 			if err != nil {
