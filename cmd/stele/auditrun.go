@@ -125,7 +125,7 @@ func (a *app) beginAt(r *reading, b ledger.Binding, o *auditOrder, w *auditing) 
 	if w.file, err = r.Evidence(evidence.Claim{Entry: b.Entry, Name: b.Name, Version: b.Version, Fingerprint: b.Fingerprint}, nil); err != nil {
 		return err
 	}
-	if w.members, err = a.judgeMembers(r, w.root); err != nil {
+	if w.members, err = r.judgeMembers(w.root); err != nil {
 		return err
 	}
 	w.past, w.proof, err = a.historyOf(r)

@@ -27,39 +27,47 @@ type memberVerdict struct {
 // members are checked as its own is. It fails as the worst of them.
 const checkMembers = "members"
 
-// judgeMembers verifies the stamps of all members, however deep, as anybody
-// would verify their evidence.
-func (a *app) judgeMembers(r *reading, root *node) ([]memberVerdict, error) {
-	if len(root.members) == 0 {
-		return nil, nil
-	}
-	policy, _, err := a.policyFor(r.Origin())
-	if err != nil {
-		return nil, err
-	}
-	var list []memberVerdict
-	var judge func(n *node) error
-	judge = func(n *node) error {
-		b := n.binding
-		f, err := r.Evidence(evidence.Claim{Entry: b.Entry, Name: b.Name, Version: b.Version, Fingerprint: b.Fingerprint}, nil)
-		if err != nil {
-			return err
-		}
-		v := evidence.Verify(f, policy, evidence.Options{Now: a.now().UnixMilli(), Name: b.Name, Version: b.Version})
-		list = append(list, memberVerdict{n, v.Verdict, failedChecks(v)})
-		for _, m := range n.members {
-			if err := judge(m); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
+// judgeMembers checks the stamps of all members, however deep: signature, the
+// signer's standing, withdrawal. That they are in the log, unfold has checked;
+// that the control entries are what the log commits to, the verdict on the
+// collection itself says.
+func (r *reading) judgeMembers(root *node) (list []memberVerdict, err error) {
 	for _, m := range root.members {
-		if err := judge(m); err != nil {
+		v := memberVerdict{node: m, outcome: evidence.Verified}
+		e, err := r.Entry(m.binding.Entry)
+		if err != nil {
 			return nil, err
 		}
+		if v.outcome, v.why = r.judgeStamp(e, m.binding.Ref()); v.outcome != evidence.Verified {
+			v.why = fmt.Sprintf("%s, entry %d", v.why, e.Index)
+		}
+		inner, err := r.judgeMembers(m)
+		if err != nil {
+			return nil, err
+		}
+		list = append(append(list, v), inner...)
 	}
 	return list, nil
+}
+
+// judgeStamp says what is known now of one stamp, as evidence.Verify would.
+func (r *reading) judgeStamp(e *evidence.Entry, ref statement.Ref) (evidence.Outcome, string) {
+	key, _, ok := r.control.Roster().Key(e.Envelope.KeyID)
+	if !ok {
+		return evidence.Untrusted, "its signer's key is not registered"
+	}
+	if err := e.Envelope.Verify(key); err != nil {
+		return evidence.Tampered, err.Error()
+	}
+	if s := r.standingOf(e); !s.OK {
+		return evidence.Untrusted, "its signer's key is " + s.State + ": " + s.Detail
+	}
+	for _, w := range r.control.Withdrawals(ref) {
+		if w.Stands() && w.Target != statement.TargetLocation {
+			return evidence.Withdrawn, fmt.Sprintf("withdrawn by entry %d, %s", w.Entry, w.Reason)
+		}
+	}
+	return evidence.Verified, ""
 }
 
 func failedChecks(v *evidence.Verdict) string {
@@ -294,7 +302,7 @@ func (a *app) unfoldSubject(r *reading, b ledger.Binding, st *statement.Stamp, o
 	if s.root, err = r.unfold(b, st); err != nil {
 		return err
 	}
-	if s.members, err = a.judgeMembers(r, s.root); err != nil {
+	if s.members, err = r.judgeMembers(s.root); err != nil {
 		return err
 	}
 	if o.removedBy != "" {
