@@ -160,6 +160,7 @@ func (r *reading) artifact(index uint64, f *listFilter) (item jsonv1.Artifact, o
 	item = jsonv1.Artifact{
 		Name: ref.Name, Version: ref.Version, Kind: st.Stamp.Kind, Fingerprint: ref.Fingerprint.String(), Files: st.Stamp.Files,
 		Bytes: st.Stamp.Bytes, Entry: index, Time: jsonv1.At(e.Time), Signer: signer, Standing: r.artifactStanding(e, ref),
+		Members: len(st.Stamp.Members),
 	}
 	switch {
 	case f.pattern != "" && !statement.MatchName(f.pattern, ref.Name),

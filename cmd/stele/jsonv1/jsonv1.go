@@ -328,7 +328,8 @@ type Artifact struct {
 	Entry       uint64 `json:"entry"`
 	Time        Time   `json:"time"`
 	Signer      Signer `json:"signer"`
-	Standing    string `json:"standing"` // of the artifact: good, withdrawn; or the signer's, where that is not good
+	Standing    string `json:"standing"`          // of the artifact: good, withdrawn; or the signer's, where that is not good
+	Members     int    `json:"members,omitempty"` // of a collection
 }
 
 // Entry is a line of `stele log`, and what `stele show` prints.
