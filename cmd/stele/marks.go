@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -165,7 +166,7 @@ func (e *earlierStamp) madeOf(at place.Place) bool {
 // hints are what the earlier stamp's scan read of the same place, from its
 // manifest and its marks; nil where these are not here. They have been read to
 // their end once.
-func (a *app) hints(dir string, id statement.LedgerID, e *earlierStamp, m *foundManifest, at place.Place) (iter.Seq2[hint.Hint, error], error) {
+func (a *app) hints(ctx context.Context, dir string, id statement.LedgerID, e *earlierStamp, m *foundManifest, at place.Place) (iter.Seq2[hint.Hint, error], error) {
 	at, err := at.Absolute()
 	if err != nil {
 		return nil, err
@@ -178,9 +179,9 @@ func (a *app) hints(dir string, id statement.LedgerID, e *earlierStamp, m *found
 	}
 	for _, open := range sources {
 		hints := joined(m, open, e.Entry)
-		err := wholly(hints)
+		entries, err := entriesOf(hints)
 		if err == nil {
-			return hints, nil
+			return a.standing(ctx, dir, hints, append(entries, e.Entry))
 		}
 		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, solo.ErrWithheld) {
 			a.leftAside(err)
@@ -188,6 +189,41 @@ func (a *app) hints(dir string, id statement.LedgerID, e *earlierStamp, m *found
 	}
 	a.term.Notef("what was read of %s here is not known on this machine: everything is read", e.Ref())
 	return nil, nil
+}
+
+// standing leaves out what was last read for an entry whose signer has lost the
+// standing for it: a compromised key's word is nobody's. The last entry is the
+// earlier stamp's own, which says all of it.
+func (a *app) standing(ctx context.Context, dir string, hints iter.Seq2[hint.Hint, error], entries []uint64) (iter.Seq2[hint.Hint, error], error) {
+	fallen := map[uint64]bool{}
+	err := a.readUntrusted(ctx, dir, func(r *reading) error {
+		for _, entry := range entries {
+			e, err := r.Entry(entry)
+			if err != nil {
+				return err
+			}
+			if s := r.standingOf(e); !s.OK && !fallen[entry] {
+				a.term.Notef("what was last read for entry %d is read again: its signer has no standing: %s", entry, s.Detail)
+				fallen[entry] = true
+			}
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case len(fallen) == 0:
+		return hints, nil
+	case fallen[entries[len(entries)-1]]:
+		return nil, nil
+	}
+	return func(yield func(hint.Hint, error) bool) {
+		for h, err := range hints {
+			if (err != nil || !fallen[h.Entry]) && !yield(h, err) {
+				return
+			}
+		}
+	}, nil
 }
 
 // joined goes through a manifest and the marks beside it.
@@ -222,14 +258,17 @@ func joined(m *foundManifest, open func() (io.ReadCloser, error), entry uint64) 
 	}
 }
 
-// wholly goes through hints to their end.
-func wholly(hints iter.Seq2[hint.Hint, error]) error {
-	for _, err := range hints {
+// entriesOf goes through hints to their end, and returns the entries that they
+// are of.
+func entriesOf(hints iter.Seq2[hint.Hint, error]) ([]uint64, error) {
+	seen := map[uint64]bool{}
+	for h, err := range hints {
 		if err != nil {
-			return err
+			return nil, err
 		}
+		seen[h.Entry] = true
 	}
-	return nil
+	return slices.Sorted(maps.Keys(seen)), nil
 }
 
 // atLeastAsSure is hints that count only where a file is known again as surely
@@ -249,12 +288,12 @@ func atLeastAsSure(hints iter.Seq2[hint.Hint, error]) iter.Seq2[hint.Hint, error
 
 // recheckHints are what the stamp's own scan read of the same place: a file
 // that is known again, as surely as it was then, is not read.
-func (a *app) recheckHints(s *subjectOf, m *foundManifest, at place.Place) (iter.Seq2[hint.Hint, error], error) {
+func (a *app) recheckHints(ctx context.Context, s *subjectOf, m *foundManifest, at place.Place) (iter.Seq2[hint.Hint, error], error) {
 	if m == nil {
 		a.term.Notef("the manifest of %s is not found: everything is read", s.search.what)
 		return nil, nil
 	}
-	hints, err := a.hints(s.search.ledger, s.file.Ledger, s.earlier, m, at)
+	hints, err := a.hints(ctx, s.search.ledger, s.file.Ledger, s.earlier, m, at)
 	if hints == nil || err != nil {
 		return nil, err
 	}

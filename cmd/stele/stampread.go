@@ -65,7 +65,7 @@ func (a *app) readForStamp(ctx context.Context, s *stamping) (err error) {
 		defer m.Close()
 		files, plain = m.All(), m.PlainSHA256()
 	} else {
-		opts, err := a.optionsForStamp(s)
+		opts, err := a.optionsForStamp(ctx, s)
 		if err != nil {
 			return err
 		}
@@ -141,7 +141,7 @@ func (a *app) compareWithEarlier(s *stamping, files iter.Seq2[fingerprint.File, 
 
 // optionsForStamp are how the data is read: what was read for the earlier
 // version is not read again, if so asked.
-func (a *app) optionsForStamp(s *stamping) (scan.Options, error) {
+func (a *app) optionsForStamp(ctx context.Context, s *stamping) (scan.Options, error) {
 	o := s.order
 	opts := o.flags.options(s.plan.algorithm)
 	if !o.dryRun {
@@ -162,7 +162,7 @@ func (a *app) optionsForStamp(s *stamping) (scan.Options, error) {
 	case s.earlier == nil:
 		a.term.Notef("the manifest of %s is not found: everything is read", s.plan.earlier.Ref())
 	default:
-		opts.Hints, err = a.hints(s.dir, s.plan.ledger, s.plan.earlier, s.earlier, s.data.place)
+		opts.Hints, err = a.hints(ctx, s.dir, s.plan.ledger, s.plan.earlier, s.earlier, s.data.place)
 	}
 	return opts, err
 }

@@ -46,7 +46,7 @@ func (a *app) readContents(ctx context.Context, o *verifyOrder, s *subjectOf, ou
 		}
 	}
 	if o.recheck == "version" {
-		if opts.Hints, err = a.recheckHints(s, m, o.data.place); err != nil {
+		if opts.Hints, err = a.recheckHints(ctx, s, m, o.data.place); err != nil {
 			return nil, err
 		}
 	}
