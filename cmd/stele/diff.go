@@ -336,7 +336,11 @@ func changeDetail(c jsonv1.Change) string {
 	}
 	var parts []string
 	if c.OldSize != nil && c.NewSize != nil && *c.OldSize != *c.NewSize {
-		parts = append(parts, terminal.Bytes(*c.OldSize)+" became "+terminal.Bytes(*c.NewSize))
+		was, is := terminal.Bytes(*c.OldSize), terminal.Bytes(*c.NewSize)
+		if was == is { // too large for the difference to be seen
+			was, is = terminal.Count(*c.OldSize), terminal.Count(*c.NewSize)+" bytes"
+		}
+		parts = append(parts, was+" became "+is)
 	}
 	for i, r := range c.Ranges {
 		if c.NewSize != nil && r.Start == 0 && r.End >= *c.NewSize && *c.NewSize <= fingerprint.ChunkSize {
