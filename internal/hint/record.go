@@ -166,13 +166,14 @@ func (j *Journal) Plain(path string, now source.Mark) (d fingerprint.Digest, ok 
 	return digests[0], true
 }
 
-// same returns the digests of a record whose mark is now's.
+// same returns the digests of a record whose mark is now's, in all that it says:
+// the parts of one file are read under one mark.
 func (j *Journal) same(kind byte, path string, group uint64, now source.Mark) []fingerprint.Digest {
 	rec := j.find(kind, path, group)
 	if rec == nil {
 		return nil
 	}
-	if _, m, digests, ok := rec.decode(); ok && m.Same(now) != source.Unsure {
+	if _, m, digests, ok := rec.decode(); ok && m == now && tag(&m) != tagFile {
 		return digests
 	}
 	return nil

@@ -131,7 +131,11 @@ func TestHints(t *testing.T) {
 					if p := h.File.Path; p == "b" || p == "e" || p == "z" {
 						want = 12
 					}
-					if h.Entry != want || h.Mark != m.mark(memoryObject{h.File.Path, int(h.File.Size)}) {
+					mark := m.mark(memoryObject{h.File.Path, int(h.File.Size)})
+					if h.File.Path == "h" { // as it was when it was read
+						mark.Version = "v of h"
+					}
+					if h.Entry != want || h.Mark != mark {
 						t.Errorf("%s: last read at %d, want %d; mark %+v", h.File.Path, h.Entry, want, h.Mark)
 					}
 				}
@@ -140,6 +144,58 @@ func TestHints(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestAttackerLaundersAnETag: what was known again by an ETag, which may be an
+// MD5 that another object has too, is not known by its version afterwards, for
+// nobody has read that version.
+func TestAttackerLaundersAnETag(t *testing.T) {
+	m := versioned(mixed)
+	for path := range m.marks {
+		m.marks[path] = source.Mark{ETag: "e of " + path} // the bucket keeps no versions
+	}
+	first := mustScan(t, m, Options{}, 7)
+	for path := range m.marks { // it begins to, with whatever is put there now
+		m.marks[path] = source.Mark{Version: "v of " + path, ETag: "e of " + path}
+	}
+	second := mustScan(t, m, Options{Hints: hintsOf(first.hints, nil)}, 9)
+	if second.Basis.ETag != total(mixed) {
+		t.Fatalf("basis %+v", second.Basis)
+	}
+	third := mustScan(t, m, Options{Hints: hintsOf(second.hints, nil)}, 12)
+	if third.Basis.Version != 0 || third.Basis.ETag != total(mixed) || *third.Basis.Entry != 7 {
+		t.Errorf("what no version was read of is known by one: %+v", third.Basis)
+	}
+	sure := mustScan(t, m, Options{Hints: hintsOf(second.hints, nil), MinStrength: source.ByVersion}, 12)
+	if sure.read != total(mixed) {
+		t.Errorf("by versions alone, %d bytes were read of %d", sure.read, total(mixed))
+	}
+	// Nor by way of the notes of an interrupted scan.
+	for path := range m.marks {
+		m.marks[path] = source.Mark{ETag: "e of " + path}
+	}
+	dir := t.TempDir()
+	j := openJournal(t, dir, false)
+	mustScan(t, m, Options{Journal: j, RememberAfter: 1}, 7)
+	j.Close()
+	for path := range m.marks {
+		m.marks[path] = source.Mark{Version: "v of " + path, ETag: "e of " + path}
+	}
+	resumed := mustScan(t, m, Options{Journal: openJournal(t, dir, false)}, 9)
+	for _, h := range resumed.hints {
+		if large := h.File.Size > chunk; (h.Mark.Version != "") != large {
+			t.Errorf("%s: mark %+v", h.File.Path, h.Mark)
+		}
+	}
+	var large uint64
+	for _, h := range resumed.hints {
+		if h.File.Size > chunk {
+			large += h.File.Size
+		}
+	}
+	if resumed.read != large {
+		t.Errorf("%d bytes were read, not %d", resumed.read, large)
 	}
 }
 

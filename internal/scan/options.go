@@ -70,8 +70,8 @@ type Options struct {
 	// Progress, if not nil, is kept up to date.
 	Progress *Progress
 	// Kept, if not nil, is called just before emit with each file, its mark
-	// (zero where it has none) and the entry that last read its bytes: 0 if
-	// this scan did.
+	// when its bytes were read (zero where it had none) and the entry that last
+	// read them: 0 if this scan did.
 	Kept func(f fingerprint.File, m source.Mark, entry uint64) error
 }
 

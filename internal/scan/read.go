@@ -44,7 +44,7 @@ type batch struct {
 type found struct {
 	file    fingerprint.File
 	err     error
-	mark    source.Mark
+	mark    source.Mark     // of the file when its bytes were read
 	how     source.Strength // how sure it is without reading; source.Unsure: it was read
 	entry   uint64          // that last read it; 0: this scan
 	resumed uint64          // bytes that an interrupted run of this scan read
@@ -383,12 +383,15 @@ func (w *worker) known(o source.Object, h *hint.Hint) (f found, ok bool) {
 	if err != nil {
 		return f, false
 	}
+	// What is passed on is the mark of when the bytes were read, not the one of
+	// now: or what was known again by an ETag once would count as known by its
+	// version from then on.
 	if resumed && past.Mark.Same(now) != source.Unsure {
-		return found{file: past.File, mark: now, resumed: past.File.Size}, true
+		return found{file: past.File, mark: past.Mark, resumed: past.File.Size}, true
 	}
 	if h == nil {
 		return f, false
 	}
 	how := w.opts.same(h, now)
-	return found{file: w.opts.takeOver(h), mark: now, how: how, entry: h.Entry}, how != source.Unsure
+	return found{file: w.opts.takeOver(h), mark: h.Mark, how: how, entry: h.Entry}, how != source.Unsure
 }
