@@ -81,10 +81,9 @@ type lister struct {
 	// starts are those of the files after it.
 	starts []uint64
 
-	// The manifest has one file. The first that is listed is held until it is
-	// known whether it is the only one: it is then that file, by whatever name.
+	// The manifest has one file, and so has the source, whose root it is: it is
+	// that file, by whatever name. In a folder a name is what was stamped.
 	alone bool
-	held  *source.Object
 
 	hidden      []string
 	hiddenCount uint64
@@ -120,9 +119,6 @@ func (l *lister) all() error {
 	if err := l.src.List(l.ctx, l.skip, l.one); err != nil {
 		return err
 	}
-	if l.held != nil {
-		return l.only(*l.held)
-	}
 	return l.rest()
 }
 
@@ -152,16 +148,12 @@ func (l *lister) lookUp() error {
 
 // one takes the next file of the listing.
 func (l *lister) one(o source.Object) error {
-	if l.alone {
-		if l.held == nil {
-			l.held = &o
-			return nil
+	if l.alone && l.more {
+		t := task{object: o}
+		if o.Path != l.file.Path {
+			t.from = l.file.Path
 		}
-		first := *l.held
-		l.alone, l.held = false, nil
-		if err := l.one(first); err != nil {
-			return err
-		}
+		return l.same(t)
 	}
 	for l.more && l.file.Path < o.Path {
 		if err := l.gone(); err != nil {
@@ -172,18 +164,6 @@ func (l *lister) one(o source.Object) error {
 		return l.same(task{object: o})
 	}
 	return l.add(task{object: o, fate: appeared, size: uint64(max(0, o.Size))})
-}
-
-// only takes the only file of both sides.
-func (l *lister) only(o source.Object) error {
-	t := task{object: o}
-	if o.Path != l.file.Path {
-		t.from = l.file.Path
-	}
-	if err := l.same(t); err != nil {
-		return err
-	}
-	return l.rest()
 }
 
 // rest takes what the manifest has after the end of the listing.

@@ -118,7 +118,7 @@ func Run(ctx context.Context, src source.Source, files iter.Seq2[fingerprint.Fil
 	window := jobsAhead * workers
 	l := &lister{
 		ctx: inner, src: src, rules: rules, plan: plan, listed: opts.Listed && !src.Single(), far: far,
-		starts: plan.starts, alone: plan.Files == 1,
+		starts: plan.starts, alone: plan.Files == 1 && src.Single(),
 		ordered: make(chan *job, window), work: make(chan *job, window), job: newJob(),
 	}
 	t := &teller{found: found, progress: progress}

@@ -266,16 +266,17 @@ func TestBLAKE3(t *testing.T) {
 	}
 }
 
-// TestRenamed: an artifact that is one file may have another name.
+// TestRenamed: an artifact that is one file may have another name, where what is
+// audited is one file.
 func TestRenamed(t *testing.T) {
 	was := []object{{path: "model.bin", size: 3 * chunk}}
 	files := filesOf(algorithm, was)
 	// contents follow from the last byte of the path, so that these two are the same
 	is := []object{{path: "in.bin", size: 3 * chunk}}
-	for _, single := range []bool{false, true} {
+	for _, listed := range []bool{false, true} {
 		for _, sizes := range []bool{false, true} {
-			m := &memory{objects: is, single: single, sizes: sizes}
-			res, found, err := audit(t, m, files, everything, Options{Listed: single})
+			m := &memory{objects: is, single: true, sizes: sizes}
+			res, found, err := audit(t, m, files, everything, Options{Listed: listed})
 			want := []Finding{{Path: "in.bin", Kind: Renamed, From: "model.bin", OldSize: 3 * chunk, NewSize: 3 * chunk}}
 			if err != nil || !reflect.DeepEqual(found, want) || !res.Held() || res.Renamed != 1 || res.ChunksRead != 3 {
 				t.Errorf("%+v, %v, %v", res, found, err)
@@ -284,17 +285,24 @@ func TestRenamed(t *testing.T) {
 	}
 	altered := slices.Clone(is)
 	alter(&altered[0], 1)
-	res, found, err := audit(t, &memory{objects: altered}, files, everything, Options{})
+	res, found, err := audit(t, &memory{objects: altered, single: true}, files, everything, Options{})
 	want := []Finding{{Path: "in.bin", Kind: Modified, From: "model.bin", OldSize: 3 * chunk, NewSize: 3 * chunk, Ranges: []fingerprint.Range{{Start: chunk, End: 2 * chunk}}}}
 	if err != nil || !reflect.DeepEqual(found, want) || res.Held() || res.Renamed != 0 {
 		t.Errorf("%+v, %v, %v", res, found, err)
 	}
 	// An empty one needs no reading, but its name is told.
-	res, found, err = audit(t, &memory{objects: []object{{path: "y"}}, sizes: true}, filesOf(algorithm, []object{{path: "x"}}), 1, Options{})
+	res, found, err = audit(t, &memory{objects: []object{{path: "y"}}, single: true, sizes: true}, filesOf(algorithm, []object{{path: "x"}}), 1, Options{})
 	if err != nil || len(found) != 1 || found[0].Kind != Renamed || !res.Held() {
 		t.Errorf("%+v, %v, %v", res, found, err)
 	}
-	// Beside another file it is not renamed.
+	// An attack: in a folder its name is what was stamped, be it alone there.
+	for _, sizes := range []bool{false, true} {
+		res, found, err := audit(t, &memory{objects: is, sizes: sizes}, files, everything, Options{})
+		if err != nil || res.Held() || res.Added != 1 || res.Removed != 1 || len(found) != 2 {
+			t.Errorf("%+v, %v, %v", res, found, err)
+		}
+	}
+	// Nor is it renamed beside another file.
 	res, found, err = audit(t, &memory{objects: append(slices.Clone(is), object{path: "z"})}, files, everything, Options{})
 	kinds := []string{}
 	for _, f := range found {
