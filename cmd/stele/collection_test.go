@@ -215,7 +215,7 @@ func TestRetention(t *testing.T) {
 				want.Added++
 			}
 		}
-		kept := retention{out: &jsonv1.Diff{}}
+		kept := retention{leavesOut: func(string) bool { return false }, out: &jsonv1.Diff{}}
 		if err := kept.compare(listOf(stamped), listOf(later), listOf(now)); err != nil {
 			t.Fatal(err)
 		}

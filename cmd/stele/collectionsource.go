@@ -60,25 +60,35 @@ func ofParts(src source.Source, parts []part, open openPart) (source.Source, *pa
 	if s.rest, err = scan.CompileRules(scan.DefaultRules()); err != nil {
 		return nil, nil, err
 	}
-	compiled := map[string]*scan.Rules{} // most parts have the same rules
+	if s.rules, err = rulesOf(parts); err != nil {
+		return nil, nil, err
+	}
 	for i, p := range parts {
 		if p.stamp.Listed {
 			if s.lists[i], err = pathsOf(&p, open); err != nil {
 				return nil, nil, err
 			}
 		}
-		text := strings.Join(p.stamp.Ignore, "\n")
-		if compiled[text] == nil {
-			if compiled[text], err = scan.CompileRules(p.stamp.Ignore); err != nil {
-				return nil, nil, err
-			}
-		}
-		s.rules = append(s.rules, compiled[text])
 	}
 	if remote, ok := src.(source.Remote); ok {
 		return remoteParts{s, remote}, s, nil
 	}
 	return s, s, nil
+}
+
+// rulesOf makes the ignore rules of each part ready.
+func rulesOf(parts []part) (rules []*scan.Rules, err error) {
+	compiled := map[string]*scan.Rules{} // most parts have the same rules
+	for _, p := range parts {
+		text := strings.Join(p.stamp.Ignore, "\n")
+		if compiled[text] == nil {
+			if compiled[text], err = scan.CompileRules(p.stamp.Ignore); err != nil {
+				return nil, err
+			}
+		}
+		rules = append(rules, compiled[text])
+	}
+	return rules, nil
 }
 
 // pathsOf lists the files of a part, in order.

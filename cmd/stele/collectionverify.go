@@ -201,7 +201,7 @@ func (a *app) compareParted(ctx context.Context, o *verifyOrder, s *subjectOf, k
 		if err := checkParts(ctx, m.root.parts, later.open); err != nil {
 			return fmt.Errorf("--removed-by: %w", err)
 		}
-		c.kept = &retention{all: o.all, out: &jsonv1.Diff{Changes: []jsonv1.Change{}}}
+		c.kept = &retention{all: o.all, leavesOut: m.leavesOut, out: &jsonv1.Diff{Changes: []jsonv1.Change{}}}
 		c.diff = c.kept.out
 		return c.kept.compare(stamped, filesOf(m.root.parts, later.open), files)
 	}

@@ -3,13 +3,16 @@ package main
 import (
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/internal/scan"
 	"github.com/stele-ml/stele/internal/terminal"
+	"github.com/stele-ml/stele/statement"
 )
 
 // Data that is kept for a time only loses files on purpose. What was removed by
@@ -21,6 +24,7 @@ import (
 type removal struct {
 	entry  uint64
 	root   *node
+	rules  []*scan.Rules // of each of its parts
 	time   int64
 	signer jsonv1.Signer
 }
@@ -64,8 +68,17 @@ func (a *app) removalBy(r *reading, what string, target *node) (*removal, error)
 		return nil, f.withEntry(index)
 	}
 	m := &removal{entry: index, time: e.Time, signer: r.signerOf(e)}
-	m.root, err = r.unfold(b, st.Stamp)
+	if m.root, err = r.unfold(b, st.Stamp); err == nil {
+		m.rules, err = rulesOf(m.root.parts)
+	}
 	return m, err
+}
+
+// leavesOut reports whether the version's own ignore rules leave out a path. It
+// then says nothing of that file, not that it is gone.
+func (m *removal) leavesOut(path string) bool {
+	i, ok := within(m.root.parts, path)
+	return ok && m.rules[i].HidesWithin(strings.TrimPrefix(path, m.root.parts[i].key()), false)
 }
 
 // verdictOfStamp verifies a stamp without its data.
@@ -84,6 +97,10 @@ func (a *app) verdictOfStamp(r *reading, b ledger.Binding) (*evidence.Verdict, e
 // follows checks that the stamp in an entry is a later version of the target:
 // each says since which one, until it is the target. A stamp can refer to
 // earlier entries only, so this ends.
+//
+// Anybody may say that a name of his own follows any other. So each of these
+// stamps has to be by one who may write the target's name: nobody else has a
+// say in what becomes of it.
 func (r *reading) follows(entry uint64, target *node) error {
 	for at := entry; ; {
 		e, st, err := r.statement(at)
@@ -95,6 +112,9 @@ func (r *reading) follows(entry uint64, target *node) error {
 		}
 		if s := r.standingOf(e); !s.OK {
 			return failf(exitUntrusted, "entry %d, between %s and entry %d, does not stand: %s", at, target.binding.Ref(), entry, s.Detail).withEntry(at)
+		}
+		if err := r.maySpeakFor(e, target); err != nil {
+			return err
 		}
 		since := st.Stamp.Since
 		if since == nil {
@@ -115,11 +135,22 @@ func (r *reading) follows(entry uint64, target *node) error {
 	}
 }
 
+// maySpeakFor checks that an entry's signer may write the target's name.
+func (r *reading) maySpeakFor(e *evidence.Entry, target *node) error {
+	_, m, ok := r.control.Roster().Key(e.Envelope.KeyID)
+	if ok && slices.ContainsFunc(m.Names, func(pattern string) bool { return statement.MatchName(pattern, target.binding.Name) }) {
+		return nil
+	}
+	return failf(exitUntrusted, "entry %d accounts for nothing of %s: %s, who signed it, may not write that name", e.Index, target.binding.Ref(), m.Handle).
+		withEntry(e.Index).withHint("ask who may write " + target.binding.Name + " to stamp what is left, with --since")
+}
+
 // retention compares a version with what is here now, and holds what is missing
 // or new against a later version.
 type retention struct {
-	all bool
-	out *jsonv1.Diff // what the later version does not account for
+	all       bool
+	leavesOut func(path string) bool // the later version says nothing of it
+	out       *jsonv1.Diff           // what the later version does not account for
 
 	removed, added fingerprint.Summary // what it does: files and bytes
 }
@@ -208,7 +239,7 @@ func (t *retention) missing(was, then *cursor) error {
 	if err != nil {
 		return err
 	}
-	if listed {
+	if listed || t.leavesOut(f.Path) {
 		t.out.Counts.Removed++
 		t.emit(jsonv1.Change{Path: f.Path, Change: fingerprint.Removed, OldSize: &f.Size})
 	} else {
