@@ -124,7 +124,6 @@ func describe(err error) *failure {
 		f.hint = "free some space and run it again; nothing that was acknowledged is lost"
 	}
 	f.hint = strings.Replace(f.hint, "ask for links out of the tree to be followed", "follow it with --follow-links", 1)
-	f.hint = strings.Replace(f.hint, "--requests", "--workers", 1)
 	var unreadable *source.Error
 	if f.path == "" && errors.As(err, &unreadable) {
 		f.path = unreadable.Path

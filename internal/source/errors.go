@@ -96,7 +96,7 @@ func (e *Error) Hint() string {
 	case errors.Is(e.Class, ErrArchived):
 		return "restore it in the store first, or leave it out with an ignore rule"
 	case errors.Is(e.Class, ErrUnreachable):
-		return "check the address, the region and the network, then run it again; if the store asks for fewer requests, bound them with --requests"
+		return "check the address, the region and the network, then run it again; if the store asks for fewer requests, bound them with --workers"
 	case errors.Is(e.Class, ErrOrder):
 		return "ask with --sort-listing for the whole listing to be sorted in memory first"
 	case errors.Is(e.Err, fs.ErrPermission):
