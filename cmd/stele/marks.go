@@ -247,6 +247,9 @@ func joined(m *foundManifest, open func() (io.ReadCloser, error), entry uint64) 
 			return
 		}
 		for h, err := range hint.Join(files.All(), marks, entry) {
+			// The fingerprint, by which a manifest is known, is not of the plain
+			// digests: wherever it was found, these are nobody's word.
+			h.File.SHA256 = nil
 			if !yield(h, err) {
 				return
 			}
