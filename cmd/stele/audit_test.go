@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/internal/home"
 )
 
 // stopper ends a command as soon as it has said something.
@@ -130,6 +131,56 @@ func TestInterruptedAudit(t *testing.T) {
 	}
 	if list := p.audits(); list[2].Outcome != "open" {
 		t.Fatalf("ended without its nonce: %+v", list[2])
+	}
+}
+
+// TestAttackerAnnouncesTooFewDraws: one who would rather find nothing announces
+// the usual odds, and one draw. Whatever comes of it is told for what it is.
+func TestAttackerAnnouncesTooFewDraws(t *testing.T) {
+	t.Parallel()
+	p := newPerson(t)
+	p.must("init", "--handle", "mallory", "-q")
+	p.write("data/a", strings.Repeat("a", 30<<20))
+	p.must("stamp", "data", "--as", "lab/a@1", "-q")
+
+	getenv := func(name string) string {
+		for _, e := range p.env {
+			if v, ok := strings.CutPrefix(e, name+"="); ok {
+				return v
+			}
+		}
+		return ""
+	}
+	a := newApp(new(bytes.Buffer), io.Discard, io.Discard, getenv)
+	var err error
+	if a.dirs, err = home.Find(getenv); err != nil {
+		t.Fatal(err)
+	}
+	a.ledgerFlag = filepath.Join(p.dir, ".stele")
+	o := auditOrder{name: "lab/a", version: "1", place: filepath.Join(p.dir, "data"), draws: 1}
+	if o.altered, o.confidence, _, err = parseOdds(usualAltered, usualConfidence); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.announceAudit(context.Background(), &o); err != nil {
+		t.Fatal(err)
+	}
+
+	list := p.audits()
+	if len(list) != 1 || list[0].Outcome != "held" || list[0].Chunks != 1 || list[0].ChunksDue != 919 {
+		t.Fatalf("%+v", list)
+	}
+	for _, args := range [][]string{{"audit", "--list"}, {"show", "lab/a@1"}} {
+		if out := p.must(args...); !strings.Contains(out, "held (too few draws)") {
+			t.Errorf("%v does not say that the odds are not those:\n%s", args, out)
+		}
+	}
+	if out := p.must("show", "2"); !strings.Contains(out, "1 chunk, and that takes 919") {
+		t.Errorf("show does not say how many it takes:\n%s", out)
+	}
+	for _, place := range [][]string{nil, {o.place}} {
+		if _, errs, status := p.stele(append([]string{"audit", "--check", "2"}, place...)...); status != exitTampered || !strings.Contains(errs, "take 919") {
+			t.Errorf("exit status %d, want %d:\n%s", status, exitTampered, errs)
+		}
 	}
 }
 

@@ -67,8 +67,16 @@ func outcomeText(item jsonv1.AnnouncedAudit) string {
 		return item.Outcome + " (" + item.Standing + ")"
 	case item.Outcome == auditOpen:
 		return "never ended"
+	case item.Chunks < item.ChunksDue:
+		return item.Outcome + " (too few draws)"
 	}
 	return item.Outcome
+}
+
+// drawsDue is how many draws the odds of an announcement take. Whoever announces
+// fewer promises what he does not keep; the ledger takes the number as it is.
+func drawsDue(n *statement.AuditAnnouncement) (uint64, error) {
+	return audit.DrawsFor(audit.Share(n.Altered), audit.Share(n.Confidence))
 }
 
 // percentOf writes a share for people: "0.005" is "0.5%".
@@ -82,7 +90,7 @@ func percentOf(share string) string {
 
 func outcomeStyle(item jsonv1.AnnouncedAudit) terminal.Style {
 	switch {
-	case item.Standing != "good" || item.Outcome == statement.OutcomeAltered:
+	case item.Standing != "good" || item.Outcome == statement.OutcomeAltered || item.Chunks < item.ChunksDue:
 		return terminal.Bad
 	case item.Outcome == statement.OutcomeHeld:
 		return terminal.Good
@@ -144,6 +152,9 @@ func (r *reading) auditJSON(announced *ledger.Audit) (item jsonv1.AnnouncedAudit
 		Signer: r.signerOf(e), Standing: r.standingOf(e).State, Altered: n.Altered.String(), Confidence: n.Confidence.String(),
 		Chunks: n.Chunks, Outcome: auditOpen,
 	}
+	if item.ChunksDue, err = drawsDue(n); err != nil {
+		return item, err
+	}
 	if end := announced.Result; end != nil {
 		result := end.Statement.Audit.Result
 		item.Outcome, item.Result, item.Ended = result.Outcome, &end.Index, jsonv1.At(end.Time)
@@ -180,7 +191,11 @@ func (r *reading) auditEntryPairs(e *evidence.Entry, au *statement.Audit) []term
 	}
 	if n := au.Announcement; n != nil {
 		add("looks for", "%s of the bytes in altered chunks, with a probability of %s", percentOf(n.Altered.String()), percentOf(n.Confidence.String()))
-		add("draws", "%s", terminal.Plural(n.Chunks, "chunk"))
+		draws := terminal.Plural(n.Chunks, "chunk")
+		if due, err := drawsDue(n); err == nil && n.Chunks < due {
+			draws += fmt.Sprintf(", and that takes %s", terminal.Count(due))
+		}
+		add("draws", "%s", draws)
 		add("nonce", "of SHA-256 %x", n.NonceSHA256)
 		if announced, err := r.Audit(e.Index); err == nil && announced.Result != nil {
 			add("ended by", "entry %d: %s", announced.Result.Index, announced.Result.Statement.Audit.Result.Outcome)
@@ -239,6 +254,10 @@ func (a *app) checkAudit(ctx context.Context, o *auditOrder) (err error) {
 	if result.ChunksAsked != plan.ToRead {
 		return failf(exitTampered, "entry %d says that %d chunks were drawn; its seed draws %d", announced.Result.Index, result.ChunksAsked, plan.ToRead).
 			withEntry(announced.Result.Index)
+	}
+	if due := item.ChunksDue; o.draws < due && !plan.All {
+		return failf(exitTampered, "entry %d announces %s to be drawn; the odds that it states take %s", item.Entry,
+			terminal.Plural(o.draws, "chunk"), terminal.Count(due)).withEntry(item.Entry)
 	}
 	item.Checked = true
 	if w.data == nil {

@@ -280,8 +280,9 @@ type AnnouncedAudit struct {
 	Standing    string  `json:"standing"` // of the signer's key for that entry, as of now
 	Altered     string  `json:"altered"`
 	Confidence  string  `json:"confidence"`
-	Chunks      uint64  `json:"chunks"`  // to be drawn
-	Outcome     string  `json:"outcome"` // open: it never ended; held, altered or incomplete
+	Chunks      uint64  `json:"chunks"`    // to be drawn
+	ChunksDue   uint64  `json:"chunksDue"` // that the odds take; of fewer drawn, they are not true
+	Outcome     string  `json:"outcome"`   // open: it never ended; held, altered or incomplete
 	Result      *uint64 `json:"result,omitempty"`
 	Ended       Time    `json:"ended,omitempty"`
 	ChunksRead  uint64  `json:"chunksRead,omitempty"`
