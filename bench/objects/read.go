@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"sync"
 	"sync/atomic"
 
@@ -15,48 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"github.com/stele-ml/stele/fingerprint"
-	"github.com/stele-ml/stele/internal/scan"
 	"github.com/stele-ml/stele/internal/source/bucket"
-	"github.com/stele-ml/stele/internal/source/s3"
 )
-
-// runChild is a process of its own: one reading of a bucket, or its filling.
-func runChild(ctx context.Context, kind string, requests int, args []string) error {
-	if len(args) != 1 {
-		return errors.New("a child takes one argument")
-	}
-	switch kind {
-	case fillLarge, fillSmall:
-		bytes, err := strconv.ParseInt(args[0], 10, 64)
-		if err != nil {
-			return err
-		}
-		return fill(ctx, kind, bytes)
-	case "sdk":
-		return readAlone(ctx, args[0], requests)
-	}
-	name := args[0]
-	a, err := fingerprint.ParseAlgorithm(kind)
-	if err != nil {
-		return err
-	}
-	st, err := s3.Open(ctx, name, s3.Options{Requests: requests})
-	if err != nil {
-		return err
-	}
-	src, err := bucket.Open(ctx, st, "", bucket.Options{Requests: requests})
-	if err != nil {
-		return err
-	}
-	defer src.Close()
-	res, err := scan.Run(ctx, src, scan.Options{Algorithm: a}, nil)
-	if err != nil {
-		return err
-	}
-	fmt.Println(res.Fingerprint, res.Summary.Files, res.Summary.Bytes)
-	return nil
-}
 
 // client is the SDK's, with the connections that we give it ourselves.
 func client(ctx context.Context, requests int) (*awss3.Client, error) {
