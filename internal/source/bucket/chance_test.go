@@ -107,8 +107,9 @@ func TestReplacedAtAnyMoment(t *testing.T) {
 					l.hold(t, got, err, source.ErrChanged, key)
 				}
 			}
-			if olds == 0 || news == 0 || changed == 0 {
-				t.Errorf("%d times the tree before, %d after, %d errors: each should come", olds, news, changed)
+			// Whether a reading was over by then, or under way, is chance.
+			if olds+changed == 0 || news == 0 {
+				t.Errorf("%d times the tree before, %d after, %d errors: a replacing before and one after the listing should come", olds, news, changed)
 			}
 		})
 	}

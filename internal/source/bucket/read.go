@@ -70,8 +70,8 @@ func (s *Source) reader(path string, it *Item) (*reader, error) {
 	switch {
 	case it.Archived != "":
 		return nil, &source.Error{Path: path, Class: source.ErrArchived, Detail: "its storage class is " + source.Show(it.Archived)}
-	case it.ETag == "" && it.Version == "":
-		return nil, &source.Error{Path: path, Detail: "the store gives it neither a version nor an ETag: it could change unseen while it is read"}
+	case isWeak(it.ETag) && it.Version == "":
+		return nil, &source.Error{Path: path, Detail: "the store gives it neither a version nor an ETag to pin it by: it could change unseen while it is read"}
 	}
 	return &reader{s: s, path: path, size: it.Size, it: *it}, nil
 }
@@ -131,7 +131,7 @@ func (r *reader) check(got Item) error {
 	case got.ETag != "" && r.it.ETag != "" && !sameETag(got.ETag, r.it.ETag):
 		why = "it was replaced: its ETag is another"
 	default:
-		known = got.Version != "" && r.it.Version != "" && got.Version != nullVersion || got.ETag != "" && r.it.ETag != ""
+		known = got.Version != "" && r.it.Version != "" && got.Version != nullVersion || !isWeak(got.ETag) && !isWeak(r.it.ETag)
 	}
 	if why == "" && !known {
 		why = "the answer does not say which version it is of"

@@ -286,6 +286,27 @@ func TestMark(t *testing.T) {
 	}
 }
 
+// TestAttackWeakETag: a store, or a proxy before it, that gives weak ETags could
+// keep one while the bytes change. Nothing is read or known again by it.
+func TestAttackWeakETag(t *testing.T) {
+	const weak = `W/"5d41402abc4b2a76b9719d911017c592"`
+	for _, version := range []string{"", nullVersion} {
+		m := newMemory("k")
+		m.objects[0].ETag, m.objects[0].Version = weak, version
+		if mark := m.objects[0].Mark(); mark != (source.Mark{Size: m.objects[0].Size}) {
+			t.Errorf("marked %+v", mark)
+		}
+		if _, got, _, err := fetched(t, m, "k", 10); err == nil {
+			t.Errorf("version %q: read %q", version, got)
+		}
+	}
+	m := newMemory("k")
+	m.objects[0].ETag, m.objects[0].Version = weak, "v1"
+	if f, _, _, err := fetched(t, m, "k", 10); err != nil || f.Mark.Version != "v1" || f.Mark.ETag != "" {
+		t.Errorf("by its version: %+v, %v", f.Mark, err)
+	}
+}
+
 func TestBusyStoreIsGivenTime(t *testing.T) {
 	whole := data(100)
 	m := newMemory()

@@ -36,8 +36,15 @@ func (it *Item) Mark() source.Mark {
 	if m.Version == nullVersion {
 		m.Version = ""
 	}
+	if isWeak(m.ETag) {
+		m.ETag = ""
+	}
 	return m
 }
+
+// isWeak reports whether an ETag is none to know bytes by: a weak one may stay
+// when they change (RFC 9110, section 8.8.1).
+func isWeak(etag string) bool { return etag == "" || strings.HasPrefix(etag, "W/") }
 
 // nullVersion is S3's version id of an object that was written while the bucket
 // had no versioning. The next such write takes its place, under the same id.
