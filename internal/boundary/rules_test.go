@@ -54,9 +54,10 @@ const measuring = "bench"
 
 // testSupport are packages that only tests import.
 var testSupport = map[string]string{
-	"internal/source/sourcetest": "one suite holds every source to the interface's words",
-	"internal/source/storetest":  "real object stores on loopback, and a proxy that fails",
-	"internal/ledger/ledgertest": "a ledger that any test can have",
+	"internal/source/sourcetest":        "one suite holds every source to the interface's words",
+	"internal/source/storetest":         "real object stores on loopback, and a proxy that fails",
+	"internal/source/bucket/buckettest": "one suite holds every object store to the interface's words",
+	"internal/ledger/ledgertest":        "a ledger that any test can have",
 }
 
 // coreStandard is the standard library that the core may import, and why.

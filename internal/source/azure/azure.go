@@ -75,12 +75,7 @@ var _ bucket.Store = (*Store)(nil)
 // managed identity, the Azure CLI). Where there are none, requests are
 // anonymous, and a refusal says so.
 func Open(ctx context.Context, name string, o Options) (bucket.Store, error) {
-	if o.Requests <= 0 {
-		o.Requests = bucket.DefaultRequests()
-	}
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	bucket.Tune(t, o.Requests)
-	return open(ctx, name, o.Anonymous, t)
+	return open(ctx, name, o.Anonymous, bucket.NewTransport(o.Requests))
 }
 
 func open(ctx context.Context, name string, anonymous bool, t *http.Transport) (*Store, error) {
@@ -286,15 +281,9 @@ func changed(key, why string) error {
 // Put implements [bucket.Store]. An attempt that succeeded, but whose answer was
 // lost, is tried again and finds its own blob: fs.ErrExist.
 func (s *Store) Put(ctx context.Context, key string, r io.ReadSeeker, size int64) error {
-	held, err := r.Seek(0, io.SeekEnd)
-	if err == nil && held != size {
-		err = fmt.Errorf("%d bytes are there to store, not %d", held, size)
-	}
-	if err == nil {
-		_, err = r.Seek(0, io.SeekStart)
-	}
+	err := bucket.Rewind(key, r, size)
 	if err != nil {
-		return &source.Error{Path: key, Err: err}
+		return err
 	}
 	b := s.client.NewBlockBlobClient(key)
 	absent := &blob.AccessConditions{ModifiedAccessConditions: &blob.ModifiedAccessConditions{IfNoneMatch: new(azcore.ETagAny)}}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -13,11 +12,11 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stele-ml/stele/internal/source"
 	"github.com/stele-ml/stele/internal/source/azure"
 	"github.com/stele-ml/stele/internal/source/bucket"
+	"github.com/stele-ml/stele/internal/source/bucket/buckettest"
 	"github.com/stele-ml/stele/internal/source/storetest"
 )
 
@@ -28,7 +27,7 @@ import (
 // answered by answer.
 func canned(t *testing.T, answer http.HandlerFunc) bucket.Store {
 	t.Helper()
-	return accountOf(t, say(403, azureError("AuthorizationFailure", "No."), "X-Ms-Error-Code", "AuthorizationFailure"), answer)
+	return accountOf(t, buckettest.Say(403, azureError("AuthorizationFailure", "No."), "X-Ms-Error-Code", "AuthorizationFailure"), answer)
 }
 
 func accountOf(t *testing.T, kind, answer http.HandlerFunc) bucket.Store {
@@ -45,54 +44,30 @@ func accountOf(t *testing.T, kind, answer http.HandlerFunc) bucket.Store {
 	t.Setenv("AZURE_STORAGE_ENDPOINT", server.URL+"/account")
 	t.Setenv("AZURE_STORAGE_SAS_TOKEN", "sig=SECRET")
 	azure.Hurry(t)
-	return store(t, "c")
+	st, err := open(context.Background(), "c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	return st
 }
 
 // tree is an account with a hierarchical namespace.
 func tree(t *testing.T, answer http.HandlerFunc) bucket.Store {
 	t.Helper()
-	st := accountOf(t, say(200, "", "X-Ms-Is-Hns-Enabled", "true"), answer)
+	st := accountOf(t, buckettest.Say(200, "", "X-Ms-Is-Hns-Enabled", "true"), answer)
 	if st.Ordered() {
 		t.Fatal("a hierarchical namespace is said to list in byte order")
 	}
 	return st
 }
 
-// object is what the answers are about.
-var object = bucket.Item{Key: "d/x y", Size: 100, ETag: "0x8D7"}
-
-// reply is a right answer to a read of n bytes at off, as far as headers go; the
-// pairs of edit change it, an empty value takes a header away.
-func reply(off, n int, edit ...string) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("ETag", `"0x8D7"`)
-		h.Set("X-Ms-Blob-Type", "BlockBlob")
-		h.Set("Content-Length", fmt.Sprint(n))
-		status := http.StatusOK
-		if n < 100 {
-			h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/100", off, off+n-1))
-			status = http.StatusPartialContent
-		}
-		for i := 0; i < len(edit); i += 2 {
-			if h.Set(edit[i], edit[i+1]); edit[i+1] == "" {
-				h.Del(edit[i])
-			}
-		}
-		w.WriteHeader(status)
-		w.Write(make([]byte, n))
-	}
-}
-
-// say answers with a status and a body.
-func say(status int, body string, headers ...string) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		for i := 0; i < len(headers); i += 2 {
-			w.Header().Set(headers[i], headers[i+1])
-		}
-		w.WriteHeader(status)
-		io.WriteString(w, body)
-	}
+// byHand is a store of such answers.
+var byHand = buckettest.Canned{
+	Open:   canned,
+	Object: bucket.Item{Key: "d/x y", Size: buckettest.Size, ETag: "0x8D7"},
+	Right:  []string{"ETag", `"0x8D7"`, "X-Ms-Blob-Type", "BlockBlob"},
+	Secret: "SECRET",
 }
 
 // azureError is an error's document. Its message goes on with the request's id.
@@ -102,103 +77,43 @@ func azureError(code, message string) string {
 
 // refuse answers with an error.
 func refuse(status int, code string, headers ...string) http.HandlerFunc {
-	return say(status, azureError(code, "In words."), append(headers, "X-Ms-Error-Code", code, "Content-Type", "application/xml")...)
+	return buckettest.Say(status, azureError(code, "In words."), append(headers, "X-Ms-Error-Code", code, "Content-Type", "application/xml")...)
 }
 
 // A read is one request, for exactly the ETag that was listed.
 func TestReadAsks(t *testing.T) {
-	for _, c := range []struct {
-		off, n int64
-		want   string
-	}{{0, 100, ""}, {0, 99, "bytes=0-98"}, {99, 1, "bytes=99-99"}} {
-		for _, etag := range []string{`0x8D7`, `"0x8D7"`} {
-			var asked []*http.Request
-			st := canned(t, func(w http.ResponseWriter, r *http.Request) {
-				asked = append(asked, r)
-				reply(int(c.off), int(c.n), "X-Ms-Version-Id", "2026")(w, r)
-			})
-			it := object
-			it.ETag = etag
-			r, got, err := st.Read(context.Background(), it, c.off, c.n)
-			if err != nil {
-				t.Fatal(err)
-			}
-			want := object
-			want.Version = "2026"
-			if b, err := io.ReadAll(r); err != nil || int64(len(b)) != c.n || got != want {
-				t.Errorf("Read = %d bytes of %+v, %v", len(b), got, err)
-			}
-			r.Close()
-			if len(asked) != 1 {
-				t.Fatalf("%d requests", len(asked))
-			}
-			q := asked[0]
-			if q.Method != "GET" || q.URL.EscapedPath() != "/account/c/d%2Fx%20y" || q.URL.RawQuery != "sig=SECRET" || q.Header.Get("If-Match") != `"0x8D7"` ||
-				q.Header.Get("Accept-Encoding") != "" || q.Header.Get("X-Ms-Range") != c.want || q.Header.Get("Range") != "" {
-				t.Errorf("asked %s %s with %v", q.Method, q.URL, q.Header)
-			}
-		}
+	for _, etag := range []string{`0x8D7`, `"0x8D7"`} {
+		it, want := byHand.Object, byHand.Object
+		it.ETag, want.Version = etag, "2026"
+		byHand.Asks(t, it, want, []string{"X-Ms-Version-Id", "2026"}, func(r *http.Request, ranged string) bool {
+			return r.URL.EscapedPath() == "/account/c/d%2Fx%20y" && r.URL.RawQuery == "sig=SECRET" && r.Header.Get("If-Match") == `"0x8D7"` &&
+				r.Header.Get("Accept-Encoding") == "" && r.Header.Get("X-Ms-Range") == ranged && r.Header.Get("Range") == ""
+		})
 	}
 }
 
 // Whatever another answer is, nothing of it is used.
 func TestAnswers(t *testing.T) {
-	const whole, part = 100, 10
-	for _, c := range []struct {
-		name   string
-		n      int64
-		answer http.HandlerFunc
-		want   error
-		text   string
-	}{
-		{"the condition fails", whole, refuse(412, "ConditionNotMet"), source.ErrChanged, "it was replaced"},
-		{"it is gone", whole, refuse(404, "BlobNotFound"), source.ErrChanged, "it vanished"},
-		{"another ETag", whole, reply(0, 100, "ETag", `"0x8D8"`), source.ErrChanged, "its ETag is another"},
-		{"a range of another ETag", part, reply(0, 10, "ETag", `"0x8D8"`), source.ErrChanged, "its ETag is another"},
-		{"no ETag", whole, reply(0, 100, "ETag", ""), source.ErrChanged, "does not say which ETag"},
-		{"all for a range", part, reply(0, 100), source.ErrChanged, "range"},
-		{"a range for all", whole, reply(0, 10), source.ErrChanged, "range"},
-		{"another range", part, reply(1, 10), source.ErrChanged, "range"},
-		{"a longer range", part, reply(0, 11), source.ErrChanged, "range"},
-		{"another size", part, reply(0, 10, "Content-Range", "bytes 0-9/101"), source.ErrChanged, "range"},
-		{"no size", part, reply(0, 10, "Content-Range", "bytes 0-9/*"), source.ErrChanged, "range"},
-		{"no range behind the end", part, refuse(416, "InvalidRange"), source.ErrChanged, "shorter"},
-		{"archived", whole, refuse(409, "BlobArchived"), source.ErrArchived, "409 BlobArchived: In words"},
-		{"on its way back", whole, refuse(409, "BlobBeingRehydrated"), source.ErrArchived, "In words"},
-		{"denied", whole, refuse(403, "AuthorizationPermissionMismatch"), source.ErrDenied, "403 AuthorizationPermissionMismatch: In words"},
-		{"who is it", whole, refuse(401, "NoAuthenticationInformation"), source.ErrDenied, "401"},
-		{"the public is not let in", whole, refuse(409, "PublicAccessNotPermitted"), source.ErrDenied, "In words"},
-		{"the customer's key", whole, refuse(409, "BlobUsesCustomerSpecifiedEncryption"), source.ErrDenied, "In words"},
-		{"a bad request", whole, say(400, "not XML\nat all"), nil, "400 Bad Request"},
-		{"broken", whole, refuse(500, "InternalError"), source.ErrUnreachable, "500 InternalError"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			var n atomic.Int32
-			st := canned(t, func(w http.ResponseWriter, r *http.Request) {
-				n.Add(1)
-				c.answer(w, r)
-			})
-			r, _, err := st.Read(context.Background(), object, 0, c.n)
-			if err == nil {
-				r.Close()
-				t.Fatal("the answer is used")
-			}
-			e := (*source.Error)(nil)
-			if !errors.As(err, &e) || e.Path != object.Key || c.want != nil && !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.text) ||
-				strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), "SECRET") {
-				t.Errorf("Read = %v, want %v saying %q", err, c.want, c.text)
-			}
-			if c.want == nil && e != nil && e.Class != nil {
-				t.Errorf("Read = %v of a class", err)
-			}
-			if n.Load() != 1 {
-				t.Errorf("%d requests for one read", n.Load())
-			}
-		})
-	}
+	const whole, part = buckettest.Size, 10
+	byHand.Answers(t, []buckettest.Answer{
+		{Name: "the condition fails", N: whole, Say: refuse(412, "ConditionNotMet"), Want: source.ErrChanged, Text: "it was replaced"},
+		{Name: "it is gone", N: whole, Say: refuse(404, "BlobNotFound"), Want: source.ErrChanged, Text: "it vanished"},
+		{Name: "another ETag", N: whole, Say: byHand.Reply(0, 100, "ETag", `"0x8D8"`), Want: source.ErrChanged, Text: "its ETag is another"},
+		{Name: "a range of another ETag", N: part, Say: byHand.Reply(0, 10, "ETag", `"0x8D8"`), Want: source.ErrChanged, Text: "its ETag is another"},
+		{Name: "no ETag", N: whole, Say: byHand.Reply(0, 100, "ETag", ""), Want: source.ErrChanged, Text: "does not say which ETag"},
+		{Name: "no size", N: part, Say: byHand.Reply(0, 10, "Content-Range", "bytes 0-9/*"), Want: source.ErrChanged, Text: "range"},
+		{Name: "no range behind the end", N: part, Say: refuse(416, "InvalidRange"), Want: source.ErrChanged, Text: "shorter"},
+		{Name: "archived", N: whole, Say: refuse(409, "BlobArchived"), Want: source.ErrArchived, Text: "409 BlobArchived: In words"},
+		{Name: "on its way back", N: whole, Say: refuse(409, "BlobBeingRehydrated"), Want: source.ErrArchived, Text: "In words"},
+		{Name: "denied", N: whole, Say: refuse(403, "AuthorizationPermissionMismatch"), Want: source.ErrDenied, Text: "403 AuthorizationPermissionMismatch: In words"},
+		{Name: "who is it", N: whole, Say: refuse(401, "NoAuthenticationInformation"), Want: source.ErrDenied, Text: "401"},
+		{Name: "the public is not let in", N: whole, Say: refuse(409, "PublicAccessNotPermitted"), Want: source.ErrDenied, Text: "In words"},
+		{Name: "the customer's key", N: whole, Say: refuse(409, "BlobUsesCustomerSpecifiedEncryption"), Want: source.ErrDenied, Text: "In words"},
+		{Name: "broken", N: whole, Say: refuse(500, "InternalError"), Want: source.ErrUnreachable, Text: "500 InternalError"},
+	})
 	// An answer without a length is no object of 100 bytes.
-	st := canned(t, reply(0, 100, "Content-Length", "", "Transfer-Encoding", "chunked"))
-	r, got, err := st.Read(context.Background(), object, 0, 100)
+	st := canned(t, byHand.Reply(0, 100, "Content-Length", "", "Transfer-Encoding", "chunked"))
+	r, got, err := st.Read(context.Background(), byHand.Object, 0, 100)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,60 +124,20 @@ func TestAnswers(t *testing.T) {
 
 // An item without an ETag is never read: nothing would pin it.
 func TestReadNeedsAnETag(t *testing.T) {
-	st := canned(t, reply(0, 100))
-	it := object
+	it := byHand.Object
 	it.ETag = ""
-	if r, _, err := st.Read(context.Background(), it, 0, 100); err == nil {
-		r.Close()
-		t.Error("it is read")
-	}
+	byHand.Unpinned(t, it)
 }
 
 // A store that is busy says so to its caller at once, with the time it asks for.
 func TestBusy(t *testing.T) {
-	for _, c := range []struct {
-		answer http.HandlerFunc
-		want   time.Duration
-	}{
-		{refuse(429, "TooManyRequests", "Retry-After", "3"), 3 * time.Second},
-		{refuse(503, "ServerBusy"), 0},
-		{refuse(503, "ServerBusy", "Retry-After", "soon"), 0},
-		{refuse(500, "OperationTimedOut"), 0},
-	} {
-		st := canned(t, c.answer)
-		_, _, err := st.Read(context.Background(), object, 0, 100)
-		var busy *bucket.Busy
-		if !errors.Is(err, source.ErrUnreachable) || !errors.As(err, &busy) || busy.After != c.want {
-			t.Errorf("Read = %v, want ErrUnreachable with Busy after %v", err, c.want)
-		}
-	}
+	byHand.Busy(t, func(status int, headers ...string) http.HandlerFunc {
+		return refuse(status, "ServerBusy", headers...)
+	}, refuse(500, "OperationTimedOut"))
 }
 
 // A body that breaks is its caller's to go on with.
-func TestBrokenBodyIsNotGoneOnWith(t *testing.T) {
-	var n atomic.Int32
-	st := canned(t, func(w http.ResponseWriter, r *http.Request) {
-		n.Add(1)
-		reply(0, 100)(short{w, 40}, r)
-	})
-	r, _, err := st.Read(context.Background(), object, 0, 100)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	b, err := io.ReadAll(r)
-	if len(b) != 40 || !errors.Is(err, io.ErrUnexpectedEOF) || n.Load() != 1 {
-		t.Errorf("read %d bytes in %d requests, %v; want 40 in one and io.ErrUnexpectedEOF", len(b), n.Load(), err)
-	}
-}
-
-// short is an answer that ends early.
-type short struct {
-	http.ResponseWriter
-	n int
-}
-
-func (s short) Write(p []byte) (int, error) { return s.ResponseWriter.Write(p[:min(len(p), s.n)]) }
+func TestBrokenBodyIsNotGoneOnWith(t *testing.T) { byHand.Broken(t) }
 
 // listing is a page of blobs, each with a size of 5 and what more says.
 func listing(next string, blobs ...string) http.HandlerFunc {
@@ -270,7 +145,7 @@ func listing(next string, blobs ...string) http.HandlerFunc {
 	for _, b := range blobs {
 		text += "<Blob>" + b + "</Blob>"
 	}
-	return say(200, text+"</Blobs><NextMarker>"+next+"</NextMarker></EnumerationResults>", "Content-Type", "application/xml")
+	return buckettest.Say(200, text+"</Blobs><NextMarker>"+next+"</NextMarker></EnumerationResults>", "Content-Type", "application/xml")
 }
 
 // named is a blob of a listing.
@@ -297,27 +172,22 @@ func TestListing(t *testing.T) {
 			listing("", named("p/c &amp; d", ""))(w, r)
 		}
 	})
-	if got, want := keys(list(t, st, "p/", "p/b")), []string{"p/b", "p/b\ufffe", "p/c & d"}; !slices.Equal(got, want) || len(asked) != 3 {
+	if got, want := buckettest.Keys(buckettest.List(t, st, "p/", "p/b")), []string{"p/b", "p/b\ufffe", "p/c & d"}; !slices.Equal(got, want) || len(asked) != 3 {
 		t.Errorf("listed %q with %q, want %q", got, asked, want)
 	}
 }
 
 // A listing that leaves out what a blob is pinned by, or is none, is not used.
 func TestBadListings(t *testing.T) {
-	for _, answer := range []http.HandlerFunc{
+	byHand.Unusable(t,
 		listing("", "<Name>a</Name><Properties><Content-Length>5</Content-Length></Properties>"),
 		listing("", "<Name>a</Name><Properties><Etag>0x1</Etag></Properties>"),
 		listing("", "<Properties><Etag>0x1</Etag><Content-Length>5</Content-Length></Properties>"),
 		listing("", "<Name>a</Name>"),
-		say(200, "<EnumerationResults></EnumerationResults>", "Content-Type", "application/xml"),
-		say(200, "<html></html>", "Content-Type", "text/html"),
-		say(200, "", "Content-Type", "application/xml"),
-	} {
-		st := canned(t, answer)
-		if err := st.List(context.Background(), "", "", func([]bucket.Item) error { return nil }); err == nil {
-			t.Error("it is used")
-		}
-	}
+		buckettest.Say(200, "<EnumerationResults></EnumerationResults>", "Content-Type", "application/xml"),
+		buckettest.Say(200, "<html></html>", "Content-Type", "text/html"),
+		buckettest.Say(200, "", "Content-Type", "application/xml"),
+	)
 }
 
 // A hierarchical namespace lists folders as if they were blobs, does not list in
@@ -330,10 +200,10 @@ func TestHierarchicalNamespace(t *testing.T) {
 		}
 		listing("", named("d", "<ResourceType>directory</ResourceType>"), named("d/x", "<ResourceType>file</ResourceType>"), named("d-x", "<ResourceType>file</ResourceType>"))(w, r)
 	})
-	if got := keys(list(t, st, "", "")); !slices.Equal(got, []string{"d/x", "d-x"}) {
+	if got := buckettest.Keys(buckettest.List(t, st, "", "")); !slices.Equal(got, []string{"d/x", "d-x"}) {
 		t.Errorf("listed %q", got)
 	}
-	if got := keys(list(t, st, "", "d/")); !slices.Equal(got, []string{"d/x"}) {
+	if got := buckettest.Keys(buckettest.List(t, st, "", "d/")); !slices.Equal(got, []string{"d/x"}) {
 		t.Errorf("from d/: listed %q", got)
 	}
 	src, err := bucket.Open(ctx, st, "", bucket.Options{})
@@ -351,9 +221,9 @@ func TestHierarchicalNamespace(t *testing.T) {
 			case r.Method != "HEAD":
 				list(w, r)
 			case r.URL.Path == "/account/c/d/file":
-				reply(0, 100)(w, r)
+				byHand.Reply(0, 100)(w, r)
 			case r.URL.Path == "/account/c/d":
-				reply(0, 100, "Content-Length", "0", "X-Ms-Meta-Hdi_isfolder", "true", "X-Ms-Resource-Type", "directory")(w, r)
+				byHand.Reply(0, 100, "Content-Length", "0", "X-Ms-Meta-Hdi_isfolder", "true", "X-Ms-Resource-Type", "directory")(w, r)
 			default:
 				refuse(404, "BlobNotFound")(w, r)
 			}
@@ -361,7 +231,7 @@ func TestHierarchicalNamespace(t *testing.T) {
 	}
 	for _, code := range []http.HandlerFunc{refuse(400, "InvalidUri"), refuse(409, "PathConflict"), refuse(404, "PathNotFound")} {
 		st := tree(t, heads(code))
-		if got := list(t, st, "d/file/", ""); len(got) != 0 {
+		if got := buckettest.List(t, st, "d/file/", ""); len(got) != 0 {
 			t.Errorf("listed %v under a file", got)
 		}
 	}
@@ -385,77 +255,23 @@ func TestHierarchicalNamespace(t *testing.T) {
 // What may pass is tried again in a listing and a lookup, a bounded number of
 // times.
 func TestRetries(t *testing.T) {
-	for _, c := range []struct {
-		name  string
-		fails http.HandlerFunc
-	}{
-		{"503", refuse(503, "ServerBusy")},
-		{"429", refuse(429, "TooManyRequests")},
-		{"500", refuse(500, "InternalError")},
-		{"cut", say(200, "<EnumerationResults>", "Content-Length", "1000", "Content-Type", "application/xml")},
-		{"reset", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			var n atomic.Int32
-			st := canned(t, func(w http.ResponseWriter, r *http.Request) {
-				if n.Add(1) < 3 {
-					c.fails(w, r)
-					return
-				}
-				listing("", named("a", ""))(w, r)
-			})
-			if got := list(t, st, "", ""); len(got) != 1 || got[0] != (bucket.Item{Key: "a", Size: 5, ETag: "0x61"}) {
-				t.Errorf("listed %+v", got)
-			}
-			for what, ask := range map[string]func() error{
-				"List": func() error { return st.List(context.Background(), "p", "", nil) },
-				"Head": func() error { _, err := st.Head(context.Background(), "k"); return err },
-				"Put":  func() error { return st.Put(context.Background(), "k", strings.NewReader("x"), 1) },
-			} {
-				if c.name == "cut" && what != "List" {
-					continue // 200 without what they need is another matter
-				}
-				n.Store(-1000)
-				if err := ask(); !errors.Is(err, source.ErrUnreachable) {
-					t.Errorf("%s = %v, want ErrUnreachable", what, err)
-				}
-				// A connection that breaks before it answers anything is tried
-				// again by net/http besides.
-				if got := n.Load() + 1000; got != azure.MaxAttempts && (c.name != "reset" || got > 2*azure.MaxAttempts) {
-					t.Errorf("%s was tried %d times, want %d", what, got, azure.MaxAttempts)
-				}
-			}
-		})
-	}
+	byHand.Retries(t, azure.MaxAttempts, listing("", named("a", "")), bucket.Item{Key: "a", Size: 5, ETag: "0x61"}, []buckettest.Failure{
+		{Name: "503", Say: refuse(503, "ServerBusy")},
+		{Name: "429", Say: refuse(429, "TooManyRequests")},
+		{Name: "500", Say: refuse(500, "InternalError")},
+		// For a lookup or a write, 200 is all that they need.
+		{Name: "cut", Say: buckettest.Say(200, "<EnumerationResults>", "Content-Length", "1000", "Content-Type", "application/xml"), Only: "List"},
+	})
 }
 
 // What will not pass is not tried again.
 func TestRefusals(t *testing.T) {
-	for _, c := range []struct {
-		answer http.HandlerFunc
-		want   error
-	}{
-		{refuse(403, "AuthenticationFailed"), source.ErrDenied},
-		{refuse(401, "InvalidAuthenticationInfo"), source.ErrDenied},
-		{refuse(404, "ContainerNotFound"), fs.ErrNotExist},
-		{refuse(409, "ContainerBeingDeleted"), fs.ErrNotExist},
-	} {
-		var n atomic.Int32
-		st := canned(t, func(w http.ResponseWriter, r *http.Request) {
-			n.Add(1)
-			c.answer(w, r)
-		})
-		ctx := context.Background()
-		_, head := st.Head(ctx, "k")
-		for _, err := range []error{st.List(ctx, "p", "", nil), head, st.Put(ctx, "k", strings.NewReader("x"), 1)} {
-			if !errors.Is(err, c.want) || !strings.Contains(err.Error(), "the store answers 4") || strings.Contains(err.Error(), "SECRET") {
-				t.Errorf("%v, want %v", err, c.want)
-			}
-		}
-		if n.Load() != 3 {
-			t.Errorf("%d requests, want 3", n.Load())
-		}
-	}
+	byHand.Refusals(t, []buckettest.Refusal{
+		{Say: refuse(403, "AuthenticationFailed"), Want: source.ErrDenied},
+		{Say: refuse(401, "InvalidAuthenticationInfo"), Want: source.ErrDenied},
+		{Say: refuse(404, "ContainerNotFound"), Want: fs.ErrNotExist},
+		{Say: refuse(409, "ContainerBeingDeleted"), Want: fs.ErrNotExist},
+	})
 	// What the service says to the nameless of what they may not see.
 	st := canned(t, refuse(404, "ResourceNotFound"))
 	azure.Lacking(st)
@@ -474,28 +290,16 @@ func TestUnreachable(t *testing.T) {
 	azure.Hurry(t)
 	ctx := context.Background()
 	for range 2 {
-		if _, err := azure.Open(ctx, "c", azure.Options{}); !errors.Is(err, source.ErrUnreachable) || strings.Contains(err.Error(), "SECRET") {
+		if _, err := open(ctx, "c"); !errors.Is(err, source.ErrUnreachable) || strings.Contains(err.Error(), "SECRET") {
 			t.Errorf("Open = %v, want ErrUnreachable", err)
 		}
 	}
-	st := canned(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
-	_, head := st.Head(ctx, "k")
-	_, _, read := st.Read(ctx, object, 0, 100)
-	for _, err := range []error{st.List(ctx, "", "", nil), head, read, st.Put(ctx, "k", strings.NewReader("x"), 1)} {
-		if !errors.Is(err, source.ErrUnreachable) || strings.Contains(err.Error(), "SECRET") {
-			t.Errorf("%v, want ErrUnreachable without the signature", err)
-		}
-	}
+	byHand.Unreachable(t, canned(t, buckettest.Abort), "SECRET")
 	why := errors.New("the user went away")
 	ctx, stop := context.WithCancelCause(ctx)
 	stop(why)
-	_, head = st.Head(ctx, "k")
-	_, _, read = st.Read(ctx, object, 0, 100)
-	_, open := azure.Open(ctx, "c", azure.Options{})
-	for _, err := range []error{st.List(ctx, "", "", nil), head, read, st.Put(ctx, "k", strings.NewReader("x"), 1), open} {
-		if err != why {
-			t.Errorf("%v, want the cause", err)
-		}
+	if _, err := open(ctx, "c"); err != why {
+		t.Errorf("Open = %v, want the cause", err)
 	}
 }
 
@@ -512,9 +316,9 @@ func TestServicePrincipal(t *testing.T) {
 			case strings.HasSuffix(r.URL.Path, "/openid-configuration"):
 				fmt.Fprintf(w, `{"authorization_endpoint":"https://%[1]s/t/authorize","token_endpoint":"https://%[1]s/t/token","issuer":"https://%[1]s/t"}`, host)
 			case strings.HasSuffix(r.URL.Path, "/token") && refused:
-				say(401, `{"error":"invalid_client","error_description":"AADSTS7000215: Invalid client secret provided."}`, "Content-Type", "application/json")(w, r)
+				buckettest.Say(401, `{"error":"invalid_client","error_description":"AADSTS7000215: Invalid client secret provided."}`, "Content-Type", "application/json")(w, r)
 			case strings.HasSuffix(r.URL.Path, "/token"):
-				say(200, `{"access_token":"TOKEN","token_type":"Bearer","expires_in":3600}`, "Content-Type", "application/json")(w, r)
+				buckettest.Say(200, `{"access_token":"TOKEN","token_type":"Bearer","expires_in":3600}`, "Content-Type", "application/json")(w, r)
 			case r.URL.Query().Get("comp") == "list":
 				sent.Store(r.Header.Get("Authorization"))
 				listing("", named("a", ""))(w, r)
@@ -548,7 +352,7 @@ func TestServicePrincipal(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer st.Close()
-		if got := keys(list(t, st, "", "")); !slices.Equal(got, []string{"a"}) || sent.Load() != "Bearer TOKEN" {
+		if got := buckettest.Keys(buckettest.List(t, st, "", "")); !slices.Equal(got, []string{"a"}) || sent.Load() != "Bearer TOKEN" {
 			t.Errorf("listed %q with %q", got, sent.Load())
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
 	"github.com/stele-ml/stele/internal/source"
+	"github.com/stele-ml/stele/internal/source/bucket"
 )
 
 // The environment's words for the account and who asks: those of the Azure CLI,
@@ -52,7 +53,7 @@ func (s *Store) connect(ctx context.Context, anonymous bool) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		return &source.Error{Path: s.URL(""), Class: source.ErrDenied, Detail: line(err.Error())}
+		return &source.Error{Path: s.URL(""), Class: source.ErrDenied, Detail: bucket.Line(err.Error())}
 	}
 	s.client = client
 	return nil

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -49,13 +48,13 @@ func (s *Store) failed(ctx context.Context, path string, err error) error {
 	)
 	switch {
 	case errors.As(err, &denied):
-		out.Class, out.Detail = source.ErrDenied, line(err.Error())
+		out.Class, out.Detail = source.ErrDenied, bucket.Line(err.Error())
 	case errors.As(err, &e):
 		s.refused(out, e)
 	case errors.As(err, &u): // without the address, which may hold a signature
 		out.Class, out.Err = source.ErrUnreachable, u.Err
 	default:
-		out.Class, out.Detail = source.ErrUnreachable, line(err.Error())
+		out.Class, out.Detail = source.ErrUnreachable, bucket.Line(err.Error())
 	}
 	return out
 }
@@ -99,7 +98,7 @@ func (s *Store) refused(out *source.Error, e *azcore.ResponseError) {
 func said(e *azcore.ResponseError) string {
 	text := fmt.Sprintf("the store answers %d", e.StatusCode)
 	if e.ErrorCode != "" {
-		text += " " + line(e.ErrorCode)
+		text += " " + bucket.Line(e.ErrorCode)
 	} else {
 		text += " " + http.StatusText(e.StatusCode)
 	}
@@ -112,31 +111,15 @@ func said(e *azcore.ResponseError) string {
 	}
 	// Its second line and third are the request's id and time.
 	if first, _, _ := strings.Cut(strings.TrimSpace(doc.Message), "\n"); first != "" {
-		text += ": " + strings.TrimSuffix(line(first), ".")
+		text += ": " + strings.TrimSuffix(bucket.Line(first), ".")
 	}
 	return text
 }
 
-// maxSaid bounds how many bytes of a foreign text a message repeats.
-const maxSaid = 300
-
-// line is a foreign text as one line of bounded length.
-func line(text string) string {
-	text = strings.Join(strings.Fields(text), " ")
-	if len(text) > maxSaid {
-		text = strings.ToValidUTF8(text[:maxSaid], "") + "…"
-	}
-	return text
-}
-
-// retryAfter is what a Retry-After in seconds asks for, or 0.
+// retryAfter is what an answer asks for, or 0.
 func retryAfter(answer *http.Response) time.Duration {
 	if answer == nil {
 		return 0
 	}
-	n, err := strconv.ParseUint(answer.Header.Get("Retry-After"), 10, 16)
-	if err != nil {
-		return 0
-	}
-	return time.Duration(n) * time.Second
+	return bucket.RetryAfter(answer.Header.Get("Retry-After"))
 }

@@ -131,7 +131,7 @@ func (b *body) Read(p []byte) (int, error) {
 	case b.answer.broken != nil:
 		err = b.answer.broken
 	default:
-		err = &source.Error{Path: b.key, Class: source.ErrUnreachable, Detail: "what came is not what is stored: " + line(err.Error())}
+		err = &source.Error{Path: b.key, Class: source.ErrUnreachable, Detail: "what came is not what is stored: " + bucket.Line(err.Error())}
 	}
 	return n, err
 }

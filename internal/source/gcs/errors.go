@@ -11,9 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
-	"time"
 
 	"cloud.google.com/go/storage"
 	"google.golang.org/api/googleapi"
@@ -67,7 +65,7 @@ func (s *Store) failed(ctx context.Context, path string, err error) error {
 	case errors.Is(err, storage.ErrObjectNotExist):
 		out.Class = fs.ErrNotExist // of a read, without an answer's text
 	case errors.Is(err, errCredentials):
-		out.Class, out.Detail = source.ErrDenied, line(cause(err).Error())
+		out.Class, out.Detail = source.ErrDenied, bucket.Line(cause(err).Error())
 		if network := (*net.OpError)(nil); errors.As(err, &network) {
 			out.Class = source.ErrUnreachable
 		}
@@ -84,7 +82,7 @@ func (s *Store) refused(out *source.Error, e *googleapi.Error) {
 	out.Detail = said(e)
 	switch {
 	case tooMany(e):
-		out.Class, out.Err = source.ErrUnreachable, &bucket.Busy{After: retryAfter(e.Header)}
+		out.Class, out.Err = source.ErrUnreachable, &bucket.Busy{After: bucket.RetryAfter(e.Header.Get("Retry-After"))}
 	case e.Code == http.StatusNotFound:
 		out.Class = fs.ErrNotExist
 	case e.Code == http.StatusPreconditionFailed:
@@ -124,28 +122,7 @@ func said(e *googleapi.Error) string {
 	if text == "" {
 		return "the store answers " + status
 	}
-	return "the store answers " + status + ": " + strings.TrimSuffix(line(text), ".")
-}
-
-// maxSaid bounds how many bytes of a store's text a message repeats.
-const maxSaid = 300
-
-// line is a foreign text as one line of bounded length.
-func line(text string) string {
-	text = strings.Join(strings.Fields(text), " ")
-	if len(text) > maxSaid {
-		text = strings.ToValidUTF8(text[:maxSaid], "") + "…"
-	}
-	return text
-}
-
-// retryAfter is what a Retry-After in seconds asks for, or 0.
-func retryAfter(h http.Header) time.Duration {
-	n, err := strconv.ParseUint(h.Get("Retry-After"), 10, 16)
-	if err != nil {
-		return 0
-	}
-	return time.Duration(n) * time.Second
+	return "the store answers " + status + ": " + strings.TrimSuffix(bucket.Line(text), ".")
 }
 
 // cause is an error of the transport, without the address: the path says it.

@@ -10,7 +10,6 @@ package gcs
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
@@ -80,12 +79,7 @@ var _ bucket.Store = (*Store)(nil)
 // metadata service. Where there are none, requests are anonymous, and a refusal
 // says so.
 func Open(ctx context.Context, name string, o Options) (bucket.Store, error) {
-	if o.Requests <= 0 {
-		o.Requests = bucket.DefaultRequests()
-	}
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	bucket.Tune(t, o.Requests)
-	return open(ctx, name, o.Anonymous, t)
+	return open(ctx, name, o.Anonymous, bucket.NewTransport(o.Requests))
 }
 
 func open(ctx context.Context, name string, anonymous bool, t *http.Transport) (*Store, error) {
@@ -228,17 +222,11 @@ func (s *Store) Read(ctx context.Context, it bucket.Item, off, n int64) (io.Read
 //
 // The attempts are counted here: the SDK would go on for ever.
 func (s *Store) Put(ctx context.Context, key string, r io.ReadSeeker, size int64) error {
-	held, err := r.Seek(0, io.SeekEnd)
-	if err == nil && held != size {
-		err = fmt.Errorf("%d bytes are there to store, not %d", held, size)
-	}
-	if err != nil {
-		return &source.Error{Path: key, Err: err}
-	}
+	var err error
 	pause := waits()
 	for attempt := 1; ; attempt++ {
-		if _, err = r.Seek(0, io.SeekStart); err != nil {
-			return &source.Error{Path: key, Err: err}
+		if err = bucket.Rewind(key, r, size); err != nil {
+			return err
 		}
 		if err = s.put(ctx, key, r, size); err == nil {
 			return nil

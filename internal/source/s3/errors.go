@@ -7,8 +7,6 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
-	"strconv"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -61,7 +59,7 @@ func (s *store) failed(ctx context.Context, key string, err error) error {
 	case status == http.StatusPreconditionFailed:
 		e.Detail, e.Err = "there is an object already", fs.ErrExist // only Put sets a condition
 	case isBusy(err):
-		e.Class, e.Err = source.ErrUnreachable, &bucket.Busy{After: retryAfter(err), Err: e.Err}
+		e.Class, e.Err = source.ErrUnreachable, &bucket.Busy{After: bucket.RetryAfter(header(err, "Retry-After")), Err: e.Err}
 	case status/100 == 5 && status != http.StatusNotImplemented, status == http.StatusRequestTimeout, code == "RequestTimeout", status == http.StatusConflict:
 		e.Class = source.ErrUnreachable
 	case status/100 == 3:
@@ -115,16 +113,6 @@ func isBusy(err error) bool {
 	return n == http.StatusServiceUnavailable || n == http.StatusTooManyRequests
 }
 
-// retryAfter is what an answer asks for, as seconds (RFC 9110, section 10.2.3),
-// or 0.
-func retryAfter(err error) time.Duration {
-	n, e := strconv.ParseUint(header(err, "Retry-After"), 10, 16)
-	if e != nil {
-		return 0
-	}
-	return time.Duration(n) * time.Second
-}
-
 // isBroken reports whether there was no answer, or one that broke off.
 func isBroken(err error) bool {
 	var send *smithyhttp.RequestSendError
@@ -158,7 +146,7 @@ func cause(err error) error {
 	case errors.As(err, &api) && hasAnswer:
 		text := fmt.Sprintf("%d %s", answer.HTTPStatusCode(), api.ErrorCode())
 		if m := api.ErrorMessage(); m != "" && m != api.ErrorCode() {
-			text += ": " + m
+			text += ": " + bucket.Line(m)
 		}
 		if answer.RequestID != "" {
 			text += " (request " + answer.RequestID + ")"

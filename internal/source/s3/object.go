@@ -62,6 +62,9 @@ func (s *store) Read(ctx context.Context, it bucket.Item, off, n int64) (io.Read
 // (https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html). A store
 // that does not know If-None-Match is asked beforehand.
 func (s *store) Put(ctx context.Context, key string, r io.ReadSeeker, size int64) error {
+	if err := bucket.Rewind(key, r, size); err != nil {
+		return err
+	}
 	exists := &source.Error{Path: key, Detail: "there is an object already", Err: fs.ErrExist}
 	if _, err := s.Head(ctx, key); err == nil {
 		return exists

@@ -16,39 +16,35 @@ import (
 
 	"github.com/stele-ml/stele/internal/source"
 	"github.com/stele-ml/stele/internal/source/bucket"
+	"github.com/stele-ml/stele/internal/source/bucket/buckettest"
 	"github.com/stele-ml/stele/internal/source/s3"
 	"github.com/stele-ml/stele/internal/source/sourcetest"
 	"github.com/stele-ml/stele/internal/source/storetest"
 )
 
-// place is a bucket, or a folder in one, on a real server.
-type place struct {
-	server *storetest.Server
-	bucket string
-	prefix string
-}
-
-func (p place) Put(t *testing.T, name string, data []byte) {
-	p.server.Put(t, p.bucket, p.prefix+name, data)
-}
-
-func (p place) Delete(t *testing.T, name string) { p.server.Delete(t, p.bucket, p.prefix+name) }
-
-// Holds: a key has at most 1,024 bytes in S3, and is a path of the disk in
-// versitygw.
-func (p place) Holds(name string) bool {
-	for s := range strings.SplitSeq(name, "/") {
-		if len(s) > 255 {
-			return false
+// kind is versitygw.
+var kind = buckettest.Kind{
+	Server: storetest.S3,
+	Open: func(ctx context.Context, name string) (bucket.Store, error) {
+		return s3.Open(ctx, name, s3.Options{})
+	},
+	Versions: true,
+	// A key has at most 1,024 bytes in S3, and is a path of the disk in versitygw.
+	Holds: func(key string) bool {
+		for s := range strings.SplitSeq(key, "/") {
+			if len(s) > 255 {
+				return false
+			}
 		}
-	}
-	return len(p.prefix)+len(name) <= 1024
+		return len(key) <= 1024
+	},
+	Without:  []string{"a/", "a/b", "a//b", "a/../b", "a/./b", "//", "/x", strings.Repeat("k", 1024)},
+	Early:    true,
+	Sizes:    []int{0, 1, 300_000, 9<<20 + 1},
+	NoBucket: "there is no bucket no-such-bucket",
 }
 
-func (p place) Open(t *testing.T, single string) source.Source {
-	t.Helper()
-	return open(t, p.bucket, p.prefix+single)
-}
+func TestStore(t *testing.T) { buckettest.Run(t, kind) }
 
 // open opens a place in the environment of the test.
 func open(t *testing.T, name, key string) *bucket.Source {
@@ -111,56 +107,6 @@ func contents(t *testing.T, src source.Source) map[string]string {
 		all[o.Path] = string(buf[:got.N])
 	}
 	return all
-}
-
-func TestSource(t *testing.T) {
-	s := server(t)
-	for _, c := range []struct {
-		name      string
-		prefix    string
-		versioned bool
-	}{
-		{"Bucket", "", false},
-		{"Folder", "a folder/+%/", false},
-		{"VersionedBucket", "", true},
-		{"VersionedFolder", "a folder/+%/", true},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			sourcetest.Run(t, func(t *testing.T) sourcetest.Store {
-				return place{s, s.NewBucket(t, c.versioned), c.prefix}
-			})
-		})
-	}
-}
-
-// TestKeysAreRaw: nothing in a key is decoded, encoded or folded.
-func TestKeysAreRaw(t *testing.T) {
-	s := server(t)
-	b := s.NewBucket(t, false)
-	want := make(map[string]string)
-	for _, k := range []string{
-		"a b", "a%20b", "a+b", "a%2Bb", "100%", "%", "%zz", "what?versions=1", "#frag", "a&b=c;d", "Case", "case", "ünïcode", "u\u0308", "日本",
-		"'\"<>&amp;", "tab\tand\nline\rend", "back\\slash", "dir/../x"[:4] + "..x", "~", "=", "a:b@c", "\u2028", "!*()",
-	} {
-		want[k] = "at " + k
-		s.Put(t, b, k, []byte(want[k]))
-	}
-	src := open(t, b, "")
-	got := contents(t, src)
-	for k, data := range want {
-		if got[k] != data {
-			t.Errorf("%q holds %q, want %q", k, got[k], data)
-		}
-		if o, err := src.Lookup(context.Background(), k); err != nil || o.Size != int64(len(data)) {
-			t.Errorf("Lookup(%q) = %+v, %v", k, o, err)
-		}
-		if one := open(t, b, k); !one.Single() {
-			t.Errorf("%q as a root is not Single", k)
-		}
-	}
-	if len(got) != len(want) {
-		t.Errorf("%d objects, want %d", len(got), len(want))
-	}
 }
 
 // TestVersions: with versioning, what is listed is the latest version of each
@@ -301,59 +247,6 @@ func TestWithoutListBucketVersions(t *testing.T) {
 		}
 		if refused.Times() != 1 {
 			t.Errorf("%s: asked %d times", code, refused.Times())
-		}
-	}
-}
-
-func TestPut(t *testing.T) {
-	s := server(t)
-	b := s.NewBucket(t, false)
-	st, err := s3.Open(context.Background(), b, s3.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer st.Close()
-	put := func(key, data string) error {
-		return st.Put(context.Background(), key, strings.NewReader(data), int64(len(data)))
-	}
-	if err := put("d/k", "one"); err != nil {
-		t.Fatal(err)
-	}
-	if err := put("empty", ""); err != nil {
-		t.Fatal(err)
-	}
-	for _, data := range []string{"two", "one"} {
-		if err := put("d/k", data); !errors.Is(err, fs.ErrExist) {
-			t.Errorf("over another object: %v", err)
-		}
-	}
-	if got := contents(t, open(t, b, "")); got["d/k"] != "one" || len(got) != 2 {
-		t.Errorf("%q", got)
-	}
-	if st.URL("d/k") != "s3://"+b+"/d/k" {
-		t.Errorf("URL %s", st.URL("d/k"))
-	}
-}
-
-// TestPutTwiceAtOnce: of several writers one succeeds, and its bytes stay.
-func TestPutTwiceAtOnce(t *testing.T) {
-	s := server(t)
-	b := s.NewBucket(t, false)
-	st, err := s3.Open(context.Background(), b, s3.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer st.Close()
-	errs := make([]error, 8)
-	var wg sync.WaitGroup
-	for i := range errs {
-		wg.Go(func() { errs[i] = st.Put(context.Background(), "k", strings.NewReader(fmt.Sprint(i)), 1) })
-	}
-	wg.Wait()
-	got := contents(t, open(t, b, ""))["k"]
-	for i, err := range errs {
-		if mine := fmt.Sprint(i) == got; mine != (err == nil) || err != nil && !errors.Is(err, fs.ErrExist) {
-			t.Errorf("writer %d: %v; the object holds %s", i, err, got)
 		}
 	}
 }
