@@ -160,17 +160,18 @@ func (a *app) readParts(ctx context.Context, o *verifyOrder, s *subjectOf, out *
 	if d := c.diff; d != nil {
 		out.Changes, out.Counts, out.Truncated = d.Changes, &d.Counts, d.Truncated
 	}
+	if err := c.judge(s.root); err != nil {
+		return nil, err
+	}
+	out.Members = c.members
 	if s.removal != nil {
+		c.excuse()
 		out.RemovedBy = s.removal.json(c.kept)
 		if text := s.removal.text(c.kept); text != "" && !c.kept.out.Same { // else the verdict says it
 			a.term.Notef("%s", text)
 		}
 		return s.removal.contents(c.kept, s.root), nil
 	}
-	if err := c.judge(s.root); err != nil {
-		return nil, err
-	}
-	out.Members = c.members
 	contents, err := c.contents(s.root)
 	if err == nil {
 		out.Found = contents.Fingerprint.String()
@@ -231,6 +232,16 @@ func (c *partsData) judge(root *node) error {
 		}
 	}
 	return nil
+}
+
+// excuse takes members that are not what was stamped for sampled, where a later
+// version accounts for all that differs.
+func (c *partsData) excuse() {
+	for i := range c.members {
+		if m := &c.members[i]; m.Verdict == string(evidence.Tampered) && c.kept.out.Same {
+			m.Verdict = string(evidence.Sampled)
+		}
+	}
 }
 
 // contents is what the verdict is told.
