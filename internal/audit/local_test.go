@@ -64,14 +64,18 @@ func noise(n, salt int) []byte {
 	return b[:n]
 }
 
-// aPlace makes a folder of 1,200 small files, up to 30 KB each, and one of
-// 8 MiB and a half.
-func aPlace(t *testing.T) *place {
+// aPlace makes a folder of 1,200 small files, up to 30 KB each, one of 8 MiB and
+// a half, and an empty one.
+func aPlace(t *testing.T) *place { return aPlaceOf(t, 1200, 100, 8) }
+
+// aPlaceOf makes a folder of small files, so many a day, a model of some chunks
+// and a half, and an empty file.
+func aPlaceOf(t *testing.T, files, perDay, chunks int) *place {
 	p := &place{dir: t.TempDir()}
-	for i := range 1200 {
-		p.write(t, fmt.Sprintf("day=%02d/%04d.csv", i/100, i), noise(100+(i*7919)%30_000, i))
+	for i := range files {
+		p.write(t, fmt.Sprintf("day=%02d/%04d.csv", i/perDay, i), noise(100+(i*7919)%30_000, i))
 	}
-	p.write(t, "model.bin", noise(8*chunk+chunk/2, -1))
+	p.write(t, "model.bin", noise(chunks*chunk+chunk/2, -1))
 	p.write(t, "_SUCCESS", nil)
 	p.stamp(t)
 	return p

@@ -3,12 +3,11 @@ package audit
 import (
 	"context"
 	"io/fs"
-	"sync"
 	"sync/atomic"
-	"testing"
 
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/source"
+	"github.com/stele-ml/stele/internal/source/sourcetest"
 )
 
 // object is a made-up file: its contents follow from its path and size.
@@ -37,19 +36,14 @@ func (o object) contents(off, n uint64) []byte {
 	return b
 }
 
+func (o object) made() sourcetest.Made {
+	return sourcetest.Made{Path: o.path, Size: o.size, Contents: o.contents}
+}
+
 // file is what a manifest says of an object as it was.
 func (o object) file(a fingerprint.Algorithm) fingerprint.File {
 	o.altered = nil
-	f := fingerprint.File{Path: o.path, Size: o.size}
-	if o.size <= chunk {
-		f.Digest = a.Sum(o.contents(0, o.size))
-		return f
-	}
-	for i := range fingerprint.ChunkCount(o.size) {
-		f.Chunks = append(f.Chunks, a.Sum(o.contents(i*chunk, uint64(fingerprint.ChunkLen(o.size, i)))))
-	}
-	f.Digest = a.FileDigest(f.Size, f.Chunks)
-	return f
+	return o.made().File(a)
 }
 
 func filesOf(a fingerprint.Algorithm, objects []object) []fingerprint.File {
@@ -75,7 +69,8 @@ type memory struct {
 	onCheck func(path string) error
 	size    func(o object) uint64 // its size when it is opened
 
-	opened, closed, looked, fetched atomic.Int64
+	sourcetest.Readers
+	looked, fetched atomic.Int64
 }
 
 func (m *memory) Single() bool { return m.single }
@@ -134,8 +129,7 @@ func (m *memory) Fetch(_ context.Context, o source.Object, buf []byte) (source.F
 	}
 	is := m.now(o)
 	if is.size > uint64(len(buf)) {
-		m.opened.Add(1)
-		return source.Fetched{Reader: &memoryReader{m: m, o: is}}, nil
+		return source.Fetched{Reader: m.Readers.Open(is.made(), sourcetest.Steps{Range: m.onRange, Check: m.onCheck})}, nil
 	}
 	return source.Fetched{N: copy(buf, is.contents(0, is.size))}, nil
 }
@@ -145,44 +139,6 @@ func (m *memory) Mark(_ context.Context, o source.Object) (source.Mark, error) {
 		return source.Mark{}, nil
 	}
 	return source.Mark{Size: int64(m.now(o).size), MTime: 1, CTime: 1}, nil
-}
-
-type memoryReader struct {
-	m    *memory
-	o    object
-	once sync.Once
-}
-
-func (r *memoryReader) Size() uint64 { return r.o.size }
-func (r *memoryReader) Close() error { r.once.Do(func() { r.m.closed.Add(1) }); return nil }
-
-func (r *memoryReader) Range(_ context.Context, off, n uint64, buf []byte, use func([]byte)) error {
-	if r.m.onRange != nil {
-		if err := r.m.onRange(r.o.path, off); err != nil {
-			return err
-		}
-	}
-	for n > 0 {
-		k := min(n, uint64(len(buf)))
-		use(buf[:copy(buf, r.o.contents(off, k))])
-		off, n = off+k, n-k
-	}
-	return nil
-}
-
-func (r *memoryReader) Unchanged(context.Context) error {
-	if r.m.onCheck != nil {
-		return r.m.onCheck(r.o.path)
-	}
-	return nil
-}
-
-// checkClosed holds an audit to closing what it opened.
-func (m *memory) checkClosed(t *testing.T) {
-	t.Helper()
-	if o, c := m.opened.Load(), m.closed.Load(); o != c {
-		t.Errorf("%d readers opened, %d closed", o, c)
-	}
 }
 
 // remote is a memory behind a network.

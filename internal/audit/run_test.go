@@ -106,7 +106,7 @@ func TestNothingAltered(t *testing.T) {
 				if p.FilesDone.Load() != res.Files || p.FilesTotal.Load() != res.Files || p.BytesDone.Load() != res.BytesRead || p.BytesTotal.Load() != res.BytesRead {
 					t.Errorf("%s: progress %d/%d files, %d/%d bytes", name, p.FilesDone.Load(), p.FilesTotal.Load(), p.BytesDone.Load(), p.BytesTotal.Load())
 				}
-				memoryOf(src).checkClosed(t)
+				memoryOf(src).CheckClosed(t)
 			}
 		}
 	}
@@ -198,7 +198,7 @@ func TestEveryDifference(t *testing.T) {
 					if !reflect.DeepEqual(res, want) {
 						t.Errorf("%+v\nwant %+v", res, want)
 					}
-					memoryOf(src).checkClosed(t)
+					memoryOf(src).CheckClosed(t)
 				})
 			}
 		}
@@ -343,7 +343,7 @@ func TestListed(t *testing.T) {
 		if err != nil || !reflect.DeepEqual(found, want) || res.Files != 9 || res.ChunksMissed != 2 || res.ChunksRead != 12 {
 			t.Errorf("%s: %+v, %+v, %v", name, res, found, err)
 		}
-		m.checkClosed(t)
+		m.CheckClosed(t)
 	}
 }
 
@@ -385,7 +385,7 @@ func TestErrorsAreNoFindings(t *testing.T) {
 			if name != "Unchanged" && (len(found) != 2 || found[1].Path != "b") {
 				t.Errorf("%s: found %v before the error", name, found)
 			}
-			m.checkClosed(t)
+			m.CheckClosed(t)
 		}
 	}
 }
@@ -412,7 +412,7 @@ func TestChangedMeanwhile(t *testing.T) {
 		if _, found, err := audit(t, m, files, everything, Options{}); !errors.Is(err, source.ErrChanged) || !errors.As(err, &e) || e.Path != path || len(found) != 0 {
 			t.Errorf("%s: %v, %v; want ErrChanged", path, found, err)
 		}
-		m.checkClosed(t)
+		m.CheckClosed(t)
 	}
 	var asked atomic.Int64
 	m := &memory{objects: mixed, size: func(o object) uint64 {
@@ -501,7 +501,7 @@ func TestCancelled(t *testing.T) {
 		if !errors.Is(err, why) {
 			t.Errorf("cancelled at %s: %v", at, err)
 		}
-		m.checkClosed(t)
+		m.CheckClosed(t)
 	}
 }
 

@@ -3,7 +3,6 @@ package audit
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"reflect"
 	"strings"
@@ -20,16 +19,7 @@ import (
 
 // aSmallPlace is a folder to be copied into buckets: 120 files of up to 30 KB,
 // one of 5 MiB and a half, an empty one.
-func aSmallPlace(t *testing.T) *place {
-	p := &place{dir: t.TempDir()}
-	for i := range 120 {
-		p.write(t, fmt.Sprintf("day=%02d/%04d.csv", i/20, i), noise(100+(i*7919)%30_000, i))
-	}
-	p.write(t, "model.bin", noise(5*chunk+chunk/2, -1))
-	p.write(t, "_SUCCESS", nil)
-	p.stamp(t)
-	return p
-}
+func aSmallPlace(t *testing.T) *place { return aPlaceOf(t, 120, 20, 5) }
 
 // openBucket opens a folder of a bucket in the environment of the test.
 func openBucket(t *testing.T, s *storetest.Server, name, prefix string) source.Source {

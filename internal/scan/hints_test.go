@@ -54,7 +54,7 @@ func scanOf(t *testing.T, m *memory, src source.Source, opts Options, entry uint
 		return nil
 	})
 	s.read = m.read.Load() - before
-	m.checkClosed(t)
+	m.CheckClosed(t)
 	return s, err
 }
 

@@ -5,10 +5,10 @@ import (
 	"io/fs"
 	"sync"
 	"sync/atomic"
-	"testing"
 
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/source"
+	"github.com/stele-ml/stele/internal/source/sourcetest"
 )
 
 // memory is a source of made-up files, with places for a test to step in.
@@ -21,10 +21,10 @@ type memory struct {
 	listed  func(path string)
 	marks   map[string]source.Mark // of those that have one, without their sizes
 
-	opened, closed atomic.Int64
-	read           atomic.Uint64 // bytes
-	ranges         atomic.Int64  // calls of Range
-	looked         atomic.Int64  // calls of Lookup
+	sourcetest.Readers
+	read   atomic.Uint64 // bytes
+	ranges atomic.Int64  // calls of Range
+	looked atomic.Int64  // calls of Lookup
 }
 
 type memoryObject struct {
@@ -53,20 +53,12 @@ func (o memoryObject) contents(off, n uint64) []byte {
 	return b
 }
 
-// file is what a scan should make of it, put together in the plainest way.
-func (o memoryObject) file(a fingerprint.Algorithm) fingerprint.File {
-	size := uint64(o.size)
-	f := fingerprint.File{Path: o.path, Size: size}
-	if o.size <= fingerprint.ChunkSize {
-		f.Digest = a.Sum(o.contents(0, size))
-		return f
-	}
-	for i := range fingerprint.ChunkCount(size) {
-		f.Chunks = append(f.Chunks, a.Sum(o.contents(i*fingerprint.ChunkSize, uint64(fingerprint.ChunkLen(size, i)))))
-	}
-	f.Digest = a.FileDigest(size, f.Chunks)
-	return f
+func (o memoryObject) made() sourcetest.Made {
+	return sourcetest.Made{Path: o.path, Size: uint64(o.size), Contents: o.contents}
 }
+
+// file is what a scan should make of it.
+func (o memoryObject) file(a fingerprint.Algorithm) fingerprint.File { return o.made().File(a) }
 
 func (m *memory) Single() bool { return false }
 func (m *memory) Close() error { return nil }
@@ -129,11 +121,15 @@ func (m *memory) Fetch(_ context.Context, o source.Object, buf []byte) (source.F
 		}
 	}
 	if mo.size > len(buf) {
-		m.opened.Add(1)
-		return source.Fetched{Reader: &memoryReader{m: m, o: mo}, Mark: m.mark(mo)}, nil
+		return source.Fetched{Reader: m.Readers.Open(mo.made(), sourcetest.Steps{Range: m.onRange, Check: m.onCheck, Read: m.readRange}), Mark: m.mark(mo)}, nil
 	}
 	m.read.Add(uint64(mo.size))
 	return source.Fetched{N: copy(buf, mo.contents(0, uint64(mo.size))), Mark: m.mark(mo)}, nil
+}
+
+func (m *memory) readRange(n uint64) {
+	m.ranges.Add(1)
+	m.read.Add(n)
 }
 
 func (m *memory) mark(o memoryObject) source.Mark {
@@ -146,46 +142,6 @@ func (m *memory) mark(o memoryObject) source.Mark {
 
 func (m *memory) Mark(_ context.Context, o source.Object) (source.Mark, error) {
 	return m.mark(o.Pin.(memoryObject)), nil
-}
-
-type memoryReader struct {
-	m    *memory
-	o    memoryObject
-	once sync.Once
-}
-
-func (r *memoryReader) Size() uint64 { return uint64(r.o.size) }
-func (r *memoryReader) Close() error { r.once.Do(func() { r.m.closed.Add(1) }); return nil }
-
-func (r *memoryReader) Range(_ context.Context, off, n uint64, buf []byte, use func([]byte)) error {
-	if r.m.onRange != nil {
-		if err := r.m.onRange(r.o.path, off); err != nil {
-			return err
-		}
-	}
-	r.m.ranges.Add(1)
-	r.m.read.Add(n)
-	for n > 0 {
-		k := min(n, uint64(len(buf)))
-		use(buf[:copy(buf, r.o.contents(off, k))])
-		off, n = off+k, n-k
-	}
-	return nil
-}
-
-func (r *memoryReader) Unchanged(context.Context) error {
-	if r.m.onCheck != nil {
-		return r.m.onCheck(r.o.path)
-	}
-	return nil
-}
-
-// checkClosed holds a scan to closing what it opened.
-func (m *memory) checkClosed(t *testing.T) {
-	t.Helper()
-	if o, c := m.opened.Load(), m.closed.Load(); o != c {
-		t.Errorf("%d readers opened, %d closed", o, c)
-	}
 }
 
 // meeting lets calls through once n of them are there at the same time.

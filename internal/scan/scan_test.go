@@ -99,7 +99,7 @@ func TestRun(t *testing.T) {
 						if len(got) != len(want) {
 							t.Errorf("%d files, want %d", len(got), len(want))
 						}
-						m.checkClosed(t)
+						m.CheckClosed(t)
 					})
 				}
 			}
@@ -189,7 +189,7 @@ func TestFirstErrorWins(t *testing.T) {
 		if !errors.Is(err, fs.ErrPermission) || !strings.HasPrefix(err.Error(), "f0000301: ") || n > 301 {
 			t.Fatalf("%v after %d files, want that of f0000301", err, n)
 		}
-		m.checkClosed(t)
+		m.CheckClosed(t)
 	}
 }
 
@@ -215,7 +215,7 @@ func TestErrors(t *testing.T) {
 			if err == nil || c.want != nil && !errors.Is(err, c.want) {
 				t.Errorf("got %v, want %v", err, c.want)
 			}
-			c.m.checkClosed(t)
+			c.m.CheckClosed(t)
 		})
 	}
 	if _, err := Run(context.Background(), &memory{}, Options{}, nil); err == nil {
@@ -261,7 +261,7 @@ func TestCancel(t *testing.T) {
 				if err != why {
 					t.Fatalf("got %v, want the cause", err)
 				}
-				m.checkClosed(t)
+				m.CheckClosed(t)
 			}
 		})
 	}

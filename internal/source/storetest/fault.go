@@ -103,14 +103,7 @@ func (x *Exchange) Drop() { panic(http.ErrAbortHandler) }
 // Cut sends the headers of an answer and n bytes of its body, and ends the
 // connection: with a reset (RST) or in good order (FIN).
 func (x *Exchange) Cut(res *http.Response, n int64, reset bool) {
-	if res == nil {
-		x.Drop()
-	}
-	defer res.Body.Close()
-	copyHeader(x.w.Header(), res.Header)
-	x.w.WriteHeader(res.StatusCode)
-	io.Copy(x.w, io.LimitReader(res.Body, n))
-	http.NewResponseController(x.w).Flush()
+	x.begin(res, n)
 	if reset {
 		if conn, _, err := http.NewResponseController(x.w).Hijack(); err == nil {
 			conn.(*net.TCPConn).SetLinger(0)
@@ -119,6 +112,19 @@ func (x *Exchange) Cut(res *http.Response, n int64, reset bool) {
 		}
 	}
 	x.Drop()
+}
+
+// begin sends the headers of an answer and n bytes of its body; no answer ends
+// the connection.
+func (x *Exchange) begin(res *http.Response, n int64) {
+	if res == nil {
+		x.Drop()
+	}
+	defer res.Body.Close()
+	copyHeader(x.w.Header(), res.Header)
+	x.w.WriteHeader(res.StatusCode)
+	io.Copy(x.w, io.LimitReader(res.Body, n))
+	http.NewResponseController(x.w).Flush()
 }
 
 // Fault does something to an exchange.
@@ -251,15 +257,7 @@ func Unranged(whole []byte) Fault {
 // the client gives up.
 func Stall(n int64) Fault {
 	return func(x *Exchange) {
-		res := x.Forward()
-		if res == nil {
-			x.Drop()
-		}
-		defer res.Body.Close()
-		copyHeader(x.w.Header(), res.Header)
-		x.w.WriteHeader(res.StatusCode)
-		io.Copy(x.w, io.LimitReader(res.Body, n))
-		http.NewResponseController(x.w).Flush()
+		x.begin(x.Forward(), n)
 		Hang(x)
 	}
 }
