@@ -115,7 +115,7 @@ func TestAttackWithdrawnMember(t *testing.T) {
 	}
 	v := verdict()
 	want(t, v, Verified)
-	if !strings.Contains(v.String(), "a collection of 2 artifacts") {
+	if v.Result(CheckMembers) != NotMade || !strings.Contains(v.String(), "a collection of 2 artifacts") {
 		t.Errorf("%s", v)
 	}
 	l.withdraw(l.member, tuesday.ref("scans/day", "2"), statement.TargetLocation, "s3://bucket/tuesday")

@@ -152,6 +152,11 @@ const (
 	// member of a collection. Fails as withdrawn.
 	CheckNotWithdrawn = "not withdrawn"
 
+	// CheckMembers, of a collection alone: the members' own stamps, and what
+	// lies in those that are collections themselves, stand. Evidence of one
+	// stamp has not theirs, so that Verify never makes it; who has the ledger can.
+	CheckMembers = "members"
+
 	// CheckPathPresent, once for each such path: the path is among the files.
 	// Fails as tampered.
 	CheckPathPresent = "path present"

@@ -144,7 +144,7 @@ var mandatory = []string{
 func (v *Verdict) finish(stopped string) *Verdict {
 	if stopped != "" {
 		for _, name := range checkOrder {
-			if !slices.ContainsFunc(v.Checks, func(c Check) bool { return c.Name == name }) {
+			if name != CheckMembers && !slices.ContainsFunc(v.Checks, func(c Check) bool { return c.Name == name }) {
 				v.skip(name, "not reached: the check %q failed", stopped)
 			}
 		}
@@ -171,7 +171,7 @@ func (v *Verdict) finish(stopped string) *Verdict {
 // checkOrder lists the checks as a verdict does.
 var checkOrder = []string{
 	CheckFormat, CheckLedger, CheckTrustedLog, CheckCheckpoint, CheckWitnesses, CheckFresh, CheckHistory,
-	CheckControl, CheckIncluded, CheckSignature, CheckStanding, CheckClaim, CheckNotWithdrawn,
+	CheckControl, CheckIncluded, CheckSignature, CheckStanding, CheckClaim, CheckNotWithdrawn, CheckMembers,
 	CheckPathPresent, CheckPathAbsent, CheckRange, CheckContents, CheckAttachments, CheckTime, CheckRules,
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -91,8 +92,9 @@ func TestVerify(t *testing.T) {
 			t.Errorf("%s: %s: %s", c.Name, c.OK, c.Detail)
 		}
 	}
-	if !reflect.DeepEqual(names, checkOrder) {
-		t.Errorf("checks %q, want %q", names, checkOrder)
+	order := slices.DeleteFunc(slices.Clone(checkOrder), func(name string) bool { return name == CheckMembers })
+	if !reflect.DeepEqual(names, order) {
+		t.Errorf("checks %q, want %q", names, order)
 	}
 	if v.AsOf.Size != l.size || v.Stamp.Handle != "mara" || v.Stamp.Fingerprint != d.fp.String() || len(v.Cosignatures) != 2 || v.Exit() != 0 {
 		t.Errorf("%+v %+v", v.AsOf, v.Stamp)

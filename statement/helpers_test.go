@@ -166,6 +166,13 @@ func testListed() *Statement {
 	return st
 }
 
+// testClaimed is of data that other machines have read.
+func testClaimed() *Statement {
+	st := testStamp("raw/table", "10")
+	st.Stamp.Basis = Basis{Claimed: st.Stamp.Bytes}
+	return st
+}
+
 var testAuditNonce = sha256.Sum256([]byte("the nonce of an audit"))
 
 func testAudit(label string, audit *Audit) *Statement {
@@ -237,6 +244,7 @@ func samples() []sample {
 		{"stamp-ssh-ecdsa", testStamp("fraud/model", "2"), sshEC("ci")},
 		{"stamp-collection", testCollection(), ed("bob")},
 		{"stamp-listed", testListed(), p256("alice")},
+		{"stamp-claimed", testClaimed(), p256("alice")},
 		{"withdrawal", testWithdrawal(), ed("bob")},
 		{"withdrawal-location", location, ed("bob")},
 		{"reinstatement", testReinstatement(), p256("alice")},

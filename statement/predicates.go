@@ -111,6 +111,7 @@ type Basis struct {
 	Version uint64  `json:"version,omitzero"` // bytes taken over: same object version as at Entry
 	ETag    uint64  `json:"etag,omitzero"`    // bytes taken over: same ETag as at Entry
 	MTime   uint64  `json:"mtime,omitzero"`   // bytes taken over: same size and times as at Entry
+	Claimed uint64  `json:"claimed,omitzero"` // bytes that were read elsewhere, as the signer claims: a manifest came from there
 	Stamped uint64  `json:"stamped,omitzero"` // bytes of artifacts already on the ledger: a collection's members
 	Entry   *uint64 `json:"entry,omitzero"`   // the earlier stamp that Version, ETag and MTime rely on
 }

@@ -146,12 +146,12 @@ func (s *Stamp) check(st *Statement) error {
 // its members' stamps, none of any other artifact's.
 func (b Basis) check(total uint64, collection bool) error {
 	known := b.Version + b.ETag + b.MTime
-	for _, n := range []uint64{b.Read, b.Version, b.ETag, b.MTime, b.Stamped} {
+	for _, n := range []uint64{b.Read, b.Version, b.ETag, b.MTime, b.Claimed, b.Stamped} {
 		if err := checkInteger("stamp: basis", n, 0); err != nil {
 			return err
 		}
 	}
-	if sum := b.Read + known + b.Stamped; sum != total {
+	if sum := b.Read + known + b.Claimed + b.Stamped; sum != total {
 		return malformed("stamp: the basis accounts for %d bytes of %d", sum, total)
 	}
 	switch {

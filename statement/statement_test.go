@@ -153,6 +153,12 @@ func TestParseRefuses(t *testing.T) {
 			{"bytes of members", `{"read":1234}`, `{"stamped":1234}`},
 			{"some bytes of members", `{"read":1234}`, `{"read":1200,"stamped":34}`},
 		},
+		"stamp-claimed": {
+			{"more than there is", `{"claimed":1234}`, `{"claimed":1235}`},
+			{"read as well", `{"claimed":1234}`, `{"read":1234,"claimed":1234}`},
+			{"nothing claimed, said", `{"claimed":1234}`, `{"read":1234,"claimed":0}`},
+			{"an entry that it was not taken over from", `{"claimed":1234}`, `{"claimed":1234,"entry":3}`},
+		},
 		"audit-announcement": {
 			{"a result as well", `"announcement":{`, `"result":{"announcement":1},"announcement":{`},
 			{"neither", `"announcement":{`, `"x":{`},

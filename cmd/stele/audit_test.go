@@ -92,6 +92,10 @@ func TestInterruptedAudit(t *testing.T) {
 		t.Errorf("an open audit was checked: exit status %d\n%s", status, errs)
 	}
 
+	// A copy elsewhere is not what was announced.
+	if _, errs, status := p.stele("audit", "--resume", "2", t.TempDir()); status != exitUsage || !strings.Contains(errs, "announced of") {
+		t.Fatalf("--resume of another place: %d, %s", status, errs)
+	}
 	p.must("audit", "--resume", "2", "-q")
 	list := p.audits()
 	if list[0].Outcome != "held" || list[0].Result == nil || *list[0].Result != 3 {

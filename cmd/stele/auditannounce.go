@@ -228,12 +228,31 @@ func (a *app) resumeAudit(ctx context.Context, o *auditOrder) (err error) {
 	if o.place == "" {
 		o.place = p.place
 	}
+	if err := p.samePlace(o.place); err != nil {
+		return err
+	}
 	w, err := a.beginAudit(ctx, o)
 	if err != nil {
 		return err
 	}
 	defer func() { err = w.end(err) }()
 	return a.conductAudit(ctx, dir, o, w, &announced, p)
+}
+
+// samePlace refuses to end an audit on a copy that lies elsewhere than what was
+// announced.
+func (p *pendingAudit) samePlace(given string) error {
+	at, err := parsePlace(given)
+	if err != nil {
+		return err
+	}
+	if at, err = at.Absolute(); err != nil {
+		return err
+	}
+	if at.String() != p.place {
+		return usagef("the audit was announced of %s, not of %s", p.place, at).withHint("leave the PLACE out; `stele audit NAME@VERSION PLACE --announce` begins one of another place")
+	}
+	return nil
 }
 
 // of takes artifact and odds from an announcement.

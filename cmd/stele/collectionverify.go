@@ -23,10 +23,6 @@ type memberVerdict struct {
 	why     string // the checks that failed
 }
 
-// checkMembers is a check of a verdict on a collection: the stamps of its
-// members are checked as its own is. It fails as the worst of them.
-const checkMembers = "members"
-
 // judgeMembers checks the stamps of all members, however deep: signature, the
 // signer's standing, withdrawal. That they are in the log, unfold has checked;
 // that the control entries are what the log commits to, the verdict on the
@@ -83,12 +79,13 @@ func failedChecks(v *evidence.Verdict) string {
 // severity orders outcomes, the worst first, as evidence.Verify does.
 var severity = []evidence.Outcome{evidence.Tampered, evidence.Untrusted, evidence.Withdrawn, evidence.Unknown, evidence.Sampled, evidence.Verified}
 
-// withMembers adds to the verdict on a collection what is known of its members.
+// withMembers adds to the verdict on a collection what is known of its members:
+// the stamp of each is checked as its own is, and the worst of them counts.
 func withMembers(v *evidence.Verdict, list []memberVerdict) {
 	if len(list) == 0 {
 		return
 	}
-	check := evidence.Check{Name: checkMembers, OK: evidence.Passed,
+	check := evidence.Check{Name: evidence.CheckMembers, OK: evidence.Passed,
 		Detail: fmt.Sprintf("%s: signed, in the log, and not withdrawn", terminal.Plural(uint64(len(list)), "member"))}
 	worst := evidence.Verified
 	var wrong []string
@@ -108,7 +105,11 @@ func withMembers(v *evidence.Verdict, list []memberVerdict) {
 		}
 		check.OK, check.Detail = evidence.Failed, strings.Join(wrong, "; ")
 	}
-	v.Checks = append(v.Checks, check)
+	if i := slices.IndexFunc(v.Checks, func(c evidence.Check) bool { return c.Name == check.Name }); i >= 0 {
+		v.Checks[i] = check
+	} else {
+		v.Checks = append(v.Checks, check)
+	}
 	if worse(worst, v.Verdict) {
 		v.Verdict = worst
 	}

@@ -253,6 +253,10 @@ func compare(a, b string, old, now iter.Seq2[fingerprint.File, error], all bool)
 	if errors.As(err, &unreadable) {
 		return nil, unreadable // the data, not the comparison
 	}
+	var known *failure
+	if errors.As(err, &known) {
+		return nil, known
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -49,6 +49,39 @@ func (r *reading) artifactStanding(e *evidence.Entry, ref statement.Ref) string 
 	if s := r.standingOf(e); !s.OK {
 		return s.State
 	}
+	return r.membersStanding(e, map[uint64]bool{})
+}
+
+// membersStanding is the standing of a collection by that of its members,
+// however deep: one that is withdrawn takes it along. seen are the entries that
+// were looked at before: a member may be in many collections.
+func (r *reading) membersStanding(e *evidence.Entry, seen map[uint64]bool) string {
+	st, err := statement.Parse(e.Envelope.Payload)
+	if err != nil || st.Stamp == nil {
+		return "good" // what was admitted parses
+	}
+	for _, m := range st.Stamp.Members {
+		b, err := r.ByName(m.Ref.Name, m.Ref.Version)
+		if err != nil {
+			return "unknown"
+		}
+		if seen[b.Entry] {
+			continue
+		}
+		seen[b.Entry] = true
+		member, err := r.Entry(b.Entry)
+		if err != nil {
+			return "unknown"
+		}
+		if outcome, _ := r.judgeStamp(member, b.Ref()); outcome == evidence.Withdrawn {
+			return "withdrawn"
+		} else if outcome != evidence.Verified {
+			return string(outcome)
+		}
+		if inner := r.membersStanding(member, seen); inner != "good" {
+			return inner
+		}
+	}
 	return "good"
 }
 

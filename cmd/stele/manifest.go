@@ -253,7 +253,13 @@ func readManifest(path string, want fingerprint.Fingerprint) (*manifestFile, err
 	if err != nil {
 		return nil, err
 	}
-	m := &manifestFile{name: path, file: f}
+	return newManifest(path, f, want)
+}
+
+// newManifest reads a manifest from an open file, and closes it where it is
+// none. People are told name.
+func newManifest(name string, f *os.File, want fingerprint.Fingerprint) (m *manifestFile, err error) {
+	m = &manifestFile{name: name, file: f}
 	if m.Reader, err = fingerprint.NewReader(bufferedReader(f), want); err != nil {
 		f.Close()
 		return nil, m.explain(err)

@@ -39,12 +39,11 @@ type foundManifest struct {
 
 // open opens the manifest once more; it can be open several times.
 func (m *foundManifest) open() (*manifestFile, error) {
-	f, err := readManifest(m.path, m.fp)
+	file, err := os.Open(m.path)
 	if err != nil {
 		return nil, err
 	}
-	f.name = m.name
-	return f, nil
+	return newManifest(m.name, file, m.fp)
 }
 
 func (m *foundManifest) close() {

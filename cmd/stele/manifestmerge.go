@@ -60,6 +60,9 @@ func (a *app) merge(ctx context.Context, args []string, reach place.Options, out
 			return err
 		}
 	}
+	if err := m.spared(out); err != nil {
+		return err
+	}
 	files, algorithm, plain, err := m.files()
 	if err != nil {
 		return err
@@ -99,6 +102,21 @@ type merging struct {
 	shards    []*shard.Reader
 	names     []string // of shards
 	open      []io.Closer
+	local     []string // paths of what lies on this machine
+}
+
+// spared refuses to write over a part: it may be a worker's only one.
+func (m *merging) spared(out string) error {
+	there, err := os.Stat(out)
+	if err != nil {
+		return nil // nothing to be written over
+	}
+	for _, path := range m.local {
+		if part, err := os.Stat(path); err == nil && os.SameFile(part, there) {
+			return usagef("-o %s is one of the parts, and would be written over", out)
+		}
+	}
+	return nil
 }
 
 func (m *merging) close() {
@@ -106,6 +124,9 @@ func (m *merging) close() {
 		c.Close()
 	}
 }
+
+// passedShown is how many files of a folder are named that are no parts.
+const passedShown = 5
 
 // addParts opens what an argument names: a part, a manifest, a stamp's manifest,
 // or all parts in a folder.
@@ -132,7 +153,7 @@ func (a *app) addParts(m *merging, arg string) error {
 	if err != nil {
 		return err
 	}
-	found := 0
+	found, passed := 0, 0
 	for _, rel := range list {
 		before := len(m.shards)
 		known, err := m.add(p.Join(rel))
@@ -143,10 +164,15 @@ func (a *app) addParts(m *merging, arg string) error {
 			return failf(exitError, "%s is a manifest: of a folder, only parts of a sharded scan are taken", p.Join(rel)).withPath(p.Join(rel).String())
 		}
 		if !known {
-			a.term.Notef("passed over: %s", source.Show(rel))
+			if passed++; passed <= passedShown {
+				a.term.Notef("passed over: %s", source.Show(rel))
+			}
 			continue
 		}
 		found++
+	}
+	if passed > passedShown {
+		a.term.Notef("… and %s more", terminal.Plural(uint64(passed-passedShown), "file"))
 	}
 	if found == 0 {
 		return failf(exitNotFound, "%s holds no part of a sharded scan", p).withPath(p.String()).
@@ -187,6 +213,9 @@ func (m *merging) add(p place.Place) (known bool, err error) {
 		return false, notThere(p, err)
 	}
 	m.open = append(m.open, r)
+	if !p.Remote() {
+		m.local = append(m.local, p.Path())
+	}
 	buffer := bufio.NewReaderSize(r, 256<<10)
 	head, err := buffer.Peek(len(manifestMagic))
 	if err != nil && !errors.Is(err, io.EOF) {

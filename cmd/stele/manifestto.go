@@ -106,8 +106,11 @@ func (a *app) putManifest(ctx context.Context, t *manifestTarget, fp fingerprint
 		return failf(exitError, "%s holds something else already, and is never replaced", at).withPath(at.String()).
 			withHint("give a place that ends in '/', so that each manifest has a name of its own")
 	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return notThere(at, err)
+	}
 	if err != nil {
-		return failf(statusOf(err), "put the manifest there: %w", err).withPath(at.String())
+		return failf(statusOf(err), "put the manifest at %s: %w", at, err).withPath(at.String())
 	}
 	return nil
 }

@@ -146,8 +146,11 @@ type earlierStamp struct {
 
 // earlierStamp reads the stamp of a binding.
 func (a *app) earlierStamp(r *reading, b ledger.Binding) (*earlierStamp, error) {
-	_, st, err := r.statement(b.Entry)
+	at, st, err := r.statement(b.Entry)
 	if err != nil {
+		return nil, err
+	}
+	if err := r.proveIncluded(at); err != nil { // what it signs decides what is not read
 		return nil, err
 	}
 	e := &earlierStamp{Binding: b, stamp: st.Stamp}
@@ -200,6 +203,9 @@ func (a *app) standing(ctx context.Context, dir string, hints iter.Seq2[hint.Hin
 		for _, entry := range entries {
 			e, err := r.Entry(entry)
 			if err != nil {
+				return err
+			}
+			if err := r.proveIncluded(e); err != nil {
 				return err
 			}
 			if s := r.standingOf(e); !s.OK && !fallen[entry] {

@@ -313,7 +313,8 @@ func basisText(b statement.Basis) string {
 	add(b.Version, "by the same object version")
 	add(b.ETag, "by the same ETag")
 	add(b.MTime, "by the same size and times")
-	if b.Version+b.ETag+b.MTime == 0 {
+	add(b.Claimed, "read elsewhere, as the signer claims")
+	if b.Version+b.ETag+b.MTime+b.Claimed == 0 {
 		return ""
 	}
 	if b.Entry != nil {

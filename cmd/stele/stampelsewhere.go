@@ -100,7 +100,7 @@ func (a *app) compareNames(ctx context.Context, s *stamping, m *foundManifest, s
 	}
 	s.result = scan.Result{
 		Fingerprint: m.fp, Summary: sum, Rules: rules.text, Single: s.data.source.Single(),
-		Hidden: result.Hidden, HiddenCount: result.HiddenCount, Basis: scan.Basis{Read: sum.Bytes},
+		Hidden: result.Hidden, HiddenCount: result.HiddenCount,
 	}
 	return nil
 }

@@ -59,7 +59,7 @@ func (a *app) printStamp(r stampReceipt) error {
 		{Key: "artifact", Value: fmt.Sprintf("%s, %s in %s", s.Kind, terminal.Bytes(s.Bytes), terminal.Plural(s.Files, "file"))},
 	}
 	if !out.Existed {
-		pairs = append(pairs, basisPairs(s.Basis, r.elsewhere)...)
+		pairs = append(pairs, basisPairs(s.Basis)...)
 	}
 	if s.Listed {
 		pairs = append(pairs, terminal.Pair{Key: "listed", Value: "exactly the files of the list; no ignore rules"})
@@ -81,10 +81,10 @@ func (a *app) printStamp(r stampReceipt) error {
 
 // basisPairs says how the bytes of a stamp are known, where they were not
 // simply read.
-func basisPairs(b statement.Basis, elsewhere bool) []terminal.Pair {
+func basisPairs(b statement.Basis) []terminal.Pair {
 	taken := b.Version + b.ETag + b.MTime
 	switch {
-	case elsewhere:
+	case b.Claimed > 0:
 		return []terminal.Pair{{Key: "read", Value: "elsewhere, as you claim by signing; only names and sizes were compared"}}
 	case taken == 0 || b.Entry == nil:
 		return nil
@@ -113,5 +113,5 @@ func changesJSON(c *statement.Changes) *jsonv1.Counts {
 }
 
 func basisJSON(b statement.Basis) jsonv1.Basis {
-	return jsonv1.Basis{Read: b.Read, Version: b.Version, ETag: b.ETag, MTime: b.MTime, Stamped: b.Stamped, Entry: b.Entry}
+	return jsonv1.Basis{Read: b.Read, Version: b.Version, ETag: b.ETag, MTime: b.MTime, Claimed: b.Claimed, Stamped: b.Stamped, Entry: b.Entry}
 }

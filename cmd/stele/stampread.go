@@ -171,10 +171,13 @@ func (a *app) optionsForStamp(ctx context.Context, s *stamping) (scan.Options, e
 func (s *stamping) statement(annotations map[string]string) *statement.Statement {
 	o, p, r := s.order, s.plan, s.result
 	ref := statement.Ref{Name: o.name, Version: o.version, Fingerprint: r.Fingerprint}
+	basis := statement.Basis{Read: r.Basis.Read, Version: r.Basis.Version, ETag: r.Basis.ETag, MTime: r.Basis.MTime, Entry: r.Basis.Entry}
+	if o.manifest != "" {
+		basis = statement.Basis{Claimed: r.Summary.Bytes}
+	}
 	st := &statement.Stamp{
 		Kind: o.kind, Files: r.Summary.Files, Bytes: r.Summary.Bytes, Ignore: r.Rules, Listed: s.data.only != nil,
-		Basis: statement.Basis{Read: r.Basis.Read, Version: r.Basis.Version, ETag: r.Basis.ETag, MTime: r.Basis.MTime, Entry: r.Basis.Entry},
-		From:  p.from, Since: p.since, Annotations: annotations,
+		Basis: basis, From: p.from, Since: p.since, Annotations: annotations,
 	}
 	if p.since != nil && s.diff != nil {
 		counts := s.diff.Counts

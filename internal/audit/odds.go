@@ -40,7 +40,7 @@ func ParseShare(text string) (Share, error) {
 	if len(text) > 2*shareDigits {
 		text = text[:2*shareDigits] + "…"
 	}
-	return 0, fmt.Errorf("%q: %w: want a decimal fraction of at most %d digits, such as 0.005", text, ErrShare, shareDigits)
+	return 0, fmt.Errorf("%q: %w: want a decimal fraction of at most %d digits, such as 0.005 or 0.99", text, ErrShare, shareDigits)
 }
 
 // String returns the shortest text that ParseShare reads: "0.005".

@@ -44,13 +44,14 @@ type Checkpoint struct {
 }
 
 // Basis counts a stamp's bytes by how strongly they were known: read now, or
-// taken over because version, ETag or modification time were unchanged; of a
-// collection, stamped before.
+// taken over because version, ETag or modification time were unchanged; read
+// elsewhere, as the signer claims; of a collection, stamped before.
 type Basis struct {
 	Read    uint64  `json:"read"`
 	Version uint64  `json:"version"`
 	ETag    uint64  `json:"etag"`
 	MTime   uint64  `json:"mtime"`
+	Claimed uint64  `json:"claimed,omitempty"`
 	Stamped uint64  `json:"stamped,omitempty"`
 	Entry   *uint64 `json:"entry,omitempty"`
 }
