@@ -157,11 +157,7 @@ func (a *app) stampCollection(ctx context.Context, o *stampOrder) error {
 	if err := oneOf("--kind", o.kind, artifactKinds...); err != nil {
 		return err
 	}
-	dir, err := a.findLedger()
-	if err != nil {
-		return err
-	}
-	signer, closeSigner, err := a.signer(ctx)
+	dir, signer, closeSigner, err := a.writer(ctx)
 	if err != nil {
 		return err
 	}
@@ -250,11 +246,7 @@ func (a *app) planCollection(ctx context.Context, dir string, o *stampOrder, p *
 
 // unfoldRef is unfold of what a statement refers to.
 func (r *reading) unfoldRef(ref statement.Ref) (*node, error) {
-	b, err := r.binding(ref.Name, ref.Version)
-	if err != nil {
-		return nil, err
-	}
-	_, st, err := r.statement(b.Entry)
+	b, st, err := r.boundBy(ref.Name, ref.Version)
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"iter"
 	"slices"
 	"strings"
 
@@ -194,18 +193,4 @@ func (t *partTrees) found(i int) (fingerprint.Summary, error) {
 		t.trees[i] = fingerprint.NewTree(t.algorithm)
 	}
 	return t.trees[i].Summary()
-}
-
-// watching passes files on and adds each to the trees.
-func (t *partTrees) watching(files iter.Seq2[fingerprint.File, error]) iter.Seq2[fingerprint.File, error] {
-	return func(yield func(fingerprint.File, error) bool) {
-		for f, err := range files {
-			if err == nil {
-				err = t.add(f)
-			}
-			if !yield(f, err) || err != nil {
-				return
-			}
-		}
-	}
 }

@@ -150,11 +150,7 @@ func (a *app) side(ctx context.Context, arg string, flags *scanFlags) (*side, er
 	s := &side{name: arg}
 	if name, version, err := statement.ParseNameVersion(arg); err == nil && !isPath(arg) {
 		err := a.read(ctx, func(r *reading) error {
-			b, err := r.binding(name, version)
-			if err != nil {
-				return err
-			}
-			_, st, err := r.statement(b.Entry)
+			b, st, err := r.boundBy(name, version)
 			if err != nil {
 				return err
 			}

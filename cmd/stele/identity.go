@@ -22,6 +22,14 @@ import (
 // ssh-agent:COMMENT.
 const agentPrefix = "ssh-agent"
 
+// writer finds the ledger here and the key that signs what is written to it.
+func (a *app) writer(ctx context.Context) (dir string, s statement.Signer, closer func(), err error) {
+	if dir, err = a.findLedger(); err == nil {
+		s, closer, err = a.signer(ctx)
+	}
+	return dir, s, closer, err
+}
+
 // signer finds the key that signs: --key, $STELE_KEY, the default one. Close
 // ends the connection to an agent, where there is one.
 func (a *app) signer(ctx context.Context) (s statement.Signer, closer func(), err error) {

@@ -372,11 +372,7 @@ func (a *app) keyRotateLog() *cobra.Command {
 		Short: "Give the log a new key, signed by both (administrators)",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			dir, err := a.findLedger()
-			if err != nil {
-				return err
-			}
-			signer, closeSigner, err := a.signer(c.Context())
+			dir, signer, closeSigner, err := a.writer(c.Context())
 			if err != nil {
 				return err
 			}

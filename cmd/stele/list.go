@@ -186,6 +186,16 @@ func (r *reading) binding(name, version string) (ledger.Binding, error) {
 	return b, nil
 }
 
+// boundBy is binding with the stamp that bound the name.
+func (r *reading) boundBy(name, version string) (ledger.Binding, *statement.Statement, error) {
+	b, err := r.binding(name, version)
+	if err != nil {
+		return b, nil, err
+	}
+	_, st, err := r.statement(b.Entry)
+	return b, st, err
+}
+
 // bound is ByName, held against the entry: what the index says is no more than
 // where to look.
 func (r *reading) bound(name, version string) (ledger.Binding, error) {

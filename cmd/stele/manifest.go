@@ -96,10 +96,8 @@ func (a *app) manifestVerify() *cobra.Command {
 				return err
 			}
 			defer m.Close()
-			for _, err := range m.All() {
-				if err != nil {
-					return m.explain(err)
-				}
+			if err := m.check(); err != nil {
+				return err
 			}
 			if want != "" && m.Fingerprint() != fp {
 				return failf(exitTampered, "%s: the manifest is whole, but of %s, not of %s", args[0], m.Fingerprint(), fp).withPath(args[0])
@@ -238,6 +236,16 @@ type manifestFile struct {
 }
 
 func (m *manifestFile) Close() error { return m.file.Close() }
+
+// check reads the manifest to its end.
+func (m *manifestFile) check() error {
+	for _, err := range m.All() {
+		if err != nil {
+			return m.explain(err)
+		}
+	}
+	return nil
+}
 
 // explain names the manifest in an error and tells damage from the rest.
 func (m *manifestFile) explain(err error) error {

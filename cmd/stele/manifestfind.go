@@ -135,12 +135,7 @@ func (m *foundManifest) check() error {
 		return err
 	}
 	defer f.Close()
-	for _, err := range f.All() {
-		if err != nil {
-			return f.explain(err)
-		}
-	}
-	return nil
+	return f.check()
 }
 
 // limit is more bytes than the manifest can have, so that nobody's address can
@@ -321,10 +316,8 @@ func manifestAt(ctx context.Context, text string, reach place.Options) (*foundMa
 
 // whole reads a manifest to its end, where it tells what it is of.
 func (m *manifestFile) whole() (fingerprint.Fingerprint, fingerprint.Summary, error) {
-	for _, err := range m.All() {
-		if err != nil {
-			return fingerprint.Fingerprint{}, fingerprint.Summary{}, m.explain(err)
-		}
+	if err := m.check(); err != nil {
+		return fingerprint.Fingerprint{}, fingerprint.Summary{}, err
 	}
 	return m.Fingerprint(), m.Summary(), nil
 }

@@ -210,11 +210,7 @@ func (a *app) close(e *solo.Engine) {
 
 // write is submit for the verbs whose whole work is one statement.
 func (a *app) write(ctx context.Context, make func(*reading) (*statement.Statement, error)) error {
-	dir, err := a.findLedger()
-	if err != nil {
-		return err
-	}
-	signer, closeSigner, err := a.signer(ctx)
+	dir, signer, closeSigner, err := a.writer(ctx)
 	if err != nil {
 		return err
 	}

@@ -91,15 +91,11 @@ func (a *app) prove(ctx context.Context, o *proveOrder) error {
 	result := jsonv1.Prove{Name: o.name, Version: o.version, File: o.out, Present: o.present, Absent: o.absent}
 	var data []byte
 	err = a.readAt(ctx, dir, func(r *reading) error {
-		b, err := r.binding(o.name, o.version)
+		b, st, err := r.boundBy(o.name, o.version)
 		if err != nil {
 			return err
 		}
 		result.Fingerprint, result.Entry = b.Fingerprint.String(), b.Entry
-		_, st, err := r.statement(b.Entry)
-		if err != nil {
-			return err
-		}
 		if err := inMembers(b.Ref(), st.Stamp.Members, o); err != nil {
 			return err
 		}

@@ -72,7 +72,7 @@ func (a *app) readForStamp(ctx context.Context, s *stamping) (err error) {
 		files = a.scanning(ctx, s.data, opts, &s.result)
 	}
 	w := fingerprint.NewWriter(s.manifest, s.plan.algorithm, fingerprint.WriterOptions{PlainSHA256: plain})
-	if s.diff, err = a.compareWithEarlier(s, written(files, w)); err != nil {
+	if s.diff, err = a.compareWithEarlier(s, watched(files, w.Add)); err != nil {
 		return err
 	}
 	if _, err = w.Close(); err != nil {
@@ -88,12 +88,12 @@ func (a *app) readForStamp(ctx context.Context, s *stamping) (err error) {
 	return nil
 }
 
-// written passes files on and writes them to a manifest.
-func written(files iter.Seq2[fingerprint.File, error], w *fingerprint.Writer) iter.Seq2[fingerprint.File, error] {
+// watched passes files on, and each to see first: a manifest's writer, say.
+func watched(files iter.Seq2[fingerprint.File, error], see func(fingerprint.File) error) iter.Seq2[fingerprint.File, error] {
 	return func(yield func(fingerprint.File, error) bool) {
 		for f, err := range files {
 			if err == nil {
-				err = w.Add(f)
+				err = see(f)
 			}
 			if !yield(f, err) || err != nil {
 				return

@@ -183,11 +183,7 @@ func (a *app) verifyLedger(ctx context.Context, o *verifyOrder) error {
 	}
 	s := new(subjectOf)
 	err = a.readUntrusted(ctx, dir, func(r *reading) error {
-		b, err := r.binding(o.name, o.version)
-		if err != nil {
-			return err
-		}
-		_, st, err := r.statement(b.Entry)
+		b, st, err := r.boundBy(o.name, o.version)
 		if err != nil {
 			return err
 		}
