@@ -66,7 +66,7 @@ func (p *person) fill(t *testing.T, stamps int) {
 
 // TestAttackHintsOfAForgedEntry: whoever can write the database, but not sign,
 // puts another stamp in the place of the last one, with a manifest of false
-// digests and marks that fit the data. The next stamp does not take them over.
+// digests and marks that fit the data. No later stamp takes anything of it over.
 func TestAttackHintsOfAForgedEntry(t *testing.T) {
 	p := newPerson(t)
 	p.must("init", "--handle", "ada")
@@ -164,8 +164,17 @@ func TestAttackHintsOfAForgedEntry(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	out, errs, status := p.stele("stamp", data, "--as", "lab/a@2", "--unchanged-by", "metadata", "--yes")
-	if status != exitTampered || !strings.Contains(errs, "entry 1 is not what the log's checkpoint covers") {
-		t.Errorf("status %d\n%s%s", status, out, errs)
+	p.write("other", "other")
+	for _, args := range [][]string{
+		{data, "--as", "lab/a@2", "--unchanged-by", "metadata", "--yes"},
+		// Nor is what it says signed by anybody who refers to it.
+		{"other", "--as", "lab/b@1", "--from", "lab/a@1"},
+		{"other", "--as", "lab/b@1", "--since", "lab/a@1"},
+		{"--as", "lab/all@1", "--member", "a=lab/a@1"},
+	} {
+		out, errs, status := p.stele(append([]string{"stamp"}, args...)...)
+		if status != exitTampered || !strings.Contains(errs, "entry 1 is not what the log's checkpoint covers") {
+			t.Errorf("stamp %v: status %d\n%s%s", args, status, out, errs)
+		}
 	}
 }

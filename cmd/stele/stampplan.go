@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/statement"
@@ -133,6 +134,12 @@ func (r *reading) ref(text, flag string) (statement.Ref, error) {
 		return statement.Ref{}, usagef("%s: %v", flag, err)
 	}
 	b, err := r.binding(name, version)
+	if err == nil {
+		var e *evidence.Entry
+		if e, err = r.Entry(b.Entry); err == nil {
+			err = r.proveIncluded(e) // whoever signs takes its fingerprint for this name
+		}
+	}
 	if err != nil {
 		return statement.Ref{}, fmt.Errorf("%s: %w", flag, err)
 	}
