@@ -67,6 +67,7 @@ var byHand = buckettest.Canned{
 	Open:   canned,
 	Object: bucket.Item{Key: "d/x y", Size: buckettest.Size, ETag: "0x8D7"},
 	Right:  []string{"ETag", `"0x8D7"`, "X-Ms-Blob-Type", "BlockBlob"},
+	Range:  "range",
 	Secret: "SECRET",
 }
 

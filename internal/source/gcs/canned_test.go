@@ -62,6 +62,7 @@ var byHand = buckettest.Canned{
 		"X-Goog-Generation", "7", "X-Goog-Metageneration", "1",
 		"X-Goog-Stored-Content-Encoding", "identity", "X-Goog-Stored-Content-Length", "100",
 	},
+	Range: "range",
 }
 
 // xmlError is an error as the XML API, which reads come from, words it.

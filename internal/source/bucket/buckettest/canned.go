@@ -25,6 +25,8 @@ type Canned struct {
 	// Right are the headers, in pairs, that a right answer to a read has besides
 	// those of its length and range.
 	Right []string
+	// Range is what the error of an answer with another range says.
+	Range string
 	// Secret is in no error.
 	Secret string
 }
@@ -119,12 +121,12 @@ type Answer struct {
 func (c Canned) Answers(t *testing.T, own []Answer) {
 	const whole, part = Size, 10
 	for _, a := range append([]Answer{
-		{"all for a range", part, c.Reply(0, Size), source.ErrChanged, "range"},
-		{"a range for all", whole, c.Reply(0, 10), source.ErrChanged, "range"},
-		{"another range", part, c.Reply(1, 10), source.ErrChanged, "range"},
-		{"a longer range", part, c.Reply(0, 11), source.ErrChanged, "range"},
-		{"another size", part, c.Reply(0, 10, "Content-Range", "bytes 0-9/101"), source.ErrChanged, "range"},
-		{"a bad request", whole, Say(400, "not XML\nat all"), nil, "400 Bad Request"},
+		{"all for a range", part, c.Reply(0, Size), source.ErrChanged, c.Range},
+		{"a range for all", whole, c.Reply(0, 10), source.ErrChanged, c.Range},
+		{"another range", part, c.Reply(1, 10), source.ErrChanged, c.Range},
+		{"a longer range", part, c.Reply(0, 11), source.ErrChanged, c.Range},
+		{"another size", part, c.Reply(0, 10, "Content-Range", "bytes 0-9/101"), source.ErrChanged, c.Range},
+		{"a bad request", whole, Say(400, "not XML\nat all"), nil, "400 Bad"},
 	}, own...) {
 		t.Run(a.Name, func(t *testing.T) {
 			var n atomic.Int32
