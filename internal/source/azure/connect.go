@@ -44,7 +44,9 @@ const tokenScope = "https://storage.azure.com/.default"
 // connect makes the client of the environment's account.
 func (s *Store) connect(ctx context.Context, anonymous bool) error {
 	var o container.ClientOptions
-	o.Transport = &http.Client{Transport: s.http}
+	// No redirect is followed: a shared access signature would be sent along, in
+	// the name of the page that it came from.
+	o.Transport = &http.Client{Transport: s.http, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	o.Retry = policy.RetryOptions{MaxRetries: maxRetries, RetryDelay: firstWait, MaxRetryDelay: maxWait, ShouldRetry: mayPass}
 	o.Telemetry.ApplicationID = "stele"
 

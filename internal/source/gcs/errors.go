@@ -31,7 +31,7 @@ func mayPass(err error) bool {
 		network     net.Error // dialing, timeouts, resets; url.Error is one, too
 	)
 	switch {
-	case errors.Is(err, errCredentials), errors.As(err, &certificate), errors.As(err, &dns) && dns.IsNotFound:
+	case errors.Is(err, errCredentials), errors.Is(err, errOnce), errors.As(err, &certificate), errors.As(err, &dns) && dns.IsNotFound:
 		return false
 	}
 	return errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF)

@@ -99,7 +99,9 @@ func open(ctx context.Context, name string, anonymous bool, t *http.Transport) (
 			return nil, &source.Error{Path: s.URL(""), Class: source.ErrDenied, Detail: "the credentials cannot be used", Err: err}
 		}
 	}
-	client, err := storage.NewClient(ctx, option.WithHTTPClient(&http.Client{Transport: trip}), option.WithoutAuthentication(), storage.WithDisabledClientMetrics())
+	// No redirect is followed: the token would be sent to wherever it leads.
+	direct := &http.Client{Transport: trip, CheckRedirect: func(*http.Request, []*http.Request) error { return errOnce }}
+	client, err := storage.NewClient(ctx, option.WithHTTPClient(direct), option.WithoutAuthentication(), storage.WithDisabledClientMetrics())
 	if err != nil {
 		return nil, &source.Error{Path: s.URL(""), Err: err}
 	}
