@@ -177,7 +177,8 @@ func (a *app) hints(ctx context.Context, dir string, id statement.LedgerID, e *e
 	sources := []func() (io.ReadCloser, error){
 		func() (io.ReadCloser, error) { return os.Open(a.marksPath(id, e.Entry, at)) },
 	}
-	if e.madeOf(at) && e.details.Marks != nil {
+	// A path on a disk is another place on each machine.
+	if at.Remote() && e.madeOf(at) && e.details.Marks != nil {
 		sources = append(sources, func() (io.ReadCloser, error) { return solo.OpenShelf(dir).Open(*e.details.Marks) })
 	}
 	for _, open := range sources {

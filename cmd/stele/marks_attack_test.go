@@ -25,8 +25,8 @@ import (
 	"github.com/stele-ml/stele/statement"
 )
 
-// fill stamps so many artifacts.
-func (p *person) fill(t *testing.T, stamps int) {
+// submit signs stamps and puts them on the ledger.
+func (p *person) submit(t *testing.T, stamps int, stamp func(i int) (statement.Ref, *statement.Stamp)) {
 	t.Helper()
 	getenv := func(name string) string {
 		for _, e := range p.env {
@@ -52,8 +52,8 @@ func (p *person) fill(t *testing.T, stamps int) {
 	}
 	defer a.close(e)
 	for i := range stamps {
-		ref := statement.Ref{Name: "fill/x", Version: fmt.Sprint(i), Fingerprint: fingerprint.Fingerprint{Algorithm: fingerprint.SHA256, Sum: fingerprint.Digest{1, byte(i), byte(i >> 8)}}}
-		st := &statement.Statement{Kind: statement.KindStamp, Ledger: e.View().ID(), Nonce: statement.Nonce{1, byte(i), byte(i >> 8)}, Subject: []statement.Subject{ref.Subject()}, Stamp: &statement.Stamp{Kind: statement.ArtifactDataset, Files: 1}}
+		ref, of := stamp(i)
+		st := &statement.Statement{Kind: statement.KindStamp, Ledger: e.View().ID(), Nonce: statement.Nonce{1, byte(i), byte(i >> 8)}, Subject: []statement.Subject{ref.Subject()}, Stamp: of}
 		env, err := statement.Sign(st, signer)
 		if err != nil {
 			t.Fatal(err)
@@ -64,21 +64,10 @@ func (p *person) fill(t *testing.T, stamps int) {
 	}
 }
 
-// TestAttackHintsOfAForgedEntry: whoever can write the database, but not sign,
-// puts another stamp in the place of the last one, with a manifest of false
-// digests and marks that fit the data. No later stamp takes anything of it over.
-func TestAttackHintsOfAForgedEntry(t *testing.T) {
-	p := newPerson(t)
-	p.must("init", "--handle", "ada")
-	data, err := filepath.Abs("jsonv1") // files that were not written just now
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.must("stamp", data, "--as", "lab/a@1")
-	p.fill(t, 300) // the last entries are checked when a ledger is opened
-
-	// The false manifest and its marks.
-	dir := filepath.Join(p.dir, ".stele")
+// falseHints puts a manifest of false digests on the shelf of the ledger in dir,
+// and marks beside it that fit the data.
+func falseHints(t *testing.T, dir, data string) (fingerprint.Fingerprint, *statement.Attachment) {
+	t.Helper()
 	shelf := solo.OpenShelf(dir)
 	var manifest, marks bytes.Buffer
 	w := fingerprint.NewWriter(&manifest, fingerprint.SHA256, fingerprint.WriterOptions{})
@@ -114,6 +103,9 @@ func TestAttackHintsOfAForgedEntry(t *testing.T) {
 	if err := mw.Close(fp); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.MkdirAll(filepath.Dir(shelf.ManifestPath(fp)), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(shelf.ManifestPath(fp), manifest.Bytes(), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -125,6 +117,27 @@ func TestAttackHintsOfAForgedEntry(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return fp, details
+}
+
+// TestAttackHintsOfAForgedEntry: whoever can write the database, but not sign,
+// puts another stamp in the place of the last one, with a manifest of false
+// digests and marks that fit the data. No later stamp takes anything of it over.
+func TestAttackHintsOfAForgedEntry(t *testing.T) {
+	p := newPerson(t)
+	p.must("init", "--handle", "ada")
+	data, err := filepath.Abs("jsonv1") // files that were not written just now
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.must("stamp", data, "--as", "lab/a@1")
+	p.submit(t, 300, func(i int) (statement.Ref, *statement.Stamp) { // the last entries are checked when a ledger is opened
+		fp := fingerprint.Fingerprint{Algorithm: fingerprint.SHA256, Sum: fingerprint.Digest{1, byte(i), byte(i >> 8)}}
+		return statement.Ref{Name: "fill/x", Version: fmt.Sprint(i), Fingerprint: fp}, &statement.Stamp{Kind: statement.ArtifactDataset, Files: 1}
+	})
+
+	dir := filepath.Join(p.dir, ".stele")
+	fp, details := falseHints(t, dir, data)
 
 	// The false stamp, in the place of the one that the log commits to.
 	db, err := pebble.Open(filepath.Join(dir, "db"), solo.DatabaseOptions())
@@ -176,5 +189,30 @@ func TestAttackHintsOfAForgedEntry(t *testing.T) {
 		if status != exitTampered || !strings.Contains(errs, "entry 1 is not what the log's checkpoint covers") {
 			t.Errorf("stamp %v: status %d\n%s%s", args, status, out, errs)
 		}
+	}
+}
+
+// TestAttackMarksOfAnotherMachine: a member signs marks of a path, as if they had
+// been made on this machine. A disk's marks are its own machine's alone.
+func TestAttackMarksOfAnotherMachine(t *testing.T) {
+	p := newPerson(t)
+	p.must("init", "--handle", "ada")
+	data, err := filepath.Abs("jsonv1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(filepath.Join(data, "jsonv1.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fp, details := falseHints(t, filepath.Join(p.dir, ".stele"), data)
+	p.submit(t, 1, func(int) (statement.Ref, *statement.Stamp) {
+		bytes := uint64(info.Size())
+		return statement.Ref{Name: "lab/a", Version: "1", Fingerprint: fp},
+			&statement.Stamp{Kind: statement.ArtifactDataset, Files: 1, Bytes: bytes, Basis: statement.Basis{Read: bytes}, Details: details}
+	})
+	out := p.must("stamp", data, "--as", "lab/a@2", "--unchanged-by", "metadata", "--yes", "--json")
+	if !strings.Contains(out, `"mtime":0`) || strings.Contains(out, fp.String()+`","name"`) {
+		t.Errorf("taken over from another machine: %s", out)
 	}
 }
