@@ -194,11 +194,7 @@ const manifestMagic = "stele manifest v1\n"
 
 // headOf is as much of the beginning of a file as a manifest is known by.
 func headOf(path string) (string, bool) {
-	info, err := os.Stat(path)
-	if err != nil || !info.Mode().IsRegular() {
-		return "", false
-	}
-	f, err := os.Open(path)
+	f, err := openRegular(path)
 	if err != nil {
 		return "", false
 	}

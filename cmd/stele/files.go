@@ -52,6 +52,19 @@ func writeWhole(path string, fill func(*os.File) error) (err error) {
 	return os.Rename(f.Name(), path)
 }
 
+// openRegular opens a file to read, and nothing else that stands at its path: a
+// pipe that lies beside the data would be waited on for ever.
+func openRegular(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, failf(exitError, "%s is not a regular file", source.Show(path)).withPath(path)
+	}
+	return os.Open(path)
+}
+
 // bufferedReader is the buffer manifests are read through.
 func bufferedReader(f *os.File) *bufio.Reader { return bufio.NewReaderSize(f, 1<<20) }
 

@@ -257,7 +257,7 @@ func (m *manifestFile) explain(err error) error {
 
 // readManifest opens a manifest that must hash to want (zero: any).
 func readManifest(path string, want fingerprint.Fingerprint) (*manifestFile, error) {
-	f, err := os.Open(path)
+	f, err := openRegular(path)
 	if err != nil {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ type foundManifest struct {
 
 // open opens the manifest once more; it can be open several times.
 func (m *foundManifest) open() (*manifestFile, error) {
-	file, err := os.Open(m.path)
+	file, err := openRegular(m.path)
 	if err != nil {
 		return nil, err
 	}

@@ -175,7 +175,7 @@ func (a *app) hints(ctx context.Context, dir string, id statement.LedgerID, e *e
 		return nil, err
 	}
 	sources := []func() (io.ReadCloser, error){
-		func() (io.ReadCloser, error) { return os.Open(a.marksPath(id, e.Entry, at)) },
+		func() (io.ReadCloser, error) { return openRegular(a.marksPath(id, e.Entry, at)) },
 	}
 	// A path on a disk is another place on each machine.
 	if at.Remote() && e.madeOf(at) && e.details.Marks != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"slices"
 	"strings"
@@ -202,8 +203,12 @@ func (a *app) verifyLedger(ctx context.Context, o *verifyOrder) error {
 		}
 		var attached [][]byte
 		if st.Stamp.Details != nil {
-			if data, err := solo.OpenShelf(dir).Get(*st.Stamp.Details); err == nil {
+			data, err := solo.OpenShelf(dir).Get(*st.Stamp.Details)
+			switch {
+			case err == nil:
 				attached = append(attached, data)
+			case !errors.Is(err, solo.ErrWithheld):
+				a.term.Warnf("the details are left aside: %v", err)
 			}
 		}
 		s.file, err = r.Evidence(evidence.Claim{Entry: b.Entry, Name: b.Name, Version: b.Version, Fingerprint: b.Fingerprint}, attached)
@@ -323,6 +328,9 @@ func (a *app) stampedLocation(r *reading, st *statement.Statement) (string, erro
 		}
 		return "", failf(exitNotFound, "%s was stamped at %s, which is not there", st.Subject[0].Name, at).
 			withPath(at).withHint("give the PATH where the data is now")
+	}
+	if err != nil && !errors.Is(err, solo.ErrWithheld) {
+		a.term.Warnf("the details are left aside: %v", err)
 	}
 	return "", usagef("where %s was stamped is not known here", st.Subject[0].Name).withHint("give the PATH of the data")
 }

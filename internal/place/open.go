@@ -82,6 +82,10 @@ func (p Place) Read(ctx context.Context, o Options, limit int64) (io.ReadCloser,
 }
 
 func (p Place) readLocal(limit int64) (io.ReadCloser, int64, error) {
+	// Looked at before it is opened: a pipe would be waited on for ever.
+	if info, err := os.Stat(p.path); err == nil && !info.Mode().IsRegular() {
+		return nil, 0, &source.Error{Path: p.path, Class: source.ErrIrregular}
+	}
 	f, err := os.Open(p.path)
 	if err != nil {
 		return nil, 0, p.failed(err)
