@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/audit"
@@ -249,7 +250,7 @@ func (p *pendingAudit) samePlace(given string) error {
 	if at, err = at.Absolute(); err != nil {
 		return err
 	}
-	if at.String() != p.place {
+	if strings.TrimRight(at.String(), "/") != strings.TrimRight(p.place, "/") {
 		return usagef("the audit was announced of %s, not of %s", p.place, at).withHint("leave the PLACE out; `stele audit NAME@VERSION PLACE --announce` begins one of another place")
 	}
 	return nil
