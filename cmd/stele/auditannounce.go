@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/audit"
@@ -250,7 +249,7 @@ func (p *pendingAudit) samePlace(given string) error {
 	if at, err = at.Absolute(); err != nil {
 		return err
 	}
-	if strings.TrimRight(at.String(), "/") != strings.TrimRight(p.place, "/") {
+	if announced, err := parsePlace(p.place); err != nil || !at.Same(announced) {
 		return usagef("the audit was announced of %s, not of %s", p.place, at).withHint("leave the PLACE out; `stele audit NAME@VERSION PLACE --announce` begins one of another place")
 	}
 	return nil
