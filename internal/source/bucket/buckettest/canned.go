@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -328,5 +329,38 @@ func (c Canned) Unreachable(t *testing.T, st bucket.Store, secret string) {
 		if err := ask(ctx); err != why {
 			t.Errorf("%s = %v, want the cause", what, err)
 		}
+	}
+}
+
+// Strays: no request goes where a store sends it, for it would carry
+// credentials. The error of a listing holds says. lookups are redirected too.
+func (c Canned) Strays(t *testing.T, says string, lookups bool) {
+	var strayed atomic.Int64
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		strayed.Add(1)
+		t.Errorf("another host was told %q, from %q", r.URL, r.Referer())
+	}))
+	t.Cleanup(other.Close)
+	for _, code := range []int{302, 307, 308} {
+		st := c.Open(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Location", other.URL+r.URL.Path)
+			w.WriteHeader(code)
+		})
+		err := st.List(t.Context(), "", "", func([]bucket.Item) error { return nil })
+		if err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%d: List: %v", code, err)
+		}
+		if _, err := st.Head(t.Context(), "k"); err == nil && lookups {
+			t.Errorf("%d: there is an object", code)
+		}
+		if _, _, err := st.Read(t.Context(), c.Object, 0, Size); err == nil {
+			t.Errorf("%d: it was read", code)
+		}
+		if err := st.Put(t.Context(), "k", strings.NewReader("x"), 1); err == nil {
+			t.Errorf("%d: it was stored", code)
+		}
+	}
+	if n := strayed.Load(); n > 0 {
+		t.Errorf("%d requests went to another host", n)
 	}
 }
