@@ -12,7 +12,7 @@ const maxLines = 500
 // core are the packages that decide what is true. They take bytes and return
 // values, so that the same verdict comes out in a terminal, on a server and
 // in a browser, today and in ten years.
-var core = []string{"internal/strictjson", "fingerprint", "statement", "evidence"}
+var core = []string{"internal/strictjson", "fingerprint", "statement", "lineage", "evidence"}
 
 // flow is who may import whom among our own packages: inward only. A package
 // that is not here has no place yet: give it one. A trailing /... names a
@@ -21,7 +21,8 @@ var flow = map[string][]string{
 	"internal/strictjson": {},
 	"fingerprint":         {},
 	"statement":           {"fingerprint", "internal/strictjson"},
-	"evidence":            {"statement", "fingerprint", "internal/strictjson"},
+	"lineage":             {"statement", "fingerprint"},
+	"evidence":            {"lineage", "statement", "fingerprint", "internal/strictjson"},
 
 	"internal/durable": {}, // files that survive a crash: knows nothing of ledgers
 	"internal/source":  {"fingerprint"},
@@ -36,15 +37,21 @@ var flow = map[string][]string{
 	"internal/source/azure":  {"internal/source", "internal/source/bucket"},
 	"internal/place":         {"internal/source", "internal/source/..."}, // the only one that knows them all
 
-	"internal/ledger": {"fingerprint", "statement", "evidence"}, // no engine, no disk but its store
+	"internal/model":      {},                                                               // it reads headers
+	"internal/process":    {},                                                               // it starts a command
+	"internal/observe":    {"fingerprint", "statement", "internal/source", "internal/scan"}, // a dirty tree is fingerprinted
+	"internal/oms":        {"fingerprint", "internal/source", "internal/scan", "internal/strictjson"},
+	"internal/provenance": {"fingerprint", "statement", "internal/strictjson"},
+
+	"internal/ledger": {"fingerprint", "statement", "lineage", "evidence"}, // no engine, no disk but its store
 	"internal/solo":   {"fingerprint", "statement", "evidence", "internal/ledger", "internal/durable", "internal/strictjson"},
 
 	"internal/server":   {}, // it serves bytes that others prove
 	"internal/terminal": {}, // it shows what it is given
 	"internal/home":     {"statement", "evidence", "internal/durable"},
-	"internal/demo":     {},
-	"internal/release":  {}, // builds the archives; no part of the product
-	"cmd/stele":         {"fingerprint", "statement", "evidence", "internal/...", "cmd/stele/..."},
+	"internal/demo":     {"internal/model"}, // it trains one
+	"internal/release":  {},                 // builds the archives; no part of the product
+	"cmd/stele":         {"fingerprint", "statement", "lineage", "evidence", "internal/...", "cmd/stele/..."},
 	"cmd/stele/jsonv1":  {}, // the types of --json stand alone: other programs import them
 }
 
@@ -116,15 +123,17 @@ var doors = map[string]struct {
 	"google.golang.org/api":               {[]string{"internal/source/gcs"}, "Google Cloud Storage: options, errors, authenticated transport"},
 	"github.com/googleapis/gax-go/v2":     {[]string{"internal/source/gcs"}, "Google Cloud Storage: retries"},
 	"github.com/Azure/azure-sdk-for-go":   {[]string{"internal/source/azure"}, "Azure Blob Storage, and who may read it"},
+	"github.com/sigstore/protobuf-specs":  {[]string{"internal/oms"}, "Sigstore bundles, by their own schema"},
+	"google.golang.org/protobuf":          {[]string{"internal/oms"}, "Sigstore bundles: their JSON"},
 	"github.com/spf13/cobra":              {[]string{"cmd/stele"}, "the command line"},
 	"github.com/spf13/pflag":              {[]string{"cmd/stele"}, "the command line"},
 	"golang.org/x/term":                   {[]string{"internal/terminal"}, "what a terminal is and how wide"},
 	"github.com/rivo/uniseg":              {[]string{"internal/terminal"}, "how many columns a character takes"},
 	"golang.org/x/sys":                    {[]string{"internal/terminal", "internal/source", "internal/durable", "internal/solo", "internal/home"}, "calls of the system: consoles, change times, locks, syncs"},
 	"github.com/go-json-experiment/json":  {[]string{"internal/strictjson"}, "all JSON from elsewhere passes one parser"},
-	"lukechampine.com/blake3":             {[]string{"fingerprint"}, "hashes are chosen in one place"},
+	"lukechampine.com/blake3":             {[]string{"fingerprint", "internal/oms"}, "hashes are chosen in one place; other people's model signatures choose theirs"},
 	"github.com/zeebo/blake3":             {[]string{"fingerprint"}, "hashes are chosen in one place"},
-	"golang.org/x/crypto":                 {[]string{"statement", "cmd/stele", "internal/home"}, "SSH keys; the command line reaches the agent"},
+	"golang.org/x/crypto":                 {[]string{"statement", "cmd/stele", "internal/home", "internal/oms"}, "SSH keys; the command line reaches the agent; BLAKE2b of other people's model signatures"},
 	"golang.org/x/mod":                    {[]string{"statement", "evidence", "internal/ledger", "internal/solo", "cmd/stele"}, "tlog's hashes and proofs, and notes: the words that these speak with each other"},
 	"github.com/transparency-dev/formats": {nil, "tests only: somebody else's encoder is there to disagree"},
 	"github.com/transparency-dev/merkle":  {nil, "tests only: somebody else's verifier is there to disagree"},
