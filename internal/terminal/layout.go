@@ -60,54 +60,6 @@ func widest(lines []string) int {
 	return w
 }
 
-// A Node is a node of a tree.
-type Node struct {
-	Text     string // untrusted: it is cleaned
-	Style    Style
-	Detail   string // shown dimly after the text; untrusted
-	Trim     Trim   // where to cut the text if the line does not fit
-	Children []*Node
-}
-
-// Tree writes a tree to standard output, each node on a line. On a terminal
-// the detail gives way before the text does.
-func (t *Terminal) Tree(root *Node) {
-	var b strings.Builder
-	t.tree(&b, root, "", "", t.Width())
-	t.print(b.String())
-}
-
-func (t *Terminal) tree(b *strings.Builder, n *Node, first, rest string, width int) {
-	text, detail := Clean(n.Text), Clean(n.Detail)
-	if width > 0 {
-		room := max(width-Columns(first), 8)
-		text = fit(text, room, n.Trim, t.ellipsis())
-		if free := room - Columns(text) - len(gap); detail != "" && free < Columns(detail) {
-			if free < 8 {
-				detail = ""
-			} else {
-				detail = fit(detail, free, TrimEnd, t.ellipsis())
-			}
-		}
-	}
-	b.WriteString(t.out.paint(Dim, first) + t.out.paint(n.Style, text))
-	if detail != "" {
-		b.WriteString(gap + t.out.paint(Dim, detail))
-	}
-	b.WriteByte('\n')
-	tee, corner, bar := "├── ", "└── ", "│   "
-	if !t.unicode {
-		tee, corner, bar = "|-- ", "`-- ", "|   "
-	}
-	for i, child := range n.Children {
-		if i == len(n.Children)-1 {
-			t.tree(b, child, rest+corner, rest+"    ", width)
-		} else {
-			t.tree(b, child, rest+tee, rest+bar, width)
-		}
-	}
-}
-
 // An Outcome is how a check went.
 type Outcome uint8
 

@@ -60,8 +60,8 @@ func draw(t *Terminal) {
 			Row("evil\x1b[2J\x1b]0;pwned\x07\r\nverified ✓", Bytes(1), "", "\u202everified"),
 		})
 	t.Heading("Lineage")
-	t.Tree(&Node{Text: "fraud-model@4", Style: Bold, Detail: "model, 2.1 GiB", Children: []*Node{
-		{Text: "transactions@2026-10", Detail: "dataset, 4,201,337 files, withdrawn by \x1b[31mada\x1b[0m because a consent was revoked", Style: Bad, Children: []*Node{
+	t.Tree(&Node{Text: "fraud-model@4", Style: Bold, Marks: []Cell{{"TAINTED", Bad}}, Detail: "model, 2.1 GiB", Notes: []Cell{{"made by a run of ada", Plain}}, Children: []*Node{
+		{Text: "transactions@2026-10", Marks: []Cell{{"WITHDRAWN", Bad}, {"in production", Caution}}, Detail: "dataset, 4,201,337 files, withdrawn by \x1b[31mada\x1b[0m because a consent was revoked", Style: Bad, Children: []*Node{
 			{Text: "raw/transactions/europe/2026/10/with/a/very/long/path/that/does/not/fit/part-000.parquet", Trim: TrimPath},
 		}},
 		{Text: "trainer@1.4.0", Detail: "code"},
