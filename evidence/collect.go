@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"slices"
@@ -81,15 +82,12 @@ func Collect(log Log, signed []byte, claim Claim, attachments [][]byte, further 
 		f.Attachments = append(f.Attachments, Attachment{SHA256: sha256.Sum256(data), Data: data})
 	}
 	slices.SortFunc(f.Attachments, func(a, b Attachment) int { return bytes.Compare(a.SHA256[:], b.SHA256[:]) })
-	f.Claim.Paths = slices.SortedFunc(slices.Values(claim.Paths), func(a, b PathClaim) int { return strings.Compare(a.Path, b.Path) })
+	f.Claim.Absent = slices.Compact(slices.Sorted(slices.Values(claim.Absent)))
+	f.Claim.Paths = slices.SortedFunc(slices.Values(claim.Paths), func(a, b PathClaim) int {
+		return cmp.Or(strings.Compare(a.Of, b.Of), strings.Compare(a.Path, b.Path))
+	})
 	f.Claim.Ranges = slices.SortedFunc(slices.Values(claim.Ranges), func(a, b RangeClaim) int {
-		if c := strings.Compare(a.Path, b.Path); c != 0 || a.Start == b.Start {
-			return c
-		}
-		if a.Start < b.Start {
-			return -1
-		}
-		return 1
+		return cmp.Or(strings.Compare(a.Of, b.Of), strings.Compare(a.Path, b.Path), cmp.Compare(a.Start, b.Start))
 	})
 	return f, f.check()
 }

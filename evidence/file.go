@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -25,11 +26,18 @@ const (
 	// MaxControl is the most control entries in a file.
 	MaxControl = 65535
 
-	// MaxPaths is the most path proofs, and the most range proofs, in a file.
-	MaxPaths = 1024
+	// MaxPaths is the most path proofs, and the most range proofs, in a file:
+	// the absence of one path is a proof for each artifact of files in the
+	// lineage.
+	MaxPaths = 16384
 
-	// MaxAttachments is the most attachments in a file.
-	MaxAttachments = 1024
+	// MaxAbsent is the most paths that a file claims to be nowhere in the
+	// lineage.
+	MaxAbsent = 1024
+
+	// MaxAttachments is the most attachments in a file: those of a thousand
+	// runs, each with a few outputs, fit.
+	MaxAttachments = 16384
 
 	fileDepth = 6 // how deep its JSON nests
 )
@@ -75,15 +83,26 @@ type Proven struct {
 	Proof tlog.RecordProof
 }
 
-// Claim says that an entry binds name@version to a fingerprint, and what is
-// among the files behind that fingerprint and what is not.
+// Claim says that an entry binds name@version to a fingerprint, what that was
+// made of, and what is among the files behind it and what is not.
 type Claim struct {
-	Entry       uint64 // index of the stamp; it is one of the file's Entries
+	Entry       uint64 // index of the stamp, or of the run that stamped it; it is one of the file's Entries
 	Name        string
 	Version     string
 	Fingerprint fingerprint.Fingerprint
-	Paths       []PathClaim  // by path
-	Ranges      []RangeClaim // by path, then start
+
+	// Lineage says that the file holds everything that is recorded about what
+	// the artifact was made of: of each artifact on the way the entry that
+	// bound it, and the entries that say what it was made of.
+	Lineage bool
+
+	// Absent are paths that are among the files of no artifact of the lineage,
+	// the claim's own included. Each has a path proof for each artifact of
+	// files. Ascending; only with Lineage.
+	Absent []string
+
+	Paths  []PathClaim  // by artifact, then path
+	Ranges []RangeClaim // by artifact, then path, then start
 }
 
 // Ref returns the artifact of the claim.
@@ -91,8 +110,12 @@ func (c *Claim) Ref() statement.Ref {
 	return statement.Ref{Name: c.Name, Version: c.Version, Fingerprint: c.Fingerprint}
 }
 
-// PathClaim says that a path is, or is not, among the files.
+// PathClaim says that a path is, or is not, among the files of an artifact.
 type PathClaim struct {
+	// Of is the artifact, name@version, one of the lineage: a member of the
+	// claim's collection, what a model was trained on. It is empty for the
+	// claim's own.
+	Of      string
 	Path    string
 	Present bool
 	Proof   []byte // a fingerprint.PathProof
@@ -101,6 +124,7 @@ type PathClaim struct {
 // RangeClaim says what the bytes from Start up to and not including End of a
 // file are. The file has a PathClaim that says it is present.
 type RangeClaim struct {
+	Of         string // as in PathClaim
 	Path       string
 	Start, End uint64
 	Proof      []byte // a fingerprint.RangeProof
@@ -135,15 +159,19 @@ type (
 		Name        string      `json:"name"`
 		Version     string      `json:"version"`
 		Fingerprint string      `json:"fingerprint"`
+		Lineage     bool        `json:"lineage,omitzero"`
+		Absent      []string    `json:"absent,omitzero"`
 		Paths       []wirePath  `json:"paths"`
 		Ranges      []wireRange `json:"ranges"`
 	}
 	wirePath struct {
+		Of      string `json:"of,omitzero"`
 		Path    string `json:"path"`
 		Present bool   `json:"present"`
 		Proof   []byte `json:"proof"`
 	}
 	wireRange struct {
+		Of    string `json:"of,omitzero"`
 		Path  string `json:"path"`
 		Start uint64 `json:"start"`
 		End   uint64 `json:"end"`
@@ -173,7 +201,11 @@ func (f *File) Marshal() ([]byte, error) {
 			Name:        f.Claim.Name,
 			Version:     f.Claim.Version,
 			Fingerprint: f.Claim.Fingerprint.String(),
+			Lineage:     f.Claim.Lineage,
 		},
+	}
+	if len(f.Claim.Absent) > 0 {
+		w.Claim.Absent = f.Claim.Absent
 	}
 	for _, e := range f.Entries {
 		w.Entries = append(w.Entries, e.wire())
@@ -248,7 +280,8 @@ func Parse(data []byte) (*File, error) {
 		Ledger:     w.Ledger,
 		Checkpoint: []byte(w.Checkpoint),
 		Control:    w.Control,
-		Claim:      Claim{Entry: w.Claim.Entry, Name: w.Claim.Name, Version: w.Claim.Version},
+		Claim: Claim{Entry: w.Claim.Entry, Name: w.Claim.Name, Version: w.Claim.Version,
+			Lineage: w.Claim.Lineage, Absent: w.Claim.Absent},
 	}
 	var err error
 	if f.Last, err = w.Last.proven(); err != nil {
@@ -299,6 +332,7 @@ func (f *File) check() error {
 	}{
 		{"control entries", len(f.Control), MaxControl},
 		{"entries", len(f.Entries), MaxEntries},
+		{"absent paths", len(f.Claim.Absent), MaxAbsent},
 		{"path proofs", len(f.Claim.Paths), MaxPaths},
 		{"range proofs", len(f.Claim.Ranges), MaxPaths},
 		{"attachments", len(f.Attachments), MaxAttachments},
@@ -314,21 +348,67 @@ func (f *File) check() error {
 	if _, _, err := ReadCheckpoint(f.Checkpoint); err != nil {
 		return err
 	}
-	if !slices.IsSortedFunc(f.Claim.Paths, func(a, b PathClaim) int { return orderOnce(a.Path, b.Path) }) {
-		return bad("path proofs out of order, or two for one path")
-	}
-	if !slices.IsSortedFunc(f.Claim.Ranges, func(a, b RangeClaim) int {
-		if a.Path != b.Path {
-			return orderOnce(a.Path, b.Path)
-		}
-		return orderOnce(a.Start, b.Start)
-	}) {
-		return bad("range proofs out of order, or two from one place")
+	if err := f.Claim.check(); err != nil {
+		return bad("%v", err)
 	}
 	if !slices.IsSortedFunc(f.Attachments, func(a, b Attachment) int {
 		return orderOnce(string(a.SHA256[:]), string(b.SHA256[:]))
 	}) {
 		return bad("attachments out of order, or one twice")
+	}
+	return nil
+}
+
+// check reports whether the claim is in its order, and about no other artifact
+// than those of its lineage.
+func (c *Claim) check() error {
+	if !slices.IsSortedFunc(c.Absent, orderOnce) {
+		return errors.New("absent paths out of order, or one twice")
+	}
+	if !slices.IsSortedFunc(c.Paths, func(a, b PathClaim) int {
+		if a.Of != b.Of {
+			return orderOnce(a.Of, b.Of)
+		}
+		return orderOnce(a.Path, b.Path)
+	}) {
+		return errors.New("path proofs out of order, or two for one path")
+	}
+	if !slices.IsSortedFunc(c.Ranges, func(a, b RangeClaim) int {
+		switch {
+		case a.Of != b.Of:
+			return orderOnce(a.Of, b.Of)
+		case a.Path != b.Path:
+			return orderOnce(a.Path, b.Path)
+		}
+		return orderOnce(a.Start, b.Start)
+	}) {
+		return errors.New("range proofs out of order, or two from one place")
+	}
+	if len(c.Absent) > 0 && !c.Lineage {
+		return errors.New("paths absent from a lineage that it does not claim to hold")
+	}
+	of := func(other, path string) error {
+		switch name, version, err := statement.ParseNameVersion(other); {
+		case other == "":
+			return nil
+		case err != nil:
+			return fmt.Errorf("the proof of %+q: %w", path, err)
+		case !c.Lineage:
+			return fmt.Errorf("a proof about %s, and no lineage", other)
+		case name == c.Name && version == c.Version:
+			return fmt.Errorf("a proof names the claim's own artifact, %s", other)
+		}
+		return nil
+	}
+	for _, p := range c.Paths {
+		if err := of(p.Of, p.Path); err != nil {
+			return err
+		}
+	}
+	for _, r := range c.Ranges {
+		if err := of(r.Of, r.Path); err != nil {
+			return err
+		}
 	}
 	return nil
 }

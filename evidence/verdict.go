@@ -12,25 +12,27 @@ import (
 type Outcome string
 
 // The outcomes of Verify. Where several would do, the first in this order is
-// the verdict: tampered, untrusted, withdrawn, unknown, sampled, verified.
+// the verdict: tampered, untrusted, withdrawn, tainted, unknown, sampled,
+// verified.
 const (
 	Verified  Outcome = "verified"  // every check that was to be made was made and passed
 	Sampled   Outcome = "sampled"   // so it was, but not every byte of the data was read now
 	Tampered  Outcome = "tampered"  // contents, a proof or a signature does not match
 	Untrusted Outcome = "untrusted" // the signer, the log or its history is not trusted
 	Withdrawn Outcome = "withdrawn" // it was so, and was taken back
+	Tainted   Outcome = "tainted"   // what it was made of was taken back
 	Unknown   Outcome = "unknown"   // the evidence is not about what was asked
 )
 
 // Exit returns the exit status for the outcome: 0 verified or sampled, 3
-// tampered, 4 withdrawn, 5 unknown, 6 untrusted; 1 for anything else.
+// tampered, 4 withdrawn or tainted, 5 unknown, 6 untrusted; 1 for anything else.
 func (o Outcome) Exit() int {
 	switch o {
 	case Verified, Sampled:
 		return 0
 	case Tampered:
 		return 3
-	case Withdrawn:
+	case Withdrawn, Tainted:
 		return 4
 	case Unknown:
 		return 5
@@ -300,7 +302,7 @@ func (v *Verdict) fail(as Outcome, name, format string, args ...any) {
 
 // worsen lowers the verdict to an outcome, unless it is as low already.
 func (v *Verdict) worsen(as Outcome) {
-	order := []Outcome{Tampered, Untrusted, Withdrawn, Unknown}
+	order := []Outcome{Tampered, Untrusted, Withdrawn, Tainted, Unknown}
 	for _, o := range order {
 		if v.worst == o {
 			return

@@ -77,7 +77,7 @@ func failedChecks(v *evidence.Verdict) string {
 }
 
 // severity orders outcomes, the worst first, as evidence.Verify does.
-var severity = []evidence.Outcome{evidence.Tampered, evidence.Untrusted, evidence.Withdrawn, evidence.Unknown, evidence.Sampled, evidence.Verified}
+var severity = []evidence.Outcome{evidence.Tampered, evidence.Untrusted, evidence.Withdrawn, evidence.Tainted, evidence.Unknown, evidence.Sampled, evidence.Verified}
 
 // withMembers adds to the verdict on a collection what is known of its members:
 // the stamp of each is checked as its own is, and the worst of them counts.

@@ -85,6 +85,7 @@ var verdictWords = map[evidence.Outcome]struct {
 	evidence.Tampered:  {terminal.Bad, "TAMPERED"},
 	evidence.Untrusted: {terminal.Bad, "NOT TRUSTED"},
 	evidence.Withdrawn: {terminal.Bad, "WITHDRAWN"},
+	evidence.Tainted:   {terminal.Bad, "TAINTED"},
 	evidence.Unknown:   {terminal.Caution, "UNKNOWN"},
 	evidence.Sampled:   {terminal.Caution, "sampled"},
 }
