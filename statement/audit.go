@@ -205,7 +205,7 @@ func (w *wireAuditResult) result() (*AuditResult, error) {
 	return r, decodeHex(r.Seed[:], "audit: seed", w.Seed)
 }
 
-func (a *Audit) subject() []Subject { return nil }
+func (a *Audit) subject(*Statement) []Subject { return nil }
 
 func (a *Audit) check(st *Statement) error {
 	if _, err := st.Ref(); err != nil {

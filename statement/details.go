@@ -18,9 +18,11 @@ type Details struct {
 	Salt        [32]byte
 	Locations   []string          // where the bytes were read
 	Host        string            // on which machine
+	Directory   string            // in which the command ran: its relative paths mean nothing without it
 	Command     []string          // argv of what made the statement
 	Parameters  map[string]string // of that command
-	Environment map[string]string // of that command
+	Environment map[string]string // of that command: only what was asked for by name
+	Inputs      map[string]string // of a run: where each input was read, by name@version
 	Manifest    *Attachment       // the artifact's manifest, or nil
 	// ManifestLocations are where else the manifest was put: it is trusted
 	// because it hashes to the fingerprint, wherever it was found.
@@ -47,9 +49,11 @@ type wireDetails struct {
 	Salt        string            `json:"salt"`
 	Locations   []string          `json:"locations,omitempty"`
 	Host        string            `json:"host,omitempty"`
+	Directory   string            `json:"directory,omitempty"`
 	Command     []string          `json:"command,omitempty"`
 	Parameters  map[string]string `json:"parameters,omitempty"`
 	Environment map[string]string `json:"environment,omitempty"`
+	Inputs      map[string]string `json:"inputs,omitempty"`
 	Manifest    *wireAttachment   `json:"manifest,omitzero"`
 	Places      []string          `json:"manifestLocations,omitempty"`
 	Marks       *wireAttachment   `json:"marks,omitzero"`
@@ -69,8 +73,8 @@ func (d *Details) Marshal() ([]byte, error) {
 		return nil, err
 	}
 	data, err := strictjson.Marshal(wireDetails{
-		detailsForm, hex.EncodeToString(d.Salt[:]), d.Locations, d.Host, d.Command, d.Parameters, d.Environment,
-		d.Manifest.wire(), d.ManifestLocations, d.Marks.wire(),
+		detailsForm, hex.EncodeToString(d.Salt[:]), d.Locations, d.Host, d.Directory, d.Command, d.Parameters, d.Environment,
+		d.Inputs, d.Manifest.wire(), d.ManifestLocations, d.Marks.wire(),
 	})
 	if err != nil {
 		return nil, malformed("details: %w", err)
@@ -84,7 +88,7 @@ func (d *Details) Marshal() ([]byte, error) {
 // checkStrings lets nearly anything through, since paths, commands and
 // environments are what they are: whoever shows them escapes them.
 func (d *Details) checkStrings() error {
-	for _, list := range [][]string{d.Locations, {d.Host}, d.Command, pairs(d.Parameters), pairs(d.Environment), d.ManifestLocations} {
+	for _, list := range [][]string{d.Locations, {d.Host, d.Directory}, d.Command, pairs(d.Parameters), pairs(d.Environment), pairs(d.Inputs), d.ManifestLocations} {
 		for _, s := range list {
 			if !utf8.ValidString(s) || strings.ContainsRune(s, 0) {
 				return malformed("details: %s is not UTF-8 without NUL", quote(s))
@@ -111,7 +115,8 @@ func ParseDetails(data []byte) (*Details, error) {
 	if w.Form != detailsForm {
 		return nil, malformed("details: form %s, want %s", quote(w.Form), detailsForm)
 	}
-	d := &Details{Locations: w.Locations, Host: w.Host, Command: w.Command, Parameters: w.Parameters, Environment: w.Environment, ManifestLocations: w.Places}
+	d := &Details{Locations: w.Locations, Host: w.Host, Directory: w.Directory, Command: w.Command,
+		Parameters: w.Parameters, Environment: w.Environment, Inputs: w.Inputs, ManifestLocations: w.Places}
 	if err := decodeHex(d.Salt[:], "details: salt", w.Salt); err != nil {
 		return nil, err
 	}

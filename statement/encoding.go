@@ -11,9 +11,9 @@ import (
 // predicate is what each kind of statement brings: its subject, its limits and
 // its JSON.
 type predicate interface {
-	// subject returns the subject that the predicate dictates, or nil where the
-	// subject is an artifact.
-	subject() []Subject
+	// subject returns the subjects that the predicate dictates, or nil where the
+	// subject is one artifact.
+	subject(st *Statement) []Subject
 	// check holds the predicate and the statement around it to their rules.
 	check(st *Statement) error
 	// wire returns the predicate as it goes into JSON.
@@ -26,9 +26,14 @@ var decoders = map[Kind]func(st *Statement, raw strictjson.Raw) error{
 	KindGenesis:       decodeGenesis,
 	KindIdentity:      decodeIdentity,
 	KindStamp:         decodeStamp,
+	KindRun:           decodeRun,
+	KindEvaluation:    decodeEvaluation,
+	KindApproval:      decodeApproval,
+	KindRelease:       decodeRelease,
 	KindWithdrawal:    decodeWithdrawal,
 	KindReinstatement: decodeReinstatement,
 	KindAudit:         decodeAudit,
+	KindImport:        decodeImport,
 	KindLogKey:        decodeLogKey,
 }
 
@@ -46,9 +51,14 @@ func (s *Statement) predicate() (predicate, error) {
 	set(KindGenesis, s.Genesis != nil, s.Genesis)
 	set(KindIdentity, s.Identity != nil, s.Identity)
 	set(KindStamp, s.Stamp != nil, s.Stamp)
+	set(KindRun, s.Run != nil, s.Run)
+	set(KindEvaluation, s.Evaluation != nil, s.Evaluation)
+	set(KindApproval, s.Approval != nil, s.Approval)
+	set(KindRelease, s.Release != nil, s.Release)
 	set(KindWithdrawal, s.Withdrawal != nil, s.Withdrawal)
 	set(KindReinstatement, s.Reinstatement != nil, s.Reinstatement)
 	set(KindAudit, s.Audit != nil, s.Audit)
+	set(KindImport, s.Import != nil, s.Import)
 	set(KindLogKey, s.LogKey != nil, s.LogKey)
 	if count != 1 || kind != s.Kind {
 		return nil, malformed("statement of kind %s: want exactly its own predicate", quote(string(s.Kind)))
@@ -83,7 +93,7 @@ func (s *Statement) Marshal() ([]byte, error) {
 		return nil, err
 	}
 	whole := *s
-	if derived := p.subject(); derived != nil {
+	if derived := p.subject(s); derived != nil {
 		if s.Subject != nil && !equalSubjects(s.Subject, derived) {
 			return nil, malformed("%s: the subject is not the one its predicate dictates; leave it nil", s.Kind)
 		}
@@ -111,8 +121,8 @@ func Parse(payload []byte) (*Statement, error) {
 	if decode == nil {
 		return nil, malformed("statement: unknown predicate %s", quote(w.PredicateType))
 	}
-	if len(w.Subject) != 1 {
-		return nil, malformed("%s: %d subjects, want exactly one", st.Kind, len(w.Subject))
+	if n := len(w.Subject); n != 1 && (st.Kind != KindRun || n < 1 || n > MaxReferences) {
+		return nil, malformed("%s: %d subjects, want exactly one", st.Kind, n)
 	}
 	if err := decode(st, w.Predicate); err != nil {
 		return nil, err
@@ -124,7 +134,7 @@ func Parse(payload []byte) (*Statement, error) {
 	if err := st.check(p); err != nil {
 		return nil, err
 	}
-	if derived := p.subject(); derived != nil && !equalSubjects(w.Subject, derived) {
+	if derived := p.subject(st); derived != nil && !equalSubjects(w.Subject, derived) {
 		return nil, malformed("%s: the subject is not of what the predicate holds", st.Kind)
 	}
 	again, err := st.encode(p)

@@ -63,7 +63,7 @@ func decodeGenesis(st *Statement, raw strictjson.Raw) error {
 	return nil
 }
 
-func (g *Genesis) subject() []Subject { return vkeySubject(g.Origin, g.LogKey) }
+func (g *Genesis) subject(*Statement) []Subject { return vkeySubject(g.Origin, g.LogKey) }
 
 // vkeySubject is the subject of what names a log's key.
 func vkeySubject(origin, vkey string) []Subject {

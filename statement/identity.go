@@ -48,7 +48,7 @@ func (id *Identity) keyID() KeyID {
 	return id.KeyID
 }
 
-func (id *Identity) subject() []Subject {
+func (id *Identity) subject(*Statement) []Subject {
 	return []Subject{{Name: id.Handle, Digest: map[string]string{keyDigest: id.keyID().String()}}}
 }
 

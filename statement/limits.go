@@ -35,7 +35,9 @@ const (
 	// MaxLocation is the longest location.
 	MaxLocation = 2048
 
-	// MaxReferences is how many artifacts a stamp may refer to in "from".
+	// MaxReferences is how many artifacts a statement may refer to: a stamp in
+	// "from", a run in its inputs and outputs together, an evaluation in its
+	// datasets, an import in its inputs.
 	MaxReferences = 100
 	// MaxMembers is how many artifacts a stamp may collect. Collections nest.
 	MaxMembers = 100
@@ -57,6 +59,35 @@ const (
 	MaxAdministrators = 32
 	// MaxPublicKey is the longest public key in its text form.
 	MaxPublicKey = 4096
+
+	// MaxStage is the longest name of a stage.
+	MaxStage = 64
+	// MaxReplaces is how many artifacts a release may replace.
+	MaxReplaces = 16
+	// MaxMetrics is how many metrics an evaluation may have.
+	MaxMetrics = 64
+	// MaxMetricName is the longest name of a metric.
+	MaxMetricName = 64
+	// MaxDecimal is the longest decimal number.
+	MaxDecimal = 32
+	// MaxDecimalDigits is how many significant digits a decimal number may have:
+	// so many go through an IEEE 754 double and come out the same.
+	MaxDecimalDigits = 15
+	// MaxLocks is how many lock files a run may name.
+	MaxLocks = 32
+	// MaxLockPath is the longest path of a lock file.
+	MaxLockPath = 1024
+	// MaxRemote is the longest URL of a git remote.
+	MaxRemote = 2048
+	// MaxImageName is the longest name of a container image.
+	MaxImageName = 512
+	// MaxIgnored is how many ignored paths an import may name.
+	MaxIgnored = 256
+	// MaxIgnoredPath is the longest of them.
+	MaxIgnoredPath = 1024
+	// MaxURI is the longest predicate type, builder id, or certificate's subject
+	// of an import.
+	MaxURI = 1024
 
 	// MaxDetails is the largest details document.
 	MaxDetails = 1 << 20

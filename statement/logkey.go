@@ -45,7 +45,7 @@ func (l *LogKey) origin() string {
 	return name
 }
 
-func (l *LogKey) subject() []Subject { return vkeySubject(l.origin(), l.Next) }
+func (l *LogKey) subject(*Statement) []Subject { return vkeySubject(l.origin(), l.Next) }
 
 // check includes both signatures: all they bind is in the statement.
 func (l *LogKey) check(st *Statement) error {

@@ -20,6 +20,20 @@ func (r Ref) Subject() Subject {
 	return Subject{Name: r.String(), Digest: map[string]string{r.Fingerprint.Key(): r.Fingerprint.Sum.String()}}
 }
 
+// check checks a reference that a caller made.
+func (r Ref) check() error {
+	if err := CheckName(r.Name); err != nil {
+		return err
+	}
+	if err := CheckVersion(r.Version); err != nil {
+		return err
+	}
+	if !r.Fingerprint.Algorithm.Valid() {
+		return malformed("%s: the fingerprint is not set", r)
+	}
+	return nil
+}
+
 // ParseRef is the reverse of [Ref.Subject].
 func ParseRef(s Subject) (Ref, error) {
 	name, version, err := ParseNameVersion(s.Name)

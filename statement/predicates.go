@@ -14,8 +14,7 @@ type Genesis struct {
 	Predecessor    *Predecessor          // of a ledger that lost a signed tail, or nil
 }
 
-// Administrator is a first administrator: roles administrator and member, every
-// name, no expiry.
+// Administrator is a first administrator: every role, every name, no expiry.
 type Administrator struct {
 	Handle string
 	Key    *PublicKey

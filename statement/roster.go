@@ -118,7 +118,7 @@ func NewRoster(timeMS int64, signer KeyID, genesis *Statement) (*Roster, error) 
 	for _, a := range g.Administrators {
 		r.add(Member{
 			Key: a.Key, Handle: a.Handle, By: a.Key.ID(),
-			Roles: []string{RoleAdministrator, RoleMember}, Names: []string{"*"},
+			Roles: []string{RoleAdministrator, RoleApprover, RoleMember, RoleReleaser}, Names: []string{"*"},
 		})
 	}
 	r.add(Member{Key: g.Recovery, Handle: RecoveryHandle, By: g.Recovery.ID(), Recovery: true})
@@ -261,12 +261,18 @@ func (m *Member) may(signer KeyID, st *Statement) error {
 		if !m.administers() {
 			return refuse(ErrNotAllowed, "", "the log's key is changed by administrators; %s is none", m.Handle)
 		}
-	case KindStamp, KindWithdrawal, KindReinstatement, KindAudit:
+	case KindStamp, KindRun, KindEvaluation, KindWithdrawal, KindReinstatement, KindAudit, KindImport:
 		if !m.has(RoleMember) && !m.has(RoleAdministrator) {
-			return refuse(ErrNotAllowed, "", "%s has roles %v, a %s needs the role %s", m.Handle, m.Roles, st.Kind, RoleMember)
+			return m.lacks(RoleMember, st)
 		}
-		if st.Kind == KindStamp {
-			return m.mayWrite(st)
+		return m.mayStamp(st)
+	case KindApproval:
+		if !m.has(RoleApprover) {
+			return m.lacks(RoleApprover, st)
+		}
+	case KindRelease:
+		if !m.has(RoleReleaser) {
+			return m.lacks(RoleReleaser, st)
 		}
 	default:
 		return refuse(ErrNotAllowed, "", "nobody may issue a %s", quote(string(st.Kind)))
@@ -274,12 +280,27 @@ func (m *Member) may(signer KeyID, st *Statement) error {
 	return nil
 }
 
-// mayWrite holds a stamp to the name patterns of its signer.
-func (m *Member) mayWrite(st *Statement) error {
-	ref, err := st.Ref()
-	if err != nil {
-		return err
+func (m *Member) lacks(role string, st *Statement) error {
+	return refuse(ErrNotAllowed, "", "%s has roles %v; of a %s, the role is %s", m.Handle, m.Roles, st.Kind, role)
+}
+
+// mayStamp holds what a statement stamps to the name patterns of its signer.
+func (m *Member) mayStamp(st *Statement) error {
+	if st.Kind == KindStamp {
+		// A statement that was not parsed may have no subject to speak of.
+		if _, err := st.Ref(); err != nil {
+			return err
+		}
 	}
+	for _, o := range st.Stamps() {
+		if err := m.mayWrite(o.Ref); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *Member) mayWrite(ref Ref) error {
 	for _, pattern := range m.Names {
 		if MatchName(pattern, ref.Name) {
 			return nil

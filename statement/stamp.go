@@ -11,6 +11,11 @@ import (
 
 type wireStamp struct {
 	wireCommon
+	wireStampBody
+}
+
+// wireStampBody is what a stamp says, on its own or among a run's outputs.
+type wireStampBody struct {
 	Kind        string            `json:"kind"`
 	Files       uint64            `json:"files"`
 	Bytes       uint64            `json:"bytes"`
@@ -62,30 +67,8 @@ func decodeStamp(st *Statement, raw strictjson.Raw) error {
 	if err := decodePredicate(KindStamp, raw, &w); err != nil {
 		return err
 	}
-	s := &Stamp{Kind: w.Kind, Files: w.Files, Bytes: w.Bytes, Ignore: w.Ignore, Listed: w.Listed, Basis: w.Basis,
-		Changes: w.Changes, Annotations: w.Annotations}
-	if len(w.From) > MaxReferences {
-		return malformed("stamp: from %d artifacts, at most %d are allowed", len(w.From), MaxReferences)
-	}
-	for _, subject := range w.From {
-		ref, err := ParseRef(subject)
-		if err != nil {
-			return err
-		}
-		s.From = append(s.From, ref)
-	}
-	if w.Since != nil {
-		ref, err := ParseRef(*w.Since)
-		if err != nil {
-			return err
-		}
-		s.Since = &ref
-	}
-	var err error
-	if s.Members, err = decodeMembers(w.Members); err != nil {
-		return err
-	}
-	if s.Details, err = w.Details.attachment(); err != nil {
+	s, err := w.stamp()
+	if err != nil {
 		return err
 	}
 	st.setCommon(w.wireCommon)
@@ -93,13 +76,39 @@ func decodeStamp(st *Statement, raw strictjson.Raw) error {
 	return nil
 }
 
-func (s *Stamp) subject() []Subject { return nil }
+func (w *wireStampBody) stamp() (*Stamp, error) {
+	s := &Stamp{Kind: w.Kind, Files: w.Files, Bytes: w.Bytes, Ignore: w.Ignore, Listed: w.Listed, Basis: w.Basis,
+		Changes: w.Changes, Annotations: w.Annotations}
+	var err error
+	if s.From, err = parseRefs("stamp: from", w.From, MaxReferences); err != nil {
+		return nil, err
+	}
+	if w.Since != nil {
+		ref, err := ParseRef(*w.Since)
+		if err != nil {
+			return nil, err
+		}
+		s.Since = &ref
+	}
+	if s.Members, err = decodeMembers(w.Members); err != nil {
+		return nil, err
+	}
+	s.Details, err = w.Details.attachment()
+	return s, err
+}
+
+func (s *Stamp) subject(*Statement) []Subject { return nil }
 
 func (s *Stamp) check(st *Statement) error {
 	self, err := st.Ref()
 	if err != nil {
 		return err
 	}
+	return s.checkOf(self)
+}
+
+// checkOf checks the stamp of that artifact, whichever statement holds it.
+func (s *Stamp) checkOf(self Ref) error {
 	if err := oneOf("stamp: kind", s.Kind, ArtifactDataset, ArtifactModel, ArtifactCode, ArtifactOther); err != nil {
 		return err
 	}
@@ -213,29 +222,37 @@ func (s *Stamp) checkAnnotations() error {
 	return nil
 }
 
-func (s *Stamp) wire(st *Statement) any {
-	w := wireStamp{
-		wireCommon: st.common(),
-		Kind:       s.Kind,
-		Files:      s.Files,
-		Bytes:      s.Bytes,
-		Ignore:     s.Ignore,
-		Listed:     s.Listed,
-		Basis:      s.Basis,
-		Members:    wireMembers(s.Members),
-		Changes:    s.Changes,
-		Details:    s.Details.wire(),
+func (s *Stamp) wire(st *Statement) any { return wireStamp{st.common(), s.body()} }
+
+func (s *Stamp) body() wireStampBody {
+	w := wireStampBody{
+		Kind:    s.Kind,
+		Files:   s.Files,
+		Bytes:   s.Bytes,
+		Ignore:  s.Ignore,
+		Listed:  s.Listed,
+		Basis:   s.Basis,
+		Members: wireMembers(s.Members),
+		From:    sortedSubjects(s.From),
+		Changes: s.Changes,
+		Details: s.Details.wire(),
 	}
 	if len(s.Annotations) > 0 {
 		w.Annotations = s.Annotations
 	}
-	for _, ref := range s.From {
-		w.From = append(w.From, ref.Subject())
-	}
-	slices.SortFunc(w.From, func(a, b Subject) int { return cmp.Compare(a.Name, b.Name) })
 	if s.Since != nil {
 		since := s.Since.Subject()
 		w.Since = &since
 	}
 	return w
+}
+
+// sortedSubjects returns the artifacts in the order of the wire, or nil.
+func sortedSubjects(refs []Ref) []Subject {
+	var list []Subject
+	for _, ref := range refs {
+		list = append(list, ref.Subject())
+	}
+	slices.SortFunc(list, func(a, b Subject) int { return cmp.Compare(a.Name, b.Name) })
+	return list
 }

@@ -23,7 +23,7 @@ func decodeWithdrawal(st *Statement, raw strictjson.Raw) error {
 	return nil
 }
 
-func (w *Withdrawal) subject() []Subject { return nil }
+func (w *Withdrawal) subject(*Statement) []Subject { return nil }
 
 func (w *Withdrawal) check(st *Statement) error {
 	if _, err := st.Ref(); err != nil {
@@ -69,7 +69,7 @@ func decodeReinstatement(st *Statement, raw strictjson.Raw) error {
 	return nil
 }
 
-func (r *Reinstatement) subject() []Subject { return nil }
+func (r *Reinstatement) subject(*Statement) []Subject { return nil }
 
 func (r *Reinstatement) check(st *Statement) error {
 	if _, err := st.Ref(); err != nil {

@@ -17,7 +17,8 @@ import (
 var (
 	artifactKinds  = []string{statement.ArtifactDataset, statement.ArtifactModel, statement.ArtifactCode, statement.ArtifactOther}
 	statementKinds = []string{string(statement.KindGenesis), string(statement.KindIdentity), string(statement.KindStamp),
-		string(statement.KindWithdrawal), string(statement.KindReinstatement), string(statement.KindAudit), string(statement.KindLogKey)}
+		string(statement.KindRun), string(statement.KindEvaluation), string(statement.KindApproval), string(statement.KindRelease),
+		string(statement.KindWithdrawal), string(statement.KindReinstatement), string(statement.KindAudit), string(statement.KindImport), string(statement.KindLogKey)}
 )
 
 // reading is a view of the ledger with the fold of its control entries: who
@@ -58,7 +59,7 @@ func (r *reading) artifactStanding(e *evidence.Entry, ref statement.Ref) string 
 func (r *reading) membersStanding(e *evidence.Entry, seen map[uint64]bool) string {
 	st, err := statement.Parse(e.Envelope.Payload)
 	if err != nil || st.Stamp == nil {
-		return "good" // what was admitted parses
+		return "good" // what was admitted parses; a run stamps no collections
 	}
 	for _, m := range st.Stamp.Members {
 		b, err := r.ByName(m.Ref.Name, m.Ref.Version)
