@@ -101,7 +101,9 @@ type wireInternal struct {
 }
 
 // wireOutput is {} for an output that another entry stamped.
-type wireOutput struct{ *wireStampBody }
+type wireOutput struct {
+	Stamp *wireStampBody `json:",inline"`
+}
 
 // wireDependency is an in-toto ResourceDescriptor.
 type wireDependency struct {
@@ -193,8 +195,8 @@ func (r *Run) decodeOutputs(subjects []Subject, outputs []wireOutput) error {
 			return err
 		}
 		o := Output{Ref: ref}
-		if w.wireStampBody != nil {
-			if o.Stamp, err = w.stamp(); err != nil {
+		if w.Stamp != nil {
+			if o.Stamp, err = w.Stamp.stamp(); err != nil {
 				return err
 			}
 		}
@@ -432,7 +434,7 @@ func (r *Run) wire(st *Statement) any {
 		var out wireOutput
 		if o.Stamp != nil {
 			body := o.Stamp.body()
-			out.wireStampBody = &body
+			out.Stamp = &body
 		}
 		w.Definition.Internal.Outputs = append(w.Definition.Internal.Outputs, out)
 	}
