@@ -116,7 +116,7 @@ func (r *reading) collectionMember(flag, prefix, what string) (m statement.Colle
 	if err != nil {
 		return m, err
 	}
-	e, st, err := r.statement(b.Entry)
+	e, st, err := r.stampAt(b)
 	if err != nil {
 		return m, err
 	}

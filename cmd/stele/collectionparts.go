@@ -73,7 +73,7 @@ func (r *reading) unfoldAt(prefix string, b ledger.Binding, st *statement.Stamp,
 		if err != nil {
 			return nil, fmt.Errorf("%s, a member of %s: %w", m.Ref, b.Ref(), err)
 		}
-		e, mst, err := r.statement(mb.Entry)
+		e, mst, err := r.stampAt(mb)
 		if err != nil {
 			return nil, err
 		}

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -81,8 +79,8 @@ func (a *app) parseFilter(f *listFilter) (err error) {
 
 func (a *app) list(r *reading, f *listFilter) error {
 	var rows [][]terminal.Cell
-	emit := func(index uint64) error {
-		item, ok, err := r.artifact(index, f)
+	emit := func(b ledger.Binding) error {
+		item, ok, err := r.artifact(b, f)
 		if err != nil || !ok {
 			return err
 		}
@@ -114,13 +112,13 @@ func (a *app) list(r *reading, f *listFilter) error {
 }
 
 // artifacts visits the stamps that can fit, by the index that narrows most.
-func (r *reading) artifacts(f *listFilter, emit func(index uint64) error) error {
+func (r *reading) artifacts(f *listFilter, emit func(ledger.Binding) error) error {
 	if !f.fp.IsZero() {
 		for i, err := range r.ByFingerprint(f.fp) {
 			if err != nil {
 				return err
 			}
-			if err := emit(i); err != nil {
+			if err := r.stampsOf(i, f.fp, emit); err != nil {
 				return err
 			}
 		}
@@ -138,7 +136,7 @@ func (r *reading) artifacts(f *listFilter, emit func(index uint64) error) error 
 			if err != nil {
 				return err
 			}
-			if err := emit(b.Entry); err != nil {
+			if err := emit(b); err != nil {
 				return err
 			}
 		}
@@ -146,20 +144,34 @@ func (r *reading) artifacts(f *listFilter, emit func(index uint64) error) error 
 	return nil
 }
 
-// artifact reads one stamp; ok is false where the filter leaves it out.
-func (r *reading) artifact(index uint64, f *listFilter) (item jsonv1.Artifact, ok bool, err error) {
-	e, st, err := r.statement(index)
-	if err != nil || st.Stamp == nil {
-		return item, false, err
+// stampsOf visits what an entry binds of one fingerprint.
+func (r *reading) stampsOf(index uint64, fp fingerprint.Fingerprint, emit func(ledger.Binding) error) error {
+	_, st, err := r.statement(index)
+	if err != nil {
+		return err
 	}
-	ref, err := st.Ref()
+	for _, s := range st.Stamps() {
+		if s.Ref.Fingerprint != fp {
+			continue
+		}
+		if err := emit(ledger.Binding{Name: s.Ref.Name, Version: s.Ref.Version, Fingerprint: fp, Entry: index}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// artifact reads one stamp; ok is false where the filter leaves it out.
+func (r *reading) artifact(b ledger.Binding, f *listFilter) (item jsonv1.Artifact, ok bool, err error) {
+	e, st, err := r.stampAt(b)
 	if err != nil {
 		return item, false, err
 	}
+	ref := b.Ref()
 	signer := r.signerOf(e)
 	item = jsonv1.Artifact{
 		Name: ref.Name, Version: ref.Version, Kind: st.Stamp.Kind, Fingerprint: ref.Fingerprint.String(), Files: st.Stamp.Files,
-		Bytes: st.Stamp.Bytes, Entry: index, Time: jsonv1.At(e.Time), Signer: signer, Standing: r.artifactStanding(e, ref),
+		Bytes: st.Stamp.Bytes, Entry: b.Entry, Time: jsonv1.At(e.Time), Signer: signer, Standing: r.artifactStanding(e, ref),
 		Members: len(st.Stamp.Members),
 	}
 	switch {
@@ -172,54 +184,4 @@ func (r *reading) artifact(index uint64, f *listFilter) (item jsonv1.Artifact, o
 		return item, false, nil
 	}
 	return item, true, nil
-}
-
-// binding finds name@version, or says that it is not there.
-func (r *reading) binding(name, version string) (ledger.Binding, error) {
-	b, err := r.bound(name, version)
-	if errors.Is(err, ledger.ErrDamaged) {
-		return b, err
-	}
-	if err != nil {
-		return b, r.missing(name, version, err)
-	}
-	return b, nil
-}
-
-// boundBy is binding with the stamp that bound the name.
-func (r *reading) boundBy(name, version string) (ledger.Binding, *statement.Statement, error) {
-	b, err := r.binding(name, version)
-	if err != nil {
-		return b, nil, err
-	}
-	_, st, err := r.statement(b.Entry)
-	return b, st, err
-}
-
-// bound is ByName, held against the entry: what the index says is no more than
-// where to look.
-func (r *reading) bound(name, version string) (ledger.Binding, error) {
-	b, err := r.ByName(name, version)
-	if err != nil {
-		return b, err
-	}
-	_, st, err := r.statement(b.Entry)
-	if err != nil {
-		return b, err
-	}
-	if ref, err := st.Ref(); err != nil || st.Stamp == nil || ref != b.Ref() {
-		return b, fmt.Errorf("%w: the index says that entry %d stamps %s as %s, and it does not", ledger.ErrDamaged, b.Entry, b.Ref(), b.Fingerprint)
-	}
-	return b, nil
-}
-
-// missing explains a name that is not bound, with what is there instead.
-func (r *reading) missing(name, version string, err error) error {
-	f := failf(exitNotFound, "%s@%s is not on this ledger", name, version)
-	f.err = err
-	latest, lerr := r.Latest(name)
-	if lerr == nil {
-		return f.withHint("the last version of " + name + " is " + latest.Version + "; `stele list " + name + "` shows all")
-	}
-	return f.withHint("`stele list` shows what is")
 }

@@ -146,7 +146,7 @@ type earlierStamp struct {
 
 // earlierStamp reads the stamp of a binding.
 func (a *app) earlierStamp(r *reading, b ledger.Binding) (*earlierStamp, error) {
-	at, st, err := r.statement(b.Entry)
+	at, st, err := r.stampAt(b)
 	if err != nil {
 		return nil, err
 	}

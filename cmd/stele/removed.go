@@ -36,39 +36,39 @@ func (a *app) removalBy(r *reading, what string, target *node) (*removal, error)
 	if err := checkWhat(what); err != nil {
 		return nil, usagef("%s: %v", flag, err)
 	}
-	index, err := r.find(what)
+	at, err := r.find(what)
 	if err != nil {
 		return nil, err
 	}
-	e, st, err := r.statement(index)
+	b, err := r.artifactAt(at)
 	if err != nil {
 		return nil, err
 	}
-	if st.Stamp == nil {
-		return nil, usagef("%s %s: entry %d is no stamp but a %s", flag, what, index, st.Kind).
-			withHint("name the stamp of the first version without the removed files")
+	if b == nil {
+		_, st, err := r.statement(at.entry)
+		if err != nil {
+			return nil, err
+		}
+		return nil, usagef("%s %s: entry %d is no stamp but a %s", flag, what, at.entry, st.Kind).
+			withHint("name the first version without the removed files, as NAME@VERSION or by its stamp")
 	}
-	ref, err := st.Ref()
+	e, st, err := r.stampAt(*b)
 	if err != nil {
 		return nil, err
 	}
-	b, err := r.binding(ref.Name, ref.Version)
-	if err != nil {
+	if err := r.follows(*b, target); err != nil {
 		return nil, err
 	}
-	if err := r.follows(b.Entry, target); err != nil {
-		return nil, err
-	}
-	v, err := a.verdictOfStamp(r, b)
+	v, err := a.verdictOfStamp(r, *b)
 	if err != nil {
 		return nil, err
 	}
 	if v.Verdict != evidence.Verified {
-		f := failf(v.Exit(), "%s, entry %d, is %s and accounts for nothing: %s", ref, index, v.Verdict, failedChecks(v))
-		return nil, f.withEntry(index)
+		f := failf(v.Exit(), "%s, entry %d, is %s and accounts for nothing: %s", b.Ref(), b.Entry, v.Verdict, failedChecks(v))
+		return nil, f.withEntry(b.Entry)
 	}
-	m := &removal{entry: index, time: e.Time, signer: r.signerOf(e)}
-	if m.root, err = r.unfold(b, st.Stamp); err == nil {
+	m := &removal{entry: b.Entry, time: e.Time, signer: r.signerOf(e)}
+	if m.root, err = r.unfold(*b, st.Stamp); err == nil {
 		m.rules, err = rulesOf(m.root.parts)
 	}
 	return m, err
@@ -101,9 +101,11 @@ func (a *app) verdictOfStamp(r *reading, b ledger.Binding) (*evidence.Verdict, e
 // Anybody may say that a name of his own follows any other. So each of these
 // stamps has to be by one who may write the target's name: nobody else has a
 // say in what becomes of it.
-func (r *reading) follows(entry uint64, target *node) error {
-	for at := entry; ; {
-		e, st, err := r.statement(at)
+func (r *reading) follows(later ledger.Binding, target *node) error {
+	entry := later.Entry
+	for b := later; ; {
+		at := b.Entry
+		e, st, err := r.stampAt(b)
 		if err != nil {
 			return err
 		}
@@ -124,14 +126,12 @@ func (r *reading) follows(entry uint64, target *node) error {
 		if *since == target.binding.Ref() {
 			return nil
 		}
-		b, err := r.bound(since.Name, since.Version)
-		if err != nil {
+		if b, err = r.bound(since.Name, since.Version); err != nil {
 			return err
 		}
 		if b.Fingerprint != since.Fingerprint || b.Entry >= at {
 			return failf(exitTampered, "entry %d follows %s, which entry %d does not stamp", at, since, b.Entry).withEntry(at)
 		}
-		at = b.Entry
 	}
 }
 

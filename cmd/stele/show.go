@@ -13,6 +13,7 @@ import (
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/statement"
@@ -37,14 +38,14 @@ func (a *app) showCommand() *cobra.Command {
 				return err
 			}
 			return a.read(c.Context(), func(r *reading) error {
-				index, err := r.find(args[0])
+				at, err := r.find(args[0])
 				if err != nil {
 					return err
 				}
 				if as != "" {
-					return a.showRaw(r, index, as)
+					return a.showRaw(r, at.entry, as)
 				}
-				return a.show(c.Context(), r, index)
+				return a.show(c.Context(), r, at)
 			})
 		},
 	}
@@ -69,31 +70,74 @@ func checkWhat(what string) error {
 	return nil
 }
 
-// find turns what a person names into an entry.
-func (r *reading) find(what string) (uint64, error) {
+// found is what a person named: an entry, or the artifact that it binds.
+type found struct {
+	entry uint64
+	of    *ledger.Binding // nil: the entry itself was named
+}
+
+// find finds what a person names.
+func (r *reading) find(what string) (found, error) {
 	if index, err := strconv.ParseUint(what, 10, 64); err == nil {
 		if index >= r.Size() {
-			return 0, failf(exitNotFound, "there is no entry %d; the log has %d", index, r.Size()).withEntry(index)
+			return found{}, failf(exitNotFound, "there is no entry %d; the log has %d", index, r.Size()).withEntry(index)
 		}
-		return index, nil
+		return found{entry: index}, nil
 	}
 	if strings.HasPrefix(what, "stele-") && !strings.Contains(what, "@") {
 		fp, err := fingerprint.Parse(what)
 		if err != nil {
-			return 0, usagef("%v", err)
+			return found{}, usagef("%v", err)
 		}
-		index, ok, err := r.FirstOn(fp)
-		if err == nil && !ok {
-			err = failf(exitNotFound, "%s is not on this ledger", fp)
-		}
-		return index, err
+		return r.firstOf(fp)
 	}
 	name, version, err := statement.ParseNameVersion(what)
 	if err != nil {
-		return 0, usagef("%q is neither NAME@VERSION, nor an entry, nor a fingerprint", what)
+		return found{}, usagef("%q is neither NAME@VERSION, nor an entry, nor a fingerprint", what)
 	}
 	b, err := r.binding(name, version)
-	return b.Entry, err
+	return found{b.Entry, &b}, err
+}
+
+// firstOf finds the artifact that was first bound with a fingerprint.
+func (r *reading) firstOf(fp fingerprint.Fingerprint) (found, error) {
+	index, ok, err := r.FirstOn(fp)
+	if err != nil {
+		return found{}, err
+	}
+	if !ok {
+		return found{}, failf(exitNotFound, "%s is not on this ledger", fp)
+	}
+	_, st, err := r.statement(index)
+	if err != nil {
+		return found{}, err
+	}
+	for _, s := range st.Stamps() {
+		if s.Ref.Fingerprint == fp {
+			b, err := r.binding(s.Ref.Name, s.Ref.Version)
+			return found{index, &b}, err
+		}
+	}
+	return found{}, fmt.Errorf("%w: entry %d is the first about %s, and binds it to no name", ledger.ErrDamaged, index, fp)
+}
+
+// artifactAt is the artifact that was named: by its name, or by the entry that
+// stamps it and no other; nil where an entry was named that binds none, or
+// several.
+func (r *reading) artifactAt(at found) (*ledger.Binding, error) {
+	if at.of != nil {
+		return at.of, nil
+	}
+	_, st, err := r.statement(at.entry)
+	if err != nil {
+		return nil, err
+	}
+	stamps := st.Stamps()
+	if len(stamps) != 1 {
+		return nil, nil
+	}
+	b, err := r.binding(stamps[0].Ref.Name, stamps[0].Ref.Version)
+	return &b, err
 }
 
 // statement reads an entry and what it says.
@@ -162,8 +206,11 @@ func (a *app) showRaw(r *reading, index uint64, as string) error {
 	return err
 }
 
-func (a *app) show(ctx context.Context, r *reading, index uint64) error {
-	e, st, err := r.statement(index)
+func (a *app) show(ctx context.Context, r *reading, at found) error {
+	e, st, err := r.statement(at.entry)
+	if at.of != nil {
+		e, st, err = r.stampAt(*at.of)
+	}
 	if err != nil {
 		return err
 	}

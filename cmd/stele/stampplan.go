@@ -65,7 +65,7 @@ func (a *app) planStamp(ctx context.Context, dir string, o *stampOrder, key *sta
 		b, err := r.bound(o.name, o.version)
 		switch {
 		case err == nil:
-			e, st, err := r.statement(b.Entry)
+			e, st, err := r.stampAt(b)
 			if err != nil {
 				return err
 			}

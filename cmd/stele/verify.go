@@ -267,10 +267,11 @@ func (a *app) identify(ctx context.Context, dir string, o *verifyOrder) error {
 			if err != nil {
 				return err
 			}
-			if st.Stamp != nil {
-				ref, err := st.Ref()
-				o.name, o.version = ref.Name, ref.Version
-				return err
+			for _, s := range st.Stamps() {
+				if s.Ref.Fingerprint == result.Fingerprint {
+					o.name, o.version = s.Ref.Name, s.Ref.Version
+					return nil
+				}
 			}
 		}
 		if !found {
@@ -286,26 +287,27 @@ func (a *app) identify(ctx context.Context, dir string, o *verifyOrder) error {
 // stampedHere finds the last stamp whose details say that it was made of a
 // place.
 func (a *app) stampedHere(r *reading, at place.Place) (found ledger.Binding, ok bool, err error) {
-	for i, err := range r.ByKind(statement.KindStamp) {
-		if err != nil {
-			return found, false, err
+	for _, kind := range []statement.Kind{statement.KindStamp, statement.KindRun} {
+		for i, err := range r.ByKind(kind) {
+			if err != nil {
+				return found, false, err
+			}
+			_, st, err := r.statement(i)
+			if err != nil {
+				return found, false, err
+			}
+			for _, s := range st.Stamps() {
+				d, _, err := a.detailsOf(r, asStamp(st, s))
+				if err != nil || d == nil || ok && i < found.Entry ||
+					!slices.ContainsFunc(d.Locations, func(l string) bool { p, err := place.Parse(l); return err == nil && p.Same(at) }) {
+					continue
+				}
+				if found, err = r.ByName(s.Ref.Name, s.Ref.Version); err != nil {
+					return found, false, err
+				}
+				ok = true
+			}
 		}
-		_, st, err := r.statement(i)
-		if err != nil {
-			return found, false, err
-		}
-		d, _, err := a.detailsOf(r, st)
-		if err != nil || d == nil || !slices.ContainsFunc(d.Locations, func(l string) bool { p, err := place.Parse(l); return err == nil && p.Same(at) }) {
-			continue
-		}
-		ref, err := st.Ref()
-		if err != nil {
-			return found, false, err
-		}
-		if found, err = r.ByName(ref.Name, ref.Version); err != nil {
-			return found, false, err
-		}
-		ok = true
 	}
 	return found, ok, nil
 }
