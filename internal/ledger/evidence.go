@@ -6,14 +6,14 @@ import (
 	"github.com/stele-ml/stele/evidence"
 )
 
-// Evidence returns an evidence file for a claim, proved against the view's
-// checkpoint. See evidence.Collect.
-func (v *View) Evidence(claim evidence.Claim, attachments [][]byte) (*evidence.File, error) {
+// Evidence returns an evidence file for a claim, with further entries where
+// given, proved against the view's checkpoint. See evidence.Collect.
+func (v *View) Evidence(claim evidence.Claim, attachments [][]byte, further ...uint64) (*evidence.File, error) {
 	signed, err := v.LatestCheckpoint()
 	if err != nil {
 		return nil, err
 	}
-	return evidence.Collect(collected{v.HashReader(), v}, signed, claim, attachments)
+	return evidence.Collect(collected{v.HashReader(), v}, signed, claim, attachments, further...)
 }
 
 // collected is a view as evidence.Collect reads it.

@@ -149,6 +149,14 @@ func (v *View) ByFingerprint(fp fingerprint.Fingerprint) iter.Seq2[uint64, error
 	return v.indexes(fingerprintPrefix(fp))
 }
 
+// About goes through the entries of a kind that are about a fingerprint and are
+// not, or not always, among ByFingerprint's: approvals, releases (of what they
+// replace, too), evaluations, imports, and the runs that name it as an output
+// which another entry stamped before. The last pair may be an error.
+func (v *View) About(fp fingerprint.Fingerprint, kind statement.Kind) iter.Seq2[uint64, error] {
+	return func(yield func(uint64, error) bool) { yield(0, errStub) }
+}
+
 // BySigner goes through the entries by a key, in order. The last pair may be
 // an error.
 func (v *View) BySigner(id statement.KeyID) iter.Seq2[uint64, error] {

@@ -41,6 +41,16 @@ func (v *View) At(size uint64) (*View, error) {
 	return &View{l: v.l, s: v.s, n: size}, nil
 }
 
+// AsOf returns the ledger as it was at any earlier size: what was known then.
+// Unlike At it asks for no checkpoint, so LatestCheckpoint of the view it
+// returns may be an ErrNotFound.
+func (v *View) AsOf(size uint64) (*View, error) {
+	if size > v.n {
+		return nil, fmt.Errorf("size %d: %w: the ledger has %d entries", size, ErrNotFound, v.n)
+	}
+	return &View{l: v.l, s: v.s, n: size}, nil
+}
+
 // Size returns the number of entries.
 func (v *View) Size() uint64 { return v.n }
 
