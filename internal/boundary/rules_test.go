@@ -37,7 +37,7 @@ var flow = map[string][]string{
 	"internal/source/azure":  {"internal/source", "internal/source/bucket"},
 	"internal/place":         {"internal/source", "internal/source/..."}, // the only one that knows them all
 
-	"internal/model":      {},                                                               // it reads headers
+	"internal/model":      {"internal/strictjson"},                                          // it reads headers
 	"internal/process":    {},                                                               // it starts a command
 	"internal/observe":    {"fingerprint", "statement", "internal/source", "internal/scan"}, // a dirty tree is fingerprinted
 	"internal/oms":        {"fingerprint", "internal/source", "internal/scan", "internal/strictjson"},
