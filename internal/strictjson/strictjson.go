@@ -8,6 +8,9 @@
 // and 2^53-1 written in their shortest form, and documents larger or deeper
 // than the caller's named limits.
 //
+// What other programs wrote, and would write otherwise, is read by
+// [UnmarshalForeign], which keeps to what keeps two readers of one mind.
+//
 // It is the only package of the core that imports the JSON library.
 package strictjson
 
@@ -41,6 +44,23 @@ func Unmarshal(data []byte, v any, maxBytes, maxDepth int) error {
 		return err
 	}
 	return explain(json.Unmarshal(data, v, json.RejectUnknownMembers(true)))
+}
+
+// UnmarshalForeign decodes JSON of a format that is not ours: it refuses what
+// two readers could understand differently (duplicate names, invalid UTF-8,
+// anything after the value) and what exceeds the limits, which are as for
+// [Unmarshal]. Members that the Go type does not have are passed over, names
+// that differ only in case are other names, null is as if the member were not
+// there, and numbers may have any form that the Go type can hold. Where such a
+// format allows no other members, decode into a map and look at its names.
+func UnmarshalForeign(data []byte, v any, maxBytes, maxDepth int) error {
+	if len(data) > maxBytes {
+		return fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrLimit, len(data), maxBytes)
+	}
+	if err := checkDepth(data, maxDepth); err != nil {
+		return err
+	}
+	return explain(json.Unmarshal(data, v))
 }
 
 // explain says what is wrong without the names of Go types, without bytes that a
@@ -104,11 +124,7 @@ func scan(data []byte, maxDepth int) error {
 	for i := 0; i < len(data); i++ {
 		switch c := data[i]; {
 		case c == '"':
-			for i++; i < len(data) && data[i] != '"'; i++ {
-				if data[i] == '\\' {
-					i++
-				}
-			}
+			i = stringEnd(data, i)
 		case c == '{' || c == '[':
 			if depth++; depth > maxDepth {
 				return fmt.Errorf("%w: nested deeper than %d", ErrLimit, maxDepth)
@@ -128,6 +144,35 @@ func scan(data []byte, maxDepth int) error {
 		}
 	}
 	return nil
+}
+
+// checkDepth is scan's first check alone.
+func checkDepth(data []byte, maxDepth int) error {
+	depth := 0
+	for i := 0; i < len(data); i++ {
+		switch data[i] {
+		case '"':
+			i = stringEnd(data, i)
+		case '{', '[':
+			if depth++; depth > maxDepth {
+				return fmt.Errorf("%w: nested deeper than %d", ErrLimit, maxDepth)
+			}
+		case '}', ']':
+			depth--
+		}
+	}
+	return nil
+}
+
+// stringEnd returns the place of the quote that ends the string which begins at
+// i, or the end of data.
+func stringEnd(data []byte, i int) int {
+	for i++; i < len(data) && data[i] != '"'; i++ {
+		if data[i] == '\\' {
+			i++
+		}
+	}
+	return i
 }
 
 func isNumber(c byte) bool {
