@@ -28,8 +28,8 @@ var (
 	zipStart   = []byte("PK\x03\x04")
 	numpyStart = []byte("\x93NUMPY")
 	// objectType is NumPy's data type of Python objects in an array's header,
-	// alone or in a record (numpy.lib.format).
-	objectType = regexp.MustCompile(`['"][|<>=]?O[0-9]*['"]`)
+	// alone or as the second part of a record's field (numpy.lib.format).
+	objectType = regexp.MustCompile(`['"][|<>=]O[0-9]*['"]|[:,]\s*['"](O[0-9]*|object_?)['"]`)
 )
 
 // pickleInZip names what is a pickle in a zip archive, which is what PyTorch

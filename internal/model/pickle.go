@@ -23,6 +23,8 @@ const (
 )
 
 const (
+	// maxLine is the longest number or name that ends with its line, in bytes.
+	maxLine = 4 << 10
 	// maxMarks is how many marks may lie on the stack: far more than nested
 	// values have.
 	maxMarks = 1 << 12
@@ -127,7 +129,11 @@ func (w *walker) stepText(op byte) bool {
 	if !strings.ContainsRune("ILFSVgpPci", rune(op)) {
 		return false
 	}
-	line, ok := w.line()
+	most := maxLine
+	if op == 'S' || op == 'V' { // texts: as long as the file is looked at
+		most = maxBlocks * blockSize
+	}
+	line, ok := w.line(most)
 	if !ok {
 		return false
 	}
@@ -151,7 +157,7 @@ func (w *walker) stepText(op byte) bool {
 	case 'P': // an object that the loader finds by this name, by code of its own
 		w.names = true
 	case 'c', 'i':
-		attribute, ok := w.line()
+		attribute, ok := w.line(maxLine)
 		if !ok || !isName(line) || !isName(attribute) {
 			return false
 		}
@@ -251,11 +257,11 @@ func (w *walker) counted(width int) bool {
 	return w.skip(uint64(width)) && w.skip(binary.LittleEndian.Uint64(b[:]))
 }
 
-// line reads up to the end of a line.
-func (w *walker) line() (string, bool) {
+// line reads up to the end of a line that has at most so many bytes.
+func (w *walker) line(most int) (string, bool) {
 	var out []byte
 	var b [128]byte
-	for { // no longer than the file is looked at
+	for len(out) < most {
 		n, _ := w.r.ReadAt(b[:], w.off+int64(len(out)))
 		if n == 0 {
 			return "", false
@@ -267,6 +273,7 @@ func (w *walker) line() (string, bool) {
 		}
 		out = append(out, b[:n]...)
 	}
+	return "", false
 }
 
 // isName reports whether this may be a Python module or name in one.

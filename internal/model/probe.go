@@ -12,6 +12,9 @@ const (
 	// maxBlocks is how many blocks of one file are looked at, besides a
 	// safetensors header.
 	maxBlocks = 64
+	// fewBlocks is how many are of a file that is what its name says, to see
+	// whether it is something else as well.
+	fewBlocks = 4
 )
 
 // errEnough: a file has had its share of looking.

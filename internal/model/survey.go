@@ -104,6 +104,9 @@ func (s *Survey) Look(name string, size uint64, r io.ReaderAt) error {
 	if err != nil {
 		return err
 	}
+	if weights && isNamedWeights(name) {
+		p.left = min(p.left, fewBlocks) // whoever loads it by its name loads no pickle
+	}
 	found := findPickle(p, head)
 	switch {
 	case found != "":
@@ -117,7 +120,7 @@ func (s *Survey) Look(name string, size uint64, r io.ReaderAt) error {
 // lookForWeights reads the header of a safetensors file, and reports whether it
 // is one.
 func (s *Survey) lookForWeights(name string, p *probe, head []byte) (bool, error) {
-	named := strings.EqualFold(path.Ext(name), ".safetensors")
+	named := isNamedWeights(name)
 	if !named && !weightsStart(head, p.size) {
 		return false, nil
 	}
@@ -156,6 +159,8 @@ func (s *Survey) lookForWeights(name string, p *probe, head []byte) (bool, error
 	}
 	return true, nil
 }
+
+func isNamedWeights(name string) bool { return strings.EqualFold(path.Ext(name), ".safetensors") }
 
 // weightsStart reports whether a file begins as a safetensors file does,
 // whatever its name.
