@@ -137,8 +137,21 @@ func testDetails() *Details {
 // fullDetails has what testDetails leaves out.
 func fullDetails() *Details {
 	d := testDetails()
+	d.Directory = "/home/ml/fraud"
+	d.Inputs = map[string]string{"raw/cards@7": "gs://lake/cards", "raw/accounts@12": "/data/accounts"}
 	d.ManifestLocations = []string{"s3://bucket/train.manifest"}
 	d.Marks = ptr(AttachmentOf([]byte("marks")))
+	return d
+}
+
+// runDetails are of a run: what was run, where, and where its inputs lay.
+func runDetails() *Details {
+	d := must(NewDetails(newStream("salt of a run")))
+	d.Host, d.Directory = "worker-7", "/home/ml/fraud"
+	d.Command = []string{"python", "train.py", "--epochs", "3"}
+	d.Parameters = map[string]string{"lr": "1e-4", "epochs": "3"}
+	d.Environment = map[string]string{"CUDA_VISIBLE_DEVICES": "0"}
+	d.Inputs = map[string]string{"fraud/train@2026.11": "s3://bucket/train", "fraud/test@2026.11": "/data/test"}
 	return d
 }
 
@@ -250,6 +263,18 @@ func samples() []sample {
 		{"reinstatement", testReinstatement(), p256("alice")},
 		{"audit-announcement", testAnnouncement(), ed("bob")},
 		{"audit-result", testResult(), sshEd("carol")},
+		{"run", testRun(), p256("alice")},
+		{"run-reported", testReportedRun(), sshEd("carol")},
+		{"run-failed", testFailedRun(), ed("bob")},
+		{"run-attempt", testAttempt(), ed("bob")},
+		{"run-bare", testBareRun(), p256("alice")},
+		{"evaluation", testEvaluation(), ed("bob")},
+		{"approval", testApproval(DecisionApprove), p256("alice")},
+		{"approval-reject", testApproval(DecisionReject), p256("alice")},
+		{"release", testRelease(), p256("alice")},
+		{"release-leave", testLeave(), p256("alice")},
+		{"import-oms", testImportOMS(), ed("bob")},
+		{"import-in-toto", testImportInToto(), ed("bob")},
 		{"log-key", testLogKey(edKey("log"), edKey("log 2")), p256("alice")},
 	}
 }

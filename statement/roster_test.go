@@ -106,7 +106,7 @@ func TestRosterBegins(t *testing.T) {
 	}
 	p.refused(ErrRule, "alice", testGenesis())
 	key, m, ok := p.r.Key(id("bob"))
-	if !ok || !key.Equal(ed("bob").PublicKey()) || m.Handle != "bob" || !slices.Equal(m.Roles, []string{RoleAdministrator, RoleMember}) {
+	if !ok || !key.Equal(ed("bob").PublicKey()) || m.Handle != "bob" || !slices.Equal(m.Roles, []string{RoleAdministrator, RoleApprover, RoleMember, RoleReleaser}) {
 		t.Errorf("bob is %+v", m)
 	}
 	if _, _, ok := p.r.Key(id("mallory")); ok {
@@ -124,9 +124,23 @@ func TestWhoMay(t *testing.T) {
 	}
 	p.does("alice", withNames("member", []string{"fraud/*", "raw"}, RoleMember))
 	p.does("alice", withNames("nameless", nil, RoleMember))
+	p.does("alice", withNames("raw", []string{"raw/*"}, RoleMember))
 	p.does("alice", withNames("approver", []string{"*"}, RoleApprover, RoleReleaser))
 	p.does("alice", withNames("admin", []string{"fraud/*"}, RoleAdministrator))
 	stamp := func(name string) *Statement { return testStamp(name, "1") }
+	runOf := func(outputs ...string) *Statement {
+		st := testBareRun()
+		for _, name := range outputs {
+			st.Run.Outputs = append(st.Run.Outputs, Output{testRef(name, "1"), testStamp(name, "1").Stamp})
+		}
+		return st
+	}
+	stampedBefore := func(st *Statement) *Statement {
+		for i := range st.Run.Outputs {
+			st.Run.Outputs[i].Stamp = nil
+		}
+		return st
+	}
 	tests := []struct {
 		who  string
 		st   *Statement
@@ -148,6 +162,40 @@ func TestWhoMay(t *testing.T) {
 		{"nameless", testReinstatement(), nil},
 		{"approver", testWithdrawal(), ErrNotAllowed},
 		{"recovery", testWithdrawal(), ErrNotAllowed},
+		{"alice", testApproval(DecisionApprove), nil},
+		{"alice", testRelease(), nil},
+		{"approver", testApproval(DecisionApprove), nil},
+		{"approver", testApproval(DecisionReject), nil},
+		{"approver", testRelease(), nil},
+		{"member", testApproval(DecisionApprove), ErrNotAllowed},
+		{"member", testApproval(DecisionReject), ErrNotAllowed},
+		{"member", testRelease(), ErrNotAllowed},
+		{"admin", testApproval(DecisionApprove), ErrNotAllowed},
+		{"admin", testLeave(), ErrNotAllowed},
+		{"recovery", testApproval(DecisionReject), ErrNotAllowed},
+		{"recovery", testRelease(), ErrNotAllowed},
+		{"mallory", testApproval(DecisionApprove), ErrStanding},
+		{"member", testRun(), nil},
+		{"admin", testRun(), nil},
+		{"nameless", testRun(), ErrNotAllowed},
+		{"approver", testRun(), ErrNotAllowed},
+		{"recovery", testRun(), ErrNotAllowed},
+		{"mallory", testRun(), ErrStanding},
+		{"raw", testRun(), ErrNotAllowed},
+		{"raw", runOf("raw/cards", "fraud/model"), ErrNotAllowed},
+		{"raw", runOf("raw/cards"), nil},
+		{"nameless", runOf("raw/cards"), ErrNotAllowed},
+		{"nameless", stampedBefore(runOf("raw/cards")), nil},
+		{"nameless", testFailedRun(), nil},
+		{"approver", testFailedRun(), ErrNotAllowed},
+		{"nameless", testEvaluation(), nil},
+		{"admin", testEvaluation(), nil},
+		{"approver", testEvaluation(), ErrNotAllowed},
+		{"recovery", testEvaluation(), ErrNotAllowed},
+		{"nameless", testImportOMS(), nil},
+		{"nameless", testImportInToto(), nil},
+		{"approver", testImportOMS(), ErrNotAllowed},
+		{"recovery", testImportInToto(), ErrNotAllowed},
 		{"admin", register("x", RoleMember), nil},
 		{"recovery", register("x", RoleMember), nil},
 		{"member", register("x", RoleMember), ErrNotAllowed},
@@ -176,8 +224,11 @@ func TestWhoMay(t *testing.T) {
 			t.Errorf("the genesis by %s: %v", who, err)
 		}
 	}
-	if err := p.r.May(id("alice"), &Statement{Kind: "release"}, 0); !errors.Is(err, ErrNotAllowed) {
+	if err := p.r.May(id("alice"), &Statement{Kind: "decisions"}, 0); !errors.Is(err, ErrNotAllowed) {
 		t.Errorf("an unknown kind: %v", err)
+	}
+	if err := p.r.May(id("alice"), &Statement{Kind: KindStamp, Stamp: testStamp("a", "1").Stamp}, 0); err == nil {
+		t.Error("a stamp of nothing")
 	}
 }
 

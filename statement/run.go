@@ -102,7 +102,7 @@ type wireInternal struct {
 
 // wireOutput is {} for an output that another entry stamped.
 type wireOutput struct {
-	Stamp *wireStampBody `json:",inline"`
+	Stamp *wireStampBody `json:",embed"`
 }
 
 // wireDependency is an in-toto ResourceDescriptor.

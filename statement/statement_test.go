@@ -39,7 +39,6 @@ func TestParseAcceptsAnyOrder(t *testing.T) {
 // Every payload that says something in a second way, or says too much, is
 // refused, whoever signed it.
 func TestParseRefuses(t *testing.T) {
-	type change struct{ name, old, new string }
 	zeros := strings.Repeat("0", 64)
 	tests := map[string][]change{
 		"stamp": {
@@ -324,7 +323,7 @@ func TestMarshalRefuses(t *testing.T) {
 	}
 	tests := map[string]*Statement{
 		"no predicate":      {Kind: KindStamp, Ledger: testLedger, Nonce: testNonce("x")},
-		"an unknown kind":   {Kind: "release", Ledger: testLedger, Nonce: testNonce("x")},
+		"an unknown kind":   {Kind: "decisions", Ledger: testLedger, Nonce: testNonce("x")},
 		"another predicate": stamp(func(s *Statement) { s.Kind = KindWithdrawal }),
 		"two predicates":    stamp(func(s *Statement) { s.Withdrawal = testWithdrawal().Withdrawal }),
 		"no nonce":          stamp(func(s *Statement) { s.Nonce = Nonce{} }),
