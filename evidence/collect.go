@@ -92,28 +92,56 @@ func Collect(log Log, signed []byte, claim Claim, attachments [][]byte, further 
 	return f, f.check()
 }
 
-// Stamp returns the entry that the claim is about and its statement, verified
-// by nobody. A caller needs its ignore rules to scan the data that Options
-// then takes. It is an ErrFormat if there is no such stamp in the file.
-func (f *File) Stamp() (*Entry, *statement.Statement, error) {
+// Stamp returns the entry that the claim is about and what it stamps the
+// claim's artifact with, verified by nobody. A caller needs its ignore rules to
+// scan the data that Options then takes. It is an ErrFormat if the file has no
+// such stamp.
+func (f *File) Stamp() (*Entry, statement.Output, error) {
 	for _, p := range f.Entries {
 		e, err := ParseEntry(p.Leaf)
 		if err != nil {
-			return nil, nil, err
+			return nil, statement.Output{}, err
 		}
 		if e.Index != f.Claim.Entry {
 			continue
 		}
 		st, err := e.Statement()
 		if err != nil {
-			return nil, nil, err
+			return nil, statement.Output{}, err
 		}
-		if st.Stamp == nil {
-			return nil, nil, fmt.Errorf("entry %d: %w: a %s and no stamp", e.Index, ErrFormat, st.Kind)
+		ref, stamp, ok := st.StampOf(f.Claim.Name, f.Claim.Version)
+		if !ok {
+			return nil, statement.Output{}, fmt.Errorf("entry %d: %w: a %s that does not stamp %s", e.Index, ErrFormat, st.Kind, f.Claim.Ref())
 		}
-		return e, st, nil
+		return e, statement.Output{Ref: ref, Stamp: stamp}, nil
 	}
-	return nil, nil, fmt.Errorf("evidence: %w: its claim is about entry %d, which is not in it", ErrFormat, f.Claim.Entry)
+	return nil, statement.Output{}, fmt.Errorf("evidence: %w: its claim is about entry %d, which is not in it", ErrFormat, f.Claim.Entry)
+}
+
+// Stamps returns everything that the file's entries stamp, in their order,
+// verified by nobody: a collection's data is read as its members' stamps say.
+func (f *File) Stamps() ([]Stamping, error) {
+	var list []Stamping
+	for _, p := range f.Entries {
+		e, err := ParseEntry(p.Leaf)
+		if err != nil {
+			return nil, err
+		}
+		st, err := e.Statement()
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range st.Stamps() {
+			list = append(list, Stamping{e.Index, o})
+		}
+	}
+	return list, nil
+}
+
+// Stamping is what an entry stamps an artifact with.
+type Stamping struct {
+	Entry uint64
+	statement.Output
 }
 
 // TLogProof returns the proof of the claim's entry for tools from elsewhere.

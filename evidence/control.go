@@ -31,6 +31,7 @@ type Control struct {
 	byName map[string][]int // name@version → indexes into drawn
 	byData map[fingerprint.Fingerprint][]int
 	ends   map[uint64][]reinstatement // withdrawal entry → what would end it
+	turned map[fingerprint.Fingerprint][]*Rejection
 }
 
 type reinstatement struct {
@@ -78,6 +79,7 @@ func NewControl() *Control {
 		byName: make(map[string][]int),
 		byData: make(map[fingerprint.Fingerprint][]int),
 		ends:   make(map[uint64][]reinstatement),
+		turned: make(map[fingerprint.Fingerprint][]*Rejection),
 	}
 }
 
@@ -90,6 +92,7 @@ func (c *Control) Clone() *Control {
 	d.byName = cloneLists(c.byName)
 	d.byData = cloneLists(c.byData)
 	d.ends = cloneLists(c.ends)
+	d.turned = cloneLists(c.turned)
 	if c.roster != nil {
 		d.roster = c.roster.Clone()
 	}
@@ -268,6 +271,12 @@ func (c *Control) follow(e *Entry, st *statement.Statement) error {
 		}
 		w := st.Reinstatement.Withdrawal
 		change = func() { c.ends[w] = append(c.ends[w], reinstatement{e.Index, e.Time, e.Envelope.KeyID}) }
+	case statement.KindApproval:
+		ref, err := st.Ref()
+		if err != nil {
+			return fmt.Errorf("entry %d: %w: %w", e.Index, ErrFormat, err)
+		}
+		change = func() { c.reject(e, ref, st.Approval) }
 	default:
 		return fmt.Errorf("entry %d: %w: this version does not know what a %s does", e.Index, ErrFormat, st.Kind)
 	}
@@ -367,12 +376,7 @@ func (c *Control) withdrawals(list []int) []Withdrawal {
 	out := make([]Withdrawal, len(list))
 	for n, i := range list {
 		w := *c.drawn[i]
-		if s := c.roster.Standing(w.Signer, w.Entry, w.Time); !s.OK {
-			w.Void = s.Detail
-			if w.Void == "" {
-				w.Void = s.State
-			}
-		}
+		w.Void = c.void(w.Signer, w.Entry, w.Time)
 		for _, r := range c.ends[w.Entry] {
 			if c.roster.Standing(r.signer, r.entry, r.time).OK {
 				w.EndedBy = &r.entry

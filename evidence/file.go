@@ -12,6 +12,7 @@ import (
 
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/strictjson"
+	"github.com/stele-ml/stele/lineage"
 	"github.com/stele-ml/stele/statement"
 )
 
@@ -30,6 +31,10 @@ const (
 	// the absence of one path is a proof for each artifact of files in the
 	// lineage.
 	MaxPaths = 16384
+
+	// MaxLineage is the most artifacts in the lineage of a claim, its own
+	// included.
+	MaxLineage = lineage.MaxWalk
 
 	// MaxAbsent is the most paths that a file claims to be nowhere in the
 	// lineage.

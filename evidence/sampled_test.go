@@ -123,7 +123,7 @@ func TestAttackWithdrawnMember(t *testing.T) {
 	want(t, verdict(), Verified) // the name was a mistake, the bytes were not
 	w := l.withdraw(l.member, tuesday.ref("scans/day", "2"), statement.TargetContents, "")
 	v = verdict()
-	want(t, v, Withdrawn, CheckNotWithdrawn)
+	want(t, v, Withdrawn, CheckNotWithdrawn, CheckNotTainted)
 	if len(v.Withdrawals) != 2 || !strings.Contains(v.String(), "scans/day@2") {
 		t.Errorf("%+v\n%s", v.Withdrawals, v)
 	}

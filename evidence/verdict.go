@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stele-ml/stele/lineage"
 	"github.com/stele-ml/stele/statement"
 )
 
@@ -154,18 +155,36 @@ const (
 	// member of a collection. Fails as withdrawn.
 	CheckNotWithdrawn = "not withdrawn"
 
-	// CheckMembers, of a collection alone: the members' own stamps, and what
-	// lies in those that are collections themselves, stand. Evidence of one
-	// stamp has not theirs, so that Verify never makes it; who has the ledger can.
+	// CheckLineage: whatever an entry that counts says the artifact was made
+	// of is in the file, however far back, bound by an earlier entry to the
+	// fingerprint that is named; no name is bound twice. Not made where the
+	// claim does not say that the file holds the lineage. Fails as tampered.
+	CheckLineage = "lineage"
+
+	// CheckNotTainted: no contents that the artifact was made of are withdrawn
+	// as of the checkpoint, whatever the effect. Not made where no origin of it
+	// is recorded, which is unknown and not clean, nor where the file does not
+	// hold the lineage and what it holds shows no taint. Fails as tainted.
+	CheckNotTainted = "not tainted"
+
+	// CheckMembers, of a collection alone: the members' own stamps, however
+	// deep, say what the collection says, and are not withdrawn. Not made where
+	// the file does not hold them, nor the lineage; who has the ledger can.
+	// Fails as tampered; as withdrawn.
 	CheckMembers = "members"
 
-	// CheckPathPresent, once for each such path: the path is among the files.
-	// Fails as tampered.
+	// CheckPathPresent, once for each such path: the path is among the files,
+	// of the claim's artifact or of another of its lineage. Fails as tampered.
 	CheckPathPresent = "path present"
 
 	// CheckPathAbsent, once for each such path: no such path is among the
 	// files. Fails as tampered.
 	CheckPathAbsent = "path absent"
+
+	// CheckAbsentFromAll, once for each path that the claim says it of: the
+	// proofs show that it is among the files of no artifact of the lineage.
+	// Fails as tampered.
+	CheckAbsentFromAll = "absent from all"
 
 	// CheckRange, once for each: the bytes carried are those of that range.
 	// Fails as tampered.
@@ -199,6 +218,7 @@ type Check struct {
 	OK     Result `json:"ok"`
 	Detail string `json:"detail"`
 	Path   string `json:"path,omitempty"` // what it is about, for paths and ranges
+	Of     string `json:"of,omitempty"`   // whose path, name@version, where not the claim's artifact's
 }
 
 // AsOf is the checkpoint that a verdict holds as of.
@@ -237,6 +257,15 @@ type Verdict struct {
 	Checks       []Check       `json:"checks"`
 	Withdrawals  []Withdrawal  `json:"withdrawals,omitempty"` // all that concern it, standing or not
 	Cosignatures []Cosignature `json:"cosignatures,omitempty"`
+
+	// Story is what the entries say of the claim's artifact and of what it was
+	// made of: the artifact first, then the others, nearest first; of each the
+	// entry that bound it, then what else is about it, in order. It means
+	// something only if the verdict's checks passed.
+	Story []Told `json:"story,omitempty"`
+
+	// Taint is why a verdict is tainted, where it is known how; else nil.
+	Taint *lineage.Taint `json:"-"`
 
 	// LogKey is the vkey that signs the log's checkpoints now. Where Followed
 	// is true, the policy names an older one, and should name this one.

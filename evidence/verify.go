@@ -8,6 +8,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/lineage"
 	"github.com/stele-ml/stele/statement"
 )
 
@@ -130,7 +131,10 @@ type verification struct {
 	before  []error // for each of listed, what was wrong with it as of then
 	opened  *Opened // nil without a policy
 	stamped *Entry  // the claim's entry
-	stamp   *statement.Statement
+	stamp   *statement.Stamp
+	facts   *facts
+	root    *lineage.Artifact // the claim's
+	graph   *lineage.Graph    // what it was made of, as far as the file has it
 }
 
 // mandatory are the checks without which nothing is verified.
@@ -144,7 +148,7 @@ var mandatory = []string{
 func (v *Verdict) finish(stopped string) *Verdict {
 	if stopped != "" {
 		for _, name := range checkOrder {
-			if name != CheckMembers && !slices.ContainsFunc(v.Checks, func(c Check) bool { return c.Name == name }) {
+			if name != CheckMembers && name != CheckAbsentFromAll && !slices.ContainsFunc(v.Checks, func(c Check) bool { return c.Name == name }) {
 				v.skip(name, "not reached: the check %q failed", stopped)
 			}
 		}
@@ -171,8 +175,8 @@ func (v *Verdict) finish(stopped string) *Verdict {
 // checkOrder lists the checks as a verdict does.
 var checkOrder = []string{
 	CheckFormat, CheckLedger, CheckTrustedLog, CheckCheckpoint, CheckWitnesses, CheckFresh, CheckHistory,
-	CheckControl, CheckIncluded, CheckSignature, CheckStanding, CheckClaim, CheckNotWithdrawn, CheckMembers,
-	CheckPathPresent, CheckPathAbsent, CheckRange, CheckContents, CheckAttachments, CheckTime, CheckRules,
+	CheckControl, CheckIncluded, CheckSignature, CheckStanding, CheckClaim, CheckNotWithdrawn, CheckLineage, CheckNotTainted, CheckMembers,
+	CheckPathPresent, CheckPathAbsent, CheckAbsentFromAll, CheckRange, CheckContents, CheckAttachments, CheckTime, CheckRules,
 }
 
 // format parses the parts of the file.

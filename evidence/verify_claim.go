@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/statement"
 )
 
@@ -98,23 +97,24 @@ func (c *verification) claim() bool {
 			return false
 		}
 		if e.Index == claim.Entry {
-			c.stamped, c.stamp = e, c.parsed[e]
+			c.stamped = e
 		}
 	}
 	if c.stamped == nil {
 		c.fail(Tampered, CheckClaim, "it is about entry %d, which is not in the file", claim.Entry)
 		return false
 	}
-	if c.stamp.Kind != statement.KindStamp {
-		c.fail(Tampered, CheckClaim, "it is about entry %d, which is a %s and no stamp", claim.Entry, c.stamp.Kind)
+	st := c.parsed[c.stamped]
+	stamps := st.Stamps()
+	if len(stamps) == 0 {
+		c.fail(Tampered, CheckClaim, "it is about entry %d, which is a %s and stamps nothing", claim.Entry, st.Kind)
 		return false
 	}
-	ref, err := c.stamp.Ref()
-	if err != nil {
-		c.fail(Tampered, CheckClaim, "entry %d: %v", claim.Entry, err)
-		return false
+	ref, s, ok := st.StampOf(claim.Name, claim.Version)
+	if !ok { // told with what it does stamp
+		ref, s = stamps[0].Ref, stamps[0].Stamp
 	}
-	s := c.stamp.Stamp
+	c.stamp = s
 	c.Stamp = &Stamped{
 		Entry: claim.Entry, Time: c.stamped.Time, ID: c.stamped.Envelope.ID(),
 		Name: ref.Name, Version: ref.Version, Fingerprint: ref.Fingerprint.String(),
@@ -138,14 +138,17 @@ func (c *verification) claim() bool {
 		if len(s.Members) > 0 {
 			of = ", a collection of " + count(len(s.Members), "artifact", "artifacts")
 		}
-		c.pass(CheckClaim, "%s is %s, stamped as %s of %s, %s%s, in entry %d", ref, ref.Fingerprint, s.Kind,
-			count(s.Files, "file", "files"), count(s.Bytes, "byte", "bytes"), of, claim.Entry)
+		by := ""
+		if st.Run != nil {
+			by = " by the run that made it"
+		}
+		c.pass(CheckClaim, "%s is %s, stamped as %s of %s, %s%s,%s in entry %d", ref, ref.Fingerprint, s.Kind,
+			count(s.Files, "file", "files"), count(s.Bytes, "byte", "bytes"), of, by, claim.Entry)
 	}
 	c.withdrawn(ref)
-	if len(s.Members) > 0 {
-		c.skip(CheckMembers, "the stamps of the members are not in this evidence: whether each stands, and what is withdrawn inside one that is a collection, the ledger tells")
-	}
+	c.lineage()
 	c.paths()
+	c.story()
 	return true
 }
 
@@ -153,7 +156,7 @@ func (c *verification) claim() bool {
 // collection, nor the contents of one of its members.
 func (c *verification) withdrawn(ref statement.Ref) {
 	c.Withdrawals = c.state.Withdrawals(ref)
-	for _, m := range c.stamp.Stamp.Members {
+	for _, m := range c.stamp.Members {
 		c.Withdrawals = append(c.Withdrawals, c.state.Withdrawals(statement.Ref{Fingerprint: m.Ref.Fingerprint})...)
 	}
 	slices.SortFunc(c.Withdrawals, func(a, b Withdrawal) int { return cmp.Compare(a.Entry, b.Entry) })
@@ -191,77 +194,10 @@ func (c *verification) withdrawn(ref statement.Ref) {
 		count(c.state.Count(), "control entry", "control entries"), rest)
 }
 
-// paths checks what is claimed about the files behind the fingerprint.
-func (c *verification) paths() {
-	fp := c.f.Claim.Fingerprint
-	found := make(map[string]fingerprint.File)
-	note := func(name, path string, err error, detail string) {
-		r := Passed
-		if err != nil {
-			r, detail = Failed, fmt.Sprintf("%+q: %v", path, err)
-			c.worsen(Tampered)
-		}
-		c.Checks = append(c.Checks, Check{Name: name, OK: r, Detail: detail, Path: path})
-	}
-	for _, p := range c.f.Claim.Paths {
-		name := CheckPathAbsent
-		if p.Present {
-			name = CheckPathPresent
-		}
-		file, err := checkPath(fp, p)
-		detail := fmt.Sprintf("%+q is not among the files", p.Path)
-		if err == nil && p.Present {
-			found[p.Path] = file
-			detail = fmt.Sprintf("%+q is among the files: %s, %s", p.Path, count(file.Size, "byte", "bytes"), fp.Algorithm.DigestText(file.Size, file.Digest))
-		}
-		note(name, p.Path, err, detail)
-	}
-	for _, r := range c.f.Claim.Ranges {
-		file, ok := found[r.Path]
-		err := fmt.Errorf("%w: no proof that this file is there", ErrTampered)
-		if ok {
-			err = checkRange(fp.Algorithm, file, r)
-		}
-		note(CheckRange, r.Path, err, fmt.Sprintf("%+q: bytes %d to %d are those carried", r.Path, r.Start, r.End))
-	}
-}
-
-func checkPath(fp fingerprint.Fingerprint, p PathClaim) (fingerprint.File, error) {
-	var proof fingerprint.PathProof
-	if err := proof.UnmarshalBinary(p.Proof); err != nil {
-		return fingerprint.File{}, err
-	}
-	if proof.Path() != p.Path {
-		return fingerprint.File{}, fmt.Errorf("%w: the proof is about %+q", ErrTampered, proof.Path())
-	}
-	r, err := proof.Verify(fp)
-	if err != nil {
-		return fingerprint.File{}, err
-	}
-	if r.Present != p.Present {
-		return fingerprint.File{}, fmt.Errorf("%w: the proof shows the opposite", ErrTampered)
-	}
-	if r.Present && r.File.Path != p.Path {
-		return fingerprint.File{}, fmt.Errorf("%w: the proof shows %+q", ErrTampered, r.File.Path)
-	}
-	return r.File, nil
-}
-
-func checkRange(a fingerprint.Algorithm, file fingerprint.File, r RangeClaim) error {
-	var proof fingerprint.RangeProof
-	if err := proof.UnmarshalBinary(r.Proof); err != nil {
-		return err
-	}
-	if got := proof.Range(); got.Start != r.Start || got.End != r.End {
-		return fmt.Errorf("%w: the proof is about bytes %d to %d", ErrTampered, got.Start, got.End)
-	}
-	return proof.Verify(a, file.Size, file.Digest, r.Data)
-}
-
 // contents compares the data at hand with the stamp, and the attachments
 // carried with the digests in the entries.
 func (c *verification) contents() bool {
-	s := c.stamp.Stamp
+	s := c.stamp
 	switch have := c.opts.Contents; {
 	case have == nil:
 		c.skip(CheckContents, "no data was given to compare with the stamp")
@@ -289,6 +225,31 @@ func (c *verification) contents() bool {
 	return true
 }
 
+// Documents returns what a statement names by digest, and evidence may carry
+// along: details, and a foreign statement that was imported.
+func Documents(st *statement.Statement) []*statement.Attachment {
+	var list []*statement.Attachment
+	add := func(a *statement.Attachment) {
+		if a != nil {
+			list = append(list, a)
+		}
+	}
+	switch {
+	case st.Run != nil:
+		add(st.Run.Details)
+	case st.Evaluation != nil:
+		add(st.Evaluation.Details)
+	case st.Audit != nil:
+		add(st.Audit.Details)
+	case st.Import != nil:
+		add(&st.Import.Document)
+	}
+	for _, o := range st.Stamps() {
+		add(o.Stamp.Details)
+	}
+	return list
+}
+
 func (c *verification) attachments() {
 	named := make(map[[32]byte]uint64) // digest → size
 	name := func(attachments ...*statement.Attachment) {
@@ -299,12 +260,7 @@ func (c *verification) attachments() {
 		}
 	}
 	for _, e := range c.listed {
-		switch st := c.parsed[e]; {
-		case st.Stamp != nil:
-			name(st.Stamp.Details)
-		case st.Audit != nil:
-			name(st.Audit.Details)
-		}
+		name(Documents(c.parsed[e])...)
 	}
 	// A details document may name the manifest and its marks.
 	for _, a := range c.f.Attachments {

@@ -354,7 +354,7 @@ func (a *app) verifyEvidence(ctx context.Context, o *verifyOrder) error {
 	}
 	s.stamp, s.fp = st.Stamp, s.file.Claim.Fingerprint
 	// Nothing is fetched because the evidence says so: that would not be offline.
-	s.search = manifestSearch{what: st.Subject[0].Name, fp: s.fp, files: s.stamp.Files, bytes: s.stamp.Bytes, reach: o.flags.reach()}
+	s.search = manifestSearch{what: st.Ref.String(), fp: s.fp, files: s.stamp.Files, bytes: s.stamp.Bytes, reach: o.flags.reach()}
 	// Offline, what was seen before can be compared only where the size is the
 	// same: an older file is no rollback, and nobody is there to ask for a proof.
 	if s.past, err = a.remembered(s.file.Ledger); err != nil {

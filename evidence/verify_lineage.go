@@ -1,0 +1,176 @@
+package evidence
+
+import (
+	"fmt"
+
+	"github.com/stele-ml/stele/lineage"
+	"github.com/stele-ml/stele/statement"
+)
+
+// lineage checks what the claim's artifact was made of: that it is all there,
+// and that none of it was taken back.
+func (c *verification) lineage() {
+	c.gather()
+	c.root = c.facts.bound[c.f.Claim.Ref().String()]
+	c.graph, _ = lineage.Up(c.facts, c.root, MaxLineage) // these facts do not fail
+	whole := c.wholeLineage()
+	c.untainted(whole)
+	c.members()
+}
+
+// wholeLineage checks that whatever a counting origin names is in the file. It
+// reports whether that was claimed and is so.
+func (c *verification) wholeLineage() bool {
+	wrong := c.facts.twice
+	if c.f.Claim.Lineage {
+		wrong = append(wrong, c.leftOut()...)
+	}
+	switch {
+	case len(wrong) > 0:
+		c.fail(Tampered, CheckLineage, "%s", some(wrong))
+		return false
+	case !c.f.Claim.Lineage:
+		c.skip(CheckLineage, "the file does not claim to hold what %s was made of", c.root.Ref)
+		return false
+	case !c.graph.Root.Known():
+		c.pass(CheckLineage, "no origin of %s is recorded in the file; that the ledger has none, the operator attests", c.root.Ref)
+		return true
+	}
+	c.pass(CheckLineage, "all that %s was made of is here, as the entries say: %s; that no further entry of the ledger counts, the operator attests",
+		c.root.Ref, count(len(c.graph.Nodes)-1, "artifact", "artifacts"))
+	return true
+}
+
+// leftOut says what is not in the file, and should be.
+func (c *verification) leftOut() []string {
+	if c.graph.Cut {
+		return []string{fmt.Sprintf("%s was made of more than %d artifacts, the limit", c.root.Ref, MaxLineage)}
+	}
+	var wrong []string
+	for _, m := range c.graph.Missing {
+		if a := c.facts.bound[m.Ref.String()]; a != nil {
+			wrong = append(wrong, fmt.Sprintf("entry %d made %s of %s as %s, and entry %d binds that to %s", m.Entry, m.Of, m.Ref, m.Ref.Fingerprint, a.Entry, a.Ref.Fingerprint))
+		} else {
+			wrong = append(wrong, fmt.Sprintf("entry %d made %s of %s, which is not in the file", m.Entry, m.Of, m.Ref))
+		}
+	}
+	for _, n := range c.graph.Nodes {
+		for _, o := range n.Origins {
+			for _, ref := range o.Inputs {
+				if a := c.facts.bound[ref.String()]; o.Counts && a != nil && a.Entry >= o.Entry {
+					wrong = append(wrong, fmt.Sprintf("entry %d made %s of %s, which entry %d binds only then or later", o.Entry, n.Ref, ref, a.Entry))
+				}
+			}
+		}
+	}
+	return wrong
+}
+
+// untainted checks that no contents which the artifact was made of are
+// withdrawn. What is in the file may show a taint even where it does not hold
+// everything.
+func (c *verification) untainted(whole bool) {
+	if t, err := lineage.TaintOf(c.facts, c.root); err == nil && t != nil {
+		c.Taint = t
+		c.fail(Tainted, CheckNotTainted, "%s", c.taintText(t))
+		return
+	}
+	// An entry has the fingerprint of what it names, be it in the file or not.
+	for _, m := range c.graph.Missing {
+		for _, w := range c.state.Withdrawals(statement.Ref{Fingerprint: m.Ref.Fingerprint}) {
+			if w.Stands() && w.Target == statement.TargetContents {
+				c.fail(Tainted, CheckNotTainted, "%s was made of %s (entry %d), which entry %d by %s withdrew (effect %s): %s",
+					m.Of, m.Ref, m.Entry, w.Entry, w.Handle, w.Effect, w.Reason)
+				return
+			}
+		}
+	}
+	switch {
+	case !c.graph.Root.Known():
+		c.skip(CheckNotTainted, "no origin of %s is recorded: that is unknown, and not clean", c.root.Ref)
+	case !whole:
+		c.skip(CheckNotTainted, "what %s was made of is not all in the file", c.root.Ref)
+	default:
+		c.pass(CheckNotTainted, "none of the %s that %s was made of is withdrawn", count(len(c.graph.Nodes)-1, "artifact", "artifacts"), c.root.Ref)
+	}
+}
+
+// taintText says by which withdrawals the claim's artifact is tainted, and how
+// they are reached.
+func (c *verification) taintText(t *lineage.Taint) string {
+	var causes []string
+	for _, cause := range t.Causes {
+		w := cause.Withdrawal
+		causes = append(causes, fmt.Sprintf("%s: entry %d by %s withdrew %s (effect %s): %s", wayText(cause.Path()), w.Entry, w.Handle, w.Ref, w.Effect, w.Reason))
+	}
+	text := some(causes)
+	if t.More > 0 {
+		text += fmt.Sprintf("; and %d more", t.More)
+	}
+	return text
+}
+
+// wayText writes the way to withdrawn contents, its middle left out where it is
+// long.
+func wayText(path []lineage.Step) string {
+	const most = 8
+	text := path[0].Ref.String()
+	for i, s := range path[1:] {
+		if len(path) > most && i >= most/2 && i < len(path)-1-most/2 {
+			if i == most/2 {
+				text += fmt.Sprintf(" ← %d more", len(path)-1-2*(most/2))
+			}
+			continue
+		}
+		text += " ← " + s.Ref.String()
+	}
+	return text
+}
+
+// members checks the stamps of a collection's members, however deep.
+func (c *verification) members() {
+	if len(c.root.Stamp.Members) == 0 {
+		return
+	}
+	var absent, wrong, withdrawn []string
+	seen := map[*lineage.Artifact]bool{c.root: true}
+	queue := []*lineage.Artifact{c.root}
+	for i := 0; i < len(queue); i++ {
+		of := queue[i]
+		for _, m := range of.Stamp.Members {
+			a := c.facts.bound[m.Ref.String()]
+			switch {
+			case a == nil:
+				absent = append(absent, m.Ref.String())
+				continue
+			case a.Ref != m.Ref:
+				wrong = append(wrong, fmt.Sprintf("%s has the member %s as %s, and entry %d binds that to %s", of.Ref, m.Ref, m.Ref.Fingerprint, a.Entry, a.Ref.Fingerprint))
+			case a.Stamp.Files != m.Files || a.Stamp.Bytes != m.Bytes:
+				wrong = append(wrong, fmt.Sprintf("%s has the member %s with %s, %s, and entry %d stamps %s, %s", of.Ref, m.Ref, count(m.Files, "file", "files"),
+					count(m.Bytes, "byte", "bytes"), a.Entry, count(a.Stamp.Files, "file", "files"), count(a.Stamp.Bytes, "byte", "bytes")))
+			case a.Entry >= of.Entry:
+				wrong = append(wrong, fmt.Sprintf("%s, in entry %d, has the member %s, which entry %d binds only then or later", of.Ref, of.Entry, m.Ref, a.Entry))
+			}
+			if seen[a] {
+				continue
+			}
+			seen[a] = true
+			queue = append(queue, a)
+			for _, w := range a.Withdrawals {
+				withdrawn = append(withdrawn, fmt.Sprintf("%s by entry %d of %s (%s, effect %s): %s", a.Ref, w.Entry, w.Handle, w.Target, w.Effect, w.Reason))
+			}
+		}
+	}
+	switch {
+	case len(wrong) > 0:
+		c.fail(Tampered, CheckMembers, "%s", some(wrong))
+	case len(absent) > 0 && c.f.Claim.Lineage:
+		c.fail(Tampered, CheckMembers, "the stamps of members are left out: %s", some(absent))
+	case len(withdrawn) > 0:
+		c.fail(Withdrawn, CheckMembers, "members are withdrawn: %s", some(withdrawn))
+	case len(absent) > 0:
+		c.skip(CheckMembers, "the stamps of the members are not all in this evidence: whether each stands, and what is withdrawn inside one that is a collection, the ledger tells")
+	default:
+		c.pass(CheckMembers, "%s: stamped as the collection says, and not withdrawn", count(len(queue)-1, "member", "members"))
+	}
+}
