@@ -24,12 +24,15 @@ type Taint struct {
 	Causes []Cause // nearest first, then by the entry of the withdrawal; at most MaxCauses
 	More   int     // withdrawals that are not among them
 
-	effect string
+	worst Cause
 }
 
-// Effect returns the strongest effect of all its causes: advise, then
-// no-new-use, then stop.
-func (t *Taint) Effect() string { return t.effect }
+// Worst returns the nearest cause of the strongest effect: advise, then
+// no-new-use, then stop. It may be one that Causes has no room for.
+func (t *Taint) Worst() Cause { return t.worst }
+
+// Effect returns the strongest effect of all withdrawals behind it.
+func (t *Taint) Effect() string { return t.worst.Withdrawal.Effect }
 
 // Cause is one withdrawal behind a taint, and how it is reached.
 type Cause struct {
@@ -115,7 +118,10 @@ func (g *Graph) Taints() map[string]*Taint {
 // add takes one more cause. Those as near as another come in the order of their
 // entries.
 func (t *Taint) add(c Cause) {
-	t.effect = Stronger(t.effect, c.Withdrawal.Effect)
+	s, worst := strength(c.Withdrawal.Effect), strength(t.Effect())
+	if s > worst || s == worst && c.Distance() < t.worst.Distance() {
+		t.worst = c
+	}
 	at := len(t.Causes)
 	for at > 0 && t.Causes[at-1].Distance() > c.Distance() {
 		at--
@@ -266,9 +272,16 @@ func (g *Graph) rootTaint() *Taint {
 	})
 	t := new(Taint)
 	for i, f := range list {
-		t.effect = Stronger(t.effect, f.withdrawal.Effect)
+		stronger := strength(f.withdrawal.Effect) > strength(t.Effect())
+		if i >= MaxCauses && !stronger {
+			continue
+		}
+		c := Cause{f.withdrawal, reverse(links[f.at])}
+		if stronger {
+			t.worst = c
+		}
 		if i < MaxCauses {
-			t.Causes = append(t.Causes, Cause{f.withdrawal, reverse(links[f.at])})
+			t.Causes = append(t.Causes, c)
 		}
 	}
 	t.More = len(list) - len(t.Causes)

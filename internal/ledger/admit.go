@@ -48,6 +48,7 @@ func (b *Block) Admit(c *Candidate) (Receipt, error) {
 		b.checkAudit,
 		b.checkName,
 		b.checkAfter,
+		b.checkRelease,
 		b.checkContracts,
 	} {
 		if err := check(c); err != nil {
@@ -79,8 +80,11 @@ func (b *Block) unknownKey(c *Candidate) *Refusal {
 
 // seen returns the receipt of a statement that is in the log already.
 func (b *Block) seen(c *Candidate) (Receipt, bool, error) {
-	if c.st.Kind == statement.KindStamp {
+	switch c.st.Kind {
+	case statement.KindStamp:
 		return b.seenStamp(c)
+	case statement.KindRun:
+		return b.seenRun(c)
 	}
 	index, ok := b.ids[c.id]
 	if !ok {
@@ -158,9 +162,10 @@ func (b *Block) checkLedger(c *Candidate) error {
 	if own := b.control.Ledger(); c.st.Ledger != own {
 		return refuse(RuleLedger, ClassRefused, "the statement is for ledger %s; this is %s", c.st.Ledger, own)
 	}
-	// Parse holds a statement's other references to the subject's hash.
-	if a := c.ref.Fingerprint.Algorithm; c.ref.Name != "" && a != b.genesis.Hash {
-		return refuse(RuleLedger, ClassRefused, "%s has a %s fingerprint; this ledger's are %s, so that the same bytes have one", c.ref, a, b.genesis.Hash).
+	// Parse holds a statement's references to the hash of the first.
+	what, a := c.hash()
+	if a != 0 && a != b.genesis.Hash {
+		return refuse(RuleLedger, ClassRefused, "%s has a %s fingerprint; this ledger's are %s, so that the same bytes have one", what, a, b.genesis.Hash).
 			hint("fingerprint it again with this ledger's hash")
 	}
 	return nil
@@ -176,8 +181,11 @@ func (b *Block) binding(name, version string) (Binding, bool, error) {
 
 // checkReferences: what the statement names is there, and is that.
 func (b *Block) checkReferences(c *Candidate) error {
-	if c.st.Stamp != nil {
+	switch {
+	case c.st.Stamp != nil:
 		return b.checkStamp(c.st.Stamp)
+	case c.st.Run != nil:
+		return b.checkRun(c)
 	}
 	if c.ref.Name != "" {
 		if _, _, err := b.checkBound(string(c.st.Kind), c.ref); err != nil {
@@ -190,16 +198,30 @@ func (b *Block) checkReferences(c *Candidate) error {
 	case c.st.Audit != nil && c.st.Audit.Result != nil:
 		_, _, err := b.announcement(c)
 		return err
+	case c.st.Evaluation != nil:
+		return b.checkAll("dataset", c.st.Evaluation.Datasets)
+	case c.st.Release != nil:
+		return b.checkAll("replaces", c.st.Release.Replaces)
+	case c.st.Import != nil:
+		return b.checkAll("input", c.st.Import.Inputs)
+	}
+	return nil
+}
+
+// checkAll: each is on the ledger as it is named.
+func (b *Block) checkAll(what string, refs []statement.Ref) error {
+	for _, ref := range refs {
+		if _, _, err := b.checkBound(what, ref); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
 // checkStamp: what a stamp builds on is on the ledger as it says.
 func (b *Block) checkStamp(s *statement.Stamp) error {
-	for _, ref := range s.From {
-		if _, _, err := b.checkBound("from", ref); err != nil {
-			return err
-		}
+	if err := b.checkAll("from", s.From); err != nil {
+		return err
 	}
 	for _, m := range s.Members {
 		if err := b.checkMember(m); err != nil {
@@ -261,14 +283,19 @@ func (b *Block) checkBound(what string, ref statement.Ref) (Binding, *statement.
 	if err != nil {
 		return bound, nil, err
 	}
-	if stamped, err := st.Ref(); err != nil || st.Stamp == nil || stamped != bound.Ref() {
-		return bound, nil, damaged("the index says that entry %d stamps %s as %s, and it does not", bound.Entry, bound.Ref(), bound.Fingerprint)
+	stamped, stamp, ok := st.StampOf(ref.Name, ref.Version)
+	if !ok || stamped != bound.Ref() {
+		return bound, nil, badBinding(bound)
 	}
 	if bound.Fingerprint != ref.Fingerprint {
 		return bound, nil, refuse(RuleReferences, ClassRefused, "%s: %s is %s since entry %d, not %s", what, ref, bound.Fingerprint, bound.Entry, ref.Fingerprint).
 			at(bound.Entry).hint("name the fingerprint that was stamped, or another version")
 	}
-	return bound, st.Stamp, nil
+	return bound, stamp, nil
+}
+
+func badBinding(b Binding) error {
+	return damaged("the index says that entry %d stamps %s as %s, and it does not", b.Entry, b.Ref(), b.Fingerprint)
 }
 
 // checkBasis: the earlier stamp that a stamp relies on is one.
@@ -280,8 +307,8 @@ func (b *Block) checkBasis(index uint64) error {
 	if err != nil {
 		return err
 	}
-	if st.Kind != statement.KindStamp {
-		return refuse(RuleReferences, ClassRefused, "basis: entry %d is a %s, not a stamp", index, st.Kind).at(index)
+	if len(st.Stamps()) == 0 {
+		return refuse(RuleReferences, ClassRefused, "basis: entry %d is a %s and stamps nothing", index, st.Kind).at(index)
 	}
 	return nil
 }
@@ -389,53 +416,13 @@ func (b *Block) firstOn(fp fingerprint.Fingerprint) (uint64, error) {
 
 // checkName: name@version is bound once and for ever.
 func (b *Block) checkName(c *Candidate) error {
-	if c.st.Kind != statement.KindStamp {
-		return nil
+	if c.st.Run != nil {
+		return b.checkRunNames(c)
 	}
-	bound := c.bound // as seenStamp found it; nothing was admitted since
-	switch {
-	case bound == nil:
-		return nil
-	case bound.Fingerprint == c.ref.Fingerprint:
-		return refuse(RuleNameBound, ClassRefused, "%s is on this ledger already, with these contents: entry %d", c.ref, bound.Entry).
-			at(bound.Entry)
-	}
-	return refuse(RuleNameBound, ClassRefused, "%s is %s since entry %d; it cannot become %s", c.ref, bound.Fingerprint, bound.Entry, c.ref.Fingerprint).
-		at(bound.Entry).hint("stamp the new contents under a new version")
-}
-
-// checkAfter: the author of a withdrawal or reinstatement saw the last entry
-// on the artifact.
-func (b *Block) checkAfter(c *Candidate) error {
-	var saw uint64
-	switch {
-	case c.st.Withdrawal != nil:
-		saw = c.st.Withdrawal.After
-	case c.st.Reinstatement != nil:
-		saw = c.st.Reinstatement.After
-	default:
-		return nil
-	}
-	last, err := b.lastOn(c.ref.Fingerprint)
-	if err != nil {
-		return err
-	}
-	if last != saw {
-		return refuse(RuleAfter, ClassStale, "the last entry on %s is %d; the statement was made after entry %d", c.ref, last, saw).
-			at(last).hint("look at entry %d, then sign again", last)
+	if c.bound != nil {
+		return nameBound(c.ref, c.bound)
 	}
 	return nil
-}
-
-func (b *Block) lastOn(fp fingerprint.Fingerprint) (uint64, error) {
-	if s, ok := b.about[fp]; ok {
-		return s.last, nil
-	}
-	index, ok, err := b.l.lastOn(fp, b.base.tree.size)
-	if err == nil && !ok {
-		err = damaged("%s is bound and in no entry", fp)
-	}
-	return index, err
 }
 
 // checkContracts is where the contracts in force will be evaluated: last, over

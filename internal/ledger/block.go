@@ -28,6 +28,7 @@ type Block struct {
 	bindings map[string]Binding      // by name@version
 	about    map[fingerprint.Fingerprint]span
 	results  map[uint64]uint64 // of audits, by the entry that announces
+	moves    moves
 	entries  []*evidence.Entry // from base's size on
 	keys     map[statement.KeyID]*statement.PublicKey
 
@@ -41,8 +42,11 @@ type Block struct {
 	checkpoint []byte
 }
 
-// span is the first and last entry of a block about a fingerprint.
-type span struct{ first, last uint64 }
+// span is what a block's entries are about a fingerprint.
+type span struct {
+	first, last uint64   // as ByFingerprint has them
+	stamped     []uint64 // those of them that bind a name to it
+}
 
 // Begin starts a block at a time, in Unix milliseconds, not before the last
 // entry's. A block that was begun before and not published is dropped.
@@ -69,6 +73,7 @@ func (l *Ledger) Begin(timeMS int64) (*Block, error) {
 		bindings: map[string]Binding{},
 		about:    map[fingerprint.Fingerprint]span{},
 		results:  map[uint64]uint64{},
+		moves:    newMoves(),
 		keys:     map[statement.KeyID]*statement.PublicKey{},
 		control:  s.control, own: l.opts.inPlace,
 		logKey: currentLogKey(s.control), genesis: s.genesis,
@@ -189,26 +194,39 @@ func (b *Block) index(e *evidence.Entry, c *Candidate) {
 	if c.st.Control() {
 		b.set(controlKey(e.ControlCount), u64value(e.Index))
 	}
-	if c.ref.Name == "" {
-		return
+	for _, o := range c.stamps {
+		b.bind(e, o.Ref, kind)
 	}
-	fp := c.ref.Fingerprint
-	if a := c.st.Audit; a != nil {
-		b.indexAudit(e, fp, a)
-		return
+	switch st := c.st; {
+	case st.Audit != nil:
+		b.indexAudit(e, c.ref.Fingerprint, st.Audit)
+	case st.Withdrawal != nil, st.Reinstatement != nil, st.Evaluation != nil:
+		b.mark(e, c.ref.Fingerprint, []byte{kind})
 	}
-	b.set(fingerprintKey(fp, e.Index), []byte{kind})
+	b.indexLineage(e, c)
+}
+
+// bind writes that the entry binds a name to contents.
+func (b *Block) bind(e *evidence.Entry, ref statement.Ref, kind byte) {
+	b.bindings[ref.String()] = Binding{ref.Name, ref.Version, ref.Fingerprint, e.Index}
+	b.set(nameKey(ref.Name, ref.Version), bindingValue(e.Index, ref.Fingerprint))
+	b.set(versionKey(ref.Name, e.Index, ref.Version), nil)
+	b.mark(e, ref.Fingerprint, stampValue(kind))
+}
+
+// mark writes that the entry is about contents: what a withdrawal of them must
+// have seen.
+func (b *Block) mark(e *evidence.Entry, fp fingerprint.Fingerprint, value []byte) {
+	b.set(fingerprintKey(fp, e.Index), value)
 	s, ok := b.about[fp]
 	if !ok {
 		s.first = e.Index
 	}
 	s.last = e.Index
-	b.about[fp] = s
-	if c.st.Kind == statement.KindStamp {
-		b.bindings[c.ref.String()] = Binding{c.ref.Name, c.ref.Version, fp, e.Index}
-		b.set(nameKey(c.ref.Name, c.ref.Version), bindingValue(e.Index, fp))
-		b.set(versionKey(c.ref.Name, e.Index), []byte(c.ref.Version))
+	if stamps(value) && (len(s.stamped) == 0 || s.stamped[len(s.stamped)-1] != e.Index) {
+		s.stamped = append(s.stamped, e.Index)
 	}
+	b.about[fp] = s
 }
 
 // indexAudit writes what an audit can be found by. It changes nothing about the

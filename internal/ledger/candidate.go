@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/statement"
 )
 
@@ -9,10 +10,15 @@ import (
 type Candidate struct {
 	env      *statement.Envelope
 	st       *statement.Statement
-	ref      statement.Ref // of the kinds about an artifact
+	ref      statement.Ref      // of the kinds about one artifact
+	stamps   []statement.Output // what it binds: a stamp one, a run some of its outputs
 	id       statement.ID
-	bound    *Binding // what a stamp's name@version is bound to already
-	verified bool     // the signature was checked, against the key that its id names
+	verified bool // the signature was checked, against the key that its id names
+
+	// What the checks found; nothing is admitted between them.
+	bound *Binding                  // what a stamp's name@version is bound to already
+	run   *uint64                   // the entry that has a run's id already
+	mine  []fingerprint.Fingerprint // outputs of a run that its signer stamped before
 }
 
 // ID returns the statement's id.
@@ -72,10 +78,11 @@ func prepare(env *statement.Envelope) (*Candidate, error) {
 	if err != nil {
 		return nil, because(RuleShape, ClassMalformed, err)
 	}
-	c := &Candidate{env: env, st: st, id: env.ID()}
+	c := &Candidate{env: env, st: st, stamps: st.Stamps(), id: env.ID()}
 	switch st.Kind {
-	case statement.KindStamp, statement.KindWithdrawal, statement.KindReinstatement, statement.KindAudit:
-		if c.ref, err = statement.ParseRef(st.Subject[0]); err != nil {
+	case statement.KindGenesis, statement.KindIdentity, statement.KindLogKey, statement.KindRun:
+	default:
+		if c.ref, err = st.Ref(); err != nil {
 			return nil, because(RuleShape, ClassMalformed, err)
 		}
 	}

@@ -17,25 +17,28 @@ const (
 	famFingerprint = 'f'
 	famID          = 'i'
 	famKind        = 'k'
+	famLineage     = 'l'
 	famMeta        = 'm'
 	famName        = 'n'
+	famOn          = 'o'
+	famPlace       = 'p'
 	famResult      = 'r'
 	famSigner      = 's'
 	famTile        = 't'
+	famRun         = 'u'
 	famVersion     = 'v'
 	famControl     = 'x'
-	famLineage     = 'l' // kept for later
 )
 
 // derived lists the families that follow from the entries.
-const derived = "afiklnrstvx"
+const derived = "afiklnoprstuvx"
 
 const (
 	metaFormat = "format"
 	metaIndex  = "index"
 
 	storeFormat   = "stele store v1"
-	indexVersion  = "1"
+	indexVersion  = "2"
 	indexBuilding = "building"
 )
 
@@ -51,6 +54,11 @@ var kindBytes = map[statement.Kind]byte{
 	statement.KindReinstatement: 5,
 	statement.KindLogKey:        6,
 	statement.KindAudit:         7,
+	statement.KindRun:           8, // runs and imports stand together: claimsRange
+	statement.KindImport:        9,
+	statement.KindEvaluation:    10,
+	statement.KindApproval:      11,
+	statement.KindRelease:       12,
 }
 
 func u64key(fam byte, n uint64) []byte {
@@ -83,8 +91,18 @@ func versionPrefix(name string) []byte {
 	return append(append(append(k, famVersion), name...), sep)
 }
 
-func versionKey(name string, index uint64) []byte {
-	return binary.BigEndian.AppendUint64(versionPrefix(name), index)
+// versionKey is unique though a run stamps several versions of a name at once.
+func versionKey(name string, index uint64, version string) []byte {
+	return append(binary.BigEndian.AppendUint64(versionPrefix(name), index), version...)
+}
+
+// parseVersion reads what follows the prefix in a versionKey.
+func parseVersion(key, prefix []byte) (index uint64, version string, err error) {
+	if len(key) < len(prefix)+8+1 || !bytes.HasPrefix(key, prefix) {
+		return 0, "", damaged("the key %q", clip(key))
+	}
+	rest := key[len(prefix):]
+	return binary.BigEndian.Uint64(rest), string(rest[8:]), nil
 }
 
 func signerPrefix(id statement.KeyID) []byte {
@@ -110,6 +128,17 @@ func fingerprintKey(fp fingerprint.Fingerprint, index uint64) []byte {
 	return binary.BigEndian.AppendUint64(fingerprintPrefix(fp), index)
 }
 
+// stampValue is under famFingerprint where an entry binds a name to the
+// contents. A run by their stamper that does not has one byte more.
+func stampValue(kind byte) []byte { return []byte{kind} }
+
+var stampersRun = []byte{kindBytes[statement.KindRun], 0}
+
+// stamps reports whether a value of famFingerprint is a stampValue.
+func stamps(value []byte) bool {
+	return len(value) == 1 && (value[0] == kindBytes[statement.KindStamp] || value[0] == kindBytes[statement.KindRun])
+}
+
 func auditPrefix(fp fingerprint.Fingerprint) []byte {
 	return appendFingerprint(append(make([]byte, 0, 42), famAudit), fp)
 }
@@ -118,19 +147,98 @@ func auditKey(fp fingerprint.Fingerprint, announcement uint64) []byte {
 	return binary.BigEndian.AppendUint64(auditPrefix(fp), announcement)
 }
 
+// onPrefix is what an entry of a kind that is about a fingerprint is found by.
+func onPrefix(fp fingerprint.Fingerprint, kind statement.Kind) []byte {
+	return append(appendFingerprint(append(make([]byte, 0, 43), famOn), fp), kindBytes[kind])
+}
+
+func onKey(fp fingerprint.Fingerprint, kind statement.Kind, index uint64) []byte {
+	return binary.BigEndian.AppendUint64(onPrefix(fp, kind), index)
+}
+
+func lineagePrefix(fp fingerprint.Fingerprint) []byte {
+	return appendFingerprint(append(make([]byte, 0, 42), famLineage), fp)
+}
+
+func lineageKey(fp fingerprint.Fingerprint, index uint64) []byte {
+	return binary.BigEndian.AppendUint64(lineagePrefix(fp), index)
+}
+
+func runKey(id statement.Nonce) []byte { return append([]byte{famRun}, id[:]...) }
+
+func stagePrefix(stage string) []byte {
+	k := make([]byte, 0, 2+len(stage)+statement.MaxName)
+	return append(append(append(k, famPlace), stage...), sep)
+}
+
+func placePrefix(stage, name string) []byte {
+	return append(append(stagePrefix(stage), name...), sep)
+}
+
+func placeKey(stage string, ref statement.Ref, index uint64) []byte {
+	return append(binary.BigEndian.AppendUint64(placePrefix(stage, ref.Name), index), ref.Version...)
+}
+
+// The actions of a release in the store.
+const (
+	placeJoin  = 1
+	placeLeave = 2
+)
+
+func placeValue(action string, fp fingerprint.Fingerprint) []byte {
+	b := byte(placeLeave)
+	if action == statement.ActionJoin {
+		b = placeJoin
+	}
+	return appendFingerprint([]byte{b}, fp)
+}
+
+// parsePlace reads a key and value of famPlace, whose stage's prefix is known.
+func parsePlace(key, value, prefix []byte) (c StageChange, err error) {
+	name, rest, ok := bytes.Cut(key[len(prefix):], []byte{sep})
+	if !ok || len(rest) < 8+1 || len(value) != 1+fingerprintSize {
+		return c, damaged("the key %q", clip(key))
+	}
+	switch value[0] {
+	case placeJoin:
+		c.Action = statement.ActionJoin
+	case placeLeave:
+		c.Action = statement.ActionLeave
+	default:
+		return c, damaged("the value under %q", clip(key))
+	}
+	c.Entry = binary.BigEndian.Uint64(rest)
+	c.Ref = statement.Ref{Name: string(name), Version: string(rest[8:])}
+	c.Ref.Fingerprint, err = parseFingerprint(value[1:])
+	return c, err
+}
+
 func resultKey(announcement uint64) []byte { return u64key(famResult, announcement) }
+
+// u64after is the upper bound of the keys that go on with a number below n.
+func u64after(prefix []byte, n uint64) []byte {
+	return binary.BigEndian.AppendUint64(bytes.Clone(prefix), n)
+}
 
 func bindingValue(index uint64, fp fingerprint.Fingerprint) []byte {
 	return appendFingerprint(binary.BigEndian.AppendUint64(make([]byte, 0, 8+fingerprintSize), index), fp)
 }
 
 func parseBinding(v []byte) (index uint64, fp fingerprint.Fingerprint, err error) {
-	if len(v) != 8+fingerprintSize || !fingerprint.Algorithm(v[8]).Valid() {
+	if len(v) != 8+fingerprintSize {
 		return 0, fp, damaged("a binding of %d bytes", len(v))
 	}
-	fp.Algorithm = fingerprint.Algorithm(v[8])
-	copy(fp.Sum[:], v[9:])
-	return binary.BigEndian.Uint64(v), fp, nil
+	fp, err = parseFingerprint(v[8:])
+	return binary.BigEndian.Uint64(v), fp, err
+}
+
+func parseFingerprint(v []byte) (fp fingerprint.Fingerprint, err error) {
+	if len(v) != fingerprintSize || !fingerprint.Algorithm(v[0]).Valid() {
+		return fp, damaged("a fingerprint of %d bytes", len(v))
+	}
+	fp.Algorithm = fingerprint.Algorithm(v[0])
+	copy(fp.Sum[:], v[1:])
+	return fp, nil
 }
 
 func parseU64(v []byte) (uint64, error) {

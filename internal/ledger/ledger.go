@@ -53,6 +53,10 @@ type Ledger struct {
 	// replay of another store's.
 	source *store
 
+	// indexed says that the index is there, and of this program's version. It is
+	// not changed after Open.
+	indexed bool
+
 	keys  sync.Map              // statement.KeyID → *statement.PublicKey: all ever registered
 	state atomic.Pointer[state] // as of the last commit
 
@@ -125,6 +129,7 @@ func (l *Ledger) load(exists bool) (*state, error) {
 		if exists || strayed {
 			return nil, damaged("no checkpoint")
 		}
+		l.indexed = true
 		return s, nil
 	}
 	size, err := lastU64(last.key, []byte{famCheckpoint})
@@ -147,22 +152,30 @@ func (l *Ledger) load(exists bool) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	indexed := string(index) == indexVersion
-	if s.tree, err = l.loadTree(size, cp.Root, indexed); err != nil {
+	l.indexed = string(index) == indexVersion
+	if s.tree, err = l.loadTree(size, cp.Root); err != nil {
 		return nil, err
 	}
 	// What follows reads through a view of this state.
 	l.state.Store(s)
-	if err := l.loadControl(s, indexed); err != nil {
+	if err := l.loadControl(s); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
+// checkIndex says that what an index of this version alone has cannot be asked.
+func (l *Ledger) checkIndex() error {
+	if !l.indexed {
+		return fmt.Errorf("%w (stele fsck --rebuild)", ErrIndex)
+	}
+	return nil
+}
+
 // loadTree reads the right edge, and checks that it leads to the root.
-func (l *Ledger) loadTree(size uint64, root tlog.Hash, indexed bool) (tree, error) {
+func (l *Ledger) loadTree(size uint64, root tlog.Hash) (tree, error) {
 	var cause error = ErrIndex
-	if indexed {
+	if l.indexed {
 		t, err := restore(size, func(level int, n uint64, width int) ([]tlog.Hash, error) {
 			return l.loadRow(level, n, width)
 		})
@@ -215,7 +228,7 @@ func (l *Ledger) loadRow(level int, n uint64, width int) ([]tlog.Hash, error) {
 
 // loadControl folds the control entries, and checks the fold against what the
 // last entry says of those before it.
-func (l *Ledger) loadControl(s *state, indexed bool) error {
+func (l *Ledger) loadControl(s *state) error {
 	size := s.tree.size
 	v := &View{l: l, s: s, n: size}
 	first, err := v.Leaf(0)
@@ -236,7 +249,7 @@ func (l *Ledger) loadControl(s *state, indexed bool) error {
 		return nil
 	}
 	entries := v.ControlEntries()
-	if !indexed {
+	if !l.indexed {
 		entries = v.controlScan()
 	}
 	c := evidence.NewControl()

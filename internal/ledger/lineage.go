@@ -1,44 +1,415 @@
 package ledger
 
 import (
-	"errors"
+	"fmt"
+	"slices"
 
+	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/lineage"
 	"github.com/stele-ml/stele/statement"
 )
 
-var errStub = errors.New("not there yet")
+// record is what lineage is read from: a view, or a block on top of one.
+type record interface {
+	entry(index uint64) (*evidence.Entry, error)
+	byName(name, version string) (Binding, bool, error)
+
+	// stamped lists the entries that stamp these contents.
+	stamped(fp fingerprint.Fingerprint) ([]uint64, error)
+	// claimed lists the runs that name these contents as an output which
+	// another entry stamped before, and imports about them.
+	claimed(fp fingerprint.Fingerprint) ([]uint64, error)
+}
+
+// facts is a record as lineage walks it. It keeps what it has read and judged,
+// so no entry is parsed twice; it is for one goroutine.
+type facts struct {
+	record    record
+	control   *evidence.Control
+	said      map[uint64]*lineage.Said
+	artifacts map[string]*lineage.Artifact // by name@version
+	claims    map[fingerprint.Fingerprint][]lineage.Claim
+	bindings  map[fingerprint.Fingerprint][]*lineage.Artifact
+	handles   map[statement.KeyID]string
+}
+
+func newFacts(r record, c *evidence.Control) *facts {
+	return &facts{
+		record: r, control: c,
+		said:      make(map[uint64]*lineage.Said),
+		artifacts: make(map[string]*lineage.Artifact),
+		claims:    make(map[fingerprint.Fingerprint][]lineage.Claim),
+		bindings:  make(map[fingerprint.Fingerprint][]*lineage.Artifact),
+		handles:   make(map[statement.KeyID]string),
+	}
+}
+
+// at returns an entry as lineage reads it.
+func (f *facts) at(index uint64) (*lineage.Said, error) {
+	if s, ok := f.said[index]; ok {
+		return s, nil
+	}
+	e, err := f.record.entry(index)
+	if err != nil {
+		return nil, err
+	}
+	st, err := e.Statement()
+	if err != nil {
+		return nil, damaged("%w", err)
+	}
+	s := &lineage.Said{
+		Entry: e.Index, Time: e.Time, Signer: e.Envelope.KeyID, Handle: f.handle(e.Envelope.KeyID), Statement: st,
+		Standing: f.control.Roster().Standing(e.Envelope.KeyID, e.Index, e.Time),
+	}
+	f.said[index] = s
+	return s, nil
+}
+
+func (f *facts) handle(id statement.KeyID) string {
+	h, ok := f.handles[id]
+	if !ok {
+		_, m, _ := f.control.Roster().Key(id)
+		h = m.Handle
+		f.handles[id] = h
+	}
+	return h
+}
+
+// Artifact returns what name@version is bound to, or an ErrNotFound.
+func (f *facts) Artifact(name, version string) (*lineage.Artifact, error) {
+	if a, ok := f.artifacts[name+"@"+version]; ok {
+		return a, nil
+	}
+	b, ok, err := f.record.byName(name, version)
+	if err == nil && !ok {
+		err = fmt.Errorf("%s@%s: %w", name, version, ErrNotFound)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s, err := f.at(b.Entry)
+	if err != nil {
+		return nil, err
+	}
+	ref, stamp, ok := s.Statement.StampOf(name, version)
+	if !ok || ref != b.Ref() {
+		return nil, badBinding(b)
+	}
+	return f.artifact(s, ref, stamp), nil
+}
+
+// artifact returns the artifact that an entry binds.
+func (f *facts) artifact(s *lineage.Said, ref statement.Ref, stamp *statement.Stamp) *lineage.Artifact {
+	name := ref.String()
+	if a, ok := f.artifacts[name]; ok {
+		return a
+	}
+	a := &lineage.Artifact{
+		Ref: ref, Entry: s.Entry, Time: s.Time, Signer: s.Signer, Handle: s.Handle, Stamp: stamp, Standing: s.Standing,
+	}
+	for _, w := range f.control.Withdrawals(ref) {
+		if w.Stands() && w.Target != statement.TargetLocation {
+			a.Withdrawals = append(a.Withdrawals, lineage.Withdrawal{
+				Entry: w.Entry, Time: w.Time, Ref: w.Ref, Target: w.Target, Effect: w.Effect, Reason: w.Reason, Handle: w.Handle,
+			})
+		}
+	}
+	f.artifacts[name] = a
+	return a
+}
+
+// Bindings returns every name@version that these contents are bound to, in the
+// order of their entries.
+func (f *facts) Bindings(fp fingerprint.Fingerprint) ([]*lineage.Artifact, error) {
+	if list, ok := f.bindings[fp]; ok {
+		return list, nil
+	}
+	stamped, err := f.record.stamped(fp)
+	if err != nil {
+		return nil, err
+	}
+	var list []*lineage.Artifact
+	for _, index := range stamped {
+		s, err := f.at(index)
+		if err != nil {
+			return nil, err
+		}
+		found := false
+		for _, o := range s.Statement.Stamps() {
+			if o.Ref.Fingerprint == fp {
+				list = append(list, f.artifact(s, o.Ref, o.Stamp))
+				found = true
+			}
+		}
+		if !found {
+			return nil, damaged("the index says that entry %d stamps %s, and it does not", index, fp)
+		}
+	}
+	f.bindings[fp] = list
+	return list, nil
+}
+
+// claimsOf returns everything that is recorded about what contents were made
+// of, whether it counts for anything or not.
+func (f *facts) claimsOf(fp fingerprint.Fingerprint) ([]lineage.Claim, error) {
+	if list, ok := f.claims[fp]; ok {
+		return list, nil
+	}
+	bindings, err := f.Bindings(fp)
+	if err != nil {
+		return nil, err
+	}
+	var list []lineage.Claim
+	for _, b := range bindings {
+		s, err := f.at(b.Entry)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, s.Claims(b)...)
+	}
+	claimed, err := f.record.claimed(fp)
+	if err != nil {
+		return nil, err
+	}
+	for _, index := range claimed {
+		s, err := f.at(index)
+		if err != nil {
+			return nil, err
+		}
+		about, err := f.about(s, fp)
+		if err != nil {
+			return nil, err
+		}
+		for _, b := range about {
+			list = append(list, s.Claims(b)...)
+		}
+	}
+	f.claims[fp] = list
+	return list, nil
+}
+
+// about returns the bindings of contents that a run names among its outputs, or
+// an import is about, and does not stamp.
+func (f *facts) about(s *lineage.Said, fp fingerprint.Fingerprint) ([]*lineage.Artifact, error) {
+	var refs []statement.Ref
+	switch st := s.Statement; {
+	case st.Run != nil:
+		for _, o := range st.Run.Outputs {
+			if o.Stamp == nil {
+				refs = append(refs, o.Ref)
+			}
+		}
+	case st.Import != nil:
+		ref, err := st.Ref()
+		if err != nil {
+			return nil, damaged("entry %d: %w", s.Entry, err)
+		}
+		refs = append(refs, ref)
+	}
+	var list []*lineage.Artifact
+	for _, ref := range refs {
+		if ref.Fingerprint != fp {
+			continue
+		}
+		a, err := f.Artifact(ref.Name, ref.Version)
+		if err != nil {
+			return nil, err
+		}
+		if a.Ref != ref {
+			return nil, damaged("entry %d names %s as %s, and it is %s", s.Entry, ref, fp, a.Ref.Fingerprint)
+		}
+		list = append(list, a)
+	}
+	return list, nil
+}
+
+// Origins returns everything that is recorded about what an artifact was made
+// of, with whether it counts.
+func (f *facts) Origins(a *lineage.Artifact) ([]lineage.Origin, error) {
+	claims, err := f.claimsOf(a.Ref.Fingerprint)
+	if err != nil {
+		return nil, err
+	}
+	return lineage.Count(a, claims), nil
+}
 
 // Lineage is what the ledger knows of what was made of what, as of a view. It
-// keeps what it has read: make one for each question, or for several about the
-// same view. It is for one goroutine.
+// keeps what it has read: use one for several questions about the same view. It
+// is for one goroutine.
 type Lineage struct {
+	*facts
 	v *View
 }
 
 var _ lineage.Uses = (*Lineage)(nil)
 
 // Lineage returns the lineage as of the view.
-func (v *View) Lineage() (*Lineage, error) { return &Lineage{v: v}, nil }
+func (v *View) Lineage() (*Lineage, error) {
+	if err := v.l.checkIndex(); err != nil {
+		return nil, err
+	}
+	c, err := v.Control()
+	if err != nil {
+		return nil, err
+	}
+	return &Lineage{newFacts(v, c), v}, nil
+}
 
-// Artifact returns what name@version is bound to, or an ErrNotFound.
-func (x *Lineage) Artifact(name, version string) (*lineage.Artifact, error) { return nil, errStub }
+// Uses returns the origins that name an artifact among their inputs, by name
+// and version: see [lineage.Uses].
+func (x *Lineage) Uses(a *lineage.Artifact) ([]lineage.Use, error) {
+	var uses []lineage.Use
+	for index, err := range x.v.indexes(lineagePrefix(a.Ref.Fingerprint)) {
+		if err != nil {
+			return nil, err
+		}
+		s, err := x.at(index)
+		if err != nil {
+			return nil, err
+		}
+		list, err := x.usesIn(s, a)
+		if err != nil {
+			return nil, err
+		}
+		uses = append(uses, list...)
+	}
+	return uses, nil
+}
 
-// Bindings returns all bindings of the contents of an artifact, its own among
-// them, in the order of their entries.
-func (x *Lineage) Bindings(ref statement.Ref) ([]*lineage.Artifact, error) { return nil, errStub }
+// usesIn returns the uses of an artifact that one entry says, in the order of
+// the outputs' entries.
+func (x *Lineage) usesIn(s *lineage.Said, a *lineage.Artifact) ([]lineage.Use, error) {
+	outputs, err := x.outputs(s)
+	if err != nil {
+		return nil, err
+	}
+	var uses []lineage.Use
+	for _, out := range outputs {
+		origins, err := x.Origins(out)
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range origins {
+			if o.Entry == s.Entry && slices.Contains(o.Inputs, a.Ref) {
+				uses = append(uses, lineage.Use{Origin: o, Output: out})
+			}
+		}
+	}
+	return uses, nil
+}
 
-// Origins returns everything that is recorded about what an artifact was made
-// of, with whether it counts.
-func (x *Lineage) Origins(a *lineage.Artifact) ([]lineage.Origin, error) { return nil, errStub }
-
-// Uses returns the origins that name an artifact among their inputs.
-func (x *Lineage) Uses(a *lineage.Artifact) ([]lineage.Use, error) { return nil, errStub }
+// outputs returns every binding of the contents that an entry says something
+// about, in the order of their entries.
+func (x *Lineage) outputs(s *lineage.Said) ([]*lineage.Artifact, error) {
+	var refs []statement.Ref
+	if s.Statement.Run != nil {
+		for _, o := range s.Statement.Run.Outputs {
+			refs = append(refs, o.Ref)
+		}
+	} else {
+		ref, err := s.Statement.Ref()
+		if err != nil {
+			return nil, damaged("entry %d: %w", s.Entry, err)
+		}
+		refs = append(refs, ref)
+	}
+	var list []*lineage.Artifact
+	for _, ref := range refs {
+		bindings, err := x.Bindings(ref.Fingerprint)
+		if err != nil {
+			return nil, err
+		}
+		for _, b := range bindings {
+			if !slices.Contains(list, b) {
+				list = append(list, b)
+			}
+		}
+	}
+	slices.SortStableFunc(list, func(a, b *lineage.Artifact) int {
+		switch {
+		case a.Entry < b.Entry:
+			return -1
+		case a.Entry > b.Entry:
+			return 1
+		}
+		return 0
+	})
+	return list, nil
+}
 
 // LineageEntries returns the entries of everything that an artifact was made
 // of, in order: bindings and the origins that count, with the bindings that an
 // origin is about. It walks at most limit artifacts, lineage.MaxWalk for 0;
 // cut says that there are more.
 func (v *View) LineageEntries(ref statement.Ref, limit int) (entries []uint64, cut bool, err error) {
-	return nil, false, errStub
+	x, err := v.Lineage()
+	if err != nil {
+		return nil, false, err
+	}
+	a, err := x.Artifact(ref.Name, ref.Version)
+	if err != nil {
+		return nil, false, err
+	}
+	if a.Ref != ref {
+		return nil, false, fmt.Errorf("%s as %s: %w: it is %s", ref, ref.Fingerprint, ErrNotFound, a.Ref.Fingerprint)
+	}
+	g, err := lineage.Up(x, a, limit)
+	if err != nil {
+		return nil, false, err
+	}
+	for _, n := range g.Nodes {
+		entries = append(entries, n.Entry)
+		for _, o := range n.Origins {
+			if !o.Counts {
+				continue
+			}
+			of, err := x.Artifact(o.Of.Name, o.Of.Version)
+			if err != nil {
+				return nil, false, err
+			}
+			entries = append(entries, o.Entry, of.Entry)
+		}
+	}
+	slices.Sort(entries)
+	return slices.Compact(entries), g.Cut, nil
+}
+
+// entry, stamped and claimed make a view a record.
+func (v *View) entry(index uint64) (*evidence.Entry, error) { return v.Entry(index) }
+
+func (v *View) stamped(fp fingerprint.Fingerprint) (list []uint64, err error) {
+	prefix := fingerprintPrefix(fp)
+	var bad error
+	err = v.l.store.scan(prefix, u64after(prefix, v.n), func(key, value []byte) bool {
+		if !stamps(value) {
+			return true
+		}
+		var index uint64
+		index, bad = lastU64(key, prefix)
+		list = append(list, index)
+		return bad == nil
+	})
+	if err == nil {
+		err = bad
+	}
+	return list, err
+}
+
+func (v *View) claimed(fp fingerprint.Fingerprint) (list []uint64, err error) {
+	var bad error
+	err = v.l.store.scan(onPrefix(fp, statement.KindRun), after(onPrefix(fp, statement.KindImport)), func(key, _ []byte) bool {
+		var index uint64
+		prefix := onPrefix(fp, statement.KindRun)
+		prefix[len(prefix)-1] = key[len(prefix)-1]
+		if index, bad = lastU64(key, prefix); bad == nil && index < v.n {
+			list = append(list, index)
+		}
+		return bad == nil
+	})
+	if err == nil {
+		err = bad
+	}
+	slices.Sort(list)
+	return list, err
 }

@@ -10,11 +10,12 @@ import (
 	"github.com/stele-ml/stele/statement"
 )
 
-// Binding is what a stamp bound: this name@version is this fingerprint.
+// Binding is what a stamp, or a run that stamps its outputs, bound: this
+// name@version is this fingerprint.
 type Binding struct {
 	Name, Version string
 	Fingerprint   fingerprint.Fingerprint
-	Entry         uint64 // the stamp
+	Entry         uint64 // the stamp, or the run
 }
 
 // Ref returns the binding as a statement refers to it.
@@ -58,17 +59,17 @@ func (v *View) byName(name, version string) (b Binding, ok bool, err error) {
 func (v *View) Versions(name string) iter.Seq2[Binding, error] {
 	return func(yield func(Binding, error) bool) {
 		prefix := versionPrefix(name)
-		err := v.l.store.scan(prefix, after(prefix), func(key, value []byte) bool {
-			index, err := lastU64(key, prefix)
+		err := v.l.store.scan(prefix, after(prefix), func(key, _ []byte) bool {
+			index, version, err := parseVersion(key, prefix)
 			if err == nil && index >= v.n {
 				return false
 			}
 			var b Binding
 			if err == nil {
-				b, err = v.ByName(name, string(value))
+				b, err = v.ByName(name, version)
 			}
 			if err == nil && b.Entry != index {
-				err = damaged("%s@%s: entries %d and %d", name, value, b.Entry, index)
+				err = damaged("%s@%s: entries %d and %d", name, version, b.Entry, index)
 			}
 			return yield(b, err) && err == nil
 		})
@@ -78,16 +79,22 @@ func (v *View) Versions(name string) iter.Seq2[Binding, error] {
 	}
 }
 
-// Latest returns the last binding made of a name.
+// Latest returns the last binding made of a name; of several in one entry, that
+// whose version is the greatest by its bytes.
 func (v *View) Latest(name string) (Binding, error) {
-	p, ok, err := v.l.store.last(versionKey(name, 0), versionKey(name, v.n))
+	prefix := versionPrefix(name)
+	p, ok, err := v.l.store.last(prefix, u64after(prefix, v.n))
 	if err == nil && !ok {
 		err = fmt.Errorf("%s: %w", name, ErrNotFound)
 	}
 	if err != nil {
 		return Binding{}, err
 	}
-	return v.ByName(name, string(p.value))
+	_, version, err := parseVersion(p.key, prefix)
+	if err != nil {
+		return Binding{}, err
+	}
+	return v.ByName(name, version)
 }
 
 // Names goes through the names that begin with a prefix and have a version, in
@@ -109,7 +116,7 @@ func (v *View) Names(prefix string) iter.Seq2[string, error] {
 			name, _, ok := strings.Cut(key[1:], string(rune(sep)))
 			var index uint64
 			if ok {
-				index, err = lastU64(pairs[0].key, versionPrefix(name))
+				index, _, err = parseVersion(pairs[0].key, versionPrefix(name))
 			} else {
 				err = damaged("the key %q", key)
 			}
@@ -142,19 +149,46 @@ func (v *View) indexes(prefix []byte) iter.Seq2[uint64, error] {
 	}
 }
 
-// ByFingerprint goes through the entries about a fingerprint, in order: stamps,
-// withdrawals, reinstatements. Audits are not among them: see Audits. The last
-// pair may be an error.
+// ByFingerprint goes through the entries about a fingerprint that its stamper,
+// or whoever withdraws, approves or releases it, must have seen, in order:
+// stamps, runs that it is an output of (where another entry stamped it before,
+// those by its stamper), evaluations, withdrawals, reinstatements. Others are
+// found by About and Audits. The last pair may be an error.
 func (v *View) ByFingerprint(fp fingerprint.Fingerprint) iter.Seq2[uint64, error] {
 	return v.indexes(fingerprintPrefix(fp))
 }
 
-// About goes through the entries of a kind that are about a fingerprint and are
-// not, or not always, among ByFingerprint's: approvals, releases (of what they
-// replace, too), evaluations, imports, and the runs that name it as an output
-// which another entry stamped before. The last pair may be an error.
+// About goes through the entries of a kind that are about a fingerprint, in
+// order: approvals, releases (of what they replace, too), evaluations, imports,
+// and the runs that name it as an output which another entry stamped before. The
+// last pair may be an error.
 func (v *View) About(fp fingerprint.Fingerprint, kind statement.Kind) iter.Seq2[uint64, error] {
-	return func(yield func(uint64, error) bool) { yield(0, errStub) }
+	if err := v.l.checkIndex(); err != nil {
+		return func(yield func(uint64, error) bool) { yield(0, err) }
+	}
+	return v.indexes(onPrefix(fp, kind))
+}
+
+// Run returns the entry of the run with that id, or an ErrNotFound.
+func (v *View) Run(id statement.Nonce) (index uint64, err error) {
+	if err := v.l.checkIndex(); err != nil {
+		return 0, err
+	}
+	index, ok, err := v.l.run(id)
+	if err == nil && (!ok || index >= v.n) {
+		err = fmt.Errorf("run %s: %w", id, ErrNotFound)
+	}
+	return index, err
+}
+
+// run returns the entry of a run, of the whole store.
+func (l *Ledger) run(id statement.Nonce) (index uint64, ok bool, err error) {
+	value, ok, err := l.store.get(runKey(id))
+	if err != nil || !ok {
+		return 0, false, err
+	}
+	index, err = parseU64(value)
+	return index, err == nil, err
 }
 
 // BySigner goes through the entries by a key, in order. The last pair may be
@@ -175,8 +209,8 @@ func (v *View) LastOn(fp fingerprint.Fingerprint) (index uint64, ok bool, err er
 	return v.l.lastOn(fp, v.n)
 }
 
-// FirstOn returns the first entry about a fingerprint: the stamp by whoever
-// brought it in.
+// FirstOn returns the first entry about a fingerprint: the stamp, or run, by
+// whoever brought it in.
 func (v *View) FirstOn(fp fingerprint.Fingerprint) (index uint64, ok bool, err error) {
 	for index, err := range v.ByFingerprint(fp) {
 		return index, err == nil, err

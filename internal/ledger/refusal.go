@@ -55,6 +55,8 @@ const (
 	RuleLedger     Rule = "ledger"     // made for this ledger and its hash
 	RuleNameBound  Rule = "name-bound" // name@version is bound once and for ever
 	RuleAfter      Rule = "after"      // the author saw the last entry
+	RuleStage      Rule = "stage"      // it is in the stage that it leaves, not in the one that it joins
+	RuleWithdrawn  Rule = "withdrawn"  // nothing withdrawn or tainted joins a stage
 	RuleIdentity   Rule = "identity"   // the roster's own rules
 	RuleLogKey     Rule = "log-key"    // the log's next key
 	RuleContract   Rule = "contract"   // the contracts in force

@@ -181,7 +181,7 @@ func (r *replay) admit(b *Block, e *evidence.Entry, c *Candidate) error {
 
 // replica returns an empty ledger over db that reads entries where they are.
 func replica(db *pebble.DB, source *store, opts Options) *Ledger {
-	l := &Ledger{db: db, opts: opts}
+	l := &Ledger{db: db, opts: opts, indexed: true}
 	l.store.db = db
 	l.source = source
 	l.state.Store(&state{root: evidence.EmptyRoot, control: evidence.NewControl()})

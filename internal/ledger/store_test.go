@@ -173,7 +173,7 @@ func TestAttacksOnTheStore(t *testing.T) {
 			b.set(k, v)
 		}, "data"},
 		{"unbind a name", func(b *bench) { b.del([]byte("ndata\x005")) }, "data"},
-		{"hide a version", func(b *bench) { b.del(append([]byte("vdata\x00"), key(0, 9)[1:]...)) }, "data"},
+		{"hide a version", func(b *bench) { b.del(append(append([]byte("vdata\x00"), key(0, 9)[1:]...), "8"...)) }, "data"},
 		{"an extra name", func(b *bench) { b.set([]byte("nother\x001"), b.get([]byte("ndata\x005"))) }, "other"},
 		{"forget a statement", func(b *bench) {
 			e, err := b.l.View().Entry(50)
@@ -276,7 +276,7 @@ func TestRebuild(t *testing.T) {
 	}
 	wreck("nothing is wrong", func() {})
 	wreck("no index at all", func() {
-		for _, fam := range "afiknrstvx" {
+		for _, fam := range "afiklnoprstuvx" {
 			if err := b.db.DeleteRange([]byte{byte(fam)}, []byte{byte(fam) + 1}, pebble.NoSync); err != nil {
 				t.Fatal(err)
 			}

@@ -1,0 +1,172 @@
+package ledger
+
+import (
+	"slices"
+
+	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/lineage"
+	"github.com/stele-ml/stele/statement"
+)
+
+// moves is what a block's own entries add to the index of lineage and stages,
+// for those after them.
+type moves struct {
+	runs    map[statement.Nonce]uint64
+	claimed map[fingerprint.Fingerprint][]uint64 // as record.claimed
+	decided map[decided]uint64                   // the last approval or release
+	places  map[place][]StageChange
+}
+
+type decided struct {
+	fp    fingerprint.Fingerprint
+	stage string
+}
+
+type place struct{ stage, name string }
+
+func newMoves() moves {
+	return moves{
+		runs:    map[statement.Nonce]uint64{},
+		claimed: map[fingerprint.Fingerprint][]uint64{},
+		decided: map[decided]uint64{},
+		places:  map[place][]StageChange{},
+	}
+}
+
+// indexLineage writes what the entry says of what was made of what, and of
+// stages.
+func (b *Block) indexLineage(e *evidence.Entry, c *Candidate) {
+	switch st := c.st; {
+	case st.Stamp != nil:
+		b.indexInputs(e, statement.KindStamp, st.Stamp.From)
+		for _, m := range st.Stamp.Members {
+			b.indexInputs(e, statement.KindStamp, []statement.Ref{m.Ref})
+		}
+	case st.Run != nil:
+		b.moves.runs[st.Nonce] = e.Index
+		b.set(runKey(st.Nonce), u64value(e.Index))
+		b.indexInputs(e, statement.KindRun, st.Run.Inputs)
+		for _, o := range st.Run.Outputs {
+			if o.Stamp == nil {
+				b.indexClaim(e, statement.KindRun, o.Ref.Fingerprint)
+			}
+		}
+		for _, fp := range c.mine {
+			if s := b.about[fp]; len(s.stamped) == 0 || s.stamped[len(s.stamped)-1] != e.Index {
+				b.mark(e, fp, stampersRun)
+			}
+		}
+	case st.Import != nil:
+		b.indexInputs(e, statement.KindImport, st.Import.Inputs)
+		b.indexClaim(e, statement.KindImport, c.ref.Fingerprint)
+	case st.Evaluation != nil:
+		b.set(onKey(c.ref.Fingerprint, statement.KindEvaluation, e.Index), nil)
+	case st.Approval != nil:
+		b.indexDecided(e, statement.KindApproval, c.ref.Fingerprint, st.Approval.Stage)
+	case st.Release != nil:
+		b.indexRelease(e, c.ref, st.Release)
+	}
+}
+
+func (b *Block) indexInputs(e *evidence.Entry, kind statement.Kind, inputs []statement.Ref) {
+	for _, ref := range inputs {
+		b.set(lineageKey(ref.Fingerprint, e.Index), []byte{kindBytes[kind]})
+	}
+}
+
+func (b *Block) indexClaim(e *evidence.Entry, kind statement.Kind, fp fingerprint.Fingerprint) {
+	b.set(onKey(fp, kind, e.Index), nil)
+	if list := b.moves.claimed[fp]; len(list) == 0 || list[len(list)-1] != e.Index {
+		b.moves.claimed[fp] = append(list, e.Index)
+	}
+}
+
+func (b *Block) indexDecided(e *evidence.Entry, kind statement.Kind, fp fingerprint.Fingerprint, stage string) {
+	b.set(onKey(fp, kind, e.Index), []byte(stage))
+	b.moves.decided[decided{fp, stage}] = e.Index
+}
+
+func (b *Block) indexRelease(e *evidence.Entry, ref statement.Ref, r *statement.Release) {
+	for _, c := range changes(e.Index, ref, r) {
+		b.indexDecided(e, statement.KindRelease, c.Ref.Fingerprint, r.Stage)
+		b.set(placeKey(r.Stage, c.Ref, e.Index), placeValue(c.Action, c.Ref.Fingerprint))
+		at := place{r.Stage, c.Ref.Name}
+		b.moves.places[at] = append(b.moves.places[at], c)
+	}
+}
+
+// changes is what a release does to its stage: what it is about, then what that
+// replaces.
+func changes(index uint64, ref statement.Ref, r *statement.Release) []StageChange {
+	list := []StageChange{{index, ref, r.Action}}
+	for _, old := range r.Replaces {
+		list = append(list, StageChange{index, old, statement.ActionLeave})
+	}
+	return list
+}
+
+// What follows makes a block a record of lineage, and answers what After is
+// found with: the base, with the block's own entries.
+
+func (b *Block) byName(name, version string) (Binding, bool, error) { return b.binding(name, version) }
+
+func (b *Block) stamped(fp fingerprint.Fingerprint) ([]uint64, error) {
+	list, err := b.baseView().stamped(fp)
+	return append(list, b.about[fp].stamped...), err
+}
+
+func (b *Block) claimed(fp fingerprint.Fingerprint) ([]uint64, error) {
+	list, err := b.baseView().claimed(fp)
+	return append(list, b.moves.claimed[fp]...), err
+}
+
+func (b *Block) lastOn(fp fingerprint.Fingerprint) (uint64, bool, error) {
+	if s, ok := b.about[fp]; ok {
+		return s.last, true, nil
+	}
+	return b.baseView().lastOn(fp)
+}
+
+func (b *Block) lastFor(fp fingerprint.Fingerprint, stage string) (uint64, bool, error) {
+	if index, ok := b.moves.decided[decided{fp, stage}]; ok {
+		return index, true, nil
+	}
+	return b.baseView().lastFor(fp, stage)
+}
+
+func (b *Block) lastChange(stage, name string) (uint64, bool, error) {
+	if list := b.moves.places[place{stage, name}]; len(list) > 0 {
+		return list[len(list)-1].Entry, true, nil
+	}
+	return b.baseView().lastChange(stage, name)
+}
+
+// placedAt returns the release that put an artifact into a stage, if it is in
+// it.
+func (b *Block) placedAt(stage string, ref statement.Ref) (index uint64, ok bool, err error) {
+	in, err := b.baseView().placed(stage, ref.Name)
+	if err != nil {
+		return 0, false, err
+	}
+	for _, c := range b.moves.places[place{stage, ref.Name}] {
+		in = placing(in, c)
+	}
+	at := slices.IndexFunc(in, func(p Placed) bool { return p.Ref == ref })
+	if at < 0 {
+		return 0, false, nil
+	}
+	return in[at].Entry, true, nil
+}
+
+// taint returns an artifact as the block's next entry would find it, and what
+// taints it.
+func (b *Block) taint(ref statement.Ref) (*lineage.Artifact, *lineage.Taint, error) {
+	f := newFacts(b, b.control)
+	a, err := f.Artifact(ref.Name, ref.Version)
+	if err != nil {
+		return nil, nil, err
+	}
+	t, err := lineage.TaintOf(f, a)
+	return a, t, err
+}
