@@ -129,7 +129,7 @@ var doors = map[string]struct {
 	"github.com/spf13/pflag":              {[]string{"cmd/stele"}, "the command line"},
 	"golang.org/x/term":                   {[]string{"internal/terminal"}, "what a terminal is and how wide"},
 	"github.com/rivo/uniseg":              {[]string{"internal/terminal"}, "how many columns a character takes"},
-	"golang.org/x/sys":                    {[]string{"internal/terminal", "internal/source", "internal/durable", "internal/solo", "internal/home"}, "calls of the system: consoles, change times, locks, syncs"},
+	"golang.org/x/sys":                    {[]string{"internal/terminal", "internal/source", "internal/durable", "internal/solo", "internal/home", "internal/process"}, "calls of the system: consoles, change times, locks, syncs, signals"},
 	"github.com/go-json-experiment/json":  {[]string{"internal/strictjson"}, "all JSON from elsewhere passes one parser"},
 	"lukechampine.com/blake3":             {[]string{"fingerprint", "internal/oms"}, "hashes are chosen in one place; other people's model signatures choose theirs"},
 	"github.com/zeebo/blake3":             {[]string{"fingerprint"}, "hashes are chosen in one place"},
