@@ -149,6 +149,7 @@ func FuzzParsePrivateKey(f *testing.F) {
 func FuzzParseDetails(f *testing.F) {
 	f.Add(must(testDetails().Marshal()))
 	f.Add(must(fullDetails().Marshal()))
+	f.Add(must(runDetails().Marshal()))
 	f.Add(must((&Details{Salt: [32]byte{1}}).Marshal()))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		d, err := ParseDetails(data)

@@ -137,8 +137,6 @@ func testDetails() *Details {
 // fullDetails has what testDetails leaves out.
 func fullDetails() *Details {
 	d := testDetails()
-	d.Directory = "/home/ml/fraud"
-	d.Inputs = map[string]string{"raw/cards@7": "gs://lake/cards", "raw/accounts@12": "/data/accounts"}
 	d.ManifestLocations = []string{"s3://bucket/train.manifest"}
 	d.Marks = ptr(AttachmentOf([]byte("marks")))
 	return d

@@ -480,9 +480,10 @@ func CheckRemote(remote string) error {
 	if err := CheckText("run: git remote", remote, MaxRemote); err != nil {
 		return err
 	}
+	// No refusal quotes it: it may hold a password.
 	scheme, rest, ok := strings.Cut(remote, "://")
 	if !ok || oneOf("scheme", scheme, "https", "http", "ssh", "git") != nil {
-		return malformed("run: git remote %s: want https, http, ssh or git, and ://", quote(remote))
+		return malformed("run: git remote: want a URL that begins with https://, http://, ssh:// or git://")
 	}
 	authority, _, _ := strings.Cut(rest, "/")
 	user, host, found := strings.Cut(authority, "@")
@@ -491,12 +492,11 @@ func CheckRemote(remote string) error {
 	}
 	switch {
 	case strings.ContainsAny(remote, "?# \\"):
-		return malformed("run: git remote %s: a URL without query, fragment, space or backslash", quote(scheme+"://…"))
+		return malformed("run: git remote %s://: a URL without query, fragment, space or backslash", scheme)
 	case host == "" || strings.Contains(host, "@"):
-		return malformed("run: git remote %s: no host", quote(scheme+"://…"))
+		return malformed("run: git remote %s://: want one host", scheme)
 	case found && (scheme != "ssh" || !isWord(user, "._-", true)):
-		// Not quoted: it may hold a password.
-		return malformed("run: git remote %s: a user or password before the host", quote(scheme+"://…@"+host))
+		return malformed("run: git remote %s://: a user, password or token before the host", scheme)
 	}
 	return nil
 }

@@ -453,7 +453,7 @@ func TestCheckRemote(t *testing.T) {
 	const secret = "hunter2"
 	for _, remote := range []string{
 		"", "https://", "https:///a", "github.com/a/b", "git@github.com:a/b.git", "/home/alice/repo", "file:///home/alice/repo", "../repo", "C:\\repo",
-		"HTTPS://git.example/a", "git+https://git.example/a", "ext::sh -c x", "https://" + secret + "@git.example/a", "https://alice:" + secret + "@git.example/a",
+		"HTTPS://git.example/a", "git+https://git.example/a", "ext::sh -c x", "HTTPS://" + secret + "@git.example/a", secret + "@git.example:a/b", "https://" + secret + "@git.example/a", "https://alice:" + secret + "@git.example/a",
 		"ssh://git:" + secret + "@git.example/a", "ssh://@git.example/a", "ssh://a@b@git.example/a", "https://git.example/a?token=" + secret, "https://git.example/a#" + secret,
 		"https://git.example/a b", "https://git.example\\@x/a", "https://git.example/\u202e", "https://git.example/" + strings.Repeat("x", MaxRemote),
 	} {
