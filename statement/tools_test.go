@@ -222,3 +222,13 @@ func TestOpenSSL(t *testing.T) {
 		}
 	}
 }
+
+// The vectors are read by a second implementation, in Python with openssl, from
+// what the pages say.
+func TestSecondReader(t *testing.T) {
+	tool(t, "openssl")
+	out, err := run(t, nil, tool(t, "python3"), filepath.Join("testdata", "check.py"))
+	if err != nil || !strings.HasSuffix(out, "ok\n") {
+		t.Errorf("%s %v", out, err)
+	}
+}

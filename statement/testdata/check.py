@@ -1,5 +1,5 @@
 # Reads the vectors with nothing of Stele: python3 statement/testdata/check.py (needs openssl)
-import json,hashlib,base64,glob,struct,subprocess,tempfile,os
+import json,hashlib,base64,glob,struct,subprocess,tempfile,os,re,decimal,datetime
 V=os.path.join(os.path.dirname(os.path.abspath(__file__)),'vectors','')
 H=lambda b:hashlib.sha256(b).hexdigest()
 for f in sorted(glob.glob(V+'*.json')):
@@ -28,4 +28,84 @@ x=bytes.fromhex
 assert H(b'stele audit seed v1\n'+x(s['leafHash'])+x(s['nonce'])+struct.pack('>Q',s['size'])+x(s['root']))==s['seed']
 a,r=(json.load(open(V+'audit-%s.payload'%n))['predicate'] for n in ('announcement','result'))
 assert H(x(r['result']['nonce']))==a['announcement']['nonceSHA256'] and r['result']['seed']==s['seed']
+
+# What the statements say, by the pages alone.
+NAME=r'(?:[a-z0-9][a-z0-9._-]*/)*[a-z0-9][a-z0-9._-]*@[A-Za-z0-9][A-Za-z0-9._+-]*'
+HEX=lambda n,t: re.fullmatch('[0-9a-f]{%d}'%n,t)
+def ref(r):
+    assert set(r)=={'name','digest'} and re.fullmatch(NAME,r['name']) and len(r['digest'])==1
+    (k,v),=r['digest'].items(); assert k in('stele-sha256','stele-blake3') and HEX(64,v)
+    return r['name']
+def refs(l,most):
+    names=[ref(r) for r in l]; assert names==sorted(set(names)) and len(names)<=most
+    return names
+def members(o,must,may):
+    assert set(must)<=set(o)<=set(must)|set(may), o
+def attachment(o):
+    if 'details' in o: members(o['details'],['sha256','size'],[]); assert HEX(64,o['details']['sha256']) and o['details']['size']>0
+def number(t):
+    d=decimal.Decimal(t)
+    assert format(d,'f')==t and len(t)<=32 and not (d==0 and d.is_signed()) and ('.' not in t or t[-1]!='0')
+    assert len(t.strip('-').replace('.','').strip('0'))<=15 and format(decimal.Decimal(repr(float(t))),'f').removesuffix('.0')==t
+def time(t):
+    assert re.fullmatch(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z',t)
+    return datetime.datetime.fromisoformat(t)
+def run(st):
+    p=st['predicate']; members(p,['buildDefinition','runDetails'],[])
+    d,r=p['buildDefinition'],p['runDetails']
+    members(d,['buildType','externalParameters','internalParameters'],['resolvedDependencies']); assert d['buildType']=='https://stele.dev/run/v1'
+    e,i=d['externalParameters'],d['internalParameters']
+    members(e,['ledger'],['attemptOf','details']); members(i,['observation'],['failed','exit','outputs']); attachment(e)
+    members(r,['builder','metadata'],[]); members(r['builder'],['id'],[]); members(r['metadata'],['invocationId','startedOn','finishedOn'],[])
+    assert r['builder']['id']=='https://stele.dev/builder/%s/v1'%i['observation'] and i['observation'] in('wrapped','reported')
+    n=r['metadata']['invocationId']; assert HEX(32,n) and int(n,16) and e.get('attemptOf',n[::-1])!=n
+    assert time(r['metadata']['startedOn'])<=time(r['metadata']['finishedOn'])
+    assert 'exit' in i or i['observation']=='reported'
+    assert i.get('failed',True) is True and ('exit' not in i or 0<=i['exit']<=255 and (i['exit']!=0)==('failed' in i))
+    if 'outputs' in i:
+        made=refs(st['subject'],100); assert len(made)==len(i['outputs']) and 'failed' not in i
+        for o in i['outputs']:
+            if o: members(o,['kind','files','bytes','ignore','basis'],['listed','since','changes','annotations','details']); attachment(o)
+    else:
+        made=[]; assert st['subject']==[{'name':'run/'+n,'digest':{'stele-run':n}}]
+    left=list(d.get('resolvedDependencies',[])); assert left or 'resolvedDependencies' not in d
+    used=[]
+    while left and '@' in left[0]['name'] and ':' not in left[0]['name']: used.append(left.pop(0))
+    used=refs(used,100); assert not set(used)&set(made) and len(used)+len(made)<=100
+    if left and left[0]['name']=='code':
+        c=left.pop(0); members(c,['name','digest'],['uri','annotations'])
+        assert list(c['digest'])==['gitCommit'] and re.fullmatch('[0-9a-f]{40}|[0-9a-f]{64}',c['digest']['gitCommit']) and c.get('annotations',{'dirty':True})=={'dirty':True}
+        assert re.match(r'git\+(https?|ssh|git)://[^/]',c.get('uri','git+https://x'))
+        if left and left[0]['name']=='tree': assert 'annotations' in c; t=left.pop(0); ref({'name':'x@1','digest':t['digest']}); members(t,['name','digest'],[])
+    if left and left[0]['name']=='image':
+        m=left.pop(0); members(m,['name','digest'],['uri']); assert list(m['digest'])==['sha256'] and re.match('oci://[A-Za-z0-9]',m.get('uri','oci://x'))
+    paths=[l['name'].removeprefix('lock:') for l in left]
+    assert all(l['name'].startswith('lock:') and list(l)==['name','digest'] and list(l['digest'])==['sha256'] and HEX(64,l['digest']['sha256']) for l in left)
+    assert paths==sorted(set(paths)) and len(paths)<=32
+def stage(p): assert re.fullmatch('[a-z0-9][a-z0-9._-]{0,63}',p['stage']) and p['after']>0
+def evaluation(p):
+    members(p,['ledger','nonce','metrics','datasets'],['details']); attachment(p); assert 1<=len(p['metrics'])<=64 and refs(p['datasets'],100)
+    for k,v in p['metrics'].items(): assert re.fullmatch('[a-z0-9][a-z0-9._/@:-]{0,63}',k); number(v)
+def approval(p):
+    members(p,['ledger','nonce','stage','decision','after'],['reason']); stage(p); assert p['decision']=='approve' or p['decision']=='reject' and p['reason']
+def release(p):
+    members(p,['ledger','nonce','stage','action','after'],['replaces','reason']); stage(p); assert p['action']=='join' or p['action']=='leave' and 'replaces' not in p
+    assert 'replaces' not in p or refs(p['replaces'],16)
+def imported(p):
+    members(p,['ledger','nonce','format','predicateType','document','key'],['hash','resources','ignored'] if p['format']=='oms' else ['inputs','builder'])
+    attachment({'details':p['document']}); members(p['key'],['method','sha256'],['subject'] if p['key']['method']=='certificate' else []); assert HEX(64,p['key']['sha256'])
+    if p['format']=='oms': assert p['hash'] in('sha256','blake2b','blake3') and p['resources']>0 and p.get('ignored')==sorted(set(p['ignored']))
+    else: assert p['format']=='in-toto' and refs(p['inputs'],100)
+kinds={'evaluation':evaluation,'approval':approval,'release':release,'import':imported}
+seen=set()
+for f in sorted(glob.glob(V+'*.payload')):
+    st=json.load(open(f)); t=st['predicateType']; kind=t.split('/')[3]
+    if t=='https://slsa.dev/provenance/v1': run(st); seen.add('run')
+    elif kind in kinds:
+        assert t=='https://stele.dev/%s/v1'%kind and len(st['subject'])==1; own=ref(st['subject'][0]); kinds[kind](st['predicate']); seen.add(kind)
+        assert own not in [r['name'] for k in('replaces','inputs') for r in st['predicate'].get(k,[])]
+assert seen=={'run'}|set(kinds), seen
+details=open(V+'details-run','rb').read()
+assert H(details)==json.load(open(V+'run.payload'))['predicate']['buildDefinition']['externalParameters']['details']['sha256']
+assert json.dumps(json.loads(details),separators=(',',':'),ensure_ascii=False).encode()==details
 print('ok')
