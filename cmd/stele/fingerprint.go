@@ -72,47 +72,57 @@ func (a *app) fingerprint(ctx context.Context, d *data, o *fingerprintOrder) err
 		return a.fingerprintShard(ctx, d, o, to)
 	}
 	opts := o.flags.options(o.algorithm)
+	models := newModelFiles("")
 	var result scan.Result
 	switch {
 	case o.manifest != "":
 		err = writeWhole(o.manifest, func(f *os.File) error {
-			if result, err = a.scanToManifest(ctx, d, opts, f); err != nil || to == nil {
+			if result, err = a.scanToManifest(ctx, d, opts, f, models.add); err != nil || to == nil {
 				return err
 			}
 			return a.putManifest(ctx, to, result.Fingerprint, f)
 		})
 	case to != nil:
 		err = withTemporary(func(f *os.File) error {
-			if result, err = a.scanToManifest(ctx, d, opts, f); err != nil {
+			if result, err = a.scanToManifest(ctx, d, opts, f, models.add); err != nil {
 				return err
 			}
 			return a.putManifest(ctx, to, result.Fingerprint, f)
 		})
 	default:
-		result, err = a.scan(ctx, d, opts, nil)
+		result, err = a.scan(ctx, d, opts, models.add)
 	}
 	if err != nil {
 		return err
 	}
+	found := a.lookAtModel(ctx, d.source, models)
+	a.warnModel(found)
 	if a.json {
 		a.printJSON(jsonv1.Fingerprint{
 			Fingerprint: result.Fingerprint.String(), Path: o.path, Files: result.Summary.Files, Bytes: result.Summary.Bytes,
 			Ignore: nonNil(result.Rules), Hidden: result.HiddenCount, Listed: d.only != nil, Resumed: result.Basis.Resumed,
-			Manifest: o.manifest, ManifestTo: to.text(result.Fingerprint),
+			Manifest: o.manifest, ManifestTo: to.text(result.Fingerprint), Model: modelJSON(found),
 		})
 		return nil
 	}
 	a.term.Println(result.Fingerprint.String())
 	a.term.Notef("%s, %s in %s", o.path, terminal.Bytes(result.Summary.Bytes), terminal.Plural(result.Summary.Files, "file"))
+	a.noteModel(found)
 	a.noteHidden(result)
 	a.noteManifest(to, result.Fingerprint)
 	return nil
 }
 
-// scanToManifest reads the data and writes its manifest.
-func (a *app) scanToManifest(ctx context.Context, d *data, opts scan.Options, to io.Writer) (scan.Result, error) {
+// scanToManifest reads the data and writes its manifest; see, which may be nil, is
+// called for each file.
+func (a *app) scanToManifest(ctx context.Context, d *data, opts scan.Options, to io.Writer, see func(fingerprint.File) error) (scan.Result, error) {
 	w := fingerprint.NewWriter(to, opts.Algorithm, fingerprint.WriterOptions{PlainSHA256: opts.PlainSHA256})
-	result, err := a.scan(ctx, d, opts, w.Add)
+	result, err := a.scan(ctx, d, opts, func(f fingerprint.File) error {
+		if err := w.Add(f); err != nil || see == nil {
+			return err
+		}
+		return see(f)
+	})
 	if err != nil {
 		return result, err
 	}

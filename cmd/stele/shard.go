@@ -49,7 +49,7 @@ func (a *app) fingerprintShard(ctx context.Context, d *data, o *fingerprintOrder
 	opts.Shard = o.shard
 	var result scan.Result
 	err := withTemporary(func(manifest *os.File) (err error) {
-		if result, err = a.scanToManifest(ctx, d, opts, manifest); err != nil {
+		if result, err = a.scanToManifest(ctx, d, opts, manifest, nil); err != nil {
 			return err
 		}
 		header := shard.Header{Part: o.shard, Listing: result.Listing, Rules: result.Rules, Listed: d.only != nil, Single: result.Single}

@@ -163,6 +163,7 @@ func (a *app) stamp(ctx context.Context, d *data, o *stampOrder) error {
 		return err
 	}
 	a.noteHidden(s.result)
+	a.warnModel(s.model)
 	if s.result.Summary.Files == 0 {
 		return failf(exitError, "%s holds no files to stamp", o.path).withPath(o.path).withHint("empty folders do not count; `stele fingerprint` shows what ignore rules left out")
 	}
@@ -174,7 +175,7 @@ func (a *app) stamp(ctx context.Context, d *data, o *stampOrder) error {
 	}
 	st := s.statement(annotations)
 	if o.dryRun {
-		return a.printStamp(stampReceipt{st: st, plan: plan, diff: s.diff, resumed: s.result.Basis.Resumed, elsewhere: o.manifest != "", dry: true})
+		return a.printStamp(stampReceipt{st: st, plan: plan, diff: s.diff, model: s.model, resumed: s.result.Basis.Resumed, elsewhere: o.manifest != "", dry: true})
 	}
 	if s.diff != nil && !s.diff.Same && !o.yes && a.term.CanAsk() && !a.json {
 		ok, err := a.term.Confirm(ctx, fmt.Sprintf("stamp this as %s?", o.as), true)
@@ -194,7 +195,7 @@ func (a *app) stamp(ctx context.Context, d *data, o *stampOrder) error {
 	}
 	s.stamped(a, proof)
 	return a.printStamp(stampReceipt{
-		st: st, plan: plan, proof: proof, diff: s.diff, resumed: s.result.Basis.Resumed,
+		st: st, plan: plan, proof: proof, diff: s.diff, model: s.model, resumed: s.result.Basis.Resumed,
 		elsewhere: o.manifest != "", manifest: target.text(s.result.Fingerprint),
 	})
 }

@@ -15,6 +15,7 @@ type stampReceipt struct {
 	plan      *stampPlan
 	proof     *solo.Proof  // nil: it was not written
 	diff      *jsonv1.Diff // against the earlier version, or nil
+	model     *modelFound  // what its files are, or nil
 	resumed   uint64       // bytes that had been read before an interruption
 	manifest  string       // where --manifest-to put it
 	elsewhere bool         // --manifest: nothing was read
@@ -30,7 +31,7 @@ func (a *app) printStamp(r stampReceipt) error {
 	out := jsonv1.Stamp{
 		Fingerprint: ref.Fingerprint.String(), Name: ref.Name, Version: ref.Version, Kind: s.Kind, Files: s.Files, Bytes: s.Bytes,
 		Basis: basisJSON(s.Basis), Signer: r.plan.signer, Origin: r.plan.origin, DryRun: r.dry, Since: r.diff, Members: membersJSON(s.Members),
-		Listed: s.Listed, Changes: changesJSON(s.Changes), Resumed: r.resumed, ManifestTo: r.manifest, ReadElsewhere: r.elsewhere,
+		Model: modelJSON(r.model), Listed: s.Listed, Changes: changesJSON(s.Changes), Resumed: r.resumed, ManifestTo: r.manifest, ReadElsewhere: r.elsewhere,
 	}
 	if proof != nil {
 		out.Entry, out.Time, out.Existed = &proof.Receipt.Index, jsonv1.At(proof.Receipt.Time), proof.Receipt.Existed
@@ -58,6 +59,7 @@ func (a *app) printStamp(r stampReceipt) error {
 		{Key: "fingerprint", Value: out.Fingerprint},
 		{Key: "artifact", Value: fmt.Sprintf("%s, %s in %s", s.Kind, terminal.Bytes(s.Bytes), terminal.Plural(s.Files, "file"))},
 	}
+	pairs = append(pairs, r.model.pairs()...)
 	if !out.Existed {
 		pairs = append(pairs, basisPairs(s.Basis)...)
 	}

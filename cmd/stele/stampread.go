@@ -29,6 +29,7 @@ type stamping struct {
 	earlier  *foundManifest // nil: it is nowhere
 	result   scan.Result
 	diff     *jsonv1.Diff // against earlier, or nil
+	model    *modelFound  // nil: it is none
 }
 
 // close gives up what was not kept.
@@ -72,12 +73,14 @@ func (a *app) readForStamp(ctx context.Context, s *stamping) (err error) {
 		files = a.scanning(ctx, s.data, opts, &s.result)
 	}
 	w := fingerprint.NewWriter(s.manifest, s.plan.algorithm, fingerprint.WriterOptions{PlainSHA256: plain})
-	if s.diff, err = a.compareWithEarlier(s, watched(files, w.Add)); err != nil {
+	models := newModelFiles(s.order.kind)
+	if s.diff, err = a.compareWithEarlier(s, watched(watched(files, models.add), w.Add)); err != nil {
 		return err
 	}
 	if _, err = w.Close(); err != nil {
 		return err
 	}
+	s.model = a.lookAtModel(ctx, s.data.source, models)
 	if s.marks != nil {
 		if err := s.marks.close(s.result.Fingerprint); err != nil {
 			a.term.Warnf("the next version will be read whole: %v", err)

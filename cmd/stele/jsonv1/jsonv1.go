@@ -88,6 +88,7 @@ type Fingerprint struct {
 	Resumed     uint64   `json:"resumed,omitempty"`    // bytes that had been read before an interruption
 	Manifest    string   `json:"manifest,omitempty"`   // of --manifest
 	ManifestTo  string   `json:"manifestTo,omitempty"` // where --manifest-to put it
+	Model       *Model   `json:"model,omitempty"`      // where there are files that are named as a model's
 }
 
 // Shard is what `stele fingerprint --shard` prints: of one shard, and how many
@@ -130,6 +131,7 @@ type Stamp struct {
 	Resumed       uint64  `json:"resumed,omitempty"`       // bytes that had been read before an interruption
 	ManifestTo    string  `json:"manifestTo,omitempty"`    // where --manifest-to put the manifest
 	ReadElsewhere bool    `json:"readElsewhere,omitempty"` // --manifest: basis.read is what the signer claims
+	Model         *Model  `json:"model,omitempty"`         // of kind model: what its files are, which is not signed
 }
 
 // Member is a stamped artifact in a collection.
