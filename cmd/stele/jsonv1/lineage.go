@@ -4,7 +4,7 @@ package jsonv1
 // was made of them. Nodes are known by name@version, which is bound once.
 type Trace struct {
 	Asked     string   `json:"asked"` // the argument
-	By        string   `json:"by"`    // what it was: name-version, name, fingerprint, entry, run, path or url
+	By        string   `json:"by"`    // what it was: name-version, name, fingerprint, entry, run or place
 	Entry     *uint64  `json:"entry,omitempty"`
 	Found     string   `json:"found,omitempty"`     // the fingerprint of the given data
 	Rules     []string `json:"rules,omitempty"`     // the ignore rules with which it was found
@@ -17,7 +17,8 @@ type Trace struct {
 	Runs    []TraceRun     `json:"runs"`    // those that edges name, and the one asked for
 	Missing []TraceMissing `json:"missing"` // named by an entry, and not to be found
 	Counts  TraceCounts    `json:"counts"`
-	Cut     bool           `json:"cut,omitempty"` // there is more than is walked, or --depth ended it
+	Cut     bool           `json:"cut,omitempty"`     // nodes are left out: --depth, or there are more than are walked
+	Unknown bool           `json:"unknown,omitempty"` // more is recorded than is walked: what is not known to be tainted may be
 
 	// Since is what became of the roots after --at, as is known now.
 	Since []TraceSince `json:"since,omitempty"`
@@ -36,14 +37,24 @@ type TraceNode struct {
 	Entry       uint64            `json:"entry"`
 	Time        Time              `json:"time"`
 	Signer      Signer            `json:"signer"`
-	Standing    string            `json:"standing"`            // good, withdrawn, tainted; or the signer's, where that is not good
-	Withdrawn   []Withdrawal      `json:"withdrawn,omitempty"` // in force
+	Standing    string            `json:"standing"`            // withdrawn; else the signer's, where that is not good; else tainted, unknown or good
+	Withdrawn   []TraceWithdrawal `json:"withdrawn,omitempty"` // in force
 	Taint       *Taint            `json:"taint,omitempty"`
 	Origin      string            `json:"origin"` // recorded; not-counted: claims only; none: nothing recorded, which is unknown and not clean
 	Stages      []TraceStage      `json:"stages,omitempty"`
 	Evaluations []TraceEvaluation `json:"evaluations,omitempty"`
 	Up          *int              `json:"up,omitempty"`
 	Down        *int              `json:"down,omitempty"`
+}
+
+// TraceWithdrawal is a withdrawal in force.
+type TraceWithdrawal struct {
+	Entry  uint64 `json:"entry"`
+	Time   Time   `json:"time"`
+	Target string `json:"target"` // contents or binding
+	Effect string `json:"effect"`
+	Reason string `json:"reason"`
+	Handle string `json:"handle"` // of whoever made it
 }
 
 // TraceEdge says that Output was made of Input, by an entry.

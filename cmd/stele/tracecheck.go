@@ -1,0 +1,172 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/lineage"
+)
+
+// proveAll checks that every entry behind a trace is the one under the ledger's
+// trusted checkpoint, now: opening a ledger does not read every leaf again.
+// Tiles are checked from the root down, each once, however many entries share
+// it.
+func (now *reading) proveAll(t *jsonv1.Trace) error {
+	signed, err := now.LatestCheckpoint()
+	if err != nil {
+		return err
+	}
+	cp, _, err := evidence.ReadCheckpoint(signed)
+	if err != nil {
+		return err
+	}
+	entries := slices.Sorted(maps.Keys(tracedEntries(t)))
+	if len(entries) == 0 {
+		return nil
+	}
+	indexes := make([]int64, len(entries))
+	for i, e := range entries {
+		indexes[i] = tlog.StoredHashIndex(0, int64(e))
+	}
+	tree := tlog.Tree{N: int64(cp.Size), Hash: cp.Root}
+	hashes, err := tlog.TileHashReader(tree, tiles{now.View}).ReadHashes(indexes)
+	if err != nil {
+		return fmt.Errorf("%w: the log's tiles are not what its checkpoint covers: %w", ledger.ErrDamaged, err)
+	}
+	for i, e := range entries {
+		leaf, err := now.Leaf(e)
+		if err != nil {
+			return err
+		}
+		if tlog.RecordHash(leaf) != hashes[i] {
+			return fmt.Errorf("%w: entry %d is not what the log's checkpoint covers", evidence.ErrTampered, e)
+		}
+	}
+	return nil
+}
+
+// tracedEntries are the entries that a trace tells of.
+func tracedEntries(t *jsonv1.Trace) map[uint64]bool {
+	set := map[uint64]bool{}
+	if t.Entry != nil {
+		set[*t.Entry] = true
+	}
+	for _, n := range t.Nodes {
+		set[n.Entry] = true
+		for _, w := range n.Withdrawn {
+			set[w.Entry] = true
+		}
+		if n.Taint != nil {
+			for _, c := range n.Taint.Causes {
+				set[c.Entry] = true
+				for _, s := range c.Path {
+					if s.Entry != nil {
+						set[*s.Entry] = true
+					}
+				}
+			}
+		}
+		for _, s := range n.Stages {
+			set[s.Entry] = true
+		}
+		for _, e := range n.Evaluations {
+			set[e.Entry] = true
+		}
+	}
+	for _, e := range t.Edges {
+		set[e.Entry] = true
+	}
+	for _, r := range t.Runs {
+		set[r.Entry] = true
+	}
+	return set
+}
+
+// tiles are the log's, as tlog checks them.
+type tiles struct{ v *ledger.View }
+
+func (t tiles) Height() int { return 8 } // c2sp.org/tlog-tiles: 256 hashes
+
+func (t tiles) ReadTiles(list []tlog.Tile) ([][]byte, error) {
+	data := make([][]byte, len(list))
+	for i, tile := range list {
+		var err error
+		if data[i], err = t.v.Tile(tile.L, uint64(tile.N), tile.W); err != nil {
+			return nil, err
+		}
+	}
+	return data, nil
+}
+
+// SaveTiles does nothing: what was checked is the ledger's own.
+func (tiles) SaveTiles([]tlog.Tile, [][]byte) {}
+
+// since says what became of the roots of a trace of the past, as is known now.
+func (now *reading) since(t *jsonv1.Trace) error {
+	facts, err := now.Lineage()
+	if err != nil {
+		return err
+	}
+	for i := range t.Nodes {
+		then := &t.Nodes[i]
+		if !slices.Contains(t.Roots, then.ID) {
+			continue
+		}
+		a, err := facts.Artifact(then.Name, then.Version)
+		if err != nil {
+			return err
+		}
+		taint, err := lineage.TaintOf(facts, a)
+		if err != nil {
+			return err
+		}
+		for _, what := range changed(then, a, taintJSON(taint)) {
+			t.Since = append(t.Since, jsonv1.TraceSince{ID: then.ID, What: what})
+		}
+	}
+	return nil
+}
+
+// changed tells what is known of an artifact now, and was not then, or no longer
+// holds.
+func changed(then *jsonv1.TraceNode, a *lineage.Artifact, taint *jsonv1.Taint) (list []string) {
+	was := map[uint64]bool{}
+	for _, w := range then.Withdrawn {
+		was[w.Entry] = true
+	}
+	for _, w := range a.Withdrawals {
+		if !was[w.Entry] {
+			list = append(list, "withdrawn since, "+withdrawalText(jsonv1.TraceWithdrawal{Entry: w.Entry, Target: w.Target, Effect: w.Effect, Reason: w.Reason, Handle: w.Handle}))
+		}
+		delete(was, w.Entry)
+	}
+	if len(was) > 0 {
+		list = append(list, "reinstated since")
+	}
+	tainted := map[uint64]bool{}
+	if then.Taint != nil {
+		for _, c := range then.Taint.Causes {
+			tainted[c.Entry] = true
+		}
+	}
+	switch {
+	case taint == nil && then.Taint != nil:
+		list = append(list, "no longer tainted")
+	case taint != nil:
+		for _, c := range taint.Causes {
+			if !tainted[c.Entry] {
+				list = append(list, "tainted since, "+causeText(c))
+			}
+		}
+	}
+	if !a.Standing.OK && then.Standing != a.Standing.State {
+		list = append(list, fmt.Sprintf("its signer %s has no standing now: %s", a.Handle, a.Standing.Detail))
+	}
+	return list
+}

@@ -1,0 +1,229 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/lineage"
+)
+
+// Limits of a trace.
+const (
+	// traceDown is how many artifacts are walked downwards, unless all are
+	// asked for: the base of everything may have a hundred thousand.
+	traceDown = 10_000
+	// traceEvaluations is how many evaluations of an artifact are told, the
+	// latest.
+	traceEvaluations = 100
+)
+
+// The words for what is recorded about an artifact's origin.
+const (
+	originRecorded   = "recorded"
+	originNotCounted = "not-counted"
+	originNone       = "none"
+)
+
+// walked are the artifacts of one direction, nearest first, before those beyond
+// --depth are left out.
+type walked struct {
+	list []*visited
+	at   map[string]*visited // by name@version
+	cut  bool
+}
+
+// visited is an artifact on a walk.
+type visited struct {
+	*lineage.Artifact
+	steps   int              // from the nearest root
+	origins []lineage.Origin // upwards, and of roots
+	uses    []lineage.Use    // downwards
+}
+
+// add takes the nodes of a graph whose roots are so many steps away.
+func (w *walked) add(g *lineage.Graph, steps int) {
+	if w.at == nil {
+		w.at = map[string]*visited{}
+	}
+	for _, n := range g.Nodes {
+		id := n.Ref.String()
+		v := w.at[id]
+		if v == nil {
+			v = &visited{n.Artifact, n.Depth + steps, n.Origins, n.Uses}
+			w.at[id] = v
+			w.list = append(w.list, v)
+		}
+		v.steps = min(v.steps, n.Depth+steps)
+	}
+	slices.SortStableFunc(w.list, func(a, b *visited) int { return cmp.Compare(a.steps, b.steps) })
+	w.cut = w.cut || g.Cut
+}
+
+// tracer puts a trace together.
+type tracer struct {
+	r        *reading
+	facts    *ledger.Lineage
+	depth    int // 0: all
+	up, down walked
+	taints   map[string]*lineage.Taint // by name@version
+	unknown  map[string]bool           // whether it is tainted is not known
+	stages   map[string][]jsonv1.TraceStage
+
+	out   *jsonv1.Trace
+	nodes map[string]int // by name@version: an index into out.Nodes
+	edges map[edgeKey]bool
+	runs  map[string]bool
+}
+
+type edgeKey struct {
+	output, input, way string
+	entry              uint64
+}
+
+// trace walks from what was named, in the directions that are asked for.
+func (r *reading) trace(named *lookedUp, o *traceOrder) (*jsonv1.Trace, error) {
+	t := &tracer{
+		r: r, depth: o.depth, taints: map[string]*lineage.Taint{}, unknown: map[string]bool{},
+		nodes: map[string]int{}, edges: map[edgeKey]bool{}, runs: map[string]bool{},
+		out: &jsonv1.Trace{
+			Asked: named.arg, By: named.by, Roots: []string{}, Nodes: []jsonv1.TraceNode{}, Edges: []jsonv1.TraceEdge{},
+			Runs: []jsonv1.TraceRun{}, Missing: []jsonv1.TraceMissing{},
+		},
+	}
+	var err error
+	if t.facts, err = r.Lineage(); err != nil {
+		return nil, err
+	}
+	if err := t.asked(named); err != nil {
+		return nil, err
+	}
+	var roots []*lineage.Artifact
+	for _, b := range named.bindings {
+		artifact, err := t.facts.Artifact(b.Name, b.Version)
+		if err != nil {
+			return nil, err
+		}
+		t.out.Roots = append(t.out.Roots, artifact.Ref.String())
+		roots = append(roots, artifact)
+	}
+	if err := t.walk(roots, named.run, o); err != nil {
+		return nil, err
+	}
+	if t.stages, err = r.stagesNow(); err != nil {
+		return nil, err
+	}
+	return t.out, t.write()
+}
+
+// asked fills in what was named and the state of the ledger.
+func (t *tracer) asked(named *lookedUp) error {
+	if named.on != nil {
+		t.out.Entry = &named.on.index
+	}
+	if d := named.data; d != nil {
+		t.out.Found, t.out.Rules, t.out.StampedAs = d.fp.String(), d.rules, d.stampedAs
+	}
+	root, err := t.r.Root()
+	if err != nil {
+		return err
+	}
+	t.out.AsOf = jsonv1.AsOf{Origin: t.r.Origin(), Ledger: t.r.ID().String(), Size: t.r.Size(), Root: root.String(), Time: jsonv1.At(t.r.Time())}
+	if named.run != nil {
+		e, st := named.run.entry, named.run.statement
+		t.run(&lineage.Origin{
+			Entry: e.Index, Time: e.Time, Signer: e.Envelope.KeyID, Handle: t.r.signerOf(e).Handle, Run: st.Run, RunID: st.Nonce,
+		})
+	}
+	return nil
+}
+
+// walk finds the artifacts, and what taints them.
+func (t *tracer) walk(roots []*lineage.Artifact, run *foundRun, o *traceOrder) error {
+	starts, steps := roots, 0
+	if len(roots) == 0 && run != nil { // it made nothing: what it was given stands one step away
+		var err error
+		if starts, err = t.inputs(run); err != nil {
+			return err
+		}
+		steps = 1
+	}
+	if o.up || len(roots) == 0 {
+		for _, start := range starts {
+			g, err := lineage.Up(t.facts, start, 0)
+			if err != nil {
+				return err
+			}
+			t.up.add(g, steps)
+			for name, taint := range g.Taints() {
+				t.taints[name] = taint
+			}
+			for _, n := range g.Nodes {
+				t.unknown[n.Ref.String()] = t.unknown[n.Ref.String()] || g.Cut
+			}
+			for _, m := range g.Missing {
+				t.out.Missing = append(t.out.Missing, jsonv1.TraceMissing{ID: m.Ref.String(), Entry: m.Entry})
+			}
+		}
+	}
+	if !o.down || len(roots) == 0 {
+		return nil
+	}
+	limit := traceDown
+	if o.all {
+		limit = 0
+	}
+	g, err := lineage.DownFrom(t.facts, roots, limit)
+	if err != nil {
+		return err
+	}
+	t.down.add(g, 0)
+	for _, v := range t.down.list {
+		if v.steps == 0 {
+			if v.origins, err = t.facts.Origins(v.Artifact); err != nil {
+				return err
+			}
+		}
+	}
+	return t.taintDown()
+}
+
+// taintDown finds what taints the artifacts downwards: also by what they were
+// made of besides.
+func (t *tracer) taintDown() error {
+	list := make([]*lineage.Artifact, len(t.down.list))
+	for i, v := range t.down.list {
+		list[i] = v.Artifact
+	}
+	taints, err := lineage.TaintAll(t.facts, list)
+	if errors.Is(err, lineage.ErrTooLarge) {
+		for _, a := range list {
+			if t.taints[a.Ref.String()] == nil {
+				t.unknown[a.Ref.String()] = true
+			}
+		}
+		return nil
+	}
+	for name, taint := range taints {
+		t.taints[name] = taint
+	}
+	return err
+}
+
+// inputs are what a run without outputs was given.
+func (t *tracer) inputs(run *foundRun) (list []*lineage.Artifact, err error) {
+	for _, ref := range run.statement.Run.Inputs {
+		artifact, err := t.facts.Artifact(ref.Name, ref.Version)
+		if errors.Is(err, lineage.ErrNotFound) {
+			t.out.Missing = append(t.out.Missing, jsonv1.TraceMissing{ID: ref.String(), Entry: run.entry.Index})
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, artifact)
+	}
+	return list, nil
+}

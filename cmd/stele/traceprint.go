@@ -1,0 +1,204 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/internal/terminal"
+)
+
+// traceHeads is how many of several artifacts that were named are told in full.
+const traceHeads = 5
+
+// printTrace writes a trace for a person: what was named, what became of it, how
+// much there is, then the trees.
+func (a *app) printTrace(t *jsonv1.Trace, named *lookedUp, o *traceOrder) {
+	a.noteNamed(t, named)
+	nodes := map[string]*jsonv1.TraceNode{}
+	for i := range t.Nodes {
+		nodes[t.Nodes[i].ID] = &t.Nodes[i]
+	}
+	for i, id := range t.Roots {
+		if i == traceHeads && !o.all && len(t.Roots) > traceHeads+1 {
+			a.term.Printf("… and %s more\n", terminal.Count(uint64(len(t.Roots)-i)))
+			break
+		}
+		a.printHead(t, nodes[id], o)
+	}
+	if len(t.Roots) == 0 {
+		a.printRun(&t.Runs[0])
+	}
+	a.term.KeyValues(a.traceSummary(t, o))
+	if t.Unknown {
+		a.term.Warnf("more is recorded than is walked: what is not known to be tainted may be")
+	}
+	if o.up || len(t.Roots) == 0 {
+		a.term.Heading("Made of")
+		a.printTrees(a.treeOf(t, o, false))
+	}
+	switch {
+	case !o.down || len(t.Roots) == 0:
+	case !slices.ContainsFunc(t.Nodes, func(n jsonv1.TraceNode) bool { return n.Down != nil && *n.Down > 0 }) && !a.claimed(t):
+		a.term.Printf("\nNothing on this ledger says that it was made of %s.\n", oneOrThese(t.Roots))
+	default:
+		a.term.Heading("Used in")
+		a.printTrees(a.treeOf(t, o, true))
+	}
+}
+
+// claimed reports whether somebody says, and it does not count, that something
+// was made of the roots.
+func (a *app) claimed(t *jsonv1.Trace) bool {
+	return slices.ContainsFunc(t.Edges, func(e jsonv1.TraceEdge) bool { return slices.Contains(t.Roots, e.Input) })
+}
+
+func (a *app) printTrees(m *treeMaker) {
+	var roots []*sprout
+	for _, id := range m.t.Roots {
+		roots = append(roots, &sprout{id: id})
+	}
+	if len(roots) == 0 { // a run without outputs
+		run := &m.t.Runs[0]
+		s := &sprout{node: terminal.Node{Text: "run " + run.Run, Style: terminal.Bold}}
+		s.kids = m.kids(run.Inputs, 1)
+		if len(run.Inputs) == 0 {
+			s.note(terminal.Dim, "no inputs are recorded")
+		}
+		roots = append(roots, s)
+	}
+	for _, tree := range m.draw(roots) {
+		a.term.Tree(tree)
+	}
+}
+
+// noteNamed says what the argument was taken for, where that is not plain.
+func (a *app) noteNamed(t *jsonv1.Trace, named *lookedUp) {
+	switch {
+	case named.by == byName:
+		a.term.Notef("%s is the latest version of %s", t.Roots[0], named.arg)
+	case named.by == byPlace && len(t.Roots) > 0:
+		a.term.Notef("%s is %s", named.arg, strings.Join(t.Roots[:min(len(t.Roots), 2)], " and ")+more(len(t.Roots)-2))
+	case named.by == byFingerprint && len(t.Roots) > 1:
+		a.term.Notef("these bytes have %d names", len(t.Roots))
+	case named.run != nil && len(t.Roots) > 1:
+		a.term.Notef("run %s made %s", t.Runs[0].Run, terminal.Plural(uint64(len(t.Roots)), "artifact"))
+	case named.run != nil && len(t.Roots) == 1:
+		a.term.Notef("run %s made %s", t.Runs[0].Run, t.Roots[0])
+	case named.on != nil && len(t.Roots) > 0:
+		a.term.Notef("entry %d, of kind %s, is about %s", named.on.index, named.on.kind, t.Roots[0])
+	}
+}
+
+func more(n int) string {
+	if n <= 0 {
+		return ""
+	}
+	return fmt.Sprintf(" and %d more", n)
+}
+
+// oneOrThese names a few artifacts.
+func oneOrThese(ids []string) string {
+	if len(ids) == 1 {
+		return ids[0]
+	}
+	return "any of these"
+}
+
+// printHead writes what is to be known of an artifact that was named.
+func (a *app) printHead(t *jsonv1.Trace, n *jsonv1.TraceNode, o *traceOrder) {
+	what := map[string]string{"code": "code", "other": "an artifact"}[n.Kind]
+	if what == "" {
+		what = "a " + n.Kind
+	}
+	a.term.Printf("%s, %s of %s in %s\n", a.term.Style(terminal.Bold, n.ID), what, terminal.Bytes(n.Bytes), terminal.Plural(n.Files, "file"))
+	var pairs []terminal.Pair
+	add := func(style terminal.Style, key, value string) {
+		pairs = append(pairs, terminal.Pair{Key: key, Value: value, Style: style})
+	}
+	marks := marksOf(n)
+	if len(marks) == 0 {
+		add(terminal.Good, "standing", "good")
+	}
+	for _, m := range marks {
+		add(m.Style, "standing", m.Text)
+	}
+	for _, w := range n.Withdrawn {
+		add(terminal.Plain, "withdrawn", strings.TrimPrefix(withdrawalText(w), "withdrawn "))
+	}
+	if n.Taint != nil {
+		for i, c := range n.Taint.Causes {
+			if i == 3 && !o.all {
+				add(terminal.Plain, "and by", terminal.Plural(uint64(len(n.Taint.Causes)-i+n.Taint.More), "more withdrawal")+"; --all and --json name them")
+				break
+			}
+			add(terminal.Plain, "tainted by", causeText(c))
+			add(terminal.Plain, "path", pathText(c.Path, o.all))
+		}
+	}
+	for _, s := range n.Stages {
+		add(terminal.Accent, "in stage", fmt.Sprintf("%s since %s, entry %s", s.Stage, a.timeOf(s.Time), terminal.Count(s.Entry)))
+	}
+	for i, e := range n.Evaluations {
+		if i == traceHeads && !o.all {
+			add(terminal.Dim, "and", terminal.Plural(uint64(len(n.Evaluations)-i), "more evaluation"))
+			break
+		}
+		add(terminal.Plain, "evaluated", evaluationText(e))
+	}
+	add(terminal.Plain, "stamped", fmt.Sprintf("by %s at %s, entry %s", n.Signer.Handle, a.timeOf(n.Time), terminal.Count(n.Entry)))
+	add(terminal.Plain, "fingerprint", n.Fingerprint)
+	for _, s := range t.Since {
+		if s.ID == n.ID {
+			add(terminal.Bad, "since then", s.What)
+		}
+	}
+	a.term.KeyValues(pairs)
+}
+
+// printRun writes what is to be known of a run that made nothing.
+func (a *app) printRun(r *jsonv1.TraceRun) {
+	end := "it made nothing"
+	if r.Failed {
+		end = "it FAILED, and made nothing"
+	}
+	a.term.Printf("%s: %s\n", a.term.Style(terminal.Bold, "run "+r.Run), a.term.Style(terminal.Caution, end))
+	pairs := []terminal.Pair{
+		{Key: "recorded", Value: fmt.Sprintf("by %s at %s, entry %s (%s)", r.Signer.Handle, a.timeOf(r.Time), terminal.Count(r.Entry), r.Observation)},
+		{Key: "ran", Value: fmt.Sprintf("from %s to %s, as the signer's machine says", a.timeOf(r.Started), a.timeOf(r.Finished))},
+	}
+	if r.Exit != nil {
+		pairs = append(pairs, terminal.Pair{Key: "exit status", Value: fmt.Sprint(*r.Exit)})
+	}
+	a.term.KeyValues(append(pairs, terminal.Pair{Key: "attempt of", Value: r.AttemptOf}))
+}
+
+// traceSummary says how much there is in each direction, and as of when.
+func (a *app) traceSummary(t *jsonv1.Trace, o *traceOrder) (pairs []terminal.Pair) {
+	count := func(key string, c jsonv1.TraceCount, cut bool) {
+		text, style := "nothing that is recorded", terminal.Plain
+		if c.Artifacts > 0 {
+			text = terminal.Plural(c.Artifacts, "artifact") + ": " + kindsText(c.Kinds)
+			if cut {
+				text = "more than " + text
+			}
+		}
+		if marks := marksText(c.Withdrawn, c.Tainted, c.Artifacts); marks != "" {
+			text, style = text+"; "+marks, terminal.Bad
+		}
+		if c.NoOrigin > 0 {
+			text += fmt.Sprintf("; %s without recorded origin", terminal.Count(c.NoOrigin))
+		}
+		pairs = append(pairs, terminal.Pair{Key: key, Value: text, Style: style})
+	}
+	if o.up || len(t.Roots) == 0 {
+		count("made of", t.Counts.Up, t.Unknown)
+	}
+	if o.down && len(t.Roots) > 0 {
+		count("used in", t.Counts.Down, t.Counts.Down.Artifacts == traceDown-uint64(len(t.Roots)) && t.Cut)
+	}
+	return append(pairs, terminal.Pair{
+		Key: "as of", Value: fmt.Sprintf("%s of %s, the last at %s", terminal.Plural(t.AsOf.Size, "entry", "entries"), t.AsOf.Origin, a.timeOf(t.AsOf.Time)),
+	})
+}

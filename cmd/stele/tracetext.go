@@ -1,0 +1,235 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/internal/terminal"
+	"github.com/stele-ml/stele/lineage"
+	"github.com/stele-ml/stele/statement"
+)
+
+// The words in which a trace is told: in a tree, above it, and in a graph.
+
+// timeOf writes a time of --json in the person's zone.
+func (a *app) timeOf(t jsonv1.Time) string {
+	at, err := time.Parse(time.RFC3339Nano, string(t))
+	if err != nil {
+		return string(t)
+	}
+	return a.term.Time(at.UnixMilli())
+}
+
+// marksOf are the words after an artifact's name: what is wrong with it.
+func marksOf(n *jsonv1.TraceNode) (marks []terminal.Cell) {
+	add := func(style terminal.Style, text string) {
+		marks = append(marks, terminal.Cell{Text: text, Style: style})
+	}
+	contents, name := "", false
+	for _, w := range n.Withdrawn {
+		if w.Target == statement.TargetContents {
+			contents = lineage.Stronger(contents, w.Effect)
+		} else {
+			name = true
+		}
+	}
+	if contents != "" {
+		add(terminal.Bad, "WITHDRAWN, "+contents)
+	}
+	if name {
+		add(terminal.Caution, "NAME WITHDRAWN")
+	}
+	if n.Taint != nil {
+		add(terminal.Bad, "TAINTED, "+n.Taint.Effect)
+	}
+	switch n.Standing {
+	case "good", "withdrawn", "tainted":
+	case "unknown":
+		add(terminal.Caution, "TAINT NOT KNOWN")
+	default:
+		add(terminal.Bad, "SIGNER "+strings.ToUpper(n.Standing))
+	}
+	return marks
+}
+
+// stagesOf are the stages that an artifact is in, after its other marks.
+func stagesOf(n *jsonv1.TraceNode) (marks []terminal.Cell) {
+	const most = 3
+	for i, s := range n.Stages {
+		if i == most {
+			return append(marks, terminal.Cell{Text: fmt.Sprintf("and in %d more stages", len(n.Stages)-i), Style: terminal.Accent})
+		}
+		marks = append(marks, terminal.Cell{Text: "in " + s.Stage, Style: terminal.Accent})
+	}
+	return marks
+}
+
+// withdrawalText says who withdrew something, and why.
+func withdrawalText(w jsonv1.TraceWithdrawal) string {
+	what := w.Effect
+	if w.Target == statement.TargetBinding {
+		what = "the name was a mistake"
+	}
+	return fmt.Sprintf("withdrawn in entry %s by %s (%s): %s", terminal.Count(w.Entry), w.Handle, what, short(w.Reason))
+}
+
+// causeText says what taints an artifact.
+func causeText(c jsonv1.TaintCause) string {
+	at := c.Path[len(c.Path)-1] // the same bytes may be withdrawn under another name
+	text := at.Name + "@" + at.Version
+	if n := len(c.Path) - 1; n > 1 {
+		text += fmt.Sprintf(", %s steps up", terminal.Count(uint64(n)))
+	}
+	return text + ", " + withdrawalText(jsonv1.TraceWithdrawal{Entry: c.Entry, Target: statement.TargetContents, Effect: c.Effect, Reason: c.Reason, Handle: c.Handle})
+}
+
+// pathText tells a path, leaving out the middle of a long one.
+func pathText(path []jsonv1.TaintStep, all bool) string {
+	const ends = 3
+	var b strings.Builder
+	for i, s := range path {
+		if !all && len(path) > 2*ends+1 && i == ends {
+			fmt.Fprintf(&b, ", … %s steps …", terminal.Count(uint64(len(path)-2*ends)))
+		}
+		if !all && len(path) > 2*ends+1 && i >= ends && i < len(path)-ends {
+			continue
+		}
+		if i > 0 {
+			b.WriteString(", made of ")
+		}
+		b.WriteString(s.Name + "@" + s.Version)
+		if s.Entry != nil {
+			fmt.Fprintf(&b, " (%s, entry %s)", s.Way, terminal.Count(*s.Entry))
+		}
+	}
+	return b.String()
+}
+
+// short is as much of a reason as stands in a tree.
+func short(text string) string {
+	const most = 200
+	if r := []rune(text); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return text
+}
+
+// evaluationText says what was measured.
+func evaluationText(e jsonv1.TraceEvaluation) string {
+	const most = 4
+	var parts []string
+	for i, name := range slices.Sorted(maps.Keys(e.Metrics)) {
+		if i == most {
+			parts = append(parts, fmt.Sprintf("%d more", len(e.Metrics)-i))
+			break
+		}
+		parts = append(parts, name+" "+e.Metrics[name])
+	}
+	text := fmt.Sprintf("%s on %s, says %s in entry %s", strings.Join(parts, ", "), some(e.Datasets, 2), e.Signer.Handle, terminal.Count(e.Entry))
+	if e.Standing != "good" {
+		text += " (signer " + e.Standing + ": it counts for nothing)"
+	}
+	return text
+}
+
+// some lists the first few.
+func some(list []string, most int) string {
+	if len(list) <= most+1 {
+		return strings.Join(list, ", ")
+	}
+	return strings.Join(list[:most], ", ") + fmt.Sprintf(" and %s more", terminal.Count(uint64(len(list)-most)))
+}
+
+// originText says how an artifact, stamped by that entry, was made.
+func (m *treeMaker) originText(o *origin, stamped uint64) string {
+	text := ""
+	switch o.Way {
+	case lineage.WayRun:
+		text = "made by " + runText(m.runs[o.Run], o.Run)
+	case lineage.WayFrom:
+		text = "derived, as its stamp says"
+	case lineage.WayCollection:
+		text = "a collection"
+		if !m.down {
+			text += " of " + terminal.Plural(uint64(len(o.inputs)), "member")
+		}
+	default:
+		text = o.Way
+	}
+	if o.Entry != stamped {
+		text += fmt.Sprintf("; entry %s by %s", terminal.Count(o.Entry), o.Signer.Handle)
+	}
+	return text
+}
+
+// claimText says who claims what, in a few words.
+func (m *treeMaker) claimText(o *origin) string {
+	switch o.Way {
+	case lineage.WayRun:
+		return "run " + o.Run[:8] + " by " + o.Signer.Handle
+	case lineage.WayImport:
+		return "a foreign statement imported by " + o.Signer.Handle
+	}
+	return o.Way + " by " + o.Signer.Handle
+}
+
+// runText tells a run in one line.
+func runText(r *jsonv1.TraceRun, id string) string {
+	text := "run " + id[:8]
+	if r == nil {
+		return text
+	}
+	text += ", " + r.Observation
+	if r.Exit != nil {
+		text += fmt.Sprintf(", exit %d", *r.Exit)
+	} else if r.Failed {
+		text += ", failed"
+	}
+	if r.Commit != "" {
+		text += ", code " + r.Commit[:12]
+		if r.Dirty {
+			text += " (dirty)"
+		}
+	}
+	return text
+}
+
+// kindsText counts artifacts by their kind.
+func kindsText(kinds map[string]uint64) string {
+	var parts []string
+	for _, k := range []string{statement.ArtifactDataset, statement.ArtifactModel, statement.ArtifactCode, statement.ArtifactOther, "artifact"} {
+		n := kinds[k]
+		switch {
+		case n == 0:
+		case k == statement.ArtifactCode:
+			parts = append(parts, terminal.Count(n)+" of code")
+		case k == statement.ArtifactOther:
+			parts = append(parts, terminal.Count(n)+" of other kinds")
+		default:
+			parts = append(parts, terminal.Plural(n, k))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// marksText says how many of a number of artifacts are withdrawn or tainted.
+func marksText(withdrawn, tainted, of uint64) string {
+	var parts []string
+	for _, p := range []struct {
+		n    uint64
+		word string
+	}{{withdrawn, "withdrawn"}, {tainted, "tainted"}} {
+		switch {
+		case p.n == 0:
+		case p.n == of && of > 1:
+			parts = append(parts, "all "+p.word)
+		default:
+			parts = append(parts, terminal.Count(p.n)+" "+p.word)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
