@@ -138,11 +138,11 @@ func (c *verification) claim() bool {
 		if len(s.Members) > 0 {
 			of = ", a collection of " + count(len(s.Members), "artifact", "artifacts")
 		}
-		by := ""
+		by := "in"
 		if st.Run != nil {
-			by = " by the run that made it"
+			by = "by the run in"
 		}
-		c.pass(CheckClaim, "%s is %s, stamped as %s of %s, %s%s,%s in entry %d", ref, ref.Fingerprint, s.Kind,
+		c.pass(CheckClaim, "%s is %s, stamped as %s of %s, %s%s, %s entry %d", ref, ref.Fingerprint, s.Kind,
 			count(s.Files, "file", "files"), count(s.Bytes, "byte", "bytes"), of, by, claim.Entry)
 	}
 	c.withdrawn(ref)

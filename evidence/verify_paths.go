@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -18,20 +19,17 @@ func (c *verification) paths() {
 		if p.Present {
 			name = CheckPathPresent
 		}
-		at, of := fileOf{p.Of, p.Path}, ""
-		if p.Of != "" {
-			of = " of " + p.Of
-		}
+		at, of := fileOf{p.Of, p.Path}, cmp.Or(p.Of, c.root.Ref.String())
 		fp, err := c.filesOf(p.Of)
 		var file fingerprint.File
 		if err == nil {
 			file, err = checkPath(fp, p)
 		}
-		detail := fmt.Sprintf("%+q is not among the files%s", p.Path, of)
+		detail := fmt.Sprintf("%+q is not among the files of %s", p.Path, of)
 		switch {
 		case err == nil && p.Present:
 			found[at] = file
-			detail = fmt.Sprintf("%+q is among the files%s: %s, %s", p.Path, of, count(file.Size, "byte", "bytes"), fp.Algorithm.DigestText(file.Size, file.Digest))
+			detail = fmt.Sprintf("%+q is among the files of %s: %s, %s", p.Path, of, count(file.Size, "byte", "bytes"), fp.Algorithm.DigestText(file.Size, file.Digest))
 		case err == nil:
 			gone[at] = true
 		}
