@@ -92,9 +92,7 @@ func (id *Identity) checkRegister() error {
 	case len(id.Roles) == 0:
 		return malformed("identity: a registration gives at least one role")
 	}
-	err := checkSet("identity: roles", id.Roles, 4, func(role string) error {
-		return oneOf("role", role, RoleAdministrator, RoleApprover, RoleMember, RoleReleaser)
-	})
+	err := checkSet("identity: roles", id.Roles, len(Roles()), func(role string) error { return oneOf("role", role, Roles()...) })
 	if err != nil {
 		return err
 	}

@@ -44,6 +44,11 @@ const (
 	RoleReleaser      = "releaser"
 )
 
+// Roles returns all roles, sorted. The administrators of a genesis have them.
+func Roles() []string {
+	return []string{RoleAdministrator, RoleApprover, RoleMember, RoleReleaser}
+}
+
 // RecoveryHandle is the handle of the recovery key. Nobody else may have it.
 const RecoveryHandle = "recovery"
 

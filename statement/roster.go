@@ -118,7 +118,7 @@ func NewRoster(timeMS int64, signer KeyID, genesis *Statement) (*Roster, error) 
 	for _, a := range g.Administrators {
 		r.add(Member{
 			Key: a.Key, Handle: a.Handle, By: a.Key.ID(),
-			Roles: []string{RoleAdministrator, RoleApprover, RoleMember, RoleReleaser}, Names: []string{"*"},
+			Roles: Roles(), Names: []string{"*"},
 		})
 	}
 	r.add(Member{Key: g.Recovery, Handle: RecoveryHandle, By: g.Recovery.ID(), Recovery: true})

@@ -141,7 +141,7 @@ func (a *app) printKeys(members, mine []jsonv1.Key) {
 	if len(members) > 0 {
 		var rows [][]terminal.Cell
 		for _, m := range members {
-			rows = append(rows, []terminal.Cell{{Text: m.Handle}, {Text: shortKey(m.Key)}, {Text: m.Algorithm}, {Text: strings.Join(m.Roles, ", ")},
+			rows = append(rows, []terminal.Cell{{Text: m.Handle}, {Text: shortKey(m.Key)}, {Text: m.Algorithm}, {Text: rolesText(m.Roles)},
 				{Text: strings.Join(m.Names, " ")}, {Text: m.Standing, Style: standingStyle(m.Standing)}})
 		}
 		a.term.Table([]terminal.Column{{Title: "HANDLE"}, {Title: "KEY"}, {Title: "ALGORITHM"}, {Title: "ROLES"}, {Title: "NAMES"}, {Title: "STANDING"}}, rows)
@@ -156,6 +156,14 @@ func (a *app) printKeys(members, mine []jsonv1.Key) {
 	if len(members) == 0 && len(mine) == 0 {
 		a.term.Notef("no ledger in sight and no key kept here; `stele key new` makes one")
 	}
+}
+
+// rolesText lists roles in the width of a table: all four are too wide for it.
+func rolesText(roles []string) string {
+	if len(roles) == len(statement.Roles()) {
+		return "every role"
+	}
+	return strings.Join(roles, ", ")
 }
 
 func (a *app) keyRequest() *cobra.Command {
