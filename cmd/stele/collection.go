@@ -176,7 +176,7 @@ func (a *app) stampCollection(ctx context.Context, o *stampOrder) error {
 		if err != nil {
 			return err
 		}
-		return a.alreadyBound(o, plan, scan.Result{Fingerprint: ref.Fingerprint}, nil)
+		return a.alreadyBound(&stamping{order: o, plan: plan, result: scan.Result{Fingerprint: ref.Fingerprint}})
 	}
 	if o.dryRun {
 		return a.printCollection(st, nil, plan, since, diff, true)

@@ -3,7 +3,6 @@ package main
 import (
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -59,12 +58,12 @@ func setUpScript(env *testscript.Env) error {
 		"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"} { // to loopback there is none
 		env.Setenv(name, "")
 	}
-	for _, folder := range []string{"examples", "docs"} { // as $EXAMPLES and $DOCS
+	for name, folder := range map[string]string{"EXAMPLES": "examples", "DOCS": "docs", "MODELS": "internal/model/testdata/vectors"} {
 		at, err := filepath.Abs(filepath.Join("..", "..", folder))
 		if err != nil {
 			return err
 		}
-		env.Setenv(strings.ToUpper(folder), at)
+		env.Setenv(name, at)
 	}
 	home := filepath.Join(env.WorkDir, ".home", "ada")
 	for name, value := range homeOf(home) {

@@ -145,7 +145,7 @@ func (f *modelFound) pairs() []terminal.Pair {
 	var pairs []terminal.Pair
 	add := func(key, value string) { pairs = append(pairs, terminal.Pair{Key: key, Value: value}) }
 	if w := f.Weights; w != nil {
-		add("model", weightsText(w))
+		add("weights", weightsText(w))
 		add("data types", typesText(w.Types))
 		add("metadata", strings.Join(w.Metadata, "  "))
 	}
@@ -162,14 +162,14 @@ func weightsText(w *model.Weights) string {
 
 // typesText says how many parameters are of each type.
 func typesText(types []model.TypeCount) string {
-	var parts []string
-	for _, t := range types {
-		parts = append(parts, t.Type+" "+terminal.Count(t.Parameters))
-	}
-	if len(parts) == 1 {
+	if len(types) == 1 {
 		return types[0].Type
 	}
-	return strings.Join(parts, ", ") + " parameters"
+	var parts []string
+	for _, t := range types {
+		parts = append(parts, fmt.Sprintf("%s (%s)", t.Type, terminal.Count(t.Parameters)))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // noteModel tells what a model is where there is no receipt.

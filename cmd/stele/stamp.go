@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/scan"
 	"github.com/stele-ml/stele/internal/solo"
@@ -168,7 +167,7 @@ func (a *app) stamp(ctx context.Context, d *data, o *stampOrder) error {
 		return failf(exitError, "%s holds no files to stamp", o.path).withPath(o.path).withHint("empty folders do not count; `stele fingerprint` shows what ignore rules left out")
 	}
 	if plan.bound != nil {
-		return a.alreadyBound(o, plan, s.result, s.diff)
+		return a.alreadyBound(s)
 	}
 	if s.diff != nil && !a.json && !a.quiet {
 		a.printDiff(s.diff, o.all)
@@ -202,14 +201,15 @@ func (a *app) stamp(ctx context.Context, d *data, o *stampOrder) error {
 
 // alreadyBound ends a stamp of a name that is taken: with the first receipt
 // where the bytes are the same, else refused, showing what differs.
-func (a *app) alreadyBound(o *stampOrder, p *stampPlan, result scan.Result, diff *jsonv1.Diff) error {
+func (a *app) alreadyBound(s *stamping) error {
+	o, p, result, diff := s.order, s.plan, s.result, s.diff
 	b := p.bound
 	if b.Fingerprint == result.Fingerprint {
 		proof := &solo.Proof{Receipt: ledger.Receipt{Index: b.Entry, Time: b.time, Existed: true}, Checkpoint: b.checkpoint}
 		st := &statement.Statement{Kind: statement.KindStamp, Subject: []statement.Subject{b.Ref().Subject()}, Stamp: b.stamp}
 		plan := *p
 		plan.signer = b.signer
-		if err := a.printStamp(stampReceipt{st: st, plan: &plan, proof: proof}); err != nil || b.standing == "good" {
+		if err := a.printStamp(stampReceipt{st: st, plan: &plan, proof: proof, model: s.model}); err != nil || b.standing == "good" {
 			return err
 		}
 		// Not silently 0: nobody is to take this for a good stamp.
