@@ -188,6 +188,8 @@ type Check struct {
 	Name   string `json:"name"`
 	OK     *bool  `json:"ok"`
 	Detail string `json:"detail"`
+	Path   string `json:"path,omitempty"` // of checks about a path
+	Of     string `json:"of,omitempty"`   // whose path, name@version, where not that of what was asked about
 }
 
 // AsOf says which state of which ledger a verdict speaks of.
@@ -201,7 +203,7 @@ type AsOf struct {
 
 // Verify is what `stele verify` prints.
 type Verify struct {
-	Verdict     string   `json:"verdict"` // verified, sampled, tampered, untrusted, withdrawn or unknown
+	Verdict     string   `json:"verdict"` // verified, sampled, tampered, untrusted, withdrawn, tainted or unknown
 	Name        string   `json:"name,omitempty"`
 	Version     string   `json:"version,omitempty"`
 	Fingerprint string   `json:"fingerprint,omitempty"`
@@ -222,6 +224,7 @@ type Verify struct {
 	RemovedBy   *Removal `json:"removedBy,omitempty"` // verify --removed-by
 	Unread      uint64   `json:"unread,omitempty"`    // of a verdict sampled: bytes that were not read now
 	How         string   `json:"how,omitempty"`       // and why not
+	Story       []Told   `json:"story,omitempty"`     // what it was made of, as the entries say
 	Resumed     uint64   `json:"resumed,omitempty"`   // of basis.read: bytes that had been read before an interruption
 }
 
@@ -316,9 +319,15 @@ type Prove struct {
 	Bytes       int64    `json:"bytes"`
 	Present     []string `json:"present,omitempty"`
 	Absent      []string `json:"absent,omitempty"`
-	Discloses   []string `json:"discloses,omitempty"` // paths the proofs make known
+	Discloses   []string `json:"discloses,omitempty"` // paths the proofs make known, of whatever artifact
 	Carries     []string `json:"carries,omitempty"`   // attachments that go along
 	Withheld    []string `json:"withheld,omitempty"`  // attachments left out
+
+	Lineage   *ProvedLineage `json:"lineage,omitempty"`   // absent: of the stamp alone
+	Proofs    []PathProof    `json:"proofs,omitempty"`    // of present and absent, each of its artifact
+	Disclosed []Disclosed    `json:"disclosed,omitempty"` // discloses, by artifact
+	Documents int            `json:"documents,omitempty"` // how many attachments go along
+	LeftOut   []LeftOut      `json:"leftOut,omitempty"`   // entries about it that do not go along
 }
 
 // Artifact is a line of `stele list`.

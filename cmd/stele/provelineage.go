@@ -1,0 +1,132 @@
+package main
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/internal/terminal"
+	"github.com/stele-ml/stele/lineage"
+	"github.com/stele-ml/stele/statement"
+)
+
+// maxProven is how many artifacts of a lineage go into evidence, which must fit
+// into a file; maxBeside how many entries about the artifact itself do, the
+// last ones.
+const (
+	maxProven = 10_000
+	maxBeside = 1_000
+)
+
+// proven is what evidence of an artifact is made of, beside its own entry.
+type proven struct {
+	root    *lineage.Artifact
+	graph   *lineage.Graph // all of it
+	entries []uint64       // that bind what is in the graph, and say what it was made of
+}
+
+// lineageOf walks what a binding was made of. A lineage past maxProven is cut,
+// and nil: evidence of the artifact alone can be made.
+func (r *reading) lineageOf(b ledger.Binding) (*proven, error) {
+	facts, err := r.Lineage()
+	if err != nil {
+		return nil, err
+	}
+	root, err := facts.Artifact(b.Name, b.Version)
+	if err != nil {
+		return nil, err
+	}
+	p := &proven{root: root}
+	if p.graph, err = lineage.Up(facts, root, maxProven); err != nil || p.graph.Cut {
+		return nil, err
+	}
+	for _, n := range p.graph.Nodes {
+		p.entries = append(p.entries, n.Entry)
+		for _, o := range n.Origins {
+			if !o.Counts {
+				continue
+			}
+			of, err := facts.Artifact(o.Of.Name, o.Of.Version)
+			if err != nil {
+				return nil, err
+			}
+			p.entries = append(p.entries, o.Entry, of.Entry)
+		}
+	}
+	slices.Sort(p.entries)
+	p.entries = slices.Compact(p.entries)
+	return p, nil
+}
+
+// lineageClaim is the claim that evidence of a binding makes with its lineage,
+// and the entries that this takes. Of a lineage past maxProven artifacts it is
+// the claim about the artifact alone, and its lineage is not checked.
+func (a *app) lineageClaim(r *reading, b ledger.Binding) (claim evidence.Claim, further []uint64, err error) {
+	claim = evidence.Claim{Entry: b.Entry, Name: b.Name, Version: b.Version, Fingerprint: b.Fingerprint}
+	p, err := r.lineageOf(b)
+	if err != nil {
+		return claim, nil, err
+	}
+	if p == nil {
+		a.term.Warnf("%s was made of more than %s artifacts: its lineage is not checked", b.Ref(), terminal.Count(maxProven))
+		return claim, nil, nil
+	}
+	claim.Lineage = true
+	return claim, p.entries, nil
+}
+
+// beside lists what else is recorded about an artifact: how it was evaluated,
+// approved and released, what was imported, which runs claim to have made it.
+// What a signer without standing said counts for nothing, and would spoil the
+// evidence: it is left out, and told.
+func (r *reading) beside(ref statement.Ref) (entries []uint64, left []jsonv1.LeftOut, err error) {
+	kinds := []statement.Kind{statement.KindEvaluation, statement.KindApproval, statement.KindRelease, statement.KindImport, statement.KindRun}
+	for _, kind := range kinds {
+		for index, err := range r.About(ref.Fingerprint, kind) {
+			if err != nil {
+				return nil, nil, err
+			}
+			entries = append(entries, index)
+		}
+	}
+	slices.Sort(entries)
+	entries = slices.Compact(entries)
+	kept := entries[:0]
+	for _, index := range entries {
+		e, st, err := r.statement(index)
+		if err != nil {
+			return nil, nil, err
+		}
+		if !isAbout(st, ref) {
+			continue
+		}
+		if s := r.standingOf(e); !s.OK {
+			left = append(left, jsonv1.LeftOut{Entry: index, Kind: string(st.Kind), Why: s.Detail})
+			continue
+		}
+		kept = append(kept, index)
+	}
+	if n := len(kept) - maxBeside; n > 0 {
+		for _, index := range kept[:n] {
+			left = append(left, jsonv1.LeftOut{Entry: index, Why: "there are later ones, up to the limit of " + terminal.Count(maxBeside)})
+		}
+		kept = kept[n:]
+	}
+	slices.SortFunc(left, func(a, b jsonv1.LeftOut) int { return cmp.Compare(a.Entry, b.Entry) })
+	return kept, left, nil
+}
+
+// isAbout reports whether a statement names an artifact as what it is about, by
+// name and version and not by its bytes alone.
+func isAbout(st *statement.Statement, ref statement.Ref) bool {
+	switch {
+	case st.Run != nil:
+		return slices.ContainsFunc(st.Run.Outputs, func(o statement.Output) bool { return o.Ref == ref })
+	case st.Release != nil && slices.Contains(st.Release.Replaces, ref):
+		return true
+	}
+	about, err := st.Ref()
+	return err == nil && about == ref
+}
