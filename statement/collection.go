@@ -9,11 +9,11 @@ import (
 
 // wireMember is an in-toto subject with where it lies and what its stamp says.
 type wireMember struct {
-	Prefix string            `json:"prefix"`
-	Name   string            `json:"name"`
-	Digest map[string]string `json:"digest"`
-	Files  uint64            `json:"files"`
-	Bytes  uint64            `json:"bytes"`
+	Prefix string     `json:"prefix"`
+	Name   string     `json:"name"`
+	Digest wireDigest `json:"digest"`
+	Files  uint64     `json:"files"`
+	Bytes  uint64     `json:"bytes"`
 }
 
 func decodeMembers(list []wireMember) ([]CollectionMember, error) {
@@ -22,7 +22,7 @@ func decodeMembers(list []wireMember) ([]CollectionMember, error) {
 	}
 	var members []CollectionMember
 	for _, w := range list {
-		ref, err := ParseRef(Subject{w.Name, w.Digest})
+		ref, err := wireRef{w.Name, w.Digest}.ref()
 		if err != nil {
 			return nil, err
 		}
@@ -35,8 +35,7 @@ func decodeMembers(list []wireMember) ([]CollectionMember, error) {
 func wireMembers(members []CollectionMember) []wireMember {
 	var list []wireMember
 	for _, m := range sortedMembers(members) {
-		s := m.Ref.Subject()
-		list = append(list, wireMember{m.Prefix, s.Name, s.Digest, m.Files, m.Bytes})
+		list = append(list, wireMember{m.Prefix, m.Ref.String(), digestOf(m.Ref.Fingerprint), m.Files, m.Bytes})
 	}
 	return list
 }
@@ -72,10 +71,10 @@ func (s *Stamp) checkMembers(self Ref) error {
 		if err := CheckText("stamp: prefix", m.Prefix, MaxPrefix); err != nil {
 			return err
 		}
-		if _, err := ParseRef(m.Ref.Subject()); err != nil {
+		if err := m.Ref.check(); err != nil {
 			return err
 		}
-		if m.Ref.String() == self.String() {
+		if m.Ref.is(self) {
 			return malformed("stamp: %s is a member of itself", self)
 		}
 		for _, n := range []uint64{m.Files, m.Bytes} {

@@ -74,6 +74,14 @@ type wireStatement struct {
 	Predicate     strictjson.Raw `json:"predicate"`
 }
 
+// wireWriting is the same, before the predicate is bytes.
+type wireWriting struct {
+	Type          string    `json:"_type"`
+	Subject       []Subject `json:"subject"`
+	PredicateType string    `json:"predicateType"`
+	Predicate     any       `json:"predicate"`
+}
+
 // wireCommon begins every predicate but the genesis, which has no ledger yet.
 type wireCommon struct {
 	Ledger LedgerID `json:"ledger"`
@@ -194,11 +202,7 @@ func (s *Statement) check(p predicate) error {
 }
 
 func (s *Statement) encode(p predicate) ([]byte, error) {
-	inner, err := strictjson.Marshal(p.wire(s))
-	if err != nil {
-		return nil, malformed("%s: %w", s.Kind, err)
-	}
-	payload, err := strictjson.Marshal(wireStatement{StatementType, s.Subject, s.Kind.PredicateType(), inner})
+	payload, err := strictjson.Marshal(&wireWriting{StatementType, s.Subject, s.Kind.PredicateType(), p.wire(s)})
 	if err != nil {
 		return nil, malformed("%s: %w", s.Kind, err)
 	}
@@ -211,7 +215,7 @@ func (s *Statement) encode(p predicate) ([]byte, error) {
 // decodePredicate reads a predicate whose limits the statement around it has
 // already been held to.
 func decodePredicate(kind Kind, raw strictjson.Raw, v any) error {
-	if err := strictjson.Unmarshal(raw, v, MaxPayload, MaxDepth); err != nil {
+	if err := strictjson.UnmarshalPart(raw, v); err != nil {
 		return malformed("%s: %w", kind, err)
 	}
 	return nil

@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/strictjson"
 )
 
@@ -88,7 +87,7 @@ func CheckMetricName(name string) error {
 type wireEvaluation struct {
 	wireCommon
 	Metrics  map[string]Decimal `json:"metrics"`
-	Datasets []Subject          `json:"datasets"`
+	Datasets []wireRef          `json:"datasets"`
 	Details  *wireAttachment    `json:"details,omitzero"`
 }
 
@@ -138,44 +137,5 @@ func (e *Evaluation) check(st *Statement) error {
 }
 
 func (e *Evaluation) wire(st *Statement) any {
-	return wireEvaluation{st.common(), e.Metrics, sortedSubjects(e.Datasets), e.Details.wire()}
-}
-
-// parseRefs reads a list of artifacts.
-func parseRefs(what string, subjects []Subject, max int) ([]Ref, error) {
-	if len(subjects) > max {
-		return nil, malformed("%s: %d artifacts, at most %d are allowed", what, len(subjects), max)
-	}
-	var refs []Ref
-	for _, s := range subjects {
-		ref, err := ParseRef(s)
-		if err != nil {
-			return nil, err
-		}
-		refs = append(refs, ref)
-	}
-	return refs, nil
-}
-
-// checkRefs checks a set of artifacts: each name and version once, all under
-// the hash.
-func checkRefs(what string, refs []Ref, max int, hash fingerprint.Algorithm) error {
-	if len(refs) > max {
-		return malformed("%s: %d artifacts, at most %d are allowed", what, len(refs), max)
-	}
-	seen := make(map[string]bool, len(refs))
-	for _, ref := range refs {
-		if err := ref.check(); err != nil {
-			return err
-		}
-		name := ref.String()
-		switch {
-		case seen[name]:
-			return malformed("%s: %s twice", what, name)
-		case ref.Fingerprint.Algorithm != hash:
-			return malformed("%s: %s has a fingerprint of another hash", what, name)
-		}
-		seen[name] = true
-	}
-	return nil
+	return wireEvaluation{st.common(), e.Metrics, wireRefs(e.Datasets), e.Details.wire()}
 }

@@ -70,7 +70,7 @@ func (id ID) IsZero() bool { return id == ID{} }
 func (n Nonce) IsZero() bool { return n == Nonce{} }
 
 // MarshalText writes lower-case hexadecimal digits.
-func (id LedgerID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+func (id LedgerID) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, id[:]), nil }
 
 // UnmarshalText reads what MarshalText writes and nothing else.
 func (id *LedgerID) UnmarshalText(text []byte) error {
@@ -78,19 +78,19 @@ func (id *LedgerID) UnmarshalText(text []byte) error {
 }
 
 // MarshalText writes lower-case hexadecimal digits.
-func (id KeyID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+func (id KeyID) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, id[:]), nil }
 
 // UnmarshalText reads what MarshalText writes and nothing else.
 func (id *KeyID) UnmarshalText(text []byte) error { return decodeHex(id[:], "key id", string(text)) }
 
 // MarshalText writes lower-case hexadecimal digits.
-func (id ID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+func (id ID) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, id[:]), nil }
 
 // UnmarshalText reads what MarshalText writes and nothing else.
 func (id *ID) UnmarshalText(text []byte) error { return decodeHex(id[:], "statement id", string(text)) }
 
 // MarshalText writes lower-case hexadecimal digits.
-func (n Nonce) MarshalText() ([]byte, error) { return []byte(n.String()), nil }
+func (n Nonce) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, n[:]), nil }
 
 // UnmarshalText reads what MarshalText writes and nothing else.
 func (n *Nonce) UnmarshalText(text []byte) error { return decodeHex(n[:], "nonce", string(text)) }
@@ -100,8 +100,18 @@ func decodeHex(dst []byte, what, text string) error {
 	if len(text) != 2*len(dst) || !isLowerHex(text) {
 		return malformed("%s %s: want %d lower-case hexadecimal digits", what, quote(text), 2*len(dst))
 	}
-	_, err := hex.Decode(dst, []byte(text))
-	return err
+	for i := range dst {
+		dst[i] = hexValue(text[2*i])<<4 | hexValue(text[2*i+1])
+	}
+	return nil
+}
+
+// hexValue returns what a lower-case digit stands for.
+func hexValue(c byte) byte {
+	if c >= 'a' {
+		return c - 'a' + 10
+	}
+	return c - '0'
 }
 
 func isLowerHex(s string) bool {

@@ -49,7 +49,7 @@ type wireImport struct {
 	Hash          string         `json:"hash,omitzero"`
 	Resources     uint64         `json:"resources,omitzero"`
 	Ignored       []string       `json:"ignored,omitzero"`
-	Inputs        []Subject      `json:"inputs,omitzero"`
+	Inputs        []wireRef      `json:"inputs,omitzero"`
 	Builder       string         `json:"builder,omitzero"`
 }
 
@@ -145,7 +145,7 @@ func (i *Import) checkInToto(self Ref) error {
 		return err
 	}
 	for _, ref := range i.Inputs {
-		if ref.String() == self.String() {
+		if ref.is(self) {
 			return malformed("import: %s is an input of itself", self)
 		}
 	}
@@ -159,7 +159,7 @@ func (i *Import) wire(st *Statement) any {
 	w := wireImport{
 		wireCommon: st.common(), Format: i.Format, PredicateType: i.PredicateType, Document: *i.Document.wire(),
 		Key:  wireImportKey{i.Key.Method, hex.EncodeToString(i.Key.SHA256[:]), i.Key.Subject},
-		Hash: i.Hash, Resources: i.Resources, Inputs: sortedSubjects(i.Inputs), Builder: i.Builder,
+		Hash: i.Hash, Resources: i.Resources, Inputs: wireRefs(i.Inputs), Builder: i.Builder,
 	}
 	if len(i.Ignored) > 0 {
 		w.Ignored = sorted(i.Ignored)

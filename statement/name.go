@@ -20,6 +20,9 @@ func (r Ref) Subject() Subject {
 	return Subject{Name: r.String(), Digest: map[string]string{r.Fingerprint.Key(): r.Fingerprint.Sum.String()}}
 }
 
+// is reports whether both have the same name and version.
+func (r Ref) is(other Ref) bool { return r.Name == other.Name && r.Version == other.Version }
+
 // check checks a reference that a caller made.
 func (r Ref) check() error {
 	if err := CheckName(r.Name); err != nil {

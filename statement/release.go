@@ -22,7 +22,7 @@ type wireRelease struct {
 	wireCommon
 	Stage    string    `json:"stage"`
 	Action   string    `json:"action"`
-	Replaces []Subject `json:"replaces,omitzero"`
+	Replaces []wireRef `json:"replaces,omitzero"`
 	Reason   string    `json:"reason,omitzero"`
 	After    uint64    `json:"after"`
 }
@@ -61,7 +61,7 @@ func (r *Release) check(st *Statement) error {
 		return err
 	}
 	for _, ref := range r.Replaces {
-		if ref.String() == self.String() {
+		if ref.is(self) {
 			return malformed("release: %s replaces itself", self)
 		}
 	}
@@ -74,5 +74,5 @@ func (r *Release) check(st *Statement) error {
 }
 
 func (r *Release) wire(st *Statement) any {
-	return wireRelease{st.common(), r.Stage, r.Action, sortedSubjects(r.Replaces), r.Reason, r.After}
+	return wireRelease{st.common(), r.Stage, r.Action, wireRefs(r.Replaces), r.Reason, r.After}
 }

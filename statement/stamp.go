@@ -1,7 +1,6 @@
 package statement
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
@@ -23,8 +22,8 @@ type wireStampBody struct {
 	Listed      bool              `json:"listed,omitzero"`
 	Basis       Basis             `json:"basis"`
 	Members     []wireMember      `json:"members,omitzero"`
-	From        []Subject         `json:"from,omitzero"`
-	Since       *Subject          `json:"since,omitzero"`
+	From        []wireRef         `json:"from,omitzero"`
+	Since       *wireRef          `json:"since,omitzero"`
 	Changes     *Changes          `json:"changes,omitzero"`
 	Annotations map[string]string `json:"annotations,omitzero"`
 	Details     *wireAttachment   `json:"details,omitzero"`
@@ -84,7 +83,7 @@ func (w *wireStampBody) stamp() (*Stamp, error) {
 		return nil, err
 	}
 	if w.Since != nil {
-		ref, err := ParseRef(*w.Since)
+		ref, err := w.Since.ref()
 		if err != nil {
 			return nil, err
 		}
@@ -189,19 +188,19 @@ func (s *Stamp) checkReferences(self Ref) error {
 	}
 	seen := make(map[string]bool, len(s.From))
 	for i, ref := range refs {
-		subject := ref.Subject()
-		if _, err := ParseRef(subject); err != nil {
+		if err := ref.check(); err != nil {
 			return err
 		}
+		name := ref.String()
 		switch {
-		case subject.Name == self.String():
-			return malformed("stamp: %s refers to itself", subject.Name)
+		case ref.is(self):
+			return malformed("stamp: %s refers to itself", name)
 		case ref.Fingerprint.Algorithm != self.Fingerprint.Algorithm:
-			return malformed("stamp: %s has a fingerprint of another hash", subject.Name)
-		case i < len(s.From) && seen[subject.Name]:
-			return malformed("stamp: from %s twice", subject.Name)
+			return malformed("stamp: %s has a fingerprint of another hash", name)
+		case i < len(s.From) && seen[name]:
+			return malformed("stamp: from %s twice", name)
 		}
-		seen[subject.Name] = true
+		seen[name] = true
 	}
 	return nil
 }
@@ -233,7 +232,7 @@ func (s *Stamp) body() wireStampBody {
 		Listed:  s.Listed,
 		Basis:   s.Basis,
 		Members: wireMembers(s.Members),
-		From:    sortedSubjects(s.From),
+		From:    wireRefs(s.From),
 		Changes: s.Changes,
 		Details: s.Details.wire(),
 	}
@@ -241,18 +240,8 @@ func (s *Stamp) body() wireStampBody {
 		w.Annotations = s.Annotations
 	}
 	if s.Since != nil {
-		since := s.Since.Subject()
+		since := wireOf(*s.Since)
 		w.Since = &since
 	}
 	return w
-}
-
-// sortedSubjects returns the artifacts in the order of the wire, or nil.
-func sortedSubjects(refs []Ref) []Subject {
-	var list []Subject
-	for _, ref := range refs {
-		list = append(list, ref.Subject())
-	}
-	slices.SortFunc(list, func(a, b Subject) int { return cmp.Compare(a.Name, b.Name) })
-	return list
 }
