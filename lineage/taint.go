@@ -43,7 +43,7 @@ type Cause struct {
 
 // Path returns how the withdrawn contents are reached, by a shortest way: from
 // the tainted artifact to the withdrawn one, both included.
-func (c *Cause) Path() []Step {
+func (c Cause) Path() []Step {
 	path := make([]Step, 0, c.Distance()+1)
 	for l := c.way; l != nil; l = l.next {
 		s := Step{Ref: l.node.Ref}
@@ -57,7 +57,7 @@ func (c *Cause) Path() []Step {
 }
 
 // Distance returns how many steps away the withdrawn contents are; at least 1.
-func (c *Cause) Distance() int { return c.way.steps }
+func (c Cause) Distance() int { return c.way.steps }
 
 // Step is one artifact on a path.
 type Step struct {
