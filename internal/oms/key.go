@@ -98,8 +98,8 @@ func (k *PublicKey) Algorithm() string {
 
 // verify checks a signature in DER over a message. Of the two signatures that
 // exist for each, both are good: other people's tools do not choose.
-func (k *PublicKey) verify(message, signature []byte) bool {
-	h := k.hash.New()
+func (k *PublicKey) verify(hash crypto.Hash, message, signature []byte) bool {
+	h := hash.New()
 	h.Write(message)
 	return ecdsa.VerifyASN1(k.key, h.Sum(nil), signature)
 }
@@ -111,7 +111,8 @@ func pae(payload []byte) []byte {
 }
 
 // oldPAE is what version 0.2.0 of the reference implementation signed in its
-// place: another first word, and the payload as Python writes bytes.
+// place, always with SHA-256: another first word, and the payload as Python
+// writes bytes.
 func oldPAE(payload []byte) []byte {
 	head := "DSSEV1 " + strconv.Itoa(len(payloadType)) + " " + payloadType + " " + strconv.Itoa(len(payload)) + " "
 	return append([]byte(head), pythonBytes(payload)...)
@@ -220,8 +221,8 @@ func (s *Signature) note(v *Verified) {
 // signed checks the signature with a key, and reads what is signed.
 func (s *Signature) signed(v *Verified, key *PublicKey) (err error) {
 	old := false
-	if !key.verify(pae(s.payload), s.signature) {
-		if old = key.verify(oldPAE(s.payload), s.signature); !old {
+	if !key.verify(key.hash, pae(s.payload), s.signature) {
+		if old = key.verify(crypto.SHA256, oldPAE(s.payload), s.signature); !old {
 			return fmt.Errorf("%w: what is signed, or the signature, was altered", ErrSignature)
 		}
 	}
