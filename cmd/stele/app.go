@@ -97,6 +97,7 @@ an append-only Merkle log; anybody can check any of it later, offline.`,
 	}
 	add("work", a.initCommand(), a.fingerprintCommand(), a.stampCommand(), a.verifyCommand(), a.auditCommand(), a.diffCommand(),
 		a.recordCommand(),
+		a.approveCommand(), a.releaseCommand(), a.rollbackCommand(),
 		a.proveCommand(), a.withdrawCommand(), a.reinstateCommand())
 	add("look", a.listCommand(), a.logCommand(), a.showCommand(), a.traceCommand(), a.manifestCommand())
 	add("keep", a.keyCommand(), a.trustCommand(), a.fsckCommand(), a.serveCommand(), a.demoCommand())

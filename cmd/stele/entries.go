@@ -26,6 +26,20 @@ var (
 type reading struct {
 	*ledger.View
 	control *evidence.Control
+	made    *ledger.Lineage // what was made of what, once somebody has asked: see lineage
+}
+
+// lineage is what the ledger knows of what was made of what. It keeps what it
+// has read, so all questions of one reading share it.
+func (r *reading) lineage() (*ledger.Lineage, error) {
+	if r.made == nil {
+		made, err := r.Lineage()
+		if err != nil {
+			return nil, err
+		}
+		r.made = made
+	}
+	return r.made, nil
 }
 
 // signerOf names who signed an entry.
@@ -39,12 +53,27 @@ func (r *reading) standingOf(e *evidence.Entry) statement.Standing {
 	return r.control.Roster().Standing(e.Envelope.KeyID, e.Index, e.Time)
 }
 
-// artifactStanding is one word on a stamp: good, withdrawn, or what is wrong
-// with its signer.
+// artifactStanding is one word on a stamp: good, withdrawn, what is wrong with
+// its signer, or tainted.
 func (r *reading) artifactStanding(e *evidence.Entry, ref statement.Ref) string {
+	if s := r.ownStanding(e, ref); s != standingGood {
+		return s
+	}
+	switch t, err := r.taintOf(ref); {
+	case err != nil:
+		return standingUnknown
+	case t != nil:
+		return standingTainted
+	}
+	return standingGood
+}
+
+// ownStanding is artifactStanding without what the artifact was made of, its
+// members excepted.
+func (r *reading) ownStanding(e *evidence.Entry, ref statement.Ref) string {
 	for _, w := range r.control.Withdrawals(ref) {
 		if w.Stands() && w.Target != statement.TargetLocation {
-			return "withdrawn"
+			return standingWithdrawn
 		}
 	}
 	if s := r.standingOf(e); !s.OK {
@@ -59,12 +88,12 @@ func (r *reading) artifactStanding(e *evidence.Entry, ref statement.Ref) string 
 func (r *reading) membersStanding(e *evidence.Entry, seen map[uint64]bool) string {
 	st, err := statement.Parse(e.Envelope.Payload)
 	if err != nil || st.Stamp == nil {
-		return "good" // what was admitted parses; a run stamps no collections
+		return standingGood // what was admitted parses; a run stamps no collections
 	}
 	for _, m := range st.Stamp.Members {
 		b, err := r.ByName(m.Ref.Name, m.Ref.Version)
 		if err != nil {
-			return "unknown"
+			return standingUnknown
 		}
 		if seen[b.Entry] {
 			continue
@@ -72,18 +101,18 @@ func (r *reading) membersStanding(e *evidence.Entry, seen map[uint64]bool) strin
 		seen[b.Entry] = true
 		member, err := r.Entry(b.Entry)
 		if err != nil {
-			return "unknown"
+			return standingUnknown
 		}
 		if outcome, _ := r.judgeStamp(member, b.Ref()); outcome == evidence.Withdrawn {
-			return "withdrawn"
+			return standingWithdrawn
 		} else if outcome != evidence.Verified {
 			return string(outcome)
 		}
-		if inner := r.membersStanding(member, seen); inner != "good" {
+		if inner := r.membersStanding(member, seen); inner != standingGood {
 			return inner
 		}
 	}
-	return "good"
+	return standingGood
 }
 
 // subject says in a few words what a statement is about.
@@ -104,6 +133,16 @@ func subject(st *statement.Statement) string {
 		return st.Subject[0].Name + " (" + st.Withdrawal.Target + ")"
 	case st.Reinstatement != nil:
 		return fmt.Sprintf("%s (ends %d)", st.Subject[0].Name, st.Reinstatement.Withdrawal)
+	case st.Run != nil:
+		return runSubject(st.Run)
+	case st.Evaluation != nil:
+		return st.Subject[0].Name + " (" + metricsText(st.Evaluation.Metrics, 2) + ")"
+	case st.Approval != nil:
+		return st.Subject[0].Name + " (" + decisionWord(st.Approval.Decision) + " for " + st.Approval.Stage + ")"
+	case st.Release != nil:
+		return st.Subject[0].Name + " (" + releaseWords(st.Release) + ")"
+	case st.Import != nil:
+		return st.Subject[0].Name + " (" + st.Import.Format + ")"
 	case st.Audit != nil && st.Audit.Announcement != nil:
 		return st.Subject[0].Name + " (announced)"
 	case st.Audit != nil:
@@ -154,9 +193,17 @@ func (a *app) when(flag, text string) (unixMilli int64, err error) {
 	return 0, usagef("%s %q is no time", flag, text).withHint("for example 2026-11-22, 2026-11-22T02:47, 2026-11-22T02:47:00Z or 36h (ago)")
 }
 
+// The standings of an artifact that are not its signer's.
+const (
+	standingGood      = "good"
+	standingWithdrawn = "withdrawn"
+	standingTainted   = "tainted"
+	standingUnknown   = "unknown" // its lineage is too large to be walked, or cannot be read
+)
+
 // standingStyle colours a standing.
 func standingStyle(standing string) terminal.Style {
-	if standing == "good" {
+	if standing == standingGood {
 		return terminal.Good
 	}
 	return terminal.Bad

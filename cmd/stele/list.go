@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -9,6 +10,7 @@ import (
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/terminal"
+	"github.com/stele-ml/stele/lineage"
 	"github.com/stele-ml/stele/statement"
 )
 
@@ -16,7 +18,7 @@ import (
 type listFilter struct {
 	pattern, kind, signer, print string
 	since, until                 string
-	withdrawn                    bool
+	withdrawn, tainted           bool
 
 	fp       fingerprint.Fingerprint
 	from, to int64 // unix ms; 0: no bound
@@ -25,8 +27,10 @@ type listFilter struct {
 func (a *app) listCommand() *cobra.Command {
 	var f listFilter
 	c := &cobra.Command{
-		Use:     "list [NAME|PATTERN]",
-		Short:   "List artifacts: names, versions, who stamped them, their standing",
+		Use:   "list [NAME|PATTERN]",
+		Short: "List artifacts: names, versions, who stamped them, their standing",
+		Long: `The standing is good; withdrawn; tainted: made of something that is withdrawn; or
+that of the signer's key, where that is not good.`,
 		Example: "  stele list\n  stele list 'fraud/*' --kind model\n  stele list --fingerprint stele-sha256:6f1c…",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -45,6 +49,7 @@ func (a *app) listCommand() *cobra.Command {
 	c.Flags().StringVar(&f.since, "since", "", "only what was stamped at this `time` or later")
 	c.Flags().StringVar(&f.until, "until", "", "only what was stamped before this `time`")
 	c.Flags().BoolVar(&f.withdrawn, "withdrawn", false, "only what is withdrawn")
+	c.Flags().BoolVar(&f.tainted, "tainted", false, "only what was made of something that is withdrawn")
 	return c
 }
 
@@ -79,8 +84,12 @@ func (a *app) parseFilter(f *listFilter) (err error) {
 
 func (a *app) list(r *reading, f *listFilter) error {
 	var rows [][]terminal.Cell
+	reached, err := r.allTainted()
+	if err != nil {
+		return err
+	}
 	emit := func(b ledger.Binding) error {
-		item, ok, err := r.artifact(b, f)
+		item, ok, err := r.artifact(b, f, reached)
 		if err != nil || !ok {
 			return err
 		}
@@ -162,7 +171,7 @@ func (r *reading) stampsOf(index uint64, fp fingerprint.Fingerprint, emit func(l
 }
 
 // artifact reads one stamp; ok is false where the filter leaves it out.
-func (r *reading) artifact(b ledger.Binding, f *listFilter) (item jsonv1.Artifact, ok bool, err error) {
+func (r *reading) artifact(b ledger.Binding, f *listFilter, reached *tainted) (item jsonv1.Artifact, ok bool, err error) {
 	e, st, err := r.stampAt(b)
 	if err != nil {
 		return item, false, err
@@ -171,8 +180,18 @@ func (r *reading) artifact(b ledger.Binding, f *listFilter) (item jsonv1.Artifac
 	signer := r.signerOf(e)
 	item = jsonv1.Artifact{
 		Name: ref.Name, Version: ref.Version, Kind: st.Stamp.Kind, Fingerprint: ref.Fingerprint.String(), Files: st.Stamp.Files,
-		Bytes: st.Stamp.Bytes, Entry: b.Entry, Time: jsonv1.At(e.Time), Signer: signer, Standing: r.artifactStanding(e, ref),
+		Bytes: st.Stamp.Bytes, Entry: b.Entry, Time: jsonv1.At(e.Time), Signer: signer, Standing: r.ownStanding(e, ref),
 		Members: len(st.Stamp.Members),
+	}
+	if item.Standing == standingGood {
+		switch is, err := reached.has(r, ref); {
+		case err != nil && !errors.Is(err, lineage.ErrTooLarge):
+			return item, false, err
+		case err != nil:
+			item.Standing = standingUnknown
+		case is:
+			item.Standing = standingTainted
+		}
 	}
 	switch {
 	case f.pattern != "" && !statement.MatchName(f.pattern, ref.Name),
@@ -180,7 +199,8 @@ func (r *reading) artifact(b ledger.Binding, f *listFilter) (item jsonv1.Artifac
 		f.signer != "" && f.signer != signer.Handle && !strings.HasPrefix(signer.Key, f.signer),
 		f.from != 0 && e.Time < f.from,
 		f.to != 0 && e.Time >= f.to,
-		f.withdrawn && item.Standing != "withdrawn":
+		f.withdrawn && item.Standing != standingWithdrawn && !f.tainted,
+		f.tainted && item.Standing != standingTainted && !(f.withdrawn && item.Standing == standingWithdrawn):
 		return item, false, nil
 	}
 	return item, true, nil

@@ -10,5 +10,5 @@ func (a *app) recordCommand() *cobra.Command {
 		Short: "Put on the ledger what a scheduler, a notebook or a test did",
 		Long: `What was not run through ` + "`stele run`" + ` is recorded by whoever knows of it. The
 ledger keeps apart what was watched and what was told.`,
-	}, a.recordRunCommand())
+	}, a.recordRunCommand(), a.recordEvaluationCommand())
 }

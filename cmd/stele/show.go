@@ -10,11 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/ledger"
-	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/statement"
 )
@@ -22,9 +20,13 @@ import (
 func (a *app) showCommand() *cobra.Command {
 	var as string
 	c := &cobra.Command{
-		Use:   "show NAME@VERSION|ENTRY|FINGERPRINT",
-		Short: "Show one entry: what it says, who signed it, its standing",
-		Long: `--as prints the raw bytes instead:
+		Use:   "show NAME@VERSION|ENTRY|FINGERPRINT|RUN",
+		Short: "Show an artifact, a run or an entry: all there is about it",
+		Long: `Of an artifact: its stamp, what it was made of, what was measured, who approved
+it, where it was released, what was made of it, whether it is tainted. Of an
+entry or a run: what it says, who signed it, its standing.
+
+--as prints the raw bytes instead:
   payload    the in-toto statement, as signed
   envelope   the DSSE envelope, as JSON
   message    what the signature is over (the DSSE pre-authentication encoding)
@@ -55,7 +57,7 @@ func (a *app) showCommand() *cobra.Command {
 
 // checkWhat checks the form of what find finds, before any ledger is opened.
 func checkWhat(what string) error {
-	if _, err := strconv.ParseUint(what, 10, 64); err == nil {
+	if _, err := strconv.ParseUint(what, 10, 64); err == nil || runID.MatchString(what) {
 		return nil
 	}
 	if strings.HasPrefix(what, "stele-") && !strings.Contains(what, "@") {
@@ -65,9 +67,13 @@ func checkWhat(what string) error {
 		return nil
 	}
 	if _, _, err := statement.ParseNameVersion(what); err != nil {
-		return usagef("%q is neither NAME@VERSION, nor an entry, nor a fingerprint", what)
+		return notNamed(what)
 	}
 	return nil
+}
+
+func notNamed(what string) error {
+	return usagef("%q is neither NAME@VERSION, nor an entry, a fingerprint or a run", what)
 }
 
 // found is what a person named: an entry, or the artifact that it binds.
@@ -84,6 +90,17 @@ func (r *reading) find(what string) (found, error) {
 		}
 		return found{entry: index}, nil
 	}
+	if runID.MatchString(what) {
+		id, err := statement.ParseNonce(what)
+		if err != nil {
+			return found{}, usagef("%v", err)
+		}
+		index, err := r.Run(id)
+		if errors.Is(err, ledger.ErrNotFound) {
+			return found{}, failf(exitNotFound, "there is no run %s on this ledger", id).withHint("`stele log --kind run` lists them")
+		}
+		return found{entry: index}, err
+	}
 	if strings.HasPrefix(what, "stele-") && !strings.Contains(what, "@") {
 		fp, err := fingerprint.Parse(what)
 		if err != nil {
@@ -93,7 +110,7 @@ func (r *reading) find(what string) (found, error) {
 	}
 	name, version, err := statement.ParseNameVersion(what)
 	if err != nil {
-		return found{}, usagef("%q is neither NAME@VERSION, nor an entry, nor a fingerprint", what)
+		return found{}, notNamed(what)
 	}
 	b, err := r.binding(name, version)
 	return found{b.Entry, &b}, err
@@ -217,21 +234,13 @@ func (a *app) show(ctx context.Context, r *reading, at found) error {
 	if err := r.proveIncluded(e); err != nil {
 		return err
 	}
+	if st.Stamp != nil {
+		return a.showArtifact(r, e, st)
+	}
 	details, raw, detailsErr := a.detailsOf(r, st)
 	if a.json {
 		item := r.entryJSON(e, st)
 		item.Payload = json.RawMessage(e.Envelope.Payload)
-		if st.Stamp != nil {
-			ref, err := st.Ref()
-			if err != nil {
-				return err
-			}
-			item.Withdrawn = r.withdrawalsJSON(ref)
-			item.Members = membersJSON(st.Stamp.Members)
-			if item.Audits, err = r.auditsOf(ref); err != nil {
-				return err
-			}
-		}
 		if details != nil {
 			item.Details = json.RawMessage(raw)
 		}
@@ -239,191 +248,65 @@ func (a *app) show(ctx context.Context, r *reading, at found) error {
 		return nil
 	}
 	pairs := a.entryPairs(r, e, st)
-	if st.Stamp != nil {
-		ref, err := st.Ref()
-		if err != nil {
-			return err
-		}
-		audits, err := r.auditsOf(ref)
-		if err != nil {
-			return err
-		}
-		pairs = append(pairs, auditPairs(audits)...)
-	}
 	if detailsAt(st) != nil {
 		pairs = append(pairs, detailsPairs(details, detailsErr)...)
 	}
 	a.term.KeyValues(pairs)
-	if st.Stamp != nil && len(st.Stamp.Members) > 0 {
+	return nil
+}
+
+// showArtifact shows a stamp, or what a run stamps, with everything that the
+// ledger has about the artifact.
+func (a *app) showArtifact(r *reading, e *evidence.Entry, st *statement.Statement) error {
+	ref, err := st.Ref()
+	if err != nil {
+		return err
+	}
+	c, err := r.accountOf(ledger.Binding{Name: ref.Name, Version: ref.Version, Fingerprint: ref.Fingerprint, Entry: e.Index})
+	if err != nil {
+		return err
+	}
+	uses, err := r.usesOf(c)
+	if err != nil {
+		return err
+	}
+	audits, err := r.auditsOf(ref)
+	if err != nil {
+		return err
+	}
+	details, raw, detailsErr := a.detailsOf(r, st)
+	if a.json {
+		item := r.entryJSON(e, st)
+		item.Payload = json.RawMessage(e.Envelope.Payload)
+		item.Withdrawn, item.Members, item.Audits = r.withdrawalsJSON(ref), membersJSON(st.Stamp.Members), audits
+		item.About = c.json(r)
+		item.About.Uses = uses
+		if details != nil {
+			item.Details = json.RawMessage(raw)
+		}
+		a.printJSON(item)
+		return nil
+	}
+	pairs := append(a.entryPairs(r, e, st), a.accountPairs(r, c)...)
+	pairs = append(append(pairs, usesPairs(uses)...), auditPairs(audits)...)
+	if detailsAt(st) != nil {
+		pairs = append(pairs, detailsPairs(details, detailsErr)...)
+	}
+	a.term.KeyValues(pairs)
+	a.printEvaluations(r, c.evaluations)
+	if len(st.Stamp.Members) > 0 {
 		a.printMembers(st.Stamp.Members, nil)
 	}
 	return nil
 }
 
-func (a *app) entryPairs(r *reading, e *evidence.Entry, st *statement.Statement) []terminal.Pair {
-	standing := r.standingOf(e)
-	pairs := []terminal.Pair{
-		{Key: "entry", Value: fmt.Sprintf("%s, of a log of %s", terminal.Count(e.Index), terminal.Plural(r.Size(), "entry", "entries"))},
-		{Key: "kind", Value: string(st.Kind)},
-		{Key: "subject", Value: subject(st), Style: terminal.Accent},
-		{Key: "time", Value: a.term.Time(e.Time) + ", as the ledger claims"},
-		{Key: "signed by", Value: signedBy(r.signerOf(e))},
-		{Key: "standing", Value: standing.State + orNothing(": ", standing.Detail), Style: standingStyle(standing.State)},
-	}
-	add := func(key, value string) { pairs = append(pairs, terminal.Pair{Key: key, Value: value}) }
-	switch {
-	case st.Stamp != nil:
-		s := st.Stamp
-		ref, _ := st.Ref() // parsed with the statement
-		add("fingerprint", ref.Fingerprint.String())
-		add("artifact", fmt.Sprintf("%s, %s in %s", s.Kind, terminal.Bytes(s.Bytes), terminal.Plural(s.Files, "file")))
-		if len(s.Members) > 0 {
-			add("collection", terminal.Plural(uint64(len(s.Members)), "member")+", each stamped before")
-		}
-		if b := basisText(s.Basis); b != "" {
-			add("basis", b)
-		}
-		if s.Listed {
-			add("files", "exactly those of a list")
-		}
-		add("ignore rules", strings.Join(s.Ignore, "  "))
-		for _, f := range s.From {
-			add("from", f.String())
-		}
-		if s.Since != nil {
-			add("since", s.Since.String())
-		}
-		if c := s.Changes; c != nil {
-			add("changes", countsText(jsonv1.Counts{Same: c.Same, Modified: c.Modified, Added: c.Added, Removed: c.Removed, Moved: c.Moved}))
-		}
-		for _, k := range sortedKeys(s.Annotations) {
-			add("annotation", k+"="+s.Annotations[k])
-		}
-		for _, w := range r.control.Withdrawals(ref) {
-			text := fmt.Sprintf("entry %d by %s: %s (%s, %s)", w.Entry, w.Handle, w.Reason, w.Target, w.Effect)
-			style := terminal.Bad
-			switch {
-			case w.Void != "":
-				text, style = text+"; counts for nothing: "+w.Void, terminal.Dim
-			case w.EndedBy != nil:
-				text, style = text+fmt.Sprintf("; ended by entry %d", *w.EndedBy), terminal.Dim
-			}
-			pairs = append(pairs, terminal.Pair{Key: "withdrawn", Value: text, Style: style})
-		}
-	case st.Withdrawal != nil:
-		add("effect", st.Withdrawal.Effect)
-		add("location", st.Withdrawal.Location)
-		add("reason", st.Withdrawal.Reason)
-	case st.Reinstatement != nil:
-		add("reason", st.Reinstatement.Reason)
-	case st.Identity != nil:
-		add("names", strings.Join(st.Identity.Names, "  "))
-		if st.Identity.Key != nil {
-			add("key", st.Identity.Key.ID().String())
-			add("algorithm", st.Identity.Key.Algorithm())
-		}
-		if st.Identity.Expires != 0 {
-			add("expires", a.term.Time(st.Identity.Expires))
-		}
-		if st.Identity.Action == statement.ActionCompromised {
-			add("since", fmt.Sprintf("entry %d", st.Identity.Since))
-		}
-	case st.Genesis != nil:
-		g := st.Genesis
-		add("ledger", r.ID().String())
-		add("hash", g.Hash.String())
-		add("rules", strconv.Itoa(g.Rules))
-		add("log key", g.LogKey)
-		for _, m := range g.Administrators {
-			add("administrator", m.Handle+" ("+keyWords(m.Key)+")")
-		}
-		add("recovery key", keyWords(g.Recovery))
-	case st.Audit != nil:
-		pairs = append(pairs, r.auditEntryPairs(e, st.Audit)...)
-	case st.LogKey != nil:
-		add("next key", st.LogKey.Next)
-	}
-	add("statement", e.Envelope.ID().String())
-	return pairs
-}
-
-// basisText says how the bytes of a stamp are known, where they were not all
-// read for it.
-func basisText(b statement.Basis) string {
-	var parts []string
-	add := func(n uint64, how string) {
-		if n > 0 {
-			parts = append(parts, terminal.Bytes(n)+" "+how)
-		}
-	}
-	add(b.Read, "read")
-	add(b.Version, "by the same object version")
-	add(b.ETag, "by the same ETag")
-	add(b.MTime, "by the same size and times")
-	add(b.Claimed, "read elsewhere, as the signer claims")
-	if b.Version+b.ETag+b.MTime+b.Claimed == 0 {
-		return ""
-	}
-	if b.Entry != nil {
-		parts = append(parts, fmt.Sprintf("last read for entry %d or later", *b.Entry))
-	}
-	return strings.Join(parts, ", ")
-}
-
-// detailsAt is the details document that a statement names, or nil.
-func detailsAt(st *statement.Statement) *statement.Attachment {
-	switch {
-	case st.Stamp != nil:
-		return st.Stamp.Details
-	case st.Audit != nil:
-		return st.Audit.Details
-	}
-	return nil
-}
-
-// detailsOf reads the details document of a stamp or an audit: nil where it
-// names none; solo.ErrWithheld where it is not here.
-func (a *app) detailsOf(r *reading, st *statement.Statement) (d *statement.Details, raw []byte, err error) {
-	if detailsAt(st) == nil {
-		return nil, nil, nil
-	}
-	dir, err := a.findLedger()
-	if err != nil {
-		return nil, nil, err
-	}
-	if raw, err = solo.OpenShelf(dir).Get(*detailsAt(st)); err != nil {
-		return nil, nil, err
-	}
-	d, err = statement.ParseDetails(raw)
-	return d, raw, err
-}
-
-// detailsPairs shows the details document, or why it is not shown.
-func detailsPairs(d *statement.Details, err error) []terminal.Pair {
-	switch {
-	case errors.Is(err, solo.ErrWithheld):
-		return []terminal.Pair{{Key: "details", Value: "not here: erased, or kept elsewhere"}}
-	case err != nil:
-		return []terminal.Pair{{Key: "details", Value: err.Error(), Style: terminal.Bad}}
-	}
+// accountPairs are what there is about an artifact beside its stamp.
+func (a *app) accountPairs(r *reading, c *account) []terminal.Pair {
 	var pairs []terminal.Pair
-	for _, l := range d.Locations {
-		pairs = append(pairs, terminal.Pair{Key: "location", Value: l})
+	for _, p := range [][]terminal.Pair{
+		originPairs(c), taintPairs(c), stagePairs(c), r.decisionPairs(c.decisions, ""), a.releasePairs(r, c), r.importPairs(c),
+	} {
+		pairs = append(pairs, p...)
 	}
-	for _, l := range d.ManifestLocations {
-		pairs = append(pairs, terminal.Pair{Key: "manifest", Value: l})
-	}
-	return append(pairs, terminal.Pair{Key: "host", Value: d.Host})
-}
-
-// keyWords names a key in a few words.
-func keyWords(k *statement.PublicKey) string {
-	return "key " + shortKey(k.ID().String()) + ", " + k.Algorithm()
-}
-
-func orNothing(before, text string) string {
-	if text == "" {
-		return ""
-	}
-	return before + text
+	return pairs
 }

@@ -214,7 +214,7 @@ func (a *app) alreadyBound(s *stamping) error {
 		}
 		// Not silently 0: nobody is to take this for a good stamp.
 		a.term.Warnf("this stamp does not stand: %s; `stele show %s` says why", b.standing, o.as)
-		if b.standing == "withdrawn" {
+		if b.standing == standingWithdrawn || b.standing == standingTainted {
 			return verdictError{exitRefused}
 		}
 		return verdictError{exitUntrusted}

@@ -323,11 +323,13 @@ type Prove struct {
 	Carries     []string `json:"carries,omitempty"`   // attachments that go along
 	Withheld    []string `json:"withheld,omitempty"`  // attachments left out
 
-	Lineage   *ProvedLineage `json:"lineage,omitempty"`   // absent: of the stamp alone
-	Proofs    []PathProof    `json:"proofs,omitempty"`    // of present and absent, each of its artifact
-	Disclosed []Disclosed    `json:"disclosed,omitempty"` // discloses, by artifact
-	Documents int            `json:"documents,omitempty"` // how many attachments go along
-	LeftOut   []LeftOut      `json:"leftOut,omitempty"`   // entries about it that do not go along
+	Lineage       *ProvedLineage `json:"lineage,omitempty"`       // absent: of the stamp alone
+	AbsentFromAll []string       `json:"absentFromAll,omitempty"` // those of absent that are nowhere in the lineage
+	Proofs        []PathProof    `json:"proofs,omitempty"`        // of present and absent, each of its artifact
+	Disclosed     []Disclosed    `json:"disclosed,omitempty"`     // discloses, by artifact
+	Documents     int            `json:"documents,omitempty"`     // how many attachments go along
+	LeftOut       []LeftOut      `json:"leftOut,omitempty"`       // entries about it that do not go along
+	Verdict       string         `json:"verdict,omitempty"`       // of whoever checks it now, with the trust that is pinned here
 }
 
 // Artifact is a line of `stele list`.
@@ -341,7 +343,7 @@ type Artifact struct {
 	Entry       uint64 `json:"entry"`
 	Time        Time   `json:"time"`
 	Signer      Signer `json:"signer"`
-	Standing    string `json:"standing"`          // of the artifact: good, withdrawn; or the signer's, where that is not good
+	Standing    string `json:"standing"`          // of the artifact: good, withdrawn, tainted; or the signer's, where that is not good
 	Members     int    `json:"members,omitempty"` // of a collection
 }
 
@@ -360,6 +362,7 @@ type Entry struct {
 	Details   any              `json:"details,omitempty"`
 	Members   []Member         `json:"members,omitempty"` // of a collection
 	Audits    []AnnouncedAudit `json:"audits,omitempty"`  // announced, of the contents of a stamp
+	About     *About           `json:"about,omitempty"`   // of an artifact: what there is beside its stamp
 }
 
 // Withdrawal is one withdrawal of an artifact and whether it was ended.

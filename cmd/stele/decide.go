@@ -1,0 +1,303 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/internal/solo"
+	"github.com/stele-ml/stele/statement"
+)
+
+// Approvals and releases are made after a look: what was shown is what is
+// signed, and its "after" names the last entry that was seen. Whatever comes to
+// the ledger between the two, the statement is refused for it, so that two
+// people cannot cross.
+
+// decideFlags are the flags of all verbs that decide something.
+type decideFlags struct {
+	stage, reason string
+	after         int64 // the last entry that the author saw; -1: what the look shows
+	dryRun, yes   bool
+}
+
+func (f *decideFlags) register(c *cobra.Command) {
+	c.Flags().StringVar(&f.stage, "stage", "", "the `stage`, for example production; required")
+	c.Flags().StringVar(&f.reason, "reason", "", "one line, public and for ever")
+	registerAfter(c, &f.after)
+	c.Flags().BoolVarP(&f.dryRun, "dry-run", "n", false, "show what would be signed; write nothing")
+	c.Flags().BoolVarP(&f.yes, "yes", "y", false, "do not ask")
+}
+
+// registerAfter is the flag for scripts whose author has looked before.
+func registerAfter(c *cobra.Command, after *int64) {
+	c.Flags().Int64Var(after, "after", -1, "the last `entry` that you saw, as --dry-run --json tells it; refused if there is a later one")
+}
+
+func (f *decideFlags) check(verb string) error {
+	if f.stage == "" {
+		return usagef("%s needs --stage", verb).withHint("for example --stage production")
+	}
+	if err := statement.CheckStage(f.stage); err != nil {
+		return usagef("--stage: %v", err)
+	}
+	return checkReason(f.reason)
+}
+
+func checkReason(reason string) error {
+	if reason == "" {
+		return nil
+	}
+	if err := statement.CheckText("--reason", reason, statement.MaxReason); err != nil {
+		return usagef("%v", err)
+	}
+	return nil
+}
+
+// planned is a decision that can be shown and signed.
+type planned struct {
+	st       *statement.Statement
+	account  *account         // of its subject
+	in       []placed         // what is in the stage
+	skipped  []jsonv1.Skipped // of a rollback
+	concerns []string         // what a person should know first: then the answer is not yes by itself
+	notes    []string         // what may be meant
+	question string
+	origin   string
+
+	done       *evidence.Entry // it is on the ledger already, as its author's last word
+	checkpoint []byte          // then: the one it is under
+	already    string          // and how that is told
+}
+
+// placed is an artifact in a stage, and the release that put it there.
+type placed struct {
+	ledger.Placed
+	release *evidence.Entry
+}
+
+// inStage is what is in a stage now, with the releases.
+func (r *reading) inStage(stage string) ([]placed, error) {
+	list, err := r.InStage(stage)
+	if err != nil {
+		return nil, err
+	}
+	in := make([]placed, len(list))
+	for i, p := range list {
+		in[i].Placed = p
+		if in[i].release, err = r.Entry(p.Entry); err != nil {
+			return nil, err
+		}
+	}
+	return in, nil
+}
+
+// decide looks, shows, asks and signs.
+func (a *app) decide(ctx context.Context, f *decideFlags, plan func(*reading) (*planned, error)) error {
+	dir, signer, closeSigner, err := a.writer(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeSigner()
+	key := signer.PublicKey().ID()
+	var p *planned
+	var who jsonv1.Signer
+	asks := !f.yes && !a.json && !f.dryRun && a.term.CanAsk()
+	err = a.readAt(ctx, dir, func(r *reading) error {
+		if p, err = plan(r); err != nil {
+			return err
+		}
+		who, p.origin = r.signerByKey(key), r.Origin()
+		if p.done == nil {
+			err = r.seen(p, f, key)
+		}
+		if err != nil {
+			return err
+		}
+		if p.done != nil {
+			who = r.signerOf(p.done)
+			p.checkpoint, err = r.LatestCheckpoint()
+			return err
+		}
+		// What would be refused for certain is told before anybody is asked.
+		if err := r.control.Roster().Check(r.Size(), max(a.now().UnixMilli(), r.Time()), key, p.st); err != nil {
+			return err
+		}
+		if a.json || a.quiet && !asks {
+			return nil
+		}
+		if asks || f.dryRun {
+			a.showPlanned(r, p, f.stage)
+		}
+		for _, note := range p.notes {
+			a.term.Notef("%s", note)
+		}
+		for _, concern := range p.concerns {
+			a.term.Warnf("%s", concern)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if p.done != nil {
+		return a.printDecided(p, &solo.Proof{Receipt: ledger.Receipt{Index: p.done.Index, Time: p.done.Time, Existed: true}, Checkpoint: p.checkpoint}, who)
+	}
+	if f.dryRun {
+		return a.printDecided(p, nil, who)
+	}
+	if asks {
+		ok, err := a.term.Confirm(ctx, p.question, len(p.concerns) == 0)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return failf(exitError, "nothing was signed")
+		}
+	}
+	proof, err := a.submit(ctx, dir, signer, func(*reading) (*statement.Statement, error) { return p.st, nil })
+	if err != nil {
+		return crossed(err)
+	}
+	return a.printDecided(p, proof, who)
+}
+
+// seen sets the statement's after: what is here now, unless the author says what
+// they saw. What they have said last on this already is not said again.
+func (r *reading) seen(p *planned, f *decideFlags, key statement.KeyID) error {
+	now, err := r.After(p.st)
+	if err != nil {
+		return err
+	}
+	e, st, err := r.statement(now)
+	if err != nil {
+		return err
+	}
+	saw := now
+	if f.after >= 0 {
+		saw = uint64(f.after)
+	}
+	if p.st.Approval != nil {
+		p.st.Approval.After = saw
+	} else {
+		p.st.Release.After = saw
+	}
+	if e.Envelope.KeyID == key && r.standingOf(e).OK && (saw == now || saw == afterOf(st)) && sameSaying(st, p.st) {
+		p.done, p.already = e, "you have said so already, and nothing came after it"
+		return nil
+	}
+	if saw != now {
+		return r.stale(p.st, saw, now)
+	}
+	return nil
+}
+
+// afterOf is the last entry that the author of a statement had seen.
+func afterOf(st *statement.Statement) uint64 {
+	switch {
+	case st.Approval != nil:
+		return st.Approval.After
+	case st.Release != nil:
+		return st.Release.After
+	}
+	return 0
+}
+
+// sameSaying reports whether two approvals or releases say the same.
+func sameSaying(a, b *statement.Statement) bool {
+	refA, errA := a.Ref()
+	refB, errB := b.Ref()
+	if errA != nil || errB != nil || a.Kind != b.Kind || refA != refB {
+		return false
+	}
+	switch {
+	case a.Approval != nil:
+		return a.Approval.Stage == b.Approval.Stage && a.Approval.Decision == b.Approval.Decision && a.Approval.Reason == b.Approval.Reason
+	case a.Release != nil:
+		x, y := a.Release, b.Release
+		return x.Stage == y.Stage && x.Action == y.Action && x.Reason == y.Reason && sameRefs(x.Replaces, y.Replaces)
+	}
+	return false
+}
+
+// stale refuses what was decided without the last entry in sight.
+func (r *reading) stale(st *statement.Statement, saw, last uint64) error {
+	what := "of another artifact"
+	if e, latest, err := r.statement(last); err == nil {
+		what = fmt.Sprintf("%s by %s: %s", article(string(latest.Kind)), r.signerOf(e).Handle, subject(latest))
+	}
+	f := failf(exitRefused, "you saw entry %d, and the last on %s is %d, %s", saw, st.Subject[0].Name, last, what)
+	f.rule = string(ledger.RuleAfter)
+	return f.withEntry(last).withHint(fmt.Sprintf("look at it (`stele show %d`), then decide again", last))
+}
+
+func article(noun string) string {
+	if strings.ContainsRune("aeiou", rune(noun[0])) {
+		return "an " + noun
+	}
+	return "a " + noun
+}
+
+// crossed says what it means that the ledger went on between look and signature.
+func crossed(err error) error {
+	var refusal *ledger.Refusal
+	if !errors.As(err, &refusal) || refusal.Class != ledger.ClassStale {
+		return err
+	}
+	f := failf(exitRefused, "somebody was faster: %w", err)
+	f.rule, f.entry = string(refusal.Rule), refusal.Entry
+	hint := "run it again to see what is there now"
+	if refusal.Entry != nil {
+		hint = fmt.Sprintf("look at entry %d (`stele show %d`), then decide again", *refusal.Entry, *refusal.Entry)
+	}
+	return f.withHint(hint)
+}
+
+// concernsOn are what speaks against an artifact in a stage, as far as the ledger
+// would not refuse it anyway.
+func (r *reading) concernsOn(c *account, stage string) []string {
+	var list []string
+	for _, w := range c.Withdrawals {
+		list = append(list, fmt.Sprintf("%s is withdrawn in entry %d by %s (%s, %s): %s", c.Ref, w.Entry, w.Handle, w.Target, w.Effect, w.Reason))
+	}
+	if !c.Standing.OK {
+		list = append(list, fmt.Sprintf("the stamp of %s does not stand: %s", c.Ref, c.Standing.Detail))
+	}
+	if t := taintJSON(c.taint); t != nil {
+		list = append(list, fmt.Sprintf("%s is tainted: %s", c.Ref, causeText(t.Causes[0])))
+	}
+	if c.unknown != nil {
+		list = append(list, fmt.Sprintf("whether %s is tainted is not known: %v", c.Ref, c.unknown))
+	}
+	for i := range c.decisions {
+		d := &c.decisions[i]
+		if p := d.st.Approval; p.Stage == stage && p.Decision == statement.DecisionReject && d.counts(r) {
+			list = append(list, fmt.Sprintf("%s is rejected for %s by %s in entry %d: %s", c.Ref, stage, r.signerOf(d.Entry).Handle, d.Index, p.Reason))
+		}
+	}
+	return list
+}
+
+// newStage warns of a stage that there never was, which may be a mistyped one.
+func (r *reading) newStage(stage string) ([]string, error) {
+	var others []string
+	for s, err := range r.Stages() {
+		if err != nil {
+			return nil, err
+		}
+		if s == stage {
+			return nil, nil
+		}
+		others = append(others, s)
+	}
+	if len(others) == 0 {
+		return nil, nil // the first release of all
+	}
+	return []string{fmt.Sprintf("nothing was ever released to %s; the stages are %s", stage, some(others, 8))}, nil
+}

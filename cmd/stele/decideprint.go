@@ -1,0 +1,166 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/internal/solo"
+	"github.com/stele-ml/stele/internal/terminal"
+	"github.com/stele-ml/stele/lineage"
+	"github.com/stele-ml/stele/statement"
+)
+
+// showPlanned shows what a decision rests on, and what would be signed.
+func (a *app) showPlanned(r *reading, p *planned, stage string) {
+	c := p.account
+	a.term.Printf("%s\n", a.term.Style(terminal.Bold, c.Ref.String()))
+	pairs := []terminal.Pair{
+		{Key: "artifact", Value: fmt.Sprintf("%s, %s in %s", c.Stamp.Kind, terminal.Bytes(c.Stamp.Bytes), terminal.Plural(c.Stamp.Files, "file"))},
+		{Key: "stamped", Value: fmt.Sprintf("%s, entry %d by %s", a.term.Time(c.Time), c.Entry, c.Handle)},
+		{Key: "standing", Value: c.standing(), Style: standingStyle(c.standing())},
+	}
+	pairs = append(pairs, r.withdrawnPairs(c.Ref)...)
+	pairs = append(append(pairs, originPairs(c)...), taintPairs(c)...)
+	decided := r.decisionPairs(c.decisions, "")
+	if !slices.ContainsFunc(c.decisions, func(d decision) bool {
+		return d.st.Approval.Stage == stage && d.st.Approval.Decision == statement.DecisionApprove && d.counts(r)
+	}) {
+		decided = append(decided, terminal.Pair{Key: "approved", Value: "for " + stage + " by nobody"})
+	}
+	a.term.KeyValues(append(pairs, decided...))
+	a.printEvaluations(r, c.evaluations)
+	a.printInStage(r, p, stage)
+	if len(p.skipped) > 0 {
+		a.term.Printf("skipped:\n")
+		for _, s := range p.skipped {
+			a.term.Printf("  %s@%s: %s\n", s.Name, s.Version, s.Why)
+		}
+	}
+	a.term.Printf("to be signed: %s\n", a.term.Style(terminal.Accent, subjectOfDecision(p.st)))
+}
+
+// printInStage is the table of what is in a stage now, and what of it would
+// leave.
+func (a *app) printInStage(r *reading, p *planned, stage string) {
+	if len(p.in) == 0 {
+		a.term.Printf("nothing is in %s now\n", stage)
+		return
+	}
+	var rows [][]terminal.Cell
+	for _, in := range p.in {
+		mark := ""
+		if rel := p.st.Release; rel != nil {
+			leaves := slices.Contains(rel.Replaces, in.Ref) || rel.Action == statement.ActionLeave && in.Ref == p.account.Ref
+			mark = map[bool]string{true: "leaves", false: "stays"}[leaves]
+		}
+		rows = append(rows, terminal.Row(in.Ref.String(), a.term.Time(in.release.Time), r.signerOf(in.release).Handle, terminal.Count(in.Entry), mark))
+	}
+	a.term.Table([]terminal.Column{{Title: "IN " + stage + " NOW", Trim: terminal.TrimMiddle}, {Title: "SINCE"}, {Title: "BY"}, {Title: "ENTRY", Right: true}, {Title: ""}}, rows)
+}
+
+// subjectOfDecision says in a line what an approval or a release says.
+func subjectOfDecision(st *statement.Statement) string {
+	name := st.Subject[0].Name
+	switch {
+	case st.Approval != nil:
+		return fmt.Sprintf("%s is %s for %s", name, decisionWord(st.Approval.Decision), st.Approval.Stage)
+	case st.Release.Action == statement.ActionLeave:
+		return fmt.Sprintf("%s leaves %s", name, st.Release.Stage)
+	}
+	text := fmt.Sprintf("%s joins %s", name, st.Release.Stage)
+	if len(st.Release.Replaces) > 0 {
+		text += ", replacing " + refsText(st.Release.Replaces, originInputs)
+	}
+	return text
+}
+
+// printDecided writes the receipt; without a proof, what would be signed.
+func (a *app) printDecided(p *planned, proof *solo.Proof, who jsonv1.Signer) error {
+	ref, err := p.st.Ref()
+	if err != nil {
+		return err
+	}
+	out := jsonv1.Decided{
+		Kind: string(p.st.Kind), Name: ref.Name, Version: ref.Version, Fingerprint: ref.Fingerprint.String(), After: afterOf(p.st),
+		Skipped: p.skipped, Signer: who, Origin: p.origin, DryRun: proof == nil,
+	}
+	if s := p.st.Approval; s != nil {
+		out.Stage, out.Decision, out.Reason = s.Stage, s.Decision, s.Reason
+	} else {
+		s := p.st.Release
+		out.Stage, out.Action, out.Replaces, out.Reason = s.Stage, s.Action, namesOf(s.Replaces), s.Reason
+	}
+	var written jsonv1.Written
+	if proof != nil {
+		if written, err = writtenJSON(proof, p.st.Kind, p.origin, who); err != nil {
+			return err
+		}
+		out.Entry, out.Time, out.Checkpoint, out.Existed = &written.Entry, written.Time, &written.Checkpoint, written.Existed
+	}
+	switch {
+	case a.json:
+		a.printJSON(out)
+		return nil
+	case a.quiet:
+		return nil
+	case proof == nil:
+		a.term.Notef("nothing was signed; --after %d says that this is what you saw", out.After)
+		return nil
+	}
+	what := subjectOfDecision(p.st)
+	if out.Existed {
+		a.term.Printf("%s: %s\n", what, p.already)
+	} else {
+		style := terminal.Good
+		if out.Decision == statement.DecisionReject || out.Action == statement.ActionLeave {
+			style = terminal.Caution
+		}
+		a.term.Printf("%s\n", a.term.Style(style, what))
+	}
+	pairs := []terminal.Pair{{Key: "reason", Value: out.Reason}}
+	for _, s := range p.skipped {
+		pairs = append(pairs, terminal.Pair{Key: "skipped", Value: s.Name + "@" + s.Version + ": " + s.Why, Style: terminal.Caution})
+	}
+	a.term.KeyValues(append(pairs, receiptPairs(a, written)...))
+	return nil
+}
+
+// writtenJSON is the receipt of a statement in --json.
+func writtenJSON(p *solo.Proof, kind statement.Kind, origin string, signer jsonv1.Signer) (jsonv1.Written, error) {
+	c, err := checkpointJSON(p.Checkpoint)
+	return jsonv1.Written{Entry: p.Index, Time: jsonv1.At(p.Time), Kind: string(kind), Signer: signer, Origin: origin, Checkpoint: c, Existed: p.Existed}, err
+}
+
+// receiptPairs are what every receipt has.
+func receiptPairs(a *app, w jsonv1.Written) []terminal.Pair {
+	return []terminal.Pair{
+		{Key: "entry", Value: terminal.Count(w.Entry) + " of " + w.Origin},
+		{Key: "time", Value: a.timeOf(w.Time) + ", as the ledger claims"},
+		{Key: "signed by", Value: signedBy(w.Signer)},
+		{Key: "checkpoint", Value: fmt.Sprintf("%s, root %s", terminal.Plural(w.Checkpoint.Size, "entry", "entries"), w.Checkpoint.Root)},
+	}
+}
+
+// cleanOf says why an artifact should not be released again; empty: it is clean.
+func (c *account) unclean(r *reading, stage string) string {
+	for _, w := range c.Withdrawals {
+		return fmt.Sprintf("withdrawn in entry %d by %s (%s): %s", w.Entry, w.Handle, w.Effect, short(w.Reason))
+	}
+	if !c.Standing.OK {
+		return "its stamp does not stand: " + c.Standing.Detail
+	}
+	if t := taintJSON(c.taint); t != nil {
+		return "tainted: " + causeText(t.Causes[0])
+	}
+	if c.unknown != nil {
+		return "whether it is tainted is not known: " + lineage.ErrTooLarge.Error()
+	}
+	for i := range c.decisions {
+		d := &c.decisions[i]
+		if p := d.st.Approval; p.Stage == stage && p.Decision == statement.DecisionReject && d.counts(r) {
+			return fmt.Sprintf("rejected for %s by %s in entry %d: %s", stage, r.signerOf(d.Entry).Handle, d.Index, short(p.Reason))
+		}
+	}
+	return ""
+}
