@@ -1,9 +1,8 @@
 package oms_test
 
 import (
-	"bytes"
-	"crypto/elliptic"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/stele-ml/stele/internal/oms"
@@ -39,58 +38,41 @@ func FuzzStatement(f *testing.F) {
 	} {
 		f.Add([]byte(p))
 	}
-	s := newSigner(f, elliptic.P256())
-	key := s.public(f)
 	f.Fuzz(func(t *testing.T, p []byte) {
-		if len(p) == 0 {
-			return
-		}
-		sig, err := oms.Parse(s.bundle(t, string(p), nil))
-		if err != nil {
-			t.Fatal(err)
-		}
-		v, err := sig.VerifyKey(key)
+		st, err := oms.ParseStatement(p)
 		if err != nil {
 			if !errors.Is(err, oms.ErrFormat) {
 				t.Errorf("%v is of no class", err)
 			}
 			return
 		}
-		st := v.Statement
 		if st.Files() == 0 || st.Files() != len(st.Paths()) || len(st.Resources) < st.Files() || st.Hash.Size() == 0 {
 			t.Errorf("%+v", st)
 		}
+		if !slices.IsSorted(st.Paths()) || len(slices.Compact(slices.Clone(st.Paths()))) != st.Files() {
+			t.Errorf("%q", st.Paths())
+		}
+		if st.ShardSize > 0 || st.Hash != oms.SHA256 || st.Paths()[0] == "." {
+			return
+		}
 		var found []oms.Found
-		for i, path := range st.Paths() {
-			if i > 0 && st.Paths()[i-1] >= path {
-				t.Errorf("%q after %q", path, st.Paths()[i-1])
-			}
-			if st.ShardSize > 0 || st.Hash != oms.SHA256 {
-				return
-			}
+		for _, path := range st.Paths() {
 			found = append(found, oms.Found{Path: path, Digests: [][]byte{st.Digest(path)}})
 		}
 		if r, err := st.Compare(oms.SHA256, found, false); err != nil || !r.Same() {
 			t.Errorf("it is not what it lists: %v %+v", err, r)
 		}
 		again, err := oms.NewStatement(oms.Model{Name: "m", Files: found})
-		if len(found) == 1 && found[0].Path == "." {
-			return
-		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		data, err := oms.Sign(again, key, s)
+		data, err := again.Marshal()
 		if err != nil {
 			t.Fatal(err)
 		}
-		back, err := oms.Parse(data)
-		if err != nil {
-			t.Fatal(err)
-		}
-		w, err := back.VerifyKey(key)
-		if err != nil || !bytes.Equal(w.Statement.Digest(found[0].Path), found[0].Digests[0]) {
-			t.Errorf("written again: %v", err)
+		back, err := oms.ParseStatement(data)
+		if err != nil || back.Root != again.Root || !slices.Equal(back.Paths(), st.Paths()) {
+			t.Errorf("written again: %v\n%s", err, data)
 		}
 	})
 }
