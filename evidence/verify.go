@@ -41,6 +41,12 @@ type Options struct {
 	Remembered Remembered
 	Proof      tlog.TreeProof
 
+	// Each calls do(0) to do(n-1), in whatever order and at the same time as it
+	// likes, and returns when all have returned: signatures are checked by it,
+	// on all cores where it uses them. Nil: one after another. What comes of
+	// the verification does not depend on it.
+	Each func(n int, do func(i int))
+
 	// TrustAnyLogUnsafe lets any ledger vouch for itself where no policy is
 	// given: its log key is then taken from the evidence, so that whoever
 	// made the evidence could have made up everything in it.
@@ -112,6 +118,17 @@ func Verify(f *File, trust *Policy, opts Options) *Verdict {
 		}
 	}
 	return c.finish("")
+}
+
+// each is Options.Each, or one after another.
+func (c *verification) each(n int, do func(i int)) {
+	if c.opts.Each != nil {
+		c.opts.Each(n, do)
+		return
+	}
+	for i := range n {
+		do(i)
+	}
 }
 
 // verification is one call of Verify, while it goes on.

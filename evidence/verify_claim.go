@@ -16,16 +16,22 @@ func (c *verification) entries() bool {
 	var absent, unsigned, fallen []string
 	signatures := Tampered
 	indexes := make([]string, len(c.listed))
+	included, signed := make([]error, len(c.listed)), make([]error, len(c.listed))
+	c.each(len(c.listed), func(i int) {
+		e, p := c.listed[i], c.f.Entries[i]
+		included[i] = CheckInclusion(c.cp, e.Index, LeafHash(p.Leaf), p.Proof)
+		signed[i] = verifyEnvelope(c.state.roster, e)
+	})
 	for i, e := range c.listed {
 		indexes[i] = fmt.Sprint(e.Index)
-		if err := CheckInclusion(c.cp, e.Index, LeafHash(c.f.Entries[i].Leaf), c.f.Entries[i].Proof); err != nil {
+		if err := included[i]; err != nil {
 			absent = append(absent, err.Error())
 		} else if err := c.before[i]; err != nil && !errors.Is(err, ErrUntrusted) {
 			absent = append(absent, err.Error())
 		} else if err != nil {
 			fallen = append(fallen, err.Error())
 		}
-		if err := verifyEnvelope(c.state.roster, e); err != nil {
+		if err := signed[i]; err != nil {
 			unsigned = append(unsigned, err.Error())
 			if errors.Is(err, ErrUntrusted) && len(unsigned) == 1 {
 				signatures = Untrusted

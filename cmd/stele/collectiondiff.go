@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
@@ -59,29 +57,6 @@ func asMoved(d *jsonv1.Diff) {
 		}
 	}
 	d.Same = d.Same && d.Counts.Moved == 0
-}
-
-// inMembers says from which member a file of a collection is proved: a proof of
-// a path is one of a tree of files, and a collection is a tree of artifacts.
-func inMembers(ref statement.Ref, members []statement.CollectionMember, o *proveOrder) error {
-	var paths []string
-	for _, r := range o.ranges {
-		rest, _, _ := cutLast(r)
-		file, _, _ := cutLast(rest)
-		paths = append(paths, file)
-	}
-	paths = slices.Concat(o.present, o.absent, paths)
-	if len(members) == 0 || len(paths) == 0 {
-		return nil
-	}
-	path := paths[0]
-	f := failf(exitError, "%s is a collection: files are proved from its members", ref).withPath(path)
-	for _, m := range members {
-		if rel, ok := strings.CutPrefix(path, m.Prefix+"/"); ok {
-			return f.withHint(fmt.Sprintf("prove %s of %s, and this collection without a path, which shows that it has %s under %s", rel, m.Ref, m.Ref, m.Prefix))
-		}
-	}
-	return f.withHint(fmt.Sprintf("no member lies where %s would be: this collection's evidence, without a path, lists all prefixes", path))
 }
 
 // membersLocation is the place below which all members of a collection lay, each

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 
+	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/place"
@@ -45,17 +46,68 @@ func (p *part) key() string {
 	return p.prefix + "/"
 }
 
+// unfolder finds the stamps of members.
+type unfolder struct {
+	find  func(of statement.Ref, m statement.CollectionMember) (ledger.Binding, *statement.Stamp, error)
+	count int // parts so far
+}
+
 // unfold finds the stamps of all members of an artifact, however deep. A member
 // is stamped before what it is a member of, so there is always an end.
 func (r *reading) unfold(b ledger.Binding, st *statement.Stamp) (*node, error) {
-	count := 0
-	return r.unfoldAt("", b, st, &count, 0)
+	u := unfolder{find: func(of statement.Ref, m statement.CollectionMember) (ledger.Binding, *statement.Stamp, error) {
+		mb, err := r.bound(m.Ref.Name, m.Ref.Version)
+		if err == nil && mb.Fingerprint != m.Ref.Fingerprint {
+			err = fmt.Errorf("%w: entry %d stamps it as %s", ledger.ErrDamaged, mb.Entry, mb.Fingerprint)
+		}
+		if err != nil {
+			return mb, nil, fmt.Errorf("%s, a member of %s: %w", m.Ref, of, err)
+		}
+		e, st, err := r.stampAt(mb)
+		if err == nil {
+			err = r.proveIncluded(e) // its rules decide what is read
+		}
+		if err != nil {
+			return mb, nil, err
+		}
+		return mb, st.Stamp, nil
+	}}
+	return u.unfold("", b, st, 0)
 }
 
-func (r *reading) unfoldAt(prefix string, b ledger.Binding, st *statement.Stamp, count *int, depth int) (*node, error) {
-	n := &node{prefix: prefix, binding: b, stamp: st, first: *count}
+// unfoldEvidence is unfold by the stamps that an evidence file carries, verified
+// by nobody. It is nil of what is no collection.
+func unfoldEvidence(f *evidence.File, root statement.Output) (*node, error) {
+	if len(root.Stamp.Members) == 0 {
+		return nil, nil
+	}
+	list, err := f.Stamps()
+	if err != nil {
+		return nil, err
+	}
+	stamps := make(map[statement.Ref]evidence.Stamping, len(list))
+	for _, s := range list {
+		stamps[s.Ref] = s
+	}
+	u := unfolder{find: func(_ statement.Ref, m statement.CollectionMember) (ledger.Binding, *statement.Stamp, error) {
+		s, ok := stamps[m.Ref]
+		if !ok {
+			return ledger.Binding{}, nil, failf(exitNotFound, "the evidence does not carry the stamp of %s, whose rules decide what is read below %s", m.Ref, m.Prefix).
+				withHint("ask for evidence with its lineage, which `stele prove` makes without --no-lineage; or verify it on the ledger")
+		}
+		return bindingOf(s), s.Stamp, nil
+	}}
+	return u.unfold("", bindingOf(evidence.Stamping{Entry: f.Claim.Entry, Output: root}), root.Stamp, 0)
+}
+
+func bindingOf(s evidence.Stamping) ledger.Binding {
+	return ledger.Binding{Name: s.Ref.Name, Version: s.Ref.Version, Fingerprint: s.Ref.Fingerprint, Entry: s.Entry}
+}
+
+func (u *unfolder) unfold(prefix string, b ledger.Binding, st *statement.Stamp, depth int) (*node, error) {
+	n := &node{prefix: prefix, binding: b, stamp: st, first: u.count}
 	if len(st.Members) == 0 {
-		if *count++; *count > maxParts {
+		if u.count++; u.count > maxParts {
 			return nil, failf(exitError, "a collection of more than %d artifacts is not read", maxParts).
 				withHint("name one of the members, and go through them one by one")
 		}
@@ -66,25 +118,15 @@ func (r *reading) unfoldAt(prefix string, b ledger.Binding, st *statement.Stamp,
 		return nil, failf(exitError, "%s: collections are nested more than %d deep", prefix, maxNesting)
 	}
 	for _, m := range st.Members {
-		mb, err := r.bound(m.Ref.Name, m.Ref.Version)
-		if err == nil && mb.Fingerprint != m.Ref.Fingerprint {
-			err = fmt.Errorf("%w: entry %d stamps it as %s", ledger.ErrDamaged, mb.Entry, mb.Fingerprint)
-		}
+		mb, mst, err := u.find(b.Ref(), m)
 		if err != nil {
-			return nil, fmt.Errorf("%s, a member of %s: %w", m.Ref, b.Ref(), err)
-		}
-		e, mst, err := r.stampAt(mb)
-		if err != nil {
-			return nil, err
-		}
-		if err := r.proveIncluded(e); err != nil { // its rules decide what is read
 			return nil, err
 		}
 		inner := m.Prefix
 		if prefix != "" {
 			inner = prefix + "/" + m.Prefix
 		}
-		member, err := r.unfoldAt(inner, mb, mst.Stamp, count, depth+1)
+		member, err := u.unfold(inner, mb, mst, depth+1)
 		if err != nil {
 			return nil, err
 		}
@@ -197,7 +239,7 @@ func (m *manifests) open(p *part) (*manifestFile, error) {
 		return found.open()
 	}
 	s := manifestSearch{what: p.ref.String(), fp: fp, files: p.stamp.Files, bytes: p.stamp.Bytes, given: m.given, ledger: m.ledger, reach: m.reach}
-	if at := p.stamp.Details; at != nil {
+	if at := p.stamp.Details; at != nil && m.ledger != "" {
 		if raw, err := solo.OpenShelf(m.ledger).Get(*at); err == nil {
 			s.details, _ = statement.ParseDetails(raw) // as good as none
 		}

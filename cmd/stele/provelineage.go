@@ -27,9 +27,20 @@ type proven struct {
 	entries []uint64       // that bind what is in the graph, and say what it was made of
 }
 
-// lineageOf walks what a binding was made of. A lineage past maxProven is cut,
-// and nil: evidence of the artifact alone can be made.
-func (r *reading) lineageOf(b ledger.Binding) (*proven, error) {
+// ofFiles counts the artifacts in it that are no collections.
+func (p *proven) ofFiles() int {
+	n := 0
+	for _, node := range p.graph.Nodes {
+		if len(node.Stamp.Members) == 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// lineageOf walks what a binding was made of, or takes the artifact alone. A
+// lineage past maxProven is nil: evidence of the artifact alone can be made.
+func (r *reading) lineageOf(b ledger.Binding, alone bool) (*proven, error) {
 	facts, err := r.Lineage()
 	if err != nil {
 		return nil, err
@@ -39,6 +50,10 @@ func (r *reading) lineageOf(b ledger.Binding) (*proven, error) {
 		return nil, err
 	}
 	p := &proven{root: root}
+	if alone {
+		p.graph, err = lineage.Up(facts, root, 1)
+		return p, err
+	}
 	if p.graph, err = lineage.Up(facts, root, maxProven); err != nil || p.graph.Cut {
 		return nil, err
 	}
@@ -65,7 +80,7 @@ func (r *reading) lineageOf(b ledger.Binding) (*proven, error) {
 // the claim about the artifact alone, and its lineage is not checked.
 func (a *app) lineageClaim(r *reading, b ledger.Binding) (claim evidence.Claim, further []uint64, err error) {
 	claim = evidence.Claim{Entry: b.Entry, Name: b.Name, Version: b.Version, Fingerprint: b.Fingerprint}
-	p, err := r.lineageOf(b)
+	p, err := r.lineageOf(b, false)
 	if err != nil {
 		return claim, nil, err
 	}
@@ -110,7 +125,7 @@ func (r *reading) beside(ref statement.Ref) (entries []uint64, left []jsonv1.Lef
 	}
 	if n := len(kept) - maxBeside; n > 0 {
 		for _, index := range kept[:n] {
-			left = append(left, jsonv1.LeftOut{Entry: index, Why: "there are later ones, up to the limit of " + terminal.Count(maxBeside)})
+			left = append(left, jsonv1.LeftOut{Entry: index, Why: "there are " + terminal.Count(maxBeside) + " later ones"})
 		}
 		kept = kept[n:]
 	}

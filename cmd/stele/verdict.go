@@ -2,7 +2,11 @@ package main
 
 import (
 	"regexp"
+	"runtime"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
@@ -22,6 +26,7 @@ func (a *app) verdictOn(f *evidence.File, opts evidence.Options) (v *evidence.Ve
 	if err != nil {
 		return nil, false, err
 	}
+	opts.Each = eachCore
 	v = evidence.Verify(f, policy, opts)
 	if vouched(v) {
 		if err := a.onlyLedger(f.Ledger, opts.Remembered, f.Checkpoint); err != nil {
@@ -34,6 +39,20 @@ func (a *app) verdictOn(f *evidence.File, opts evidence.Options) (v *evidence.Ve
 		a.term.Warnf("the checkpoint was not remembered: %v", err)
 	}
 	return v, policy != nil, nil
+}
+
+// eachCore calls do for 0 to n-1 on all cores.
+func eachCore(n int, do func(i int)) {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(n, runtime.GOMAXPROCS(0)) {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
+				do(int(i))
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // hintTrust says how a log comes to be trusted.
@@ -56,12 +75,15 @@ func milliseconds(d time.Duration) int64 {
 func (a *app) fillVerdict(out *jsonv1.Verify, v *evidence.Verdict) {
 	out.Verdict, out.Unread, out.How = string(v.Verdict), v.Unread, v.How
 	for _, c := range v.Checks {
-		check := jsonv1.Check{Name: c.Name, Detail: c.Detail}
+		check := jsonv1.Check{Name: c.Name, Detail: c.Detail, Path: c.Path, Of: c.Of}
 		if c.OK != evidence.NotMade {
 			ok := c.OK == evidence.Passed
 			check.OK = &ok
 		}
 		out.Checks = append(out.Checks, check)
+	}
+	for _, t := range v.Story {
+		out.Story = append(out.Story, toldJSON(t))
 	}
 	if v.AsOf != nil {
 		out.AsOf = &jsonv1.AsOf{Origin: v.AsOf.Origin, Ledger: v.AsOf.Ledger.String(), Size: v.AsOf.Size, Root: v.AsOf.Root}
@@ -125,6 +147,9 @@ func (a *app) printVerdict(o *verifyOrder, out *jsonv1.Verify, v *evidence.Verdi
 		a.term.Printf("which files changed cannot be told without the manifest (--manifest)\n")
 	}
 	a.printVerdicts(out.Members)
+	if o.evidence != "" {
+		a.printStory(v.Story, o.all)
+	}
 	a.term.Checks(checksFor(v.Checks, o))
 	if st := v.Stamp; st != nil && v.AsOf != nil {
 		a.term.Printf("stamped by %s at %s,\nas of %s of %s\n", signedBy(*out.Signer), a.term.Time(st.Time),
@@ -157,6 +182,16 @@ func brief(detail string) string {
 func checksFor(made []evidence.Check, o *verifyOrder) []terminal.Check {
 	var failed, told, list []terminal.Check
 	names := map[evidence.Result][]string{}
+	var fromAll []string
+	for _, c := range made {
+		if c.Name == evidence.CheckAbsentFromAll {
+			fromAll = append(fromAll, c.Path)
+		}
+	}
+	// Of what is absent from everything, one line says so.
+	part := func(c evidence.Check) bool {
+		return c.Name == evidence.CheckPathAbsent && slices.ContainsFunc(fromAll, func(path string) bool { return path == c.Path || strings.HasSuffix(path, "/"+c.Path) })
+	}
 	for _, c := range made {
 		outcome := map[evidence.Result]terminal.Outcome{evidence.Passed: terminal.Passed, evidence.Failed: terminal.Failed}[c.OK]
 		line := terminal.Check{Name: c.Name, Outcome: outcome, Detail: brief(c.Detail)}
@@ -164,7 +199,7 @@ func checksFor(made []evidence.Check, o *verifyOrder) []terminal.Check {
 		switch {
 		case c.OK == evidence.Failed:
 			failed = append(failed, line)
-		case c.Path != "" && c.OK == evidence.Passed, c.Name == evidence.CheckFresh && o.maxAge > 0:
+		case c.Path != "" && c.OK == evidence.Passed && !part(c), c.Name == evidence.CheckFresh && o.maxAge > 0:
 			told = append(told, line)
 		default:
 			names[c.OK] = append(names[c.OK], c.Name)
@@ -174,7 +209,7 @@ func checksFor(made []evidence.Check, o *verifyOrder) []terminal.Check {
 		return list
 	}
 	list = append(failed, told...)
-	if n := names[evidence.Passed]; len(n) > 0 {
+	if n := slices.Compact(names[evidence.Passed]); len(n) > 0 {
 		list = append(list, terminal.Check{Name: "passed", Outcome: terminal.Passed, Detail: strings.Join(n, ", ")})
 	}
 	if n := names[evidence.NotMade]; len(n) > 0 {

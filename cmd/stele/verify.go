@@ -53,7 +53,8 @@ times) that they had when they were stamped; --recheck audit reads random
 chunks, as ` + "`stele audit`" + ` does. The verdict is then "sampled", not "verified".
 
 With --evidence, all that is checked offline, against the file and your trust
-alone; PATH adds the data.`,
+alone: the stamp, all that it was made of, and that nothing of it was withdrawn;
+and it is told as a story. PATH adds the data.`,
 		Example: `  stele verify clinic/wdbc@2026-11-01 training
   stele verify clinic/wdbc@2026-11-01 s3://clinic/wdbc --recheck version
   stele verify --evidence evidence.json --trust clinic.policy training`,
@@ -182,8 +183,23 @@ func (a *app) verifyLedger(ctx context.Context, o *verifyOrder) error {
 			return err
 		}
 	}
+	s, err := a.subjectOn(ctx, dir, o)
+	if err != nil {
+		return err
+	}
+	if o.data == nil {
+		if o.data, err = a.openData(ctx, "verify", o.path, &o.flags); err != nil {
+			return err
+		}
+	}
+	return a.judge(ctx, o, s)
+}
+
+// subjectOn makes the evidence of what is to be verified, and finds where its
+// data lies if nobody has said.
+func (a *app) subjectOn(ctx context.Context, dir string, o *verifyOrder) (*subjectOf, error) {
 	s := new(subjectOf)
-	err = a.readUntrusted(ctx, dir, func(r *reading) error {
+	err := a.readUntrusted(ctx, dir, func(r *reading) error {
 		b, st, err := r.boundBy(o.name, o.version)
 		if err != nil {
 			return err
@@ -218,15 +234,7 @@ func (a *app) verifyLedger(ctx context.Context, o *verifyOrder) error {
 		s.past, s.proof, err = a.historyOf(r)
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	if o.data == nil {
-		if o.data, err = a.openData(ctx, "verify", o.path, &o.flags); err != nil {
-			return err
-		}
-	}
-	return a.judge(ctx, o, s)
+	return s, err
 }
 
 // identify finds the stamp of data that came without a name: by its
@@ -354,6 +362,11 @@ func (a *app) verifyEvidence(ctx context.Context, o *verifyOrder) error {
 	}
 	s.stamp, s.fp = st.Stamp, s.file.Claim.Fingerprint
 	// Nothing is fetched because the evidence says so: that would not be offline.
+	if o.data != nil {
+		if s.root, err = unfoldEvidence(s.file, st); err != nil {
+			return err
+		}
+	}
 	s.search = manifestSearch{what: st.Ref.String(), fp: s.fp, files: s.stamp.Files, bytes: s.stamp.Bytes, reach: o.flags.reach()}
 	// Offline, what was seen before can be compared only where the size is the
 	// same: an older file is no rollback, and nobody is there to ask for a proof.
@@ -366,32 +379,53 @@ func (a *app) verifyEvidence(ctx context.Context, o *verifyOrder) error {
 // judge reads the data, if any is given, verifies the evidence and prints the
 // verdict.
 func (a *app) judge(ctx context.Context, o *verifyOrder, s *subjectOf) error {
+	j, err := a.judgement(ctx, o, s)
+	if err != nil {
+		return err
+	}
+	return a.pronounce(o, j)
+}
+
+// judged is a verdict and how it is told.
+type judged struct {
+	out     *jsonv1.Verify
+	verdict *evidence.Verdict
+	trusted bool // some trust in the log is pinned
+}
+
+// judgement is the verdict, before it is printed.
+func (a *app) judgement(ctx context.Context, o *verifyOrder, s *subjectOf) (*judged, error) {
 	out := &jsonv1.Verify{Path: o.path, Changes: []jsonv1.Change{}, Ignore: s.stamp.Ignore, Fingerprint: s.fp.String()}
 	opts := evidence.Options{Now: a.now().UnixMilli(), MaxAge: milliseconds(o.maxAge), Name: o.name, Version: o.version}
 	if o.data != nil {
 		contents, err := a.readContents(ctx, o, s, out)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		opts.Contents = contents
 	}
 	opts.Remembered, opts.Proof = s.past, s.proof
 	v, trusted, err := a.verdictOn(s.file, opts)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	withMembers(v, s.members)
 	out.Members = memberVerdicts(out.Members, s.members)
 	a.fillVerdict(out, v)
+	return &judged{out, v, trusted}, nil
+}
+
+// pronounce prints a verdict. The error is how the command ends.
+func (a *app) pronounce(o *verifyOrder, j *judged) error {
 	if a.json {
-		a.printJSON(out)
-	} else if !a.quiet || v.Exit() != exitHolds {
-		a.printVerdict(o, out, v)
-		if !trusted {
-			a.hintTrust(v)
+		a.printJSON(j.out)
+	} else if !a.quiet || j.verdict.Exit() != exitHolds {
+		a.printVerdict(o, j.out, j.verdict)
+		if !j.trusted {
+			a.hintTrust(j.verdict)
 		}
 	}
-	if status := v.Exit(); status != exitHolds {
+	if status := j.verdict.Exit(); status != exitHolds {
 		return verdictError{status}
 	}
 	return nil

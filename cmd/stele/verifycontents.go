@@ -23,10 +23,6 @@ func (a *app) readContents(ctx context.Context, o *verifyOrder, s *subjectOf, ou
 	if s.parted() {
 		return a.readParts(ctx, o, s, out)
 	}
-	if len(s.stamp.Members) > 0 {
-		return nil, usagef("evidence of a collection does not carry its members' stamps, whose rules decide what is read").
-			withHint("verify it on the ledger, or with evidence of each member")
-	}
 	s.search.given, s.search.data = o.manifest, o.data
 	m, bad, err := a.findManifest(ctx, s.search)
 	if err != nil {
@@ -194,7 +190,9 @@ func renamedFrom(s *subjectOf, out *jsonv1.Verify, result scan.Result, file fing
 		names = append(names, c.From)
 	}
 	for _, c := range s.file.Claim.Paths {
-		names = append(names, c.Path)
+		if c.Of == "" {
+			names = append(names, c.Path)
+		}
 	}
 	for _, name := range names {
 		tree := fingerprint.NewTree(s.fp.Algorithm)

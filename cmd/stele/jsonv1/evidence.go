@@ -3,6 +3,7 @@ package jsonv1
 // ProvedLineage says how much of a lineage an evidence file holds.
 type ProvedLineage struct {
 	Artifacts int `json:"artifacts"` // the claim's own included
+	OfFiles   int `json:"ofFiles"`   // of them, those that are no collections
 	Runs      int `json:"runs"`      // entries among the file's that are runs
 	Entries   int `json:"entries"`
 	Control   int `json:"control"` // control entries: all that the ledger has

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/terminal"
+	"github.com/stele-ml/stele/statement"
+)
+
+// storyShown is how many artifacts of a story are told; of the others those that
+// are withdrawn, and how many there are.
+const storyShown = 20
+
+// toldJSON turns a line of a story into what --json prints.
+func toldJSON(t evidence.Told) jsonv1.Told {
+	return jsonv1.Told{
+		Entry: t.Entry, Time: jsonv1.At(t.Time), Kind: string(t.Kind), Name: t.Name, Version: t.Version, Fingerprint: t.Fingerprint,
+		Depth: t.Depth, Bound: t.Bound, Signer: jsonv1.Signer{Handle: t.Handle, Key: t.Signer.String()}, Standing: t.Standing,
+		Says: t.Says, Inputs: t.Inputs, Discounted: t.Discounted, Withdrawn: t.Withdrawn, Taint: t.Taint,
+	}
+}
+
+// printStory tells what an artifact was made of: each artifact with the entries
+// about it, the one that was asked about first.
+func (a *app) printStory(story []evidence.Told, all bool) {
+	var artifacts, hidden uint64
+	for i := 0; i < len(story); {
+		n := i + 1
+		for n < len(story) && !story[n].Bound {
+			n++
+		}
+		artifacts++
+		if all || artifacts <= storyShown || story[i].Withdrawn != "" {
+			a.printTold(story[i:n])
+		} else {
+			hidden++
+		}
+		i = n
+	}
+	if hidden > 0 {
+		a.term.Notef("… and %s more that it was made of; --all and --json tell of them", terminal.Plural(hidden, "artifact"))
+	}
+	if len(story) > 0 {
+		a.term.Printf("\n")
+	}
+}
+
+// printTold tells of one artifact: what bound it, then what else is about it.
+func (a *app) printTold(lines []evidence.Told) {
+	bound := lines[0]
+	name := bound.Name + "@" + bound.Version
+	switch {
+	case bound.Withdrawn != "":
+		a.term.Printf("%s  %s (%s)\n", name, a.term.Style(terminal.Bad, "WITHDRAWN"), bound.Withdrawn)
+	case bound.Taint != "":
+		a.term.Printf("%s  %s (%s)\n", name, a.term.Style(terminal.Bad, "TAINTED"), bound.Taint)
+	default:
+		a.term.Printf("%s\n", name)
+	}
+	var pairs []terminal.Pair
+	for _, t := range lines {
+		says := t.Says
+		if len(t.Inputs) > 0 {
+			says += "; of " + strings.Join(first(t.Inputs, 5), ", ")
+		}
+		pairs = append(pairs, terminal.Pair{Key: string(t.Kind), Value: says})
+		if t.Discounted != "" {
+			pairs = append(pairs, terminal.Pair{Value: "does not count: " + t.Discounted, Style: terminal.Caution})
+		}
+		by, style := t.Handle, terminal.Dim
+		if t.Standing != statement.StateGood {
+			by, style = fmt.Sprintf("%s (whose key is %s)", t.Handle, t.Standing), terminal.Bad
+		}
+		pairs = append(pairs, terminal.Pair{Value: fmt.Sprintf("entry %d, by %s, %s", t.Entry, by, a.term.Time(t.Time)), Style: style})
+	}
+	a.term.KeyValues(pairs)
+}
