@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ const traceHeads = 5
 // much there is, then the trees.
 func (a *app) printTrace(t *jsonv1.Trace, named *lookedUp, o *traceOrder) {
 	a.noteNamed(t, named)
+	summary := a.traceSummary(t, o)
 	nodes := map[string]*jsonv1.TraceNode{}
 	for i := range t.Nodes {
 		nodes[t.Nodes[i].ID] = &t.Nodes[i]
@@ -25,40 +27,45 @@ func (a *app) printTrace(t *jsonv1.Trace, named *lookedUp, o *traceOrder) {
 			a.term.Printf("… and %s more\n", terminal.Count(uint64(len(t.Roots)-i)))
 			break
 		}
-		a.printHead(t, nodes[id], o)
+		pairs := a.headOf(t, nodes[id], o)
+		if len(t.Roots) == 1 {
+			pairs, summary = append(pairs, summary...), nil
+		}
+		a.term.KeyValues(pairs)
 	}
 	if len(t.Roots) == 0 {
 		a.printRun(&t.Runs[0])
 	}
-	a.term.KeyValues(a.traceSummary(t, o))
+	if summary != nil {
+		a.term.Printf("together\n")
+		a.term.KeyValues(summary)
+	}
 	if t.Unknown {
 		a.term.Warnf("more is recorded than is walked: what is not known to be tainted may be")
 	}
 	if o.up || len(t.Roots) == 0 {
-		a.term.Heading("Made of")
-		a.printTrees(a.treeOf(t, o, false))
+		a.printTrees("Made of", a.treeOf(t, o, false), "%s has no recorded origin: what it was made of is unknown.")
 	}
-	switch {
-	case !o.down || len(t.Roots) == 0:
-	case !slices.ContainsFunc(t.Nodes, func(n jsonv1.TraceNode) bool { return n.Down != nil && *n.Down > 0 }) && !a.claimed(t):
-		a.term.Printf("\nNothing on this ledger says that it was made of %s.\n", oneOrThese(t.Roots))
-	default:
-		a.term.Heading("Used in")
-		a.printTrees(a.treeOf(t, o, true))
+	if o.down && len(t.Roots) > 0 {
+		a.printTrees("Used in", a.treeOf(t, o, true), "Nothing on this ledger says that it was made of %s.")
 	}
 }
 
-// claimed reports whether somebody says, and it does not count, that something
-// was made of the roots.
-func (a *app) claimed(t *jsonv1.Trace) bool {
-	return slices.ContainsFunc(t.Edges, func(e jsonv1.TraceEdge) bool { return slices.Contains(t.Roots, e.Input) })
-}
-
-func (a *app) printTrees(m *treeMaker) {
+// printTrees draws one direction; of an artifact where nothing is recorded, not
+// even a claim that does not count, it says so.
+func (a *app) printTrees(title string, m *treeMaker, nothing string) {
 	var roots []*sprout
 	for _, id := range m.t.Roots {
+		if len(m.said[id]) == 0 {
+			a.term.Printf("\n"+nothing+"\n", id)
+			continue
+		}
 		roots = append(roots, &sprout{id: id})
 	}
+	if len(roots) == 0 && len(m.t.Roots) > 0 {
+		return
+	}
+	a.term.Heading(title)
 	if len(roots) == 0 { // a run without outputs
 		run := &m.t.Runs[0]
 		s := &sprout{node: terminal.Node{Text: "run " + run.Run, Style: terminal.Bold}}
@@ -98,22 +105,14 @@ func more(n int) string {
 	return fmt.Sprintf(" and %d more", n)
 }
 
-// oneOrThese names a few artifacts.
-func oneOrThese(ids []string) string {
-	if len(ids) == 1 {
-		return ids[0]
-	}
-	return "any of these"
-}
-
-// printHead writes what is to be known of an artifact that was named.
-func (a *app) printHead(t *jsonv1.Trace, n *jsonv1.TraceNode, o *traceOrder) {
+// headOf is what is to be known of an artifact that was named, after a line
+// with what it is.
+func (a *app) headOf(t *jsonv1.Trace, n *jsonv1.TraceNode, o *traceOrder) (pairs []terminal.Pair) {
 	what := map[string]string{"code": "code", "other": "an artifact"}[n.Kind]
 	if what == "" {
 		what = "a " + n.Kind
 	}
 	a.term.Printf("%s, %s of %s in %s\n", a.term.Style(terminal.Bold, n.ID), what, terminal.Bytes(n.Bytes), terminal.Plural(n.Files, "file"))
-	var pairs []terminal.Pair
 	add := func(style terminal.Style, key, value string) {
 		pairs = append(pairs, terminal.Pair{Key: key, Value: value, Style: style})
 	}
@@ -134,7 +133,9 @@ func (a *app) printHead(t *jsonv1.Trace, n *jsonv1.TraceNode, o *traceOrder) {
 				break
 			}
 			add(terminal.Plain, "tainted by", causeText(c))
-			add(terminal.Plain, "path", pathText(c.Path, o.all))
+			if len(c.Path) > 2 {
+				add(terminal.Plain, "path", pathText(c.Path, o.all))
+			}
 		}
 	}
 	for _, s := range n.Stages {
@@ -154,7 +155,7 @@ func (a *app) printHead(t *jsonv1.Trace, n *jsonv1.TraceNode, o *traceOrder) {
 			add(terminal.Bad, "since then", s.What)
 		}
 	}
-	a.term.KeyValues(pairs)
+	return pairs
 }
 
 // printRun writes what is to be known of a run that made nothing.
@@ -184,8 +185,11 @@ func (a *app) traceSummary(t *jsonv1.Trace, o *traceOrder) (pairs []terminal.Pai
 				text = "more than " + text
 			}
 		}
-		if marks := marksText(c.Withdrawn, c.Tainted, c.Artifacts); marks != "" {
-			text, style = text+"; "+marks, terminal.Bad
+		if marks := marksText(c); marks != "" {
+			text += "; " + marks
+		}
+		if c.Withdrawn+c.Tainted > 0 {
+			style = terminal.Bad
 		}
 		if c.NoOrigin > 0 {
 			text += fmt.Sprintf("; %s without recorded origin", terminal.Count(c.NoOrigin))
@@ -198,7 +202,44 @@ func (a *app) traceSummary(t *jsonv1.Trace, o *traceOrder) (pairs []terminal.Pai
 	if o.down && len(t.Roots) > 0 {
 		count("used in", t.Counts.Down, t.Counts.Down.Artifacts == traceDown-uint64(len(t.Roots)) && t.Cut)
 	}
+	if o.down {
+		pairs = append(pairs, reaches(t)...)
+	}
 	return append(pairs, terminal.Pair{
 		Key: "as of", Value: fmt.Sprintf("%s of %s, the last at %s", terminal.Plural(t.AsOf.Size, "entry", "entries"), t.AsOf.Origin, a.timeOf(t.AsOf.Time)),
 	})
+}
+
+// reaches tells which stages hold something that was made of what was named: what
+// is tainted first.
+func reaches(t *jsonv1.Trace) (pairs []terminal.Pair) {
+	var staged []*jsonv1.TraceNode
+	for i := range t.Nodes {
+		if n := &t.Nodes[i]; n.Down != nil && *n.Down > 0 && len(n.Stages) > 0 {
+			staged = append(staged, n)
+		}
+	}
+	slices.SortStableFunc(staged, func(a, b *jsonv1.TraceNode) int { return cmp.Compare(worth(a), worth(b)) })
+	for i, n := range staged {
+		if i == traceHeads && len(staged) > traceHeads+1 {
+			return append(pairs, terminal.Pair{Key: "and", Value: terminal.Plural(uint64(len(staged)-i), "more artifact") + " in stages; --json names them"})
+		}
+		var words []string
+		for _, m := range append(marksOf(n), stagesOf(n)...) {
+			words = append(words, m.Text)
+		}
+		style := terminal.Plain
+		if bad(n) {
+			style = terminal.Bad
+		}
+		pairs = append(pairs, terminal.Pair{Key: "reaches", Value: n.ID + ": " + strings.Join(words, ", "), Style: style})
+	}
+	return pairs
+}
+
+func worth(n *jsonv1.TraceNode) int {
+	if bad(n) {
+		return 0
+	}
+	return 1
 }

@@ -151,12 +151,9 @@ func (m *treeMaker) originText(o *origin, stamped uint64) string {
 	case lineage.WayRun:
 		text = "made by " + runText(m.runs[o.Run], o.Run)
 	case lineage.WayFrom:
-		text = "derived, as its stamp says"
+		text = "derived from " + m.these(o)
 	case lineage.WayCollection:
-		text = "a collection"
-		if !m.down {
-			text += " of " + terminal.Plural(uint64(len(o.inputs)), "member")
-		}
+		text = "a collection of " + m.these(o)
 	default:
 		text = o.Way
 	}
@@ -164,6 +161,15 @@ func (m *treeMaker) originText(o *origin, stamped uint64) string {
 		text += fmt.Sprintf("; entry %s by %s", terminal.Count(o.Entry), o.Signer.Handle)
 	}
 	return text
+}
+
+// these are the inputs of an origin: what stands below it, or, downwards, what
+// stands above.
+func (m *treeMaker) these(o *origin) string {
+	if m.down {
+		return "it"
+	}
+	return terminal.Plural(uint64(len(o.inputs)), "artifact")
 }
 
 // claimText says who claims what, in a few words.
@@ -216,16 +222,16 @@ func kindsText(kinds map[string]uint64) string {
 	return strings.Join(parts, ", ")
 }
 
-// marksText says how many of a number of artifacts are withdrawn or tainted.
-func marksText(withdrawn, tainted, of uint64) string {
+// marksText says how many of some artifacts are withdrawn, tainted or in a stage.
+func marksText(c jsonv1.TraceCount) string {
 	var parts []string
 	for _, p := range []struct {
 		n    uint64
 		word string
-	}{{withdrawn, "withdrawn"}, {tainted, "tainted"}} {
+	}{{c.Withdrawn, "withdrawn"}, {c.Tainted, "tainted"}, {c.Staged, "in a stage"}} {
 		switch {
 		case p.n == 0:
-		case p.n == of && of > 1:
+		case p.n == c.Artifacts && p.n > 1:
 			parts = append(parts, "all "+p.word)
 		default:
 			parts = append(parts, terminal.Count(p.n)+" "+p.word)

@@ -10,13 +10,16 @@ import (
 	"github.com/stele-ml/stele/internal/terminal"
 )
 
-// What a person sees of a lineage, unless --all.
+// What a person sees of a lineage, unless --all. The way from a root to what
+// taints it goes on beyond all but the last of these.
 const (
-	traceDepth   = 6  // generations
-	traceFurther = 6  // and so many more towards what is withdrawn
-	traceWidth   = 8  // of what stands below one artifact; twice as many that are withdrawn or tainted
-	traceBudget  = 64 // in each direction
-	traceClaims  = 3  // that do not count, below one artifact
+	traceDepth  = 6  // generations
+	traceWidth  = 8  // below a root; half as many in each generation after it, and at least
+	traceLeast  = 2  //
+	traceBudget = 40 // artifacts in each direction, after which none is unfolded
+	traceClaims = 3  // that do not count, below one artifact
+	traceAgain  = 2  // that stand elsewhere, below one artifact
+	traceWay    = 24 // generations on the way to what taints a root
 )
 
 // treeMaker draws one direction of a trace. An artifact is unfolded once, where
@@ -26,7 +29,8 @@ type treeMaker struct {
 	t     *jsonv1.Trace
 	down  bool
 	all   bool
-	depth int
+	depth int // generations
+	given int // --depth, or 0
 
 	nodes  map[string]*jsonv1.TraceNode
 	runs   map[string]*jsonv1.TraceRun
@@ -34,6 +38,8 @@ type treeMaker struct {
 	absent map[string]bool
 
 	budget int
+	way    map[string]bool    // from a root to what taints it
+	met    map[string]bool    // it has a line
 	shown  map[string]*sprout // where each artifact is unfolded
 	lines  map[*sprout]int    // the place of each in the drawing
 }
@@ -60,11 +66,11 @@ func bad(n *jsonv1.TraceNode) bool {
 
 func (a *app) treeOf(t *jsonv1.Trace, o *traceOrder, down bool) *treeMaker {
 	m := &treeMaker{
-		a: a, t: t, down: down, all: o.all, depth: o.depth, budget: traceBudget,
+		a: a, t: t, down: down, all: o.all, depth: o.depth, given: o.depth, budget: traceBudget,
 		nodes: map[string]*jsonv1.TraceNode{}, runs: map[string]*jsonv1.TraceRun{}, said: map[string][]*origin{},
-		absent: map[string]bool{}, shown: map[string]*sprout{}, lines: map[*sprout]int{},
+		absent: map[string]bool{}, way: map[string]bool{}, met: map[string]bool{}, shown: map[string]*sprout{}, lines: map[*sprout]int{},
 	}
-	if m.depth == 0 && !m.all {
+	if m.depth == 0 {
 		m.depth = traceDepth
 	}
 	for i := range t.Nodes {
@@ -72,6 +78,13 @@ func (a *app) treeOf(t *jsonv1.Trace, o *traceOrder, down bool) *treeMaker {
 	}
 	for i := range t.Runs {
 		m.runs[t.Runs[i].Run] = &t.Runs[i]
+	}
+	for _, id := range t.Roots {
+		if n := m.nodes[id]; n.Taint != nil && !down {
+			for _, s := range n.Taint.Causes[0].Path {
+				m.way[s.Name+"@"+s.Version] = true
+			}
+		}
 	}
 	for _, missing := range t.Missing {
 		m.absent[missing.ID] = true
@@ -94,6 +107,9 @@ func (a *app) treeOf(t *jsonv1.Trace, o *traceOrder, down bool) *treeMaker {
 // draw makes the trees of some roots.
 func (m *treeMaker) draw(roots []*sprout) []*terminal.Node {
 	queue := slices.Clone(roots)
+	for _, r := range roots {
+		m.met[r.id] = true
+	}
 	for i := 0; i < len(queue); i++ {
 		queue = append(queue, m.unfold(queue[i])...)
 	}
@@ -138,10 +154,13 @@ func (m *treeMaker) unfoldUp(s *sprout) {
 	switch {
 	case n == nil:
 		return
-	case n.Origin == originNone:
+	case n.Origin == originNone && s.steps == 0:
 		s.note(terminal.Dim, "no recorded origin")
 	case n.Origin == originNotCounted:
 		s.note(terminal.Caution, "no recorded origin that counts")
+	}
+	if n.Origin == originRecorded && len(m.said[s.id]) == 0 {
+		s.note(terminal.Dim, "… made of more, beyond --depth")
 	}
 	if cut := m.tooDeep(s, counting); cut != "" {
 		s.note(terminal.Dim, cut)
@@ -194,114 +213,137 @@ func (m *treeMaker) unfoldDown(s *sprout) {
 	})
 }
 
-// tooDeep says what is left out below a line that is too far away from the
-// roots; it is empty for one that is not. Towards what is withdrawn the tree
-// goes further.
+// tooDeep says what is left out below an artifact that is too far away from the
+// roots, or comes after too many others; it is empty for one that is unfolded.
 func (m *treeMaker) tooDeep(s *sprout, counting []*origin) string {
-	limit := m.depth
-	if limit == 0 {
+	switch {
+	case m.all, s.steps == 0:
+		return ""
+	case m.way[s.id] && s.steps < traceWay && m.given == 0:
+		return ""
+	case s.steps < m.depth && m.budget > 0:
 		return ""
 	}
-	n := m.nodes[s.id]
-	if !m.down && n.Taint != nil && m.depth == traceDepth {
-		limit += traceFurther
-	}
-	if s.steps < limit {
-		return ""
-	}
-	set := map[string]bool{}
+	var ids []string
 	for _, o := range counting {
 		if m.down {
-			set[o.Output] = true
-			continue
-		}
-		for _, input := range o.inputs {
-			set[input] = true
+			ids = append(ids, o.Output)
+		} else {
+			ids = append(ids, o.inputs...)
 		}
 	}
-	word := "made of"
+	slices.Sort(ids)
+	if ids = slices.Compact(ids); len(ids) == 0 {
+		return ""
+	}
+	text, _ := m.counted(ids, "")
 	if m.down {
-		word = "used in"
+		return "… used in " + text
 	}
-	if len(set) == 0 {
-		return "" // nothing is there
-	}
-	return fmt.Sprintf("… %s %s; --depth and --all show more", word, terminal.Plural(uint64(len(set)), "artifact"))
+	return "… made of " + text
 }
 
 // kids are the artifacts below a line: what is withdrawn first, then what is
-// tainted, what is in a stage, the rest; those that do not fit are counted.
+// tainted, what is in a stage, the rest; those that do not fit are counted. Of
+// several that have a line elsewhere there is one line.
 func (m *treeMaker) kids(ids []string, steps int) (list []*sprout) {
-	ids = slices.Clone(ids)
-	slices.SortStableFunc(ids, func(a, b string) int { return cmp.Compare(m.rank(a), m.rank(b)) })
-	most := len(ids)
-	if !m.all {
-		marked := 0
-		for _, id := range ids {
-			if bad(m.nodes[id]) {
-				marked++
-			}
+	var fresh, elsewhere []string
+	for _, id := range ids {
+		if m.met[id] {
+			elsewhere = append(elsewhere, id)
+		} else {
+			fresh = append(fresh, id)
 		}
-		most = min(max(traceWidth, min(marked, 2*traceWidth)), max(m.budget, 1))
-		if most == len(ids)-1 {
-			most++ // a line that counts one is no shorter
-		}
-		most = min(most, len(ids))
 	}
+	for _, l := range [][]string{fresh, elsewhere} {
+		slices.SortStableFunc(l, func(a, b string) int { return cmp.Compare(m.rank(a), m.rank(b)) })
+	}
+	most := m.room(fresh, steps)
 	m.budget -= most
-	for _, id := range ids[:most] {
+	for _, id := range fresh[:most] {
+		m.met[id] = true
 		list = append(list, &sprout{id: id, steps: steps})
 	}
-	if rest := ids[most:]; len(rest) > 0 {
-		list = append(list, m.folded(rest))
+	if len(elsewhere) > traceAgain && !m.all {
+		text, style := m.counted(elsewhere, "")
+		list = append(list, remark(style, "see elsewhere: "+text))
+	} else {
+		for _, id := range elsewhere {
+			list = append(list, &sprout{id: id, steps: steps})
+		}
+	}
+	if rest := fresh[most:]; len(rest) > 0 {
+		text, style := m.counted(rest, " more")
+		list = append(list, remark(style, "… "+text+"; --all shows them"))
 	}
 	return list
+}
+
+// room is how many of some artifacts, the first ones, have a line each.
+func (m *treeMaker) room(ids []string, steps int) int {
+	if m.all {
+		return len(ids)
+	}
+	most := max(traceWidth>>(steps-1), traceLeast)
+	if most >= len(ids)-1 { // a line that counts one is no shorter
+		return len(ids)
+	}
+	return most
 }
 
 func (m *treeMaker) rank(id string) int {
 	n := m.nodes[id]
 	switch {
-	case n == nil:
-		return 0 // missing
+	case n == nil, m.way[id]:
+		return 0
 	case len(n.Withdrawn) > 0:
 		return 1
-	case n.Taint != nil:
+	case n.Taint != nil && len(n.Stages) > 0:
 		return 2
-	case n.Standing != "good":
+	case n.Taint != nil:
 		return 3
-	case len(n.Stages) > 0:
+	case n.Standing != "good":
 		return 4
+	case len(n.Stages) > 0:
+		return 5
 	}
-	return 5
+	return 6
 }
 
-// folded counts the artifacts that are left out.
-func (m *treeMaker) folded(ids []string) *sprout {
-	kinds := map[string]uint64{}
-	var withdrawn, tainted uint64
+// counted counts artifacts that have no line: "214 more datasets, 3 tainted".
+func (m *treeMaker) counted(ids []string, more string) (text string, style terminal.Style) {
+	c := jsonv1.TraceCount{Kinds: map[string]uint64{}}
 	for _, id := range ids {
 		n := m.nodes[id]
 		if n == nil {
-			kinds["artifact"]++
+			c.Kinds["artifact"]++
 			continue
 		}
-		kinds[n.Kind]++
+		c.Kinds[n.Kind]++
 		switch {
 		case len(n.Withdrawn) > 0:
-			withdrawn++
+			c.Withdrawn++
 		case n.Taint != nil:
-			tainted++
+			c.Tainted++
+		}
+		if len(n.Stages) > 0 {
+			c.Staged++
 		}
 	}
-	text := "… " + terminal.Count(uint64(len(ids))) + " more: " + kindsText(kinds)
-	if len(kinds) == 1 {
-		text = "… " + strings.Replace(kindsText(kinds), " ", " more ", 1)
+	c.Artifacts = uint64(len(ids))
+	text, style = kindsText(c.Kinds), terminal.Dim
+	if len(c.Kinds) > 1 {
+		text = terminal.Count(c.Artifacts) + more + ": " + text
+	} else {
+		text = strings.Replace(text, " ", more+" ", 1)
 	}
-	style := terminal.Dim
-	if marks := marksText(withdrawn, tainted, uint64(len(ids))); marks != "" {
-		text, style = text+"; "+marks, terminal.Bad
+	if marks := marksText(c); marks != "" {
+		text += ", " + marks
 	}
-	return remark(style, text+"; --all shows them")
+	if c.Withdrawn+c.Tainted > 0 {
+		style = terminal.Bad
+	}
+	return text, style
 }
 
 // claims hangs what does not count below a line: a few, for anybody may claim.
@@ -375,6 +417,9 @@ func (m *treeMaker) label(s *sprout) {
 		return // the head says the rest
 	}
 	s.node.Detail = fmt.Sprintf("%s by %s, %s, entry %s", n.Kind, n.Signer.Handle, m.a.timeOf(n.Time), terminal.Count(n.Entry))
+	if !m.down && n.Origin == originNone {
+		s.node.Marks = append(s.node.Marks, terminal.Cell{Text: "no recorded origin", Style: terminal.Dim})
+	}
 	var notes []terminal.Cell
 	for _, w := range n.Withdrawn {
 		notes = append(notes, terminal.Cell{Text: withdrawalText(w), Style: terminal.Bad})

@@ -184,6 +184,9 @@ func (t *tracer) count(w *walked) jsonv1.TraceCount {
 		case t.taints[v.Ref.String()] != nil:
 			c.Tainted++
 		}
+		if len(t.stages[v.Ref.String()]) > 0 {
+			c.Staged++
+		}
 		if w == &t.up && !lineage.Known(v.origins) {
 			c.NoOrigin++
 		}

@@ -125,7 +125,8 @@ type TraceCount struct {
 	Kinds     map[string]uint64 `json:"kinds"`
 	Withdrawn uint64            `json:"withdrawn"`
 	Tainted   uint64            `json:"tainted"`
-	NoOrigin  uint64            `json:"noOrigin"` // no origin that counts is recorded
+	Staged    uint64            `json:"staged"`   // in a stage now, or at --at
+	NoOrigin  uint64            `json:"noOrigin"` // upwards: no origin that counts is recorded
 }
 
 // TraceSince is what became of a root after the moment that was asked for.

@@ -1,0 +1,318 @@
+package main
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/internal/solo"
+	walk "github.com/stele-ml/stele/lineage"
+	"github.com/stele-ml/stele/statement"
+)
+
+// table is one of those that are printed.
+type table struct {
+	title, head string
+	rows        []string
+}
+
+func (t *table) add(cells ...any) {
+	text := make([]string, len(cells))
+	for i, c := range cells {
+		if d, ok := c.(time.Duration); ok {
+			c = short(d)
+		}
+		text[i] = fmt.Sprint(c)
+	}
+	t.rows = append(t.rows, "| "+strings.Join(text, " | ")+" |")
+}
+
+type tables struct {
+	raw                               time.Duration // one P-256 signature
+	walks, evidence, commands, stages *table
+}
+
+func newTables(raw time.Duration) *tables {
+	return &tables{
+		raw:      raw,
+		walks:    &table{title: "Walks, in process", head: "ledger, artifacts | shape | lineage, artifacts | up and taint | taint alone | down and taint | entries to prove"},
+		evidence: &table{title: "The whole lineage in one file", head: "ledger, artifacts | shape | lineage, artifacts | signatures | made in | file, KB | checked offline in | the P-256 signatures alone | ratio"},
+		commands: &table{title: "Whole processes", head: "ledger, artifacts | command | time"},
+		stages:   &table{title: "What is in a stage, in process", head: "ledger, artifacts | in the stage | InStage | with taint"},
+	}
+}
+
+func (t *tables) print() {
+	for _, one := range []*table{t.walks, t.evidence, t.stages, t.commands} {
+		fmt.Printf("%s:\n\n| %s |\n|%s\n", one.title, one.head, strings.Repeat("---|", strings.Count(one.head, "|")+1))
+		for _, r := range one.rows {
+			fmt.Println(r)
+		}
+		fmt.Println()
+	}
+}
+
+// signatureCost is what checking one P-256 signature costs by the standard
+// library alone.
+func signatureCost() (time.Duration, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return 0, err
+	}
+	digest := sha256.Sum256([]byte("a statement"))
+	signature, err := ecdsa.SignASN1(rand.Reader, key, digest[:])
+	if err != nil {
+		return 0, err
+	}
+	const n = 2000
+	begin := time.Now()
+	for range n {
+		if !ecdsa.VerifyASN1(&key.PublicKey, digest[:], signature) {
+			return 0, errors.New("a good signature does not verify")
+		}
+	}
+	return time.Since(begin) / n, nil
+}
+
+// measure fills a ledger and measures all of it.
+func (b *bench) measure(ctx context.Context, n int, t *tables) error {
+	p, err := b.fill(ctx, n)
+	if err != nil {
+		return err
+	}
+	if err := b.inProcess(ctx, p, n, t); err != nil {
+		return err
+	}
+	return b.processes(ctx, p, n, t)
+}
+
+func (b *bench) inProcess(ctx context.Context, p *place, n int, t *tables) (err error) {
+	e, err := solo.Open(ctx, solo.Options{Dir: p.dir, State: filepath.Join(p.dirs.State, "ledgers"), ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if cerr := e.Close(); err == nil {
+			err = cerr
+		}
+	}()
+	v := e.View()
+	for _, l := range p.lineages {
+		progress("%d artifacts: %s of %d", n, l.shape, l.nodes)
+		if err := b.walks(v, l, n, t); err != nil {
+			return fmt.Errorf("%s of %d: %w", l.shape, l.nodes, err)
+		}
+		if err := b.proof(v, p, l, n, t); err != nil {
+			return fmt.Errorf("%s of %d: %w", l.shape, l.nodes, err)
+		}
+	}
+	for _, size := range b.releases {
+		if p.stages[size] == "" {
+			continue
+		}
+		if err := b.stage(v, p.stages[size], size, n, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// walks measures the walks from and to a model. Nothing that an earlier one
+// read is kept.
+func (b *bench) walks(v *ledger.View, l lineage, n int, t *tables) error {
+	begin := func(ref statement.Ref) (*ledger.Lineage, *walk.Artifact, error) {
+		facts, err := v.Lineage()
+		if err != nil {
+			return nil, nil, err
+		}
+		a, err := facts.Artifact(ref.Name, ref.Version)
+		return facts, a, err
+	}
+	nodes := 0
+	up, err := b.median(func() error {
+		facts, a, err := begin(l.root)
+		if err != nil {
+			return err
+		}
+		g, err := walk.Up(facts, a, 0)
+		if err != nil {
+			return err
+		}
+		nodes = len(g.Nodes)
+		if g.Taints()[l.root.String()] == nil {
+			return errors.New("the model is not tainted")
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	taint, err := b.median(func() error {
+		facts, a, err := begin(l.root)
+		if err != nil {
+			return err
+		}
+		_, err = walk.TaintOf(facts, a)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	down, err := b.median(func() error {
+		facts, a, err := begin(l.raw)
+		if err != nil {
+			return err
+		}
+		g, err := walk.Down(facts, a, 0)
+		if err != nil {
+			return err
+		}
+		list := make([]*walk.Artifact, len(g.Nodes))
+		for i, n := range g.Nodes {
+			list[i] = n.Artifact
+		}
+		_, err = walk.TaintAll(facts, list)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	entries, err := b.median(func() error {
+		_, _, err := v.LineageEntries(l.root, 0)
+		return err
+	})
+	t.walks.add(n, l.shape, nodes, up, taint, down, entries)
+	return err
+}
+
+// proof measures the evidence of a whole lineage.
+func (b *bench) proof(v *ledger.View, p *place, l lineage, n int, t *tables) error {
+	binding, err := v.ByName(l.root.Name, l.root.Version)
+	if err != nil {
+		return err
+	}
+	claim := evidence.Claim{Entry: binding.Entry, Name: binding.Name, Version: binding.Version, Fingerprint: binding.Fingerprint, Lineage: true}
+	var data []byte
+	var file *evidence.File
+	made, err := b.median(func() error {
+		entries, _, err := v.LineageEntries(l.root, 0)
+		if err != nil {
+			return err
+		}
+		if file, err = v.Evidence(claim, nil, entries...); err != nil {
+			return err
+		}
+		data, err = file.Marshal()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	checked, err := b.median(func() error {
+		verdict := evidence.VerifyBytes(data, p.policy, evidence.Options{Now: time.Now().UnixMilli()})
+		if verdict.Verdict != evidence.Tainted {
+			return fmt.Errorf("the evidence is %s, not tainted: %v", verdict.Verdict, verdict.Checks)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	signatures := len(file.Entries) + len(file.Control)
+	alone := time.Duration(signatures) * t.raw
+	t.evidence.add(n, l.shape, l.nodes, signatures, made, (len(data)+512)/1024, checked, alone, fmt.Sprintf("%.2f", float64(checked)/float64(alone)))
+	return nil
+}
+
+// stage measures what is in a stage, and whether it is tainted.
+func (b *bench) stage(v *ledger.View, stage string, size, n int, t *tables) error {
+	in, err := b.median(func() error {
+		list, err := v.InStage(stage)
+		if err == nil && len(list) != size {
+			err = fmt.Errorf("%s holds %d artifacts", stage, len(list))
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	taint, err := b.median(func() error {
+		list, err := v.InStage(stage)
+		if err != nil {
+			return err
+		}
+		facts, err := v.Lineage()
+		if err != nil {
+			return err
+		}
+		var artifacts []*walk.Artifact
+		for _, placed := range list {
+			a, err := facts.Artifact(placed.Ref.Name, placed.Ref.Version)
+			if err != nil {
+				return err
+			}
+			artifacts = append(artifacts, a)
+		}
+		_, err = walk.TaintAll(facts, artifacts)
+		return err
+	})
+	t.stages.add(n, size, in, taint)
+	return err
+}
+
+// processes measures commands from their start to their end.
+func (b *bench) processes(ctx context.Context, p *place, n int, t *tables) error {
+	run := func(args ...string) error {
+		progress("%d artifacts: stele %s", n, strings.Join(args, " "))
+		took, err := b.median(func() error {
+			c := exec.CommandContext(ctx, b.stele, args...)
+			var stderr strings.Builder
+			c.Env, c.Stdout, c.Stderr = p.environment(), io.Discard, &stderr
+			if err := c.Run(); err != nil && !refused(err) {
+				return fmt.Errorf("stele %s: %w: %s", strings.Join(args, " "), err, stderr.String())
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		t.commands.add(n, "`stele "+strings.Join(args, " ")+"`", took)
+		return nil
+	}
+	for _, l := range p.lineages {
+		for _, args := range [][]string{{"trace", l.root.String(), "--up"}, {"trace", l.root.String(), "--up", "--json"}, {"trace", l.raw.String(), "--down"}} {
+			if err := run(args...); err != nil {
+				return err
+			}
+		}
+	}
+	for _, size := range b.releases {
+		if stage := p.stages[size]; stage != "" {
+			if err := run("status", "--stage", stage); err != nil {
+				return err
+			}
+		}
+	}
+	if len(p.lineages) > 0 {
+		return run("show", p.lineages[0].root.String())
+	}
+	return nil
+}
+
+// refused reports whether a command ended with the status of what is withdrawn
+// or tainted: it did its work.
+func refused(err error) bool {
+	var exit *exec.ExitError
+	return errors.As(err, &exit) && exit.ExitCode() == 4
+}
