@@ -58,6 +58,10 @@ func (v *View) byName(name, version string) (b Binding, ok bool, err error) {
 // The last pair may be an error.
 func (v *View) Versions(name string) iter.Seq2[Binding, error] {
 	return func(yield func(Binding, error) bool) {
+		if err := v.l.checkIndex(); err != nil {
+			yield(Binding{}, err)
+			return
+		}
 		prefix := versionPrefix(name)
 		err := v.l.store.scan(prefix, after(prefix), func(key, _ []byte) bool {
 			index, version, err := parseVersion(key, prefix)
@@ -82,6 +86,9 @@ func (v *View) Versions(name string) iter.Seq2[Binding, error] {
 // Latest returns the last binding made of a name; of several in one entry, that
 // whose version is the greatest by its bytes.
 func (v *View) Latest(name string) (Binding, error) {
+	if err := v.l.checkIndex(); err != nil {
+		return Binding{}, err
+	}
 	prefix := versionPrefix(name)
 	p, ok, err := v.l.store.last(prefix, u64after(prefix, v.n))
 	if err == nil && !ok {
@@ -101,6 +108,10 @@ func (v *View) Latest(name string) (Binding, error) {
 // the order of their bytes. The last pair may be an error.
 func (v *View) Names(prefix string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
+		if err := v.l.checkIndex(); err != nil {
+			yield("", err)
+			return
+		}
 		lower := append([]byte{famVersion}, prefix...)
 		upper := after(lower)
 		for {

@@ -115,7 +115,7 @@ func (l *Ledger) Stamped(by statement.Signer, name, version, contents string, fr
 // Ran records a run that makes contents, and stamps them.
 func (l *Ledger) Ran(by statement.Signer, name, version, contents string, inputs ...statement.Ref) statement.Ref {
 	l.T.Helper()
-	out := l.Output(name, version, contents)
+	out := l.Made(name, version, contents)
 	l.Put(l.Run(by, inputs, []statement.Output{out}))
 	return out.Ref
 }

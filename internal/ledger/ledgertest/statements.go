@@ -4,8 +4,8 @@ import (
 	"github.com/stele-ml/stele/statement"
 )
 
-// Output is an output of a run that the run stamps.
-func (m *Maker) Output(name, version, contents string) statement.Output {
+// Made is an output of a run that the run stamps.
+func (m *Maker) Made(name, version, contents string) statement.Output {
 	return statement.Output{Ref: m.Ref(name, version, contents), Stamp: &statement.Stamp{
 		Kind: statement.ArtifactModel, Files: 1, Bytes: 7, Basis: statement.Basis{Read: 7}}}
 }
