@@ -1,7 +1,5 @@
 package statement
 
-import "github.com/stele-ml/stele/internal/strictjson"
-
 // The decisions of an approval.
 const (
 	DecisionApprove = "approve"
@@ -34,11 +32,7 @@ type wireApproval struct {
 	After    uint64 `json:"after"`
 }
 
-func decodeApproval(st *Statement, raw strictjson.Raw) error {
-	var w wireApproval
-	if err := decodePredicate(KindApproval, raw, &w); err != nil {
-		return err
-	}
+func (w *wireApproval) decode(st *Statement) error {
 	st.setCommon(w.wireCommon)
 	st.Approval = &Approval{w.Stage, w.Decision, w.Reason, w.After}
 	return nil

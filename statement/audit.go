@@ -5,8 +5,6 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"strings"
-
-	"github.com/stele-ml/stele/internal/strictjson"
 )
 
 // Audit announces that random chunks of an artifact will be read, or says what
@@ -165,11 +163,7 @@ type wireCheckpoint struct {
 	Root string `json:"root"`
 }
 
-func decodeAudit(st *Statement, raw strictjson.Raw) error {
-	var w wireAudit
-	if err := decodePredicate(KindAudit, raw, &w); err != nil {
-		return err
-	}
+func (w *wireAudit) decode(st *Statement) error {
 	a := new(Audit)
 	var err error
 	if n := w.Announcement; n != nil {

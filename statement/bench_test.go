@@ -5,8 +5,19 @@ import (
 	"testing"
 )
 
+// runOfFive is an ordinary run: five inputs, one output, a commit.
+func runOfFive() *Statement {
+	st := testBareRun()
+	for i := range 5 {
+		st.Run.Inputs = append(st.Run.Inputs, testRef("raw/cards", fmt.Sprint(i)))
+	}
+	st.Run.Outputs = []Output{{testRef("fraud/model", "1"), testStamp("fraud/model", "1").Stamp}}
+	st.Run.Code = &Code{Remote: "https://git.example/fraud/train.git", Commit: hexOf("commit")[:40]}
+	return st
+}
+
 func BenchmarkParse(b *testing.B) {
-	for _, st := range []*Statement{testStamp("raw/cards", "7"), fullStamp(), testRegister("bob", ed("bob").PublicKey(), []string{RoleMember}, []string{"*"})} {
+	for _, st := range []*Statement{testStamp("raw/cards", "7"), fullStamp(), runOfFive(), testRun(), testRelease(), testRegister("bob", ed("bob").PublicKey(), []string{RoleMember}, []string{"*"})} {
 		payload := must(st.Marshal())
 		b.Run(fmt.Sprintf("%s-%d", st.Kind, len(payload)), func(b *testing.B) {
 			b.ReportAllocs()

@@ -20,22 +20,37 @@ type predicate interface {
 	wire(st *Statement) any
 }
 
-// decoders read a predicate into the statement, whose Subject is already set. A
-// new kind of statement begins here, and in [Statement.predicate].
-var decoders = map[Kind]func(st *Statement, raw strictjson.Raw) error{
-	KindGenesis:       decodeGenesis,
-	KindIdentity:      decodeIdentity,
-	KindStamp:         decodeStamp,
-	KindRun:           decodeRun,
-	KindEvaluation:    decodeEvaluation,
-	KindApproval:      decodeApproval,
-	KindRelease:       decodeRelease,
-	KindWithdrawal:    decodeWithdrawal,
-	KindReinstatement: decodeReinstatement,
-	KindAudit:         decodeAudit,
-	KindImport:        decodeImport,
-	KindLogKey:        decodeLogKey,
+// wirePredicate is a predicate as it is in JSON. decode takes it into the
+// statement, whose Subject is already set.
+type wirePredicate interface {
+	decode(st *Statement) error
 }
+
+// wires make what a predicate is read into. A new kind of statement begins here,
+// and in [Statement.predicate].
+var wires = map[Kind]func() wirePredicate{
+	KindGenesis:       func() wirePredicate { return new(wireGenesis) },
+	KindIdentity:      func() wirePredicate { return new(wireIdentity) },
+	KindStamp:         func() wirePredicate { return new(wireStamp) },
+	KindRun:           func() wirePredicate { return new(wireRun) },
+	KindEvaluation:    func() wirePredicate { return new(wireEvaluation) },
+	KindApproval:      func() wirePredicate { return new(wireApproval) },
+	KindRelease:       func() wirePredicate { return new(wireRelease) },
+	KindWithdrawal:    func() wirePredicate { return new(wireWithdrawal) },
+	KindReinstatement: func() wirePredicate { return new(wireReinstatement) },
+	KindAudit:         func() wirePredicate { return new(wireAudit) },
+	KindImport:        func() wirePredicate { return new(wireImport) },
+	KindLogKey:        func() wirePredicate { return new(wireLogKey) },
+}
+
+// kinds are the kinds by their predicate types.
+var kinds = func() map[string]Kind {
+	kinds := make(map[string]Kind, len(wires))
+	for kind := range wires {
+		kinds[kind.PredicateType()] = kind
+	}
+	return kinds
+}()
 
 // predicate returns the one that Kind names, if it alone is set.
 func (s *Statement) predicate() (predicate, error) {
@@ -66,16 +81,9 @@ func (s *Statement) predicate() (predicate, error) {
 	return p, nil
 }
 
-// The outer members of a statement, in the order they are written.
+// The outer members of a statement, in the order they are written. Predicate is
+// a wirePredicate, or [strictjson.Raw] where the predicate's type is not known.
 type wireStatement struct {
-	Type          string         `json:"_type"`
-	Subject       []Subject      `json:"subject"`
-	PredicateType string         `json:"predicateType"`
-	Predicate     strictjson.Raw `json:"predicate"`
-}
-
-// wireWriting is the same, before the predicate is bytes.
-type wireWriting struct {
 	Type          string    `json:"_type"`
 	Subject       []Subject `json:"subject"`
 	PredicateType string    `json:"predicateType"`
@@ -117,22 +125,21 @@ func (s *Statement) Marshal() ([]byte, error) {
 // is the payload's own bytes that are signed and kept; all else has one spelling:
 // a member that is missing, of no effect or written in another way is refused.
 func Parse(payload []byte) (*Statement, error) {
-	var w wireStatement
-	if err := strictjson.Unmarshal(payload, &w, MaxPayload, MaxDepth); err != nil {
-		return nil, malformed("statement: %w", err)
+	w, err := readOutside(payload)
+	if err != nil {
+		return nil, err
 	}
-	if w.Type != StatementType {
-		return nil, malformed("statement: _type %s, want %s", quote(w.Type), StatementType)
+	return w.statement(payload)
+}
+
+// statement returns what the members say, which were read from the payload.
+func (w *wireStatement) statement(payload []byte) (*Statement, error) {
+	kind := kinds[w.PredicateType]
+	st := &Statement{Kind: kind, Subject: w.Subject}
+	if n := len(w.Subject); n != 1 && (kind != KindRun || n < 1 || n > MaxReferences) {
+		return nil, malformed("%s: %d subjects, want exactly one", kind, n)
 	}
-	st := &Statement{Kind: kindOf(w.PredicateType), Subject: w.Subject}
-	decode := decoders[st.Kind]
-	if decode == nil {
-		return nil, malformed("statement: unknown predicate %s", quote(w.PredicateType))
-	}
-	if n := len(w.Subject); n != 1 && (st.Kind != KindRun || n < 1 || n > MaxReferences) {
-		return nil, malformed("%s: %d subjects, want exactly one", st.Kind, n)
-	}
-	if err := decode(st, w.Predicate); err != nil {
+	if err := w.Predicate.(wirePredicate).decode(st); err != nil {
 		return nil, err
 	}
 	p, err := st.predicate()
@@ -143,22 +150,81 @@ func Parse(payload []byte) (*Statement, error) {
 		return nil, err
 	}
 	if derived := p.subject(st); derived != nil && !equalSubjects(w.Subject, derived) {
-		return nil, malformed("%s: the subject is not of what the predicate holds", st.Kind)
+		return nil, malformed("%s: the subject is not of what the predicate holds", kind)
 	}
-	again, err := st.encode(p)
-	if err != nil {
-		return nil, err
-	}
-	if err := sameContent(payload, again); err != nil {
+	if err := st.sameContent(p, payload); err != nil {
 		return nil, err
 	}
 	return st, nil
 }
 
+// readOutside reads the members of a payload, with the predicate as its type
+// says, which is one of the kinds.
+//
+// Payloads that Stele wrote have the predicate's type where it can be seen before
+// anything is read, so that they are read once. Whatever comes of a wrong guess is
+// forgotten, and the payload is read as any other.
+func readOutside(payload []byte) (*wireStatement, error) {
+	if kind, ok := kinds[firstPredicateType(payload)]; ok {
+		if w, err := readAs(kind, payload); err == nil {
+			return w, nil
+		}
+	}
+	return readAny(payload)
+}
+
+// readAs reads a payload whose predicate is of that kind.
+func readAs(kind Kind, payload []byte) (*wireStatement, error) {
+	w := &wireStatement{Predicate: wires[kind]()}
+	if err := strictjson.Unmarshal(payload, w, MaxPayload, MaxDepth); err != nil {
+		return nil, malformed("statement: %w", err)
+	}
+	if w.Type != StatementType || w.PredicateType != kind.PredicateType() {
+		return nil, malformed("statement: it is no %s", kind)
+	}
+	return w, nil
+}
+
+func readAny(payload []byte) (*wireStatement, error) {
+	var raw strictjson.Raw
+	w := &wireStatement{Predicate: &raw}
+	if err := strictjson.Unmarshal(payload, w, MaxPayload, MaxDepth); err != nil {
+		return nil, malformed("statement: %w", err)
+	}
+	if w.Type != StatementType {
+		return nil, malformed("statement: _type %s, want %s", quote(w.Type), StatementType)
+	}
+	kind, ok := kinds[w.PredicateType]
+	if !ok {
+		return nil, malformed("statement: unknown predicate %s", quote(w.PredicateType))
+	}
+	predicate := wires[kind]()
+	if err := strictjson.UnmarshalPart(raw, predicate); err != nil {
+		return nil, malformed("%s: %w", kind, err)
+	}
+	w.Predicate = predicate
+	return w, nil
+}
+
+// firstPredicateType returns what follows the first thing that looks like the
+// name of the member. It may be anything.
+func firstPredicateType(payload []byte) string {
+	const name = `"predicateType":"`
+	if i := bytes.Index(payload, []byte(name)); i >= 0 {
+		value, _, _ := bytes.Cut(payload[i+len(name):], []byte{'"'})
+		return string(value)
+	}
+	return ""
+}
+
 // sameContent compares a payload with the statement that was read from it,
 // encoded again. A member that was missing shows, and one that says nothing, and
 // a list that is not sorted.
-func sameContent(payload, again []byte) error {
+func (s *Statement) sameContent(p predicate, payload []byte) error {
+	again, err := s.encode(p)
+	if err != nil {
+		return err
+	}
 	if bytes.Equal(payload, again) {
 		return nil
 	}
@@ -182,15 +248,6 @@ func sameContent(payload, again []byte) error {
 	return malformed("statement: a member is missing, of no effect or not in order: found %s, want %s", excerpt(a), excerpt(b))
 }
 
-func kindOf(predicateType string) Kind {
-	for kind := range decoders {
-		if kind.PredicateType() == predicateType {
-			return kind
-		}
-	}
-	return ""
-}
-
 func (s *Statement) check(p predicate) error {
 	if s.Nonce.IsZero() {
 		return malformed("%s: the nonce is not set", s.Kind)
@@ -202,7 +259,7 @@ func (s *Statement) check(p predicate) error {
 }
 
 func (s *Statement) encode(p predicate) ([]byte, error) {
-	payload, err := strictjson.Marshal(&wireWriting{StatementType, s.Subject, s.Kind.PredicateType(), p.wire(s)})
+	payload, err := strictjson.Marshal(&wireStatement{StatementType, s.Subject, s.Kind.PredicateType(), p.wire(s)})
 	if err != nil {
 		return nil, malformed("%s: %w", s.Kind, err)
 	}
@@ -210,15 +267,6 @@ func (s *Statement) encode(p predicate) ([]byte, error) {
 		return nil, malformed("%s: %d bytes, at most %d are allowed", s.Kind, len(payload), MaxPayload)
 	}
 	return payload, nil
-}
-
-// decodePredicate reads a predicate whose limits the statement around it has
-// already been held to.
-func decodePredicate(kind Kind, raw strictjson.Raw, v any) error {
-	if err := strictjson.UnmarshalPart(raw, v); err != nil {
-		return malformed("%s: %w", kind, err)
-	}
-	return nil
 }
 
 func equalSubjects(a, b []Subject) bool {

@@ -4,8 +4,6 @@ import (
 	"math"
 	"strconv"
 	"strings"
-
-	"github.com/stele-ml/stele/internal/strictjson"
 )
 
 // Evaluation says what was measured of an artifact, and on what.
@@ -91,11 +89,7 @@ type wireEvaluation struct {
 	Details  *wireAttachment    `json:"details,omitzero"`
 }
 
-func decodeEvaluation(st *Statement, raw strictjson.Raw) error {
-	var w wireEvaluation
-	if err := decodePredicate(KindEvaluation, raw, &w); err != nil {
-		return err
-	}
+func (w *wireEvaluation) decode(st *Statement) error {
 	e := &Evaluation{Metrics: w.Metrics}
 	var err error
 	if e.Datasets, err = parseRefs("evaluation: datasets", w.Datasets, MaxReferences); err != nil {

@@ -3,11 +3,15 @@ package statement
 import (
 	"bytes"
 	"encoding/pem"
+	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"testing"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/stele-ml/stele/internal/strictjson"
 )
 
 func addVectors(f *testing.F, pattern string) {
@@ -20,8 +24,20 @@ func addVectors(f *testing.F, pattern string) {
 // to the same.
 func FuzzParse(f *testing.F) {
 	addVectors(f, "*.payload")
+	for _, s := range samples() {
+		f.Add(must(strictjson.Canonical(must(s.st.Marshal()))))
+	}
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		st, err := Parse(payload)
+		// One that is read at a guess is read no differently.
+		var plain *Statement
+		w, plainErr := readAny(payload)
+		if plainErr == nil {
+			plain, plainErr = w.statement(payload)
+		}
+		if (err == nil) != (plainErr == nil) || !reflect.DeepEqual(st, plain) {
+			t.Fatalf("%+v, %v; without a guess %+v, %v", st, err, plain, plainErr)
+		}
 		if err != nil {
 			return
 		}
@@ -158,6 +174,43 @@ func FuzzParseDetails(f *testing.F) {
 		}
 		if again := must(d.Marshal()); !bytes.Equal(again, data) {
 			t.Fatalf("%s is a second form of %s", data, again)
+		}
+	})
+}
+
+// A number that is read is what its double is written as, and no other text is
+// that number.
+func FuzzParseDecimal(f *testing.F) {
+	for _, text := range []string{"0", "-0.5", "0.9731", "123456789012345", "1e9", "-0", "+1", "01", "0.10", "1000000000000000000000000000000"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		d, err := ParseDecimal(text)
+		if err != nil {
+			return
+		}
+		if again, err := NewDecimal(d.Float64()); err != nil || again != d {
+			t.Fatalf("%q is written as %q, %v", text, again, err)
+		}
+	})
+}
+
+func FuzzCheckRemote(f *testing.F) {
+	for _, text := range []string{"https://git.example/a", "ssh://git@git.example:22/a", "https://a:b@git.example/a", "file:///a", "git@git.example:a"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if CheckRemote(text) != nil {
+			return
+		}
+		// As the standard library reads it, there is nothing that opens a door.
+		u, err := url.Parse(text)
+		if err != nil {
+			return
+		}
+		_, password := u.User.Password()
+		if password || u.User != nil && u.Scheme != "ssh" || u.RawQuery != "" || u.Fragment != "" || u.Host == "" {
+			t.Fatalf("%q holds %+v", text, u)
 		}
 	})
 }

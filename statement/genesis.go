@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 
 	"github.com/stele-ml/stele/fingerprint"
-	"github.com/stele-ml/stele/internal/strictjson"
 )
 
 type wireGenesis struct {
@@ -30,11 +29,7 @@ type wirePredecessor struct {
 	Root   string   `json:"root"`
 }
 
-func decodeGenesis(st *Statement, raw strictjson.Raw) error {
-	var w wireGenesis
-	if err := decodePredicate(KindGenesis, raw, &w); err != nil {
-		return err
-	}
+func (w *wireGenesis) decode(st *Statement) error {
 	g := &Genesis{Origin: st.Subject[0].Name, Rules: w.Rules, LogKey: w.LogKey}
 	var err error
 	if g.Hash, err = fingerprint.ParseAlgorithm(w.Hash); err != nil {

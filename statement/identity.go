@@ -17,11 +17,7 @@ type wireIdentity struct {
 	Since   uint64   `json:"since,omitzero"`
 }
 
-func decodeIdentity(st *Statement, raw strictjson.Raw) error {
-	var w wireIdentity
-	if err := decodePredicate(KindIdentity, raw, &w); err != nil {
-		return err
-	}
+func (w *wireIdentity) decode(st *Statement) error {
 	id := &Identity{Action: w.Action, Handle: st.Subject[0].Name, Roles: w.Roles, Names: w.Names, Expires: w.Expires, Since: w.Since}
 	var err error
 	if id.KeyID, err = ParseKeyID(st.Subject[0].Digest[keyDigest]); err != nil {

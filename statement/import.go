@@ -2,8 +2,6 @@ package statement
 
 import (
 	"encoding/hex"
-
-	"github.com/stele-ml/stele/internal/strictjson"
 )
 
 // The formats of what is imported.
@@ -59,11 +57,7 @@ type wireImportKey struct {
 	Subject string `json:"subject,omitzero"`
 }
 
-func decodeImport(st *Statement, raw strictjson.Raw) error {
-	var w wireImport
-	if err := decodePredicate(KindImport, raw, &w); err != nil {
-		return err
-	}
+func (w *wireImport) decode(st *Statement) error {
 	i := &Import{Format: w.Format, PredicateType: w.PredicateType, Key: ImportKey{Method: w.Key.Method, Subject: w.Key.Subject},
 		Hash: w.Hash, Resources: w.Resources, Ignored: w.Ignored, Builder: w.Builder}
 	document, err := w.Document.attachment()

@@ -2,8 +2,6 @@ package statement
 
 import (
 	"crypto/ed25519"
-
-	"github.com/stele-ml/stele/internal/strictjson"
 )
 
 type wireLogKey struct {
@@ -18,11 +16,7 @@ type wireLogSignatures struct {
 	Next    string `json:"next"`
 }
 
-func decodeLogKey(st *Statement, raw strictjson.Raw) error {
-	var w wireLogKey
-	if err := decodePredicate(KindLogKey, raw, &w); err != nil {
-		return err
-	}
+func (w *wireLogKey) decode(st *Statement) error {
 	l := &LogKey{Current: w.Current, Next: w.Next}
 	var err error
 	if l.Signatures.Current, err = decodeBase64("log-key: signature", w.Signatures.Current); err != nil {

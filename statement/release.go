@@ -1,7 +1,5 @@
 package statement
 
-import "github.com/stele-ml/stele/internal/strictjson"
-
 // The actions of a release.
 const (
 	ActionJoin  = "join"
@@ -27,11 +25,7 @@ type wireRelease struct {
 	After    uint64    `json:"after"`
 }
 
-func decodeRelease(st *Statement, raw strictjson.Raw) error {
-	var w wireRelease
-	if err := decodePredicate(KindRelease, raw, &w); err != nil {
-		return err
-	}
+func (w *wireRelease) decode(st *Statement) error {
 	replaces, err := parseRefs("release: replaces", w.Replaces, MaxReplaces)
 	if err != nil {
 		return err

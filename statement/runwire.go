@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/stele-ml/stele/internal/strictjson"
 )
 
 type wireRun struct {
@@ -89,11 +87,7 @@ const (
 	imagePrefix = "oci://"
 )
 
-func decodeRun(st *Statement, raw strictjson.Raw) error {
-	var w wireRun
-	if err := decodePredicate(KindRun, raw, &w); err != nil {
-		return err
-	}
+func (w *wireRun) decode(st *Statement) error {
 	d, m := &w.Definition, &w.Details.Metadata
 	if d.BuildType != RunBuildType {
 		return malformed("run: buildType %s, want %s: provenance by another builder is imported", quote(d.BuildType), RunBuildType)
@@ -152,6 +146,7 @@ func (r *Run) decodeDependencies(list []wireDependency) error {
 	if len(list) > MaxReferences+MaxLocks+3 {
 		return malformed("run: %d dependencies", len(list))
 	}
+	r.Inputs = make([]Ref, 0, len(list))
 	for _, w := range list {
 		path, lock := strings.CutPrefix(w.Name, dependencyLock)
 		var err error
@@ -226,7 +221,11 @@ func (r *Run) subject(st *Statement) []Subject {
 }
 
 func (r *Run) sortedOutputs() []Output {
-	return slices.SortedFunc(slices.Values(r.Outputs), func(a, b Output) int { return cmp.Compare(a.Ref.String(), b.Ref.String()) })
+	byName := func(a, b Output) int { return cmp.Compare(a.Ref.String(), b.Ref.String()) }
+	if slices.IsSortedFunc(r.Outputs, byName) {
+		return r.Outputs
+	}
+	return slices.SortedFunc(slices.Values(r.Outputs), byName)
 }
 
 func (r *Run) wire(st *Statement) any {
@@ -251,7 +250,10 @@ func (r *Run) wire(st *Statement) any {
 }
 
 func (r *Run) dependencies() []wireDependency {
-	var list []wireDependency
+	var list []wireDependency // nil where there is none: left out
+	if n := len(r.Inputs) + len(r.Locks); n > 0 {
+		list = make([]wireDependency, 0, n+3)
+	}
 	for _, w := range wireRefs(r.Inputs) {
 		list = append(list, wireDependency{Name: w.Name, Digest: wireDependencyDigest{wireDigest: w.Digest}})
 	}

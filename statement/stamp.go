@@ -4,8 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
-
-	"github.com/stele-ml/stele/internal/strictjson"
 )
 
 type wireStamp struct {
@@ -61,11 +59,7 @@ func (a *Attachment) check() error {
 	return checkInteger("attachment size", a.Size, 1)
 }
 
-func decodeStamp(st *Statement, raw strictjson.Raw) error {
-	var w wireStamp
-	if err := decodePredicate(KindStamp, raw, &w); err != nil {
-		return err
-	}
+func (w *wireStamp) decode(st *Statement) error {
 	s, err := w.stamp()
 	if err != nil {
 		return err

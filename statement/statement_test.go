@@ -5,10 +5,12 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/strictjson"
 )
 
 // Another writer may order members and white space as it likes; what it says is
@@ -33,6 +35,51 @@ func TestParseAcceptsAnyOrder(t *testing.T) {
 	}
 	if st.Control() {
 		t.Error("a stamp is no control entry")
+	}
+}
+
+// Sorted members put the predicate before its type, and of an import a foreign
+// predicate type before its own: what is read is the same.
+func TestParseReadsSortedMembers(t *testing.T) {
+	for _, s := range samples() {
+		payload := must(s.st.Marshal())
+		want := must(Parse(payload))
+		sorted := must(strictjson.Canonical(payload))
+		spaced := bytes.ReplaceAll(payload, []byte(`"predicateType":`), []byte("\"predicateType\" :\n"))
+		for how, other := range map[string][]byte{"sorted": sorted, "spaced": spaced} {
+			if bytes.Equal(other, payload) {
+				t.Fatalf("%s: nothing is %s", s.name, how)
+			}
+			if got, err := Parse(other); err != nil || !reflect.DeepEqual(got, want) {
+				t.Errorf("%s, %s: got %+v, %v", s.name, how, got, err)
+			}
+		}
+	}
+}
+
+// A member that looks like the predicate's type, where it is first seen, does not
+// make it one.
+func TestAttackAnotherTypeIsSeenFirst(t *testing.T) {
+	payload := string(must(testRelease().Marshal()))
+	for _, kind := range []Kind{KindRelease, KindApproval, KindStamp, KindRun, "decisions"} {
+		decoy := `"predicateType":"` + kind.PredicateType() + `"`
+		for name, changed := range map[string]string{
+			"outside":            strings.Replace(payload, `{"_type"`, `{`+decoy+`,"_type"`, 1),
+			"in the subject":     strings.Replace(payload, `"subject":[{`, `"subject":[{`+decoy+`,`, 1),
+			"as a digest":        strings.Replace(payload, `"digest":{`, `"digest":{`+decoy+`,`, 1),
+			"in a member before": strings.Replace(payload, `{"_type"`, `{"x":{`+decoy+`},"_type"`, 1),
+			"in place of it":     strings.Replace(strings.Replace(payload, `"predicateType"`, `"x"`, 1), `{"_type"`, `{"x":{`+decoy+`},"_type"`, 1),
+		} {
+			if st, err := Parse([]byte(changed)); !errors.Is(err, ErrFormat) {
+				t.Errorf("%s, %s: got %+v, %v", kind, name, st, err)
+			}
+		}
+	}
+	// In text it is text.
+	st := testRelease()
+	st.Release.Reason = `"predicateType":"` + KindStamp.PredicateType() + `"`
+	if got, err := Parse(must(strictjson.Canonical(must(st.Marshal())))); err != nil || got.Release.Reason != st.Release.Reason {
+		t.Errorf("a reason: %+v, %v", got, err)
 	}
 }
 

@@ -1,9 +1,5 @@
 package statement
 
-import (
-	"github.com/stele-ml/stele/internal/strictjson"
-)
-
 type wireWithdrawal struct {
 	wireCommon
 	Target   string `json:"target"`
@@ -13,11 +9,7 @@ type wireWithdrawal struct {
 	After    uint64 `json:"after"`
 }
 
-func decodeWithdrawal(st *Statement, raw strictjson.Raw) error {
-	var w wireWithdrawal
-	if err := decodePredicate(KindWithdrawal, raw, &w); err != nil {
-		return err
-	}
+func (w *wireWithdrawal) decode(st *Statement) error {
 	st.setCommon(w.wireCommon)
 	st.Withdrawal = &Withdrawal{Target: w.Target, Location: w.Location, Effect: w.Effect, Reason: w.Reason, After: w.After}
 	return nil
@@ -59,11 +51,7 @@ type wireReinstatement struct {
 	After      uint64 `json:"after"`
 }
 
-func decodeReinstatement(st *Statement, raw strictjson.Raw) error {
-	var w wireReinstatement
-	if err := decodePredicate(KindReinstatement, raw, &w); err != nil {
-		return err
-	}
+func (w *wireReinstatement) decode(st *Statement) error {
 	st.setCommon(w.wireCommon)
 	st.Reinstatement = &Reinstatement{Withdrawal: w.Withdrawal, Reason: w.Reason, After: w.After}
 	return nil
