@@ -31,6 +31,7 @@ type verifyOrder struct {
 	altered, confidence string // of audit
 	maxAge              time.Duration
 	all, checks         bool
+	oms                 omsOrder // against a model signature
 	flags               scanFlags
 
 	data *data // open, where there is a path
@@ -54,10 +55,14 @@ chunks, as ` + "`stele audit`" + ` does. The verdict is then "sampled", not "ver
 
 With --evidence, all that is checked offline, against the file and your trust
 alone: the stamp, all that it was made of, and that nothing of it was withdrawn;
-and it is told as a story. PATH adds the data.`,
+and it is told as a story. PATH adds the data.
+
+With --oms, a model is checked against an OpenSSF model signature that somebody
+else made, by a key or certificates that you give. No ledger is needed.`,
 		Example: `  stele verify clinic/wdbc@2026-11-01 training
   stele verify clinic/wdbc@2026-11-01 s3://clinic/wdbc --recheck version
-  stele verify --evidence evidence.json --trust clinic.policy training`,
+  stele verify --evidence evidence.json --trust clinic.policy training
+  stele verify model --oms model.sig --public-key signer.pem`,
 		Args: cobra.MaximumNArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := o.parse(args); err != nil {
@@ -79,6 +84,7 @@ and it is told as a story. PATH adds the data.`,
 	c.Flags().DurationVar(&o.maxAge, "max-age", 0, "how old the newest cosignature may be, for example 24h; needs witnesses")
 	c.Flags().BoolVar(&o.all, "all", false, "show every change")
 	c.Flags().BoolVar(&o.checks, "checks", false, "show what each check found")
+	o.oms.register(c)
 	o.flags.register(c, false)
 	return c
 }
@@ -123,6 +129,11 @@ func (o *verifyOrder) parse(args []string) error {
 
 // verify opens what is given, and checks it.
 func (a *app) verify(ctx context.Context, o *verifyOrder) error {
+	if foreign, err := o.oms.given(o); err != nil {
+		return err
+	} else if foreign {
+		return a.verifyOMS(ctx, o)
+	}
 	if o.recheck == "audit" {
 		return a.recheckAudit(ctx, o)
 	}
