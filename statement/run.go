@@ -84,10 +84,8 @@ func (r *Run) check(st *Statement) error {
 	if err := r.Code.check(); err != nil {
 		return err
 	}
-	if r.Image != nil && r.Image.Name != "" {
-		if err := CheckImageName(r.Image.Name); err != nil {
-			return err
-		}
+	if err := r.Image.check(); err != nil {
+		return err
 	}
 	if err := r.checkLocks(); err != nil {
 		return err
@@ -167,12 +165,26 @@ func (c *Code) check() error {
 		return nil
 	case len(c.Commit) != 40 && len(c.Commit) != 64 || !isLowerHex(c.Commit):
 		return malformed("run: commit %s: want 40 or 64 lower-case hexadecimal digits", quote(c.Commit))
+	case strings.Trim(c.Commit, "0") == "":
+		return malformed("run: the commit is not set")
 	case c.Tree != nil && !c.Dirty:
 		return malformed("run: the tree is the commit's own, where it is not dirty")
 	case c.Tree != nil && !c.Tree.Algorithm.Valid():
 		return malformed("run: the tree's fingerprint is not set")
 	case c.Remote != "":
 		return CheckRemote(c.Remote)
+	}
+	return nil
+}
+
+func (i *Image) check() error {
+	switch {
+	case i == nil:
+		return nil
+	case i.SHA256 == [32]byte{}:
+		return malformed("run: the digest of the image is not set")
+	case i.Name != "":
+		return CheckImageName(i.Name)
 	}
 	return nil
 }
@@ -189,8 +201,11 @@ func (r *Run) checkLocks() error {
 		if err := fingerprint.CheckPath(lock.Path); err != nil {
 			return malformed("run: %w", err)
 		}
-		if seen[lock.Path] {
+		switch {
+		case seen[lock.Path]:
 			return malformed("run: lock file %s twice", quote(lock.Path))
+		case lock.SHA256 == [32]byte{}:
+			return malformed("run: the digest of lock file %s is not set", quote(lock.Path))
 		}
 		seen[lock.Path] = true
 	}
@@ -199,13 +214,13 @@ func (r *Run) checkLocks() error {
 
 // CheckRemote checks the URL of a git repository that goes on a ledger, where
 // nothing can be erased: https, http, ssh or git, with no password, token, query
-// or fragment, and no place on one's own machine. A user before the host is
-// allowed for ssh, where it is the same for everybody ("git").
+// or fragment, and no place on one's own machine; in the characters of RFC 3986,
+// at most MaxRemote bytes. A user before the host is allowed for ssh, where it is
+// the same for everybody ("git"). No error quotes it: it may hold a password.
 func CheckRemote(remote string) error {
-	if err := CheckText("run: git remote", remote, MaxRemote); err != nil {
-		return err
+	if len(remote) > MaxRemote || !isWord(remote, "-._~:/[]@!$&'()*+,;=%", true) {
+		return malformed("run: git remote: want a URL without query and fragment, at most %d bytes", MaxRemote)
 	}
-	// No refusal quotes it: it may hold a password.
 	scheme, rest, ok := strings.Cut(remote, "://")
 	if !ok || oneOf("scheme", scheme, "https", "http", "ssh", "git") != nil {
 		return malformed("run: git remote: want a URL that begins with https://, http://, ssh:// or git://")
@@ -216,8 +231,6 @@ func CheckRemote(remote string) error {
 		user, host = "", authority
 	}
 	switch {
-	case strings.ContainsAny(remote, "?# \\"):
-		return malformed("run: git remote %s://: a URL without query, fragment, space or backslash", scheme)
 	case host == "" || strings.Contains(host, "@"):
 		return malformed("run: git remote %s://: want one host", scheme)
 	case found && (scheme != "ssh" || !isWord(user, "._-", true)):

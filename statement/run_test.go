@@ -315,6 +315,9 @@ func TestMarshalRefusesRuns(t *testing.T) {
 		"a tree of another hash":            func(r *Run) { r.Code.Tree = &blake.Fingerprint },
 		"a remote with a password":          func(r *Run) { r.Code.Remote = "https://a:b@git.example/x" },
 		"an image with a space":             func(r *Run) { r.Image.Name = "a b" },
+		"a lock file without a digest":      func(r *Run) { r.Locks[0].SHA256 = [32]byte{} },
+		"an image without a digest":         func(r *Run) { r.Image.SHA256 = [32]byte{} },
+		"the null commit":                   func(r *Run) { r.Code.Commit = strings.Repeat("0", 40) },
 		"a lock file twice":                 func(r *Run) { r.Locks = append(r.Locks, r.Locks[0]) },
 		"33 lock files":                     func(r *Run) { r.Locks = manyLocks(MaxLocks + 1) },
 		"a lock file at an absolute path":   func(r *Run) { r.Locks[0].Path = "/uv.lock" },
@@ -359,7 +362,7 @@ func blakeless(r Ref) Ref {
 
 func manyLocks(n int) (list []LockFile) {
 	for i := range n {
-		list = append(list, LockFile{Path: fmt.Sprintf("env%d/uv.lock", i)})
+		list = append(list, LockFile{fmt.Sprintf("env%d/uv.lock", i), hashOf("uv")})
 	}
 	return list
 }
@@ -444,7 +447,7 @@ func TestRefAndControl(t *testing.T) {
 func TestCheckRemote(t *testing.T) {
 	for _, remote := range []string{
 		"https://github.com/stele-ml/stele", "https://git.example:8443/a/b.git", "http://git.example/a", "git://git.example/a",
-		"ssh://git@github.com/a/b.git", "ssh://git.example:2222/a", "https://git.example", "https://git.example/a@b", "https://git.example/%C3%BC",
+		"ssh://git@github.com/a/b.git", "ssh://git.example:2222/a", "https://git.example", "https://[2001:db8::1]:8443/a", "https://git.example/a@b", "https://git.example/%C3%BC",
 	} {
 		if err := CheckRemote(remote); err != nil {
 			t.Errorf("%s: %v", remote, err)
@@ -455,7 +458,7 @@ func TestCheckRemote(t *testing.T) {
 		"", "https://", "https:///a", "github.com/a/b", "git@github.com:a/b.git", "/home/alice/repo", "file:///home/alice/repo", "../repo", "C:\\repo",
 		"HTTPS://git.example/a", "git+https://git.example/a", "ext::sh -c x", "HTTPS://" + secret + "@git.example/a", secret + "@git.example:a/b", "https://" + secret + "@git.example/a", "https://alice:" + secret + "@git.example/a",
 		"ssh://git:" + secret + "@git.example/a", "ssh://@git.example/a", "ssh://a@b@git.example/a", "https://git.example/a?token=" + secret, "https://git.example/a#" + secret,
-		"https://git.example/a b", "https://git.example\\@x/a", "https://git.example/\u202e", "https://git.example/" + strings.Repeat("x", MaxRemote),
+		"https://git.example/a b", "https://git.example\\@x/a", "https://git.example/\u202e", "https://gіt.example/a" /* Cyrillic і */, "https://git.example/ü", "https://git.example/a\n", "https://git.example/<b>", "https://git.example/" + strings.Repeat("x", MaxRemote),
 	} {
 		err := CheckRemote(remote)
 		if !errors.Is(err, ErrFormat) {

@@ -146,7 +146,9 @@ func (r *Run) decodeDependencies(list []wireDependency) error {
 	if len(list) > MaxReferences+MaxLocks+3 {
 		return malformed("run: %d dependencies", len(list))
 	}
-	r.Inputs = make([]Ref, 0, len(list))
+	if len(list) > 0 {
+		r.Inputs = make([]Ref, 0, len(list))
+	}
 	for _, w := range list {
 		path, lock := strings.CutPrefix(w.Name, dependencyLock)
 		var err error
