@@ -49,7 +49,7 @@ func TestAttackAncestorsWithdrawalLeftOut(t *testing.T) {
 	good := f.whole()
 	v := Verify(good, f.policy(), Options{})
 	want(t, v, Tainted, CheckNotTainted)
-	if !strings.Contains(v.String(), "scans/small@1 ← scans/model@1 ← scans/all@1 ← scans/raw@1: entry 10 by mara withdrew scans/raw@1 (effect no-new-use): a wrong label") {
+	if !strings.Contains(v.String(), "scans/small@1 (run, entry 6), made of scans/model@1 (run, entry 5), made of scans/all@1 (collection, entry 4), made of scans/raw@1: entry 10 by mara withdrew scans/raw@1 (effect no-new-use): a wrong label") {
 		t.Errorf("%s", v)
 	}
 	for _, s := range v.Story {

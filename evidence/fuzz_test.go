@@ -16,6 +16,9 @@ func FuzzParse(f *testing.F) {
 	bare.Attachments, bare.Claim.Paths, bare.Claim.Ranges = nil, nil, nil
 	f.Add(must(bare.Marshal()))
 	f.Add([]byte(`{"stele":"evidence/v1","ledger":"`))
+	family, lineage := sampleLineage(f)
+	f.Add(must(lineage.Marshal()))
+	f.Add(must(without(lineage, family.rawAt.Index).Marshal()))
 	opts := options(l, d)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		g, err := Parse(data)
@@ -35,6 +38,9 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("written differently: %v", err)
 		}
 		if v := Verify(g, policy, opts); v.Verdict == Verified && g.Claim.Ref() != file.Claim.Ref() {
+			t.Fatalf("verified: %+v", g.Claim)
+		}
+		if v := Verify(g, family.policy(), Options{}); v.Verdict == Verified && (g.Claim.Ref() != lineage.Claim.Ref() || v.Result(CheckNotTainted) == Passed && len(v.Story) < 5) {
 			t.Fatalf("verified: %+v", g.Claim)
 		}
 	})

@@ -11,8 +11,25 @@ var update = flag.Bool("update", false, "write the stored evidence anew; its for
 
 // Evidence that was written once verifies for ever, and is written the same.
 func TestStoredEvidence(t *testing.T) {
-	const file, policy = "testdata/sample.evidence.json", "testdata/sample.policy"
 	l, f, p, d := sample(t)
+	stored(t, "testdata/sample", f, p, options(l, d))
+}
+
+func TestStoredLineage(t *testing.T) {
+	l, f := sampleLineage(t)
+	v := stored(t, "testdata/lineage", f, l.policy(), Options{})
+	for _, name := range []string{CheckLineage, CheckNotTainted, CheckPathPresent, CheckPathAbsent, CheckAbsentFromAll, CheckRange} {
+		if v.Result(name) != Passed {
+			t.Errorf("%s: %s", name, v.Result(name))
+		}
+	}
+}
+
+// stored checks that evidence verifies under a policy as they are stored, and
+// is written as it is stored.
+func stored(t *testing.T, name string, f *File, p *Policy, opts Options) *Verdict {
+	t.Helper()
+	file, policy := name+".evidence.json", name+".policy"
 	now := must(f.Marshal())
 	if *update {
 		if err := os.WriteFile(file, now, 0o644); err != nil {
@@ -34,8 +51,10 @@ func TestStoredEvidence(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, VerifyBytes(stored, trust, options(l, d)), Verified)
+	v := VerifyBytes(stored, trust, opts)
+	want(t, v, Verified)
 	if !bytes.Equal(stored, now) {
 		t.Fatal("the same evidence is written differently than before")
 	}
+	return v
 }

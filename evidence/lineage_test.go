@@ -134,21 +134,27 @@ func without(f *File, entry uint64) *File {
 	return &g
 }
 
-func TestLineage(t *testing.T) {
+// sampleLineage is evidence of a lineage with one of everything.
+func sampleLineage(t testing.TB) (*family, *File) {
+	t.Helper()
 	f := newFamily(t, "lineage")
 	claim := f.claim()
 	claim.Absent = []string{"patients.csv", "raw/part-09.csv"}
 	claim.Paths = []PathClaim{of(f.rawRef(), f.raw.path(t, "part-03.csv", true)), f.small.path(t, "part-00.csv", true)}
-	// Of raw/part-09.csv, the collection has it in the member raw.
 	for _, path := range claim.Absent {
 		claim.Paths = append(claim.Paths, f.small.path(t, path, false), of(f.modelRef(), f.model.path(t, path, false)),
 			of(f.rawRef(), f.raw.path(t, path, false)), of(f.labelsRef(), f.labels.path(t, path, false)))
 	}
+	// Of raw/part-09.csv, the collection has it in the member raw.
 	claim.Paths = append(claim.Paths, of(f.rawRef(), f.raw.path(t, "part-09.csv", false)))
 	r := f.raw.byteRange(t, "part-03.csv", 3, 9)
 	r.Of = "scans/raw@1"
 	claim.Ranges = []RangeClaim{r}
-	file := f.collect(claim, f.entries()...)
+	return f, f.collect(claim, f.entries()...)
+}
+
+func TestLineage(t *testing.T) {
+	f, file := sampleLineage(t)
 	data := must(file.Marshal())
 	v := VerifyBytes(data, f.policy(), Options{Contents: &Contents{Fingerprint: f.small.fp, Files: f.small.sum.Files, Bytes: f.small.sum.Bytes}})
 	want(t, v, Verified)

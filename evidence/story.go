@@ -41,6 +41,10 @@ type Told struct {
 	Inputs     []string `json:"inputs,omitempty"`
 	Discounted string   `json:"discounted,omitempty"`
 
+	// Unknown is true where no origin of the artifact is recorded that counts.
+	// Only where Bound.
+	Unknown bool `json:"unknown,omitempty"`
+
 	// Withdrawn and Taint are the strongest effect of the withdrawals of the
 	// artifact that stand, and of those of what it was made of; empty for none,
 	// and Taint where its own contents are withdrawn. Only where Bound.
@@ -59,7 +63,7 @@ func (c *verification) story() {
 				for _, w := range n.Withdrawals {
 					t.Withdrawn = lineage.Stronger(t.Withdrawn, w.Effect)
 				}
-				t.Taint = taints[i]
+				t.Taint, t.Unknown = taints[i], !n.Known()
 			}
 			c.Story = append(c.Story, t)
 		}
@@ -104,6 +108,9 @@ func (c *verification) about() map[statement.Ref][]*Entry {
 			refs = []statement.Ref{ref}
 			if ofContents(st, targets) {
 				refs = byData[ref.Fingerprint]
+			}
+			if st.Release != nil {
+				refs = append(refs, st.Release.Replaces...)
 			}
 		}
 		for _, ref := range refs {
@@ -231,6 +238,9 @@ func says(st *statement.Statement, n *lineage.Node) string {
 		verb := map[string]string{statement.DecisionApprove: "approved for ", statement.DecisionReject: "rejected for "}[st.Approval.Decision]
 		return verb + st.Approval.Stage + because(st.Approval.Reason)
 	case st.Release != nil:
+		if about, err := st.Ref(); err == nil && about != n.Ref {
+			return "left " + st.Release.Stage + ", replaced by " + about.String() + because(st.Release.Reason)
+		}
 		return releaseSays(st.Release)
 	case st.Withdrawal != nil:
 		w := st.Withdrawal

@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/stele-ml/stele/lineage"
 	"github.com/stele-ml/stele/statement"
@@ -113,18 +114,22 @@ func (c *verification) taintText(t *lineage.Taint) string {
 // wayText writes the way to withdrawn contents, its middle left out where it is
 // long.
 func wayText(path []lineage.Step) string {
-	const most = 8
-	text := path[0].Ref.String()
-	for i, s := range path[1:] {
-		if len(path) > most && i >= most/2 && i < len(path)-1-most/2 {
-			if i == most/2 {
-				text += fmt.Sprintf(" ← %d more", len(path)-1-2*(most/2))
-			}
-			continue
+	const ends = 4
+	var parts []string
+	for i, s := range path {
+		text := s.Ref.String()
+		if i < len(path)-1 {
+			text += fmt.Sprintf(" (%s, entry %d)", s.Way, s.Entry)
 		}
-		text += " ← " + s.Ref.String()
+		switch middle := len(path) - 2*ends; {
+		case middle > 1 && i == ends:
+			parts = append(parts, fmt.Sprintf("%d more", middle))
+		case middle > 1 && i > ends && i < len(path)-ends:
+		default:
+			parts = append(parts, text)
+		}
 	}
-	return text
+	return strings.Join(parts, ", made of ")
 }
 
 // members checks the stamps of a collection's members, however deep.

@@ -41,7 +41,7 @@ func (c *verification) paths() {
 		if ok {
 			err = checkRange(c.root.Ref.Fingerprint.Algorithm, file, r)
 		}
-		c.note(CheckRange, r.Of, r.Path, err, fmt.Sprintf("%+q: bytes %d to %d are those carried", r.Path, r.Start, r.End))
+		c.note(CheckRange, r.Of, r.Path, err, fmt.Sprintf("%+q of %s: bytes %d to %d are those carried", r.Path, cmp.Or(r.Of, c.root.Ref.String()), r.Start, r.End))
 	}
 	for _, path := range c.f.Claim.Absent {
 		c.absentFromAll(path, gone)
