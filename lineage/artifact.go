@@ -106,8 +106,8 @@ type Uses interface {
 	Facts
 
 	// Uses returns the origins, of whatever artifacts, that name a among their
-	// inputs by name and version, in the order of their entries and then of
-	// their outputs' entries. Every binding of the output's bytes for which
+	// inputs by name and version, in the order of their entries, then of their
+	// outputs' entries and names. Every binding of the output's bytes for which
 	// that entry is an origin is an output of its own.
 	Uses(a *Artifact) ([]Use, error)
 }

@@ -66,7 +66,33 @@ func story(t *testing.T, b *bench) (words, outline []byte) {
 	}
 	block(b.m.Result(b.ada, both, announced, cp, "second"), b.m.Result(b.ada, both, announced, evidence.Checkpoint{Size: cp.Size + 1}, "first"),
 		b.m.Result(b.ada, both, announced, cp, "first"), b.m.Result(b.ada, both, announced, cp, "first"))
+	lineageStory(b, block)
 	return words, outline
+}
+
+// lineageStory goes on with runs, evaluations, approvals, releases and imports.
+func lineageStory(b *bench, block func(...*statement.Envelope)) {
+	ci, eve := ledgertest.Ed25519("ci"), ledgertest.Ed25519("eve")
+	at := b.l.View().Size()
+	block(b.m.Register(b.ada, ci.PublicKey(), "ci", 0, []string{"*"}, statement.RoleMember))
+	data, poison := b.m.Ref("fraud", "1", "rows"), b.m.Ref("poison", "1", "more rows")
+	model, small, next := b.m.Made("model", "1", "m"), b.m.Made("model", "1-small", "s"), b.m.Made("model", "2", "n")
+	block(b.m.Stamp(b.ada, data), b.m.Stamp(b.ada, poison))                     // at + 1
+	run := b.m.Run(ci, []statement.Ref{data}, []statement.Output{model, small}) // at + 3
+	block(run, run, b.m.Run(eve, nil, []statement.Output{next}), b.m.Run(ci, []statement.Ref{next.Ref}, nil),
+		b.m.Evaluate(ci, model.Ref, "auc", "0.91", data, poison), // at + 4
+		b.m.Approve(b.ada, model.Ref, "production", at+3), b.m.Approve(ci, model.Ref, "production", at+4),
+		b.m.Approve(b.ada, model.Ref, "production", at+4),                                                    // at + 5
+		b.m.Release(b.ada, model.Ref, "production", at+5), b.m.Release(b.ada, small.Ref, "production", at+5)) // at + 6
+	block(b.m.Run(ci, []statement.Ref{poison, data}, []statement.Output{next}), // at + 7
+		b.m.Run(ci, []statement.Ref{poison}, []statement.Output{ledgertest.Old(model.Ref), ledgertest.Old(data)}), // at + 8
+		b.m.Import(ci, model.Ref, poison),                           // at + 9
+		b.m.Release(b.ada, next.Ref, "production", at+7, model.Ref), // at + 10
+		b.m.Withdraw(b.ada, poison, statement.TargetContents, at+2), // at + 11
+		b.m.Release(b.ada, model.Ref, "production", at+10), b.m.Release(b.ada, next.Ref, "canary", at+7),
+		b.m.Leave(b.ada, next.Ref, "canary", at+7), b.m.Leave(b.ada, next.Ref, "production", at+10), // at + 12
+		b.m.Reject(b.ada, next.Ref, "production", at+12)) // at + 13
+	block(b.m.Reinstate(b.ada, poison, at+11, at+11), b.m.Release(b.ada, model.Ref, "production", at+12), b.m.Release(b.ada, small.Ref, "production", at+15, model.Ref))
 }
 
 var update = flag.Bool("update", false, "write testdata/story.golden")

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -221,6 +222,9 @@ func (f *facts) about(s *lineage.Said, fp fingerprint.Fingerprint) ([]*lineage.A
 		}
 		list = append(list, a)
 	}
+	if len(list) == 0 {
+		return nil, damaged("the index says that entry %d is about %s, and it is not", s.Entry, fp)
+	}
 	return list, nil
 }
 
@@ -326,14 +330,8 @@ func (x *Lineage) outputs(s *lineage.Said) ([]*lineage.Artifact, error) {
 			}
 		}
 	}
-	slices.SortStableFunc(list, func(a, b *lineage.Artifact) int {
-		switch {
-		case a.Entry < b.Entry:
-			return -1
-		case a.Entry > b.Entry:
-			return 1
-		}
-		return 0
+	slices.SortFunc(list, func(a, b *lineage.Artifact) int {
+		return cmp.Or(cmp.Compare(a.Entry, b.Entry), cmp.Compare(a.Ref.String(), b.Ref.String()))
 	})
 	return list, nil
 }

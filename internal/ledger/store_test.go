@@ -299,7 +299,7 @@ func TestRebuild(t *testing.T) {
 		}
 	})
 	wreck("an older version, with other keys", func() {
-		b.set([]byte("mindex"), []byte("0"))
+		b.set([]byte("mindex"), []byte("1"))
 		b.set([]byte("nstray\x001"), []byte("?"))
 		b.set([]byte("t\x00........"), []byte("?"))
 	})
@@ -307,6 +307,156 @@ func TestRebuild(t *testing.T) {
 		b.set([]byte("mindex"), []byte("building"))
 		b.del([]byte("ndata\x001"))
 	})
+}
+
+// TestOlderIndex: a store as the program before lineage wrote it is read, is
+// neither written to nor asked what its index does not have, and says what to
+// do.
+func TestOlderIndex(t *testing.T) {
+	b := newBench(t)
+	story(t, b)
+	ref := b.m.Ref("model", "1", "m")
+	for _, fam := range "lopu" {
+		if err := b.db.DeleteRange([]byte{byte(fam)}, []byte{byte(fam) + 1}, pebble.NoSync); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.set([]byte("mindex"), []byte("1"))
+	if err := b.reopen(); err != nil {
+		t.Fatal(err)
+	}
+	const words = "the ledger's index must be rebuilt (stele fsck --rebuild)"
+	v := b.l.View()
+	asked := func(what string, err error) {
+		t.Helper()
+		if !errors.Is(err, ledger.ErrIndex) || err.Error() != words {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+	last := func(seq func(func(error) bool)) (err error) {
+		seq(func(e error) bool { err = e; return true })
+		return err
+	}
+	asked("writing", b.l.Writable())
+	_, err := v.Lineage()
+	asked("lineage", err)
+	_, _, err = v.LineageEntries(ref, 0)
+	asked("lineage entries", err)
+	_, err = v.InStage("production")
+	asked("in stage", err)
+	_, err = v.Run(statement.Nonce{1})
+	asked("run", err)
+	_, err = v.Latest("model")
+	asked("latest", err)
+	_, err = v.After(&statement.Statement{Kind: statement.KindWithdrawal, Withdrawal: &statement.Withdrawal{}, Subject: []statement.Subject{ref.Subject()}})
+	asked("after", err)
+	asked("stages", last(func(yield func(error) bool) {
+		v.Stages()(func(_ string, err error) bool { return yield(err) })
+	}))
+	asked("history", last(func(yield func(error) bool) {
+		v.StageHistory("production", "")(func(_ ledger.StageChange, err error) bool { return yield(err) })
+	}))
+	asked("about", last(func(yield func(error) bool) {
+		v.About(ref.Fingerprint, statement.KindRelease)(func(_ uint64, err error) bool { return yield(err) })
+	}))
+	asked("names", last(func(yield func(error) bool) {
+		v.Names("")(func(_ string, err error) bool { return yield(err) })
+	}))
+	asked("versions", last(func(yield func(error) bool) {
+		v.Versions("model")(func(_ ledger.Binding, err error) bool { return yield(err) })
+	}))
+	if bound, err := v.ByName("model", "1"); err != nil || bound.Fingerprint != ref.Fingerprint {
+		t.Fatal(bound, err)
+	}
+	if err := ledger.Rebuild(t.Context(), b.db, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.reopen(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.l.View().InStage("production"); err != nil {
+		t.Fatal(err)
+	}
+	b.sound()
+}
+
+// TestAttacksOnLineageIndex: whoever can write the database hides what was made
+// of what, or puts something into a stage, and is found out by fsck.
+func TestAttacksOnLineageIndex(t *testing.T) {
+	for _, fam := range "lopu" {
+		for _, attack := range []string{"hide", "add", "change"} {
+			t.Run(string(fam)+" "+attack, func(t *testing.T) {
+				b := newBench(t)
+				story(t, b)
+				it, err := b.db.NewIter(&pebble.IterOptions{LowerBound: []byte{byte(fam)}, UpperBound: []byte{byte(fam) + 1}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !it.First() {
+					t.Fatal("the story has none")
+				}
+				k, v := bytes.Clone(it.Key()), bytes.Clone(it.Value())
+				if err := it.Close(); err != nil {
+					t.Fatal(err)
+				}
+				switch attack {
+				case "hide":
+					b.del(k)
+				case "add":
+					k[len(k)-1] ^= 0x40
+					b.set(k, v)
+				case "change":
+					b.set(k, append(v, 1))
+				}
+				if len(b.fsck()) == 0 {
+					t.Fatal("fsck found nothing")
+				}
+			})
+		}
+	}
+}
+
+// TestAttackLyingLineageIndex: an index that lies gives damage, not a lineage
+// that the entries do not have.
+func TestAttackLyingLineageIndex(t *testing.T) {
+	b := newBench(t)
+	x, y := b.m.Ref("x", "1", "x"), b.m.Ref("y", "1", "y")
+	b.must(b.m.Stamp(b.ada, x))
+	b.must(b.m.Stamp(b.ada, y))
+	prefix := func(fam byte, ref statement.Ref, more ...byte) []byte {
+		return append(append([]byte{fam, byte(ref.Fingerprint.Algorithm)}, ref.Fingerprint.Sum[:]...), more...)
+	}
+	for _, c := range []struct {
+		name       string
+		key, value []byte
+	}{
+		{"a stamp of other contents", append(prefix('f', x), key(0, 2)[1:]...), []byte{3}},
+		{"a run that is a stamp", append(prefix('o', x, 8), key(0, 2)[1:]...), nil},
+		{"a name bound elsewhere", []byte("nx\x001"), b.get([]byte("ny\x001"))},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var old []byte
+			if v, closer, err := b.db.Get(c.key); err == nil {
+				old = bytes.Clone(v)
+				closer.Close()
+			}
+			b.set(c.key, c.value)
+			f, err := b.l.View().Lineage()
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, err := f.Artifact("x", "1")
+			if err == nil {
+				_, err = f.Origins(a)
+			}
+			if !errors.Is(err, ledger.ErrDamaged) {
+				t.Fatal(err)
+			}
+			if b.del(c.key); old != nil {
+				b.set(c.key, old)
+			}
+		})
+	}
 }
 
 func TestRebuildRefusesDamagedEntries(t *testing.T) {
