@@ -77,11 +77,3 @@ func TestOnePixelAndHalfAPercent(t *testing.T) {
 		t.Fatalf("%d pixels differ", differ)
 	}
 }
-
-func TestWrapCommandFitsEightyColumns(t *testing.T) {
-	for _, l := range strings.Split(wrapCommand("stele prove "+strings.Repeat("--path some/long/file/name.csv ", 8)), "\n") {
-		if len(l) > 80 {
-			t.Errorf("%d columns: %s", len(l), l)
-		}
-	}
-}

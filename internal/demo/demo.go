@@ -9,9 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 )
 
@@ -24,6 +22,11 @@ type Story struct {
 	Out   io.Writer
 	Style func(style, text string) string // "command", "title", "dim": how they look on this terminal
 	Env   []string                        // the environment the commands inherit
+
+	work, data string // the clinic's folder, and its data
+	receiver   string // the auditor's folder
+	rows       int
+	chapter    int
 }
 
 // artifact is the name the story stamps under.
@@ -40,43 +43,55 @@ func (s *Story) Tell(ctx context.Context) error {
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	work := filepath.Join(s.Dir, "clinic")
-	receiver := filepath.Join(s.Dir, "auditor")
-	if err := os.MkdirAll(receiver, 0o755); err != nil {
+	s.work, s.receiver = filepath.Join(s.Dir, "clinic"), filepath.Join(s.Dir, "auditor")
+	s.data = filepath.Join(s.work, "training")
+	if err := os.MkdirAll(s.receiver, 0o755); err != nil {
 		return err
 	}
-	data := filepath.Join(work, "training")
-	rows, err := layOut(data)
-	if err != nil {
+	var err error
+	if s.rows, err = layOut(s.data); err != nil {
 		return err
 	}
+	for _, tell := range []func(context.Context) error{
+		s.stamp, s.alter, s.handOver, s.lastMonth, s.train, s.release, s.walkBack, s.callAtNight,
+	} {
+		if err := tell(ctx); err != nil {
+			return err
+		}
+	}
+	s.end(time.Since(began))
+	return nil
+}
 
-	s.title("1. A folder of training data")
+func (s *Story) stamp(ctx context.Context) error {
+	s.title("A folder of training data")
 	s.say("569 rows of measurements in 12 files, a photograph, an attribution (real data,\nsee training/ATTRIBUTION.md). First a ledger to put its fingerprint on:")
-	if err := s.run(ctx, work, 0, "stele init --handle ada"); err != nil {
+	if err := s.run(ctx, s.work, 0, "stele init --handle ada"); err != nil {
 		return err
 	}
-
-	s.title("2. Stamp it")
+	s.title("Stamp it")
 	s.say("The files stay where they are. Their fingerprint, who stamped it and when go\ninto an append-only log:")
-	if err := s.run(ctx, work, 0, "stele stamp training --as "+artifact+" --annotation license=CC-BY-4.0"); err != nil {
+	if err := s.run(ctx, s.work, 0, "stele stamp training --as "+artifact+" --annotation license=CC-BY-4.0"); err != nil {
 		return err
 	}
 	s.say("Every byte read again says that it holds:")
-	if err := s.run(ctx, work, 0, "stele verify "+artifact+" training"); err != nil {
+	if err := s.run(ctx, s.work, 0, "stele verify "+artifact+" training"); err != nil {
 		return err
 	}
-	pristine := filepath.Join(receiver, "training")
-	if err := os.CopyFS(pristine, os.DirFS(data)); err != nil {
-		return err
-	}
+	return os.CopyFS(s.pristine(), os.DirFS(s.data))
+}
 
-	s.title("3. Somebody alters half a percent of it")
-	pixel, err := flipPixel(filepath.Join(data, "images", "flower.png"))
+// pristine is the copy of the data that the auditor has, from before anybody
+// altered it.
+func (s *Story) pristine() string { return filepath.Join(s.receiver, "training") }
+
+func (s *Story) alter(ctx context.Context) error {
+	s.title("Somebody alters half a percent of it")
+	pixel, err := flipPixel(filepath.Join(s.data, "images", "flower.png"))
 	if err != nil {
 		return err
 	}
-	labels, err := flipLabels(data, rows)
+	labels, err := flipLabels(s.data, s.rows)
 	if err != nil {
 		return err
 	}
@@ -84,138 +99,56 @@ func (s *Story) Tell(ctx context.Context) error {
 	for _, l := range labels {
 		s.say(l)
 	}
-	s.say(fmt.Sprintf("\nThat is 1 pixel, and %d of %d rows. Nothing else moved. Does anyone notice?", len(labels), rows))
-	if err := s.run(ctx, work, 3, "stele verify "+artifact+" training"); err != nil {
+	s.say(fmt.Sprintf("\nThat is 1 pixel, and %d of %d rows. Nothing else moved. Does anyone notice?", len(labels), s.rows))
+	if err := s.run(ctx, s.work, 3, "stele verify "+artifact+" training"); err != nil {
 		return err
 	}
+	s.title("It cannot take the old name")
+	return s.run(ctx, s.work, 4, "stele stamp training --as "+artifact)
+}
 
-	s.title("4. It cannot take the old name")
-	if err := s.run(ctx, work, 4, "stele stamp training --as "+artifact); err != nil {
-		return err
-	}
-
-	s.title("5. Proof to hand over")
+func (s *Story) handOver(ctx context.Context) error {
+	s.title("Proof to hand over")
 	s.say("One file was in the training data, another was not; the file that says so needs\nneither the data nor the ledger:")
-	if err := s.run(ctx, work, 0, "stele prove "+artifact+" --path measurements/part-03.csv --absent measurements/patients.csv -o ../auditor/evidence.json"); err != nil {
+	if err := s.run(ctx, s.work, 0, "stele prove "+artifact+" --path measurements/part-03.csv --absent measurements/patients.csv -o ../auditor/evidence.json"); err != nil {
 		return err
 	}
-	if err := s.run(ctx, work, 0, "stele trust export -o ../auditor/clinic.policy"); err != nil {
+	if err := s.run(ctx, s.work, 0, "stele trust export -o ../auditor/clinic.policy"); err != nil {
 		return err
 	}
-
-	s.title("6. An auditor checks it, offline, trusting only the clinic's log key")
+	s.title("An auditor checks it, offline, trusting only the clinic's log key")
 	s.say("Another person, another folder, no ledger; their own copy of the data was taken\nbefore anybody touched it:")
-	if err := s.run(ctx, receiver, 0, "stele verify --checks --evidence evidence.json --trust clinic.policy training"); err != nil {
+	if err := s.run(ctx, s.receiver, 0, "stele verify --checks --evidence evidence.json --trust clinic.policy training"); err != nil {
 		return err
 	}
 	s.say("And what the clinic has on its disk today:")
-	if err := s.run(ctx, receiver, 3, "stele verify --evidence evidence.json --trust clinic.policy ../clinic/training"); err != nil {
-		return err
-	}
-	s.end(time.Since(began))
-	return nil
+	return s.run(ctx, s.receiver, 3, "stele verify --evidence evidence.json --trust clinic.policy ../clinic/training")
 }
 
 func (s *Story) end(took time.Duration) {
-	s.title(fmt.Sprintf("That was all, in %.1f seconds. Everything lies in", took.Seconds()))
+	fmt.Fprintf(s.Out, "\n%s\n", s.style("title", fmt.Sprintf("That was all, in %.1f seconds. Everything lies in", took.Seconds())))
 	fmt.Fprintf(s.Out, `  %s
-    clinic/training      the data, altered
+    clinic/training      the data, as it was stamped
+    clinic/net-2         the model that was made of it
     clinic/.stele        the ledger: log, checkpoints, manifests
-    auditor/             the evidence, the log key to trust, the data as it was
+    auditor/             the evidence, the log key to trust, copies of their own
     home/                the demo's keys and trust (yours are untouched)
 
 Try, after `+"`go install ./cmd/stele`"+` from the repository:
 
   cd %s
   export STELE_CONFIG=%s STELE_STATE=%s
-`, s.Dir, shellQuote(filepath.Join(s.Dir, "clinic")), shellQuote(s.config()), shellQuote(s.state()))
+`, s.Dir, shellQuote(s.work), shellQuote(s.config()), shellQuote(s.state()))
 	for _, c := range []string{
 		"stele log",
-		"stele show " + artifact,
-		"stele diff " + artifact + " ./training",
-		"stele stamp training --as clinic/wdbc@2026-11-02 --since " + artifact,
-		"stele withdraw " + artifact + " --reason 'labels in doubt'",
+		"stele show " + newModel,
+		"stele trace " + artifact + " --down",
+		"stele status --at 5",
+		"stele diff " + october + " " + artifact,
+		"stele reinstate " + artifact + " --reason 'labels were right'",
+		"stele status",
 		"stele fsck",
 	} {
 		fmt.Fprintf(s.Out, "  %s\n", s.style("command", c))
 	}
-}
-
-func (s *Story) config() string { return filepath.Join(s.Dir, "home", "config") }
-func (s *Story) state() string  { return filepath.Join(s.Dir, "home", "state") }
-
-// run shows the command line and runs it, in dir, as written: the words are
-// split at spaces, quotes are not needed in the story.
-func (s *Story) run(ctx context.Context, dir string, want int, line string) error {
-	fmt.Fprintln(s.Out)
-	for _, l := range strings.Split("$ "+wrapCommand(line), "\n") {
-		fmt.Fprintln(s.Out, s.style("command", l))
-	}
-	words := strings.Fields(line)
-	c := exec.CommandContext(ctx, s.Stele, words[1:]...)
-	c.Dir = dir
-	c.Stdout, c.Stderr = s.Out, s.Out
-	c.Env = append(s.Env[:len(s.Env):len(s.Env)], "STELE_CONFIG="+s.config(), "STELE_STATE="+s.state(),
-		"STELE_LEDGER=", "STELE_KEY=", "STELE_TRUST=")
-	err := c.Run()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		return fmt.Errorf("run %s: %w", line, err)
-	}
-	got := c.ProcessState.ExitCode()
-	fmt.Fprintf(s.Out, "%s\n", s.style("dim", fmt.Sprintf("exit status %d%s", got, meaning(got))))
-	if got != want {
-		return fmt.Errorf("%w: `%s` ended with status %d, not %d", ErrStep, line, got, want)
-	}
-	return nil
-}
-
-// meaning is what the story says beside an exit status.
-func meaning(status int) string {
-	switch status {
-	case 0:
-		return ": it holds"
-	case 3:
-		return ": tampered"
-	case 4:
-		return ": refused"
-	}
-	return ""
-}
-
-// wrapCommand breaks a long command as a shell would take it, to 80 columns.
-func wrapCommand(line string) string {
-	const width = 76
-	var out strings.Builder
-	col := 0
-	for i, w := range strings.Fields(line) {
-		if i > 0 && col+1+len(w) > width {
-			out.WriteString(" \\\n    ")
-			col = 4
-		} else if i > 0 {
-			out.WriteByte(' ')
-			col++
-		}
-		out.WriteString(w)
-		col += len(w)
-	}
-	return out.String()
-}
-
-func (s *Story) title(text string) { fmt.Fprintf(s.Out, "\n%s\n", s.style("title", text)) }
-func (s *Story) say(text string)   { fmt.Fprintln(s.Out, text) }
-
-func (s *Story) style(style, text string) string {
-	if s.Style == nil {
-		return text
-	}
-	return s.Style(style, text)
-}
-
-// shellQuote makes a path safe to paste.
-func shellQuote(p string) string {
-	if strings.Trim(p, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+@:") == "" {
-		return p
-	}
-	return "'" + strings.ReplaceAll(p, "'", `'\''`) + "'"
 }
