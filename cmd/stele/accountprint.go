@@ -17,8 +17,9 @@ func hexOf(sum [32]byte) string { return hex.EncodeToString(sum[:]) }
 // shortRun is a run's id, as far as a person needs it.
 func shortRun(id statement.Nonce) string { return id.String()[:12] }
 
-// originPairs say what an artifact was made of, as far as somebody said so.
-func originPairs(c *account) []terminal.Pair {
+// originPairs say what an artifact was made of, as far as somebody said so;
+// without what the stamp in an entry says, which is told already.
+func originPairs(c *account, told uint64) []terminal.Pair {
 	if len(c.origins) == 0 {
 		return []terminal.Pair{{Key: "origin", Value: "none recorded: what it was made of is not known", Style: terminal.Caution}}
 	}
@@ -28,6 +29,9 @@ func originPairs(c *account) []terminal.Pair {
 	}
 	for i := range c.origins {
 		o := &c.origins[i]
+		if o.Entry == told && o.Counts && o.Way != lineage.WayRun {
+			continue
+		}
 		p := terminal.Pair{Key: "origin", Value: originText(o, c.Ref)}
 		if !o.Counts {
 			p = terminal.Pair{Key: "claim", Value: p.Value + "; does not count: " + o.Why, Style: terminal.Dim}
@@ -88,7 +92,7 @@ func taintPairs(c *account) []terminal.Pair {
 	case c.unknown != nil:
 		return []terminal.Pair{{Key: "taint", Value: "not known: " + c.unknown.Error(), Style: terminal.Caution}}
 	case c.taint == nil && !lineage.Known(c.origins):
-		return []terminal.Pair{{Key: "taint", Value: "not known, as its origin"}}
+		return []terminal.Pair{{Key: "taint", Value: "none known, and its origin is not recorded"}}
 	case c.taint == nil:
 		return []terminal.Pair{{Key: "taint", Value: "none known"}}
 	}
@@ -229,6 +233,7 @@ func (a *app) printEvaluations(r *reading, list []said) {
 		}
 	}
 	if len(rows) > 0 {
+		a.term.Printf("\n")
 		a.term.Table([]terminal.Column{{Title: "METRIC", Trim: terminal.TrimMiddle}, {Title: "VALUE", Right: true}, {Title: "MEASURED ON", Trim: terminal.TrimMiddle},
 			{Title: "ENTRY", Right: true}, {Title: "BY"}}, rows)
 	}

@@ -99,8 +99,8 @@ an append-only Merkle log; anybody can check any of it later, offline.`,
 		a.recordCommand(),
 		a.approveCommand(), a.releaseCommand(), a.rollbackCommand(),
 		a.proveCommand(), a.withdrawCommand(), a.reinstateCommand())
-	add("look", a.listCommand(), a.logCommand(), a.showCommand(), a.traceCommand(), a.manifestCommand())
-	add("keep", a.keyCommand(), a.trustCommand(), a.fsckCommand(), a.serveCommand(), a.demoCommand())
+	add("look", a.statusCommand(), a.listCommand(), a.logCommand(), a.showCommand(), a.traceCommand(), a.manifestCommand())
+	add("keep", a.exportCommand(), a.importCommand(), a.keyCommand(), a.trustCommand(), a.fsckCommand(), a.serveCommand(), a.demoCommand())
 	add("keep", a.demoSteps()...)
 	explainArguments(root)
 	return root

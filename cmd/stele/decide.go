@@ -68,6 +68,7 @@ type planned struct {
 	skipped  []jsonv1.Skipped // of a rollback
 	concerns []string         // what a person should know first: then the answer is not yes by itself
 	notes    []string         // what may be meant
+	refusal  error            // why the ledger would not take it, or nil
 	question string
 	origin   string
 
@@ -80,6 +81,7 @@ type planned struct {
 type placed struct {
 	ledger.Placed
 	release *evidence.Entry
+	st      *statement.Statement
 }
 
 // inStage is what is in a stage now, with the releases.
@@ -91,9 +93,15 @@ func (r *reading) inStage(stage string) ([]placed, error) {
 	in := make([]placed, len(list))
 	for i, p := range list {
 		in[i].Placed = p
-		if in[i].release, err = r.Entry(p.Entry); err != nil {
+		e, st, err := r.statement(p.Entry)
+		if err != nil {
 			return nil, err
 		}
+		// The index is no more than where to look.
+		if ref, err := st.Ref(); err != nil || st.Release == nil || ref != p.Ref || st.Release.Stage != stage || st.Release.Action != statement.ActionJoin {
+			return nil, fmt.Errorf("%w: the index says that entry %d releases %s to %s, and it does not", ledger.ErrDamaged, p.Entry, p.Ref, stage)
+		}
+		in[i].release, in[i].st = e, st
 	}
 	return in, nil
 }
@@ -130,6 +138,9 @@ func (a *app) decide(ctx context.Context, f *decideFlags, plan func(*reading) (*
 			return err
 		}
 		if a.json || a.quiet && !asks {
+			if f.dryRun {
+				return p.refusal
+			}
 			return nil
 		}
 		if asks || f.dryRun {
@@ -140,6 +151,9 @@ func (a *app) decide(ctx context.Context, f *decideFlags, plan func(*reading) (*
 		}
 		for _, concern := range p.concerns {
 			a.term.Warnf("%s", concern)
+		}
+		if asks || f.dryRun {
+			return p.refusal
 		}
 		return nil
 	})
@@ -299,5 +313,34 @@ func (r *reading) newStage(stage string) ([]string, error) {
 	if len(others) == 0 {
 		return nil, nil // the first release of all
 	}
-	return []string{fmt.Sprintf("nothing was ever released to %s; the stages are %s", stage, some(others, 8))}, nil
+	return []string{fmt.Sprintf("nothing was ever released to %s: %s", stage, stagesText(stage, others))}, nil
+}
+
+// stagesText lists the stages that there are, and the one that was meant, if one
+// is spelled nearly so.
+func stagesText(meant string, stages []string) string {
+	for _, s := range stages {
+		if nearly(meant, s) {
+			return "did you mean " + s + "?"
+		}
+	}
+	if len(stages) == 1 {
+		return "the only stage is " + stages[0]
+	}
+	return "the stages are " + some(stages, 8)
+}
+
+// nearly reports whether two names are the same but for one letter, or two that
+// changed places, or the end of one of them.
+func nearly(a, b string) bool {
+	if len(a) > len(b) {
+		a, b = b, a
+	}
+	for a != "" && a[0] == b[0] {
+		a, b = a[1:], b[1:]
+	}
+	for a != "" && a[len(a)-1] == b[len(b)-1] {
+		a, b = a[:len(a)-1], b[:len(b)-1]
+	}
+	return len(a) <= 1 && len(b) <= 1 || len(a) == 2 && len(b) == 2 && a[0] == b[1] && a[1] == b[0] || a == "" && len(b) <= 6
 }

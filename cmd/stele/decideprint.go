@@ -21,7 +21,7 @@ func (a *app) showPlanned(r *reading, p *planned, stage string) {
 		{Key: "standing", Value: c.standing(), Style: standingStyle(c.standing())},
 	}
 	pairs = append(pairs, r.withdrawnPairs(c.Ref)...)
-	pairs = append(append(pairs, originPairs(c)...), taintPairs(c)...)
+	pairs = append(append(pairs, originPairs(c, 0)...), taintPairs(c)...)
 	decided := r.decisionPairs(c.decisions, "")
 	if !slices.ContainsFunc(c.decisions, func(d decision) bool {
 		return d.st.Approval.Stage == stage && d.st.Approval.Decision == statement.DecisionApprove && d.counts(r)
@@ -37,12 +37,13 @@ func (a *app) showPlanned(r *reading, p *planned, stage string) {
 			a.term.Printf("  %s@%s: %s\n", s.Name, s.Version, s.Why)
 		}
 	}
-	a.term.Printf("to be signed: %s\n", a.term.Style(terminal.Accent, subjectOfDecision(p.st)))
+	a.term.Printf("\nto be signed: %s\n", a.term.Style(terminal.Accent, subjectOfDecision(p.st)))
 }
 
 // printInStage is the table of what is in a stage now, and what of it would
 // leave.
 func (a *app) printInStage(r *reading, p *planned, stage string) {
+	a.term.Printf("\n")
 	if len(p.in) == 0 {
 		a.term.Printf("nothing is in %s now\n", stage)
 		return

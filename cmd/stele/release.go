@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/statement"
 )
 
@@ -81,7 +82,42 @@ func (r *reading) planRelease(o *releaseOrder) (*planned, error) {
 	if !o.leave {
 		p.notes = p.beside()
 	}
+	p.refusal = p.wouldRefuse()
 	return p, nil
+}
+
+// wouldRefuse is why the ledger would not take a release, as far as what was
+// looked at shows it: nobody is asked about what is refused for certain.
+func (p *planned) wouldRefuse() error {
+	c, rel := p.account, p.st.Release
+	there := slices.ContainsFunc(p.in, func(in placed) bool { return in.Ref == c.Ref })
+	refuse := func(rule ledger.Rule, format string, args ...any) error {
+		f := failf(exitRefused, format, args...)
+		f.rule = string(rule)
+		return f
+	}
+	switch {
+	case rel.Action == statement.ActionLeave && !there:
+		return refuse(ledger.RuleStage, "%s is not in %s", c.Ref, rel.Stage)
+	case rel.Action == statement.ActionLeave:
+		return nil
+	case there:
+		return refuse(ledger.RuleStage, "%s is in %s already", c.Ref, rel.Stage)
+	}
+	for _, ref := range rel.Replaces {
+		if !slices.ContainsFunc(p.in, func(in placed) bool { return in.Ref == ref }) {
+			return refuse(ledger.RuleStage, "%s, which it should replace, is not in %s", ref, rel.Stage)
+		}
+	}
+	for _, w := range c.Withdrawals {
+		if w.Effect != statement.EffectAdvise {
+			return refuse(ledger.RuleWithdrawn, "%s is withdrawn in entry %d: it is not released", c.Ref, w.Entry)
+		}
+	}
+	if c.taint != nil && c.taint.Effect() != statement.EffectAdvise {
+		return refuse(ledger.RuleWithdrawn, "%s is tainted by the withdrawal in entry %d: it is not released", c.Ref, c.taint.Causes[0].Withdrawal.Entry)
+	}
+	return nil
 }
 
 func releaseQuestion(p *planned) string {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -190,6 +189,7 @@ func (r *reading) backTo(o *rollbackOrder, t tenure, after []statement.Ref) (*pl
 	}
 	p.st = &statement.Statement{Kind: statement.KindRelease, Subject: []statement.Subject{subject.Subject()}, Release: release}
 	p.question = releaseQuestion(p)
+	p.refusal = p.wouldRefuse()
 	if release.Action == statement.ActionLeave {
 		p.concerns = nil
 		p.notes = []string{fmt.Sprintf("%s is still in %s and stays there", t.ref, o.stage)}
@@ -258,11 +258,7 @@ func (r *reading) alreadyBack(o *rollbackOrder, t tenure) (*planned, error) {
 		if in.Ref != t.ref {
 			continue
 		}
-		st, err := in.release.Statement()
-		if err != nil {
-			return nil, err
-		}
-		p.st, p.done, p.already = st, in.release, "it is there now, and nothing came after it"
+		p.st, p.done, p.already = in.st, in.release, "it is there now, and nothing came after it"
 	}
 	return p, nil
 }
@@ -278,32 +274,11 @@ func (r *reading) accountAt(ref statement.Ref) (*account, error) {
 
 // neverIn says that a name was never in a stage, and what was.
 func (r *reading) neverIn(name, stage string) error {
-	unknown, err := r.unknownStage(stage)
-	if err != nil || unknown != nil {
-		return errors.Join(err, unknown)
+	if err := r.knownStage(stage); err != nil {
+		return err
 	}
 	return failf(exitNotFound, "nothing of the name %s was ever in %s", name, stage).
 		withHint("`stele status --stage " + stage + "` shows what is there")
-}
-
-// unknownStage says of a stage that there never was what others there are; nil
-// if there was.
-func (r *reading) unknownStage(stage string) (error, error) {
-	var stages []string
-	for s, err := range r.Stages() {
-		if err != nil {
-			return nil, err
-		}
-		if s == stage {
-			return nil, nil
-		}
-		stages = append(stages, s)
-	}
-	f := failf(exitNotFound, "there is no stage %s: nothing was ever released to it", stage)
-	if len(stages) == 0 {
-		return f.withHint("`stele release` puts something into a stage"), nil
-	}
-	return f.withHint("the stages are " + some(stages, 8)), nil
 }
 
 // nothingBefore says that there is nothing to roll back to.
@@ -317,8 +292,11 @@ func nothingBefore(o *rollbackOrder, now []tenure, all []statement.Ref, skipped 
 			withHint(takeOut(o, now))
 	}
 	hint := takeOut(o, now)
-	if len(all) > len(now) {
-		hint = fmt.Sprintf("there were %s, which were rolled back or taken out; --to goes to one all the same", versionsText(all))
+	gone := slices.DeleteFunc(slices.Clone(all), func(ref statement.Ref) bool {
+		return slices.ContainsFunc(now, func(t tenure) bool { return t.ref == ref })
+	})
+	if len(gone) > 0 {
+		hint = fmt.Sprintf("rolled back or taken out before: %s; --to goes to that version all the same", versionsText(gone))
 	}
 	return failf(exitNotFound, "nothing of %s was in %s before what is there now", o.name, o.stage).withHint(hint)
 }

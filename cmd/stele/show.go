@@ -304,7 +304,7 @@ func (a *app) showArtifact(r *reading, e *evidence.Entry, st *statement.Statemen
 func (a *app) accountPairs(r *reading, c *account) []terminal.Pair {
 	var pairs []terminal.Pair
 	for _, p := range [][]terminal.Pair{
-		originPairs(c), taintPairs(c), stagePairs(c), r.decisionPairs(c.decisions, ""), a.releasePairs(r, c), r.importPairs(c),
+		originPairs(c, c.Entry), taintPairs(c), stagePairs(c), r.decisionPairs(c.decisions, ""), a.releasePairs(r, c), r.importPairs(c),
 	} {
 		pairs = append(pairs, p...)
 	}

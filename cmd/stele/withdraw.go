@@ -14,7 +14,8 @@ import (
 )
 
 func (a *app) withdrawCommand() *cobra.Command {
-	w := statement.Withdrawal{}
+	o := withdrawOrder{}
+	w := &o.withdrawal
 	c := &cobra.Command{
 		Use:   "withdraw NAME@VERSION --reason TEXT",
 		Short: "Take an artifact back; the log keeps both entries",
@@ -28,16 +29,23 @@ How far it goes:
   stop         what uses it should stop
 
 The stamper or an administrator may withdraw. The reason is public and for
-ever: put no personal data in it.`,
-		Example: "  stele withdraw clinic/wdbc@2026-11-01 --reason 'labels in doubt'",
-		Args:    cobra.ExactArgs(1),
+ever: put no personal data in it.
+
+--dry-run lists what it would reach: everything that was made of the contents,
+under whatever name, and where any of it is released now.`,
+		Example: `  stele withdraw clinic/wdbc@2026-11-01 --dry-run
+  stele withdraw clinic/wdbc@2026-11-01 --reason 'labels in doubt'`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			name, version, err := statement.ParseNameVersion(args[0])
-			if err != nil {
+			var err error
+			if o.name, o.version, err = statement.ParseNameVersion(args[0]); err != nil {
 				return usagef("%v", err)
 			}
-			if w.Reason == "" {
+			if w.Reason == "" && !o.dryRun {
 				return usagef("withdraw needs --reason")
+			}
+			if err := checkReason(w.Reason); err != nil {
+				return err
 			}
 			if err := oneOf("--target", w.Target, statement.TargetContents, statement.TargetBinding, statement.TargetLocation); err != nil {
 				return err
@@ -48,21 +56,18 @@ ever: put no personal data in it.`,
 			if (w.Target == statement.TargetLocation) != (w.Location != "") {
 				return usagef("--location goes with --target location, and only with it")
 			}
-			return a.write(c.Context(), func(r *reading) (*statement.Statement, error) {
-				ref, after, err := r.lastOn(name, version)
-				if err != nil {
-					return nil, err
-				}
-				withdrawal := w
-				withdrawal.After = after
-				return &statement.Statement{Kind: statement.KindWithdrawal, Subject: []statement.Subject{ref.Subject()}, Withdrawal: &withdrawal}, nil
-			})
+			if o.dryRun {
+				return a.wouldWithdraw(c.Context(), &o)
+			}
+			return a.withdraw(c.Context(), &o)
 		},
 	}
 	c.Flags().StringVar(&w.Target, "target", statement.TargetContents, "contents, binding or location")
 	c.Flags().StringVar(&w.Location, "location", "", "the `place` that no longer matches")
 	c.Flags().StringVar(&w.Effect, "effect", statement.EffectNoNewUse, "advise, no-new-use or stop")
 	c.Flags().StringVar(&w.Reason, "reason", "", "one line, public and for ever; required")
+	registerAfter(c, &o.after)
+	c.Flags().BoolVarP(&o.dryRun, "dry-run", "n", false, "list everything that it would reach; write nothing")
 	return c
 }
 
@@ -70,9 +75,10 @@ func (a *app) reinstateCommand() *cobra.Command {
 	var reason string
 	var entry int64
 	c := &cobra.Command{
-		Use:     "reinstate NAME@VERSION --reason TEXT",
-		Short:   "End a withdrawal",
-		Long:    "Ends the withdrawal of an artifact. Who withdrew it, or an administrator, may.",
+		Use:   "reinstate NAME@VERSION --reason TEXT",
+		Short: "End a withdrawal",
+		Long: `Ends the withdrawal of an artifact. Who withdrew it, or an administrator, may. What
+was made of it is then tainted no longer, unless something else taints it.`,
 		Example: "  stele reinstate clinic/wdbc@2026-11-01 --reason 'labels checked'",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -147,12 +153,12 @@ func (r *reading) standingWithdrawal(ref statement.Ref, entry int64) (endedWithd
 
 // printWritten prints the receipt of a statement.
 func (a *app) printWritten(p *solo.Proof, kind statement.Kind, what, origin string, signer jsonv1.Signer) error {
-	c, err := checkpointJSON(p.Checkpoint)
+	written, err := writtenJSON(p, kind, origin, signer)
 	if err != nil {
 		return err
 	}
 	if a.json {
-		a.printJSON(jsonv1.Written{Entry: p.Index, Time: jsonv1.At(p.Time), Kind: string(kind), Signer: signer, Origin: origin, Checkpoint: c, Existed: p.Existed})
+		a.printJSON(written)
 		return nil
 	}
 	if a.quiet {
@@ -161,11 +167,6 @@ func (a *app) printWritten(p *solo.Proof, kind statement.Kind, what, origin stri
 	a.term.Printf("%s: %s\n", map[statement.Kind]string{
 		statement.KindWithdrawal: "withdrawn", statement.KindReinstatement: "reinstated", statement.KindIdentity: "written", statement.KindLogKey: "the log's key is now",
 	}[kind], a.term.Style(terminal.Good, what))
-	a.term.KeyValues([]terminal.Pair{
-		{Key: "entry", Value: terminal.Count(p.Index) + " of " + origin},
-		{Key: "time", Value: a.term.Time(p.Time) + ", as the ledger claims"},
-		{Key: "signed by", Value: signedBy(signer)},
-		{Key: "checkpoint", Value: fmt.Sprintf("%s, root %s", terminal.Plural(c.Size, "entry", "entries"), c.Root)},
-	})
+	a.term.KeyValues(receiptPairs(a, written))
 	return nil
 }

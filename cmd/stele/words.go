@@ -66,7 +66,7 @@ func releaseWords(r *statement.Release) string {
 	}
 	text := "joins " + r.Stage
 	if len(r.Replaces) > 0 {
-		text += " for " + refsText(r.Replaces, 1)
+		text += ", replacing " + refsText(r.Replaces, 1)
 	}
 	return text
 }

@@ -123,12 +123,24 @@ type Evaluated struct {
 }
 
 // Withdrew is what `stele withdraw` prints. With DryRun nothing was written, and
-// of Written only kind, signer and origin are there.
+// entry, time, signer and checkpoint are absent.
 type Withdrew struct {
-	Written
-	DryRun bool   `json:"dryRun,omitempty"`
-	After  uint64 `json:"after"`
-	Reach  *Reach `json:"reach,omitempty"` // of contents
+	Entry       *uint64     `json:"entry,omitempty"`
+	Time        Time        `json:"time,omitempty"`
+	Kind        string      `json:"kind"`
+	Name        string      `json:"name"`
+	Version     string      `json:"version"`
+	Fingerprint string      `json:"fingerprint"`
+	Target      string      `json:"target"`
+	Effect      string      `json:"effect"`
+	Reason      string      `json:"reason,omitempty"`
+	After       uint64      `json:"after"` // the last entry on the artifact that its author saw
+	Signer      *Signer     `json:"signer,omitempty"`
+	Origin      string      `json:"origin"`
+	Checkpoint  *Checkpoint `json:"checkpoint,omitempty"`
+	Existed     bool        `json:"existed"`
+	DryRun      bool        `json:"dryRun,omitempty"`
+	Reach       *Reach      `json:"reach,omitempty"` // of contents
 }
 
 // Reach is everything that a withdrawal of contents reaches: under other names,
@@ -163,55 +175,59 @@ type ReachedStage struct {
 
 // Status is a line of `stele status`: a stage, then and now.
 type Status struct {
-	Stage     string         `json:"stage"`
-	At        StatusAt       `json:"at"`                // as of which moment
-	Artifacts []StageMember  `json:"artifacts"`         // in it at that moment
-	Changed   []StageChanged `json:"changed,omitempty"` // with --at: what joined or left since
+	Stage     string        `json:"stage"`
+	At        StatusAt      `json:"at"`
+	Artifacts []StageMember `json:"artifacts"` // in it at that moment
 }
 
-// StatusAt is the moment of a status.
+// StatusAt is the moment that a status is of.
 type StatusAt struct {
-	Asked  string  `json:"asked,omitempty"` // --at
-	Size   uint64  `json:"size"`            // entries of the log
-	Time   Time    `json:"time,omitempty"`  // of the last of them
-	Origin string  `json:"origin"`
-	Entry  *uint64 `json:"entry,omitempty"` // the last of them
+	Asked  string `json:"asked,omitempty"` // --at
+	Size   uint64 `json:"size"`            // entries of the log
+	Time   Time   `json:"time"`            // of the last of them
+	Origin string `json:"origin"`
 }
 
-// StageMember is an artifact in a stage.
+// StageMember is an artifact in a stage, as was known at that moment.
 type StageMember struct {
-	Name        string       `json:"name"`
-	Version     string       `json:"version"`
-	Fingerprint string       `json:"fingerprint"`
-	Kind        string       `json:"kind"`
-	Since       Time         `json:"since"`
-	Release     uint64       `json:"release"` // the entry that put it there
-	ReleasedBy  Signer       `json:"releasedBy"`
-	ReleaserIs  string       `json:"releaserStanding"` // of the releaser's key for that entry
-	Replaced    []string     `json:"replaced,omitempty"`
-	Reason      string       `json:"reason,omitempty"`
-	Approvals   []Approval   `json:"approvals"`           // for this stage
-	Standing    string       `json:"standing"`            // of the artifact: good, withdrawn, tainted; or its signer's, where that is not good
-	Withdrawn   []Withdrawal `json:"withdrawn,omitempty"` // in force
-	Taint       *Taint       `json:"taint,omitempty"`
-	Origin      string       `json:"origin"` // recorded, not-counted or none
-	Since2      []string     `json:"-"`
-	Now         *StageNow    `json:"now,omitempty"` // with --at
+	Name        string            `json:"name"`
+	Version     string            `json:"version"`
+	Fingerprint string            `json:"fingerprint"`
+	Kind        string            `json:"kind"`
+	Files       uint64            `json:"files"`
+	Bytes       uint64            `json:"bytes"`
+	Entry       uint64            `json:"entry"` // that stamped it
+	Stamped     Time              `json:"stamped"`
+	Signer      Signer            `json:"signer"`
+	Release     uint64            `json:"release"` // the entry that put it there
+	Since       Time              `json:"since"`
+	ReleasedBy  Signer            `json:"releasedBy"`
+	Releaser    string            `json:"releaser"` // the standing of the releaser's key for that entry
+	Reason      string            `json:"reason,omitempty"`
+	Replaced    []string          `json:"replaced,omitempty"`  // name@version
+	Approvals   []Approval        `json:"approvals"`           // for this stage
+	Standing    string            `json:"standing"`            // of the artifact: good, withdrawn, tainted; or its signer's, where that is not good
+	Withdrawn   []TraceWithdrawal `json:"withdrawn,omitempty"` // in force
+	Taint       *Taint            `json:"taint,omitempty"`
+	Origin      string            `json:"origin"`        // recorded, not-counted or none
+	Why         []string          `json:"why,omitempty"` // what is wrong with a key's standing, as a person reads it
+	Now         *StageNow         `json:"now,omitempty"` // with --at
 }
 
-// StageNow is what became of an artifact since the moment that was asked for.
+// StageNow is what became of an artifact in a stage after the moment that was
+// asked for.
 type StageNow struct {
-	InStage  bool     `json:"inStage"`  // it is in the stage now, by the same release
-	Standing string   `json:"standing"` // of the artifact
-	Releaser string   `json:"releaserStanding"`
-	Since    []string `json:"since,omitempty"` // what is known now and was not then, as a person reads it
+	InStage  bool       `json:"inStage"`         // it has not left since
+	Left     *StageLeft `json:"left,omitempty"`  // the first time
+	Standing string     `json:"standing"`        // of the artifact
+	Releaser string     `json:"releaser"`        // the standing of the releaser's key
+	Since    []string   `json:"since,omitempty"` // what is known now and was not then, as a person reads it
 }
 
-// StageChanged is an artifact that joined a stage or left it.
-type StageChanged struct {
-	Entry   uint64 `json:"entry"`
-	Time    Time   `json:"time"`
-	Name    string `json:"name"`
-	Version string `json:"version"`
-	Action  string `json:"action"` // join or leave
+// StageLeft is how an artifact left a stage.
+type StageLeft struct {
+	Entry      uint64 `json:"entry"`
+	Time       Time   `json:"time"`
+	Signer     Signer `json:"signer"`
+	ReplacedBy string `json:"replacedBy,omitempty"` // name@version
 }

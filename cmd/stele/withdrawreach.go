@@ -1,0 +1,261 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/internal/terminal"
+	"github.com/stele-ml/stele/lineage"
+	"github.com/stele-ml/stele/statement"
+)
+
+// withdrawOrder is one call of `stele withdraw`.
+type withdrawOrder struct {
+	name, version string
+	withdrawal    statement.Withdrawal
+	after         int64 // the last entry that the author saw; -1: what the ledger has
+	dryRun        bool
+}
+
+// planWithdrawal makes the statement, after the last entry on the artifact.
+func (r *reading) planWithdrawal(o *withdrawOrder) (*statement.Statement, error) {
+	ref, after, err := r.lastOn(o.name, o.version)
+	if err != nil {
+		return nil, err
+	}
+	w := o.withdrawal
+	w.After = after
+	st := &statement.Statement{Kind: statement.KindWithdrawal, Subject: []statement.Subject{ref.Subject()}, Withdrawal: &w}
+	if o.after >= 0 && uint64(o.after) != after {
+		return nil, r.stale(st, uint64(o.after), after)
+	}
+	return st, nil
+}
+
+// withdraw signs a withdrawal, and tells in short what it reaches.
+func (a *app) withdraw(ctx context.Context, o *withdrawOrder) error {
+	dir, signer, closeSigner, err := a.writer(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeSigner()
+	var st *statement.Statement
+	var who jsonv1.Signer
+	var out *jsonv1.Withdrew
+	proof, err := a.submit(ctx, dir, signer, func(r *reading) (*statement.Statement, error) {
+		who = r.signerByKey(signer.PublicKey().ID())
+		if st, err = r.planWithdrawal(o); err != nil {
+			return nil, err
+		}
+		out, err = r.withdrewJSON(st)
+		return st, err
+	})
+	if err != nil {
+		return crossed(err)
+	}
+	written, err := writtenJSON(proof, st.Kind, out.Origin, who)
+	if err != nil {
+		return err
+	}
+	out.Entry, out.Time, out.Signer, out.Checkpoint, out.Existed = &written.Entry, written.Time, &who, &written.Checkpoint, written.Existed
+	// It is signed and acknowledged: what cannot be told of it now, is no failure.
+	if o.withdrawal.Target == statement.TargetContents {
+		err := a.readAt(ctx, dir, func(r *reading) error {
+			out.Reach, err = r.reachOf(o)
+			return err
+		})
+		if err != nil {
+			a.term.Warnf("what it reaches could not be told: %v", err)
+		}
+	}
+	if a.json {
+		a.printJSON(out)
+		return nil
+	}
+	if err := a.printWritten(proof, st.Kind, subject(st), out.Origin, who); err != nil || a.quiet || out.Reach == nil {
+		return err
+	}
+	a.printReach(out.Reach, "reaches")
+	if len(out.Reach.Artifacts) > 1 {
+		a.term.Notef("`stele trace %s@%s --down` shows it", o.name, o.version)
+	}
+	return nil
+}
+
+// wouldWithdraw lists what a withdrawal would reach. Anybody may ask.
+func (a *app) wouldWithdraw(ctx context.Context, o *withdrawOrder) error {
+	return a.read(ctx, func(r *reading) error {
+		st, err := r.planWithdrawal(o)
+		if err != nil {
+			return err
+		}
+		out, err := r.withdrewJSON(st)
+		if err != nil {
+			return err
+		}
+		out.DryRun = true
+		if o.withdrawal.Target == statement.TargetContents {
+			if out.Reach, err = r.reachOf(o); err != nil {
+				return err
+			}
+		}
+		switch {
+		case a.json:
+			a.printJSON(out)
+			return nil
+		case out.Reach == nil:
+			a.term.Printf("a %s that is withdrawn taints nothing: it would reach %s@%s alone\n", o.withdrawal.Target, o.name, o.version)
+		default:
+			a.printReached(out.Reach)
+			a.printReach(out.Reach, "would reach")
+		}
+		a.term.Notef("nothing was withdrawn; --after %d says that this is what you saw", out.After)
+		return nil
+	})
+}
+
+// withdrewJSON is a withdrawal that is to be signed, in --json.
+func (r *reading) withdrewJSON(st *statement.Statement) (*jsonv1.Withdrew, error) {
+	ref, err := st.Ref()
+	w := st.Withdrawal
+	return &jsonv1.Withdrew{
+		Kind: string(st.Kind), Name: ref.Name, Version: ref.Version, Fingerprint: ref.Fingerprint.String(),
+		Target: w.Target, Effect: w.Effect, Reason: w.Reason, After: w.After, Origin: r.Origin(),
+	}, err
+}
+
+// reachOf walks from the contents, under all their names, to everything that was
+// made of them.
+func (r *reading) reachOf(o *withdrawOrder) (*jsonv1.Reach, error) {
+	b, err := r.binding(o.name, o.version)
+	if err != nil {
+		return nil, err
+	}
+	made, err := r.lineage()
+	if err != nil {
+		return nil, err
+	}
+	roots, err := made.Bindings(b.Fingerprint)
+	if err != nil {
+		return nil, err
+	}
+	graph, err := lineage.DownFrom(made, roots, 0)
+	if err != nil {
+		return nil, err
+	}
+	stages, err := r.stagesNow()
+	if err != nil {
+		return nil, err
+	}
+	out := &jsonv1.Reach{Artifacts: []jsonv1.Reached{}, Kinds: map[string]uint64{}, Signers: map[string]uint64{}, Stages: []jsonv1.ReachedStage{}, Cut: graph.Cut}
+	ways := waysBack(graph)
+	in := map[string][]string{}
+	for _, n := range graph.Nodes {
+		item := jsonv1.Reached{
+			Name: n.Ref.Name, Version: n.Ref.Version, Fingerprint: n.Ref.Fingerprint.String(), Kind: n.Stamp.Kind, Entry: n.Entry, Time: jsonv1.At(n.Time),
+			Signer: signerJSON(n.Handle, n.Signer), Steps: n.Depth, Path: ways.path(n),
+		}
+		for _, s := range stages[n.Ref.String()] {
+			item.Stages = append(item.Stages, s.Stage)
+			in[s.Stage] = append(in[s.Stage], n.Ref.String())
+		}
+		if n.Depth > 0 {
+			out.Kinds[n.Stamp.Kind]++
+			out.Signers[n.Handle]++
+		}
+		out.Artifacts = append(out.Artifacts, item)
+	}
+	for _, stage := range sortedKeys(in) {
+		out.Stages = append(out.Stages, jsonv1.ReachedStage{Stage: stage, Artifacts: in[stage]})
+	}
+	return out, nil
+}
+
+// wayBack is the first way by which a walk downwards came to an artifact.
+type wayBack struct {
+	from *lineage.Node
+	use  *lineage.Use
+}
+
+type waysTo map[string]wayBack // by name@version
+
+func waysBack(g *lineage.Graph) waysTo {
+	ways := waysTo{}
+	for _, n := range g.Nodes {
+		for i := range n.Uses {
+			use := &n.Uses[i]
+			id := use.Output.Ref.String()
+			to := g.Node(use.Output.Ref)
+			if _, met := ways[id]; !met && use.Counts && to != nil && to.Depth == n.Depth+1 {
+				ways[id] = wayBack{n, use}
+			}
+		}
+	}
+	return ways
+}
+
+// path is how an artifact goes back to where the walk began.
+func (w waysTo) path(n *lineage.Node) (path []jsonv1.TaintStep) {
+	for {
+		step := jsonv1.TaintStep{Name: n.Ref.Name, Version: n.Ref.Version}
+		way, ok := w[n.Ref.String()]
+		if !ok {
+			return append(path, step)
+		}
+		step.Entry, step.Way = &way.use.Entry, way.use.Way
+		path, n = append(path, step), way.from
+	}
+}
+
+// printReached lists everything that is reached.
+func (a *app) printReached(reach *jsonv1.Reach) {
+	var rows [][]terminal.Cell
+	for i := range reach.Artifacts {
+		x := &reach.Artifacts[i]
+		through := "these contents"
+		if x.Steps > 0 {
+			through = fmt.Sprintf("%s, entry %s, of %s@%s", x.Path[0].Way, terminal.Count(*x.Path[0].Entry), x.Path[1].Name, x.Path[1].Version)
+		}
+		rows = append(rows, terminal.Row(terminal.Count(uint64(x.Steps)), x.Name+"@"+x.Version, x.Kind, x.Signer.Handle, a.timeOf(x.Time), through))
+	}
+	a.term.Table([]terminal.Column{{Title: "STEPS", Right: true}, {Title: "NAME@VERSION", Trim: terminal.TrimMiddle}, {Title: "KIND"}, {Title: "BY"}, {Title: "STAMPED"},
+		{Title: "THROUGH", Trim: terminal.TrimMiddle}}, rows)
+	a.term.Printf("\n")
+}
+
+// printReach tells in short what is reached.
+func (a *app) printReach(reach *jsonv1.Reach, verb string) {
+	var other []string
+	down := uint64(0)
+	for _, x := range reach.Artifacts {
+		if x.Steps == 0 {
+			other = append(other, x.Name+"@"+x.Version)
+		} else {
+			down++
+		}
+	}
+	if down == 0 {
+		a.term.Printf("%s nothing besides: nothing on the ledger was made of these contents\n", verb)
+	} else {
+		more := map[bool]string{true: "more than "}[reach.Cut]
+		a.term.Printf("%s %s%s\n", verb, more, terminal.Plural(down, "artifact"))
+	}
+	pairs := []terminal.Pair{}
+	if len(other) > 1 {
+		pairs = append(pairs, terminal.Pair{Key: "same bytes", Value: some(other, originInputs)})
+	}
+	if down > 0 {
+		pairs = append(pairs, terminal.Pair{Key: "kinds", Value: kindsText(reach.Kinds)},
+			terminal.Pair{Key: "stamped by", Value: countsOf(reach.Signers, func(n uint64, who string) string { return who + " (" + terminal.Count(n) + ")" })})
+	}
+	for _, s := range reach.Stages {
+		list := slices.Clone(s.Artifacts)
+		pairs = append(pairs, terminal.Pair{Key: "is in " + s.Stage, Value: some(list, originInputs), Style: terminal.Bad})
+	}
+	if len(reach.Stages) == 0 {
+		pairs = append(pairs, terminal.Pair{Key: "stages", Value: "none of it is released now"})
+	}
+	a.term.KeyValues(pairs)
+}
