@@ -152,6 +152,7 @@ func (a *app) readParts(ctx context.Context, o *verifyOrder, s *subjectOf, out *
 	c := &partsData{trees: newPartTrees(s.fp.Algorithm, s.root.parts)}
 	opts := o.flags.options(s.fp.Algorithm)
 	opts.UseExact, opts.Exact = true, nil
+	o.watch.begin(&opts)
 	if err := a.compareParted(ctx, o, s, known, c, watched(a.scanning(ctx, o.data, opts, &c.result), c.trees.add)); err != nil {
 		return nil, err
 	}

@@ -157,8 +157,8 @@ func (d *data) readAgain() {
 
 // openJournal opens what remembers a scan of the data, in the user's own state.
 func (a *app) openJournal(d *data, opts scan.Options) error {
-	if d.journal != nil {
-		return nil // of an earlier scan by this command
+	if d.journal != nil || d.flags.watched {
+		return nil // of an earlier scan by this command; or of nothing but this one
 	}
 	at, err := d.place.Absolute()
 	if err != nil {

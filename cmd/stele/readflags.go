@@ -27,6 +27,8 @@ type scanFlags struct {
 	fresh       bool
 	workers     int
 	maxRead     byteSize
+
+	watched bool // what is read is watched from then on: every file has a mark, and nothing is remembered from an earlier command
 }
 
 // register adds the flags; what decides which files a fingerprint covers is
@@ -62,7 +64,7 @@ func (f *scanFlags) options(algorithm fingerprint.Algorithm) scan.Options {
 
 // reach is how a place is reached.
 func (f *scanFlags) reach() place.Options {
-	return place.Options{FollowLinks: f.followLinks, Anonymous: f.anonymous, SortListing: f.sortListing, Requests: f.workers}
+	return place.Options{FollowLinks: f.followLinks, Anonymous: f.anonymous, SortListing: f.sortListing, Requests: f.workers, EveryMark: f.watched}
 }
 
 // byteSize is a number of bytes on the command line.

@@ -34,7 +34,8 @@ type verifyOrder struct {
 	oms                 omsOrder // against a model signature
 	flags               scanFlags
 
-	data *data // open, where there is a path
+	data  *data       // open, where there is a path
+	watch *inputWatch // of a run's input: what it is known again by; nil elsewhere
 }
 
 func (a *app) verifyCommand() *cobra.Command {

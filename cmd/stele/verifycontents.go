@@ -47,6 +47,7 @@ func (a *app) readContents(ctx context.Context, o *verifyOrder, s *subjectOf, ou
 		}
 	}
 	r := &contentsReader{o: o, m: m}
+	o.watch.begin(&opts)
 	err = r.read(ctx, a, opts)
 	if opts.Only != nil && errors.Is(err, fs.ErrNotExist) {
 		// Some of the listed files are gone: told with what became of the others.

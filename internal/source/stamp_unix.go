@@ -35,3 +35,10 @@ func stampOfStat(st *unix.Stat_t) stamp {
 		device:  uint64(st.Dev), // of other types on other systems
 	}
 }
+
+// linkStamp looks at whatever stands at a path, and follows no link.
+func linkStamp(path string) (stamp, error) {
+	var st unix.Stat_t
+	err := unix.Lstat(path, &st)
+	return stampOfStat(&st), err
+}
