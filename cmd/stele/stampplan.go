@@ -104,8 +104,8 @@ func (a *app) earlierFor(r *reading, o *stampOrder, p *stampPlan) (*earlierStamp
 	return a.earlierStamp(r, b)
 }
 
-// mayWrite says beforehand what admission would refuse for certain.
-func (r *reading) mayWrite(key *statement.PublicKey, name string, now int64) error {
+// maySign says beforehand what admission would refuse of any statement by a key.
+func (r *reading) maySign(key *statement.PublicKey, now int64) error {
 	_, m, ok := r.control.Roster().Key(key.ID())
 	if ok && m.Recovery {
 		return failf(exitRefused, "the recovery key may issue identity statements only").withHint("register a key with it, and use that: `stele key add --key RECOVERY`")
@@ -117,6 +117,15 @@ func (r *reading) mayWrite(key *statement.PublicKey, name string, now int64) err
 	if s := r.control.Roster().Standing(key.ID(), r.Size(), now); !s.OK {
 		return failf(exitUntrusted, "the key of %s has no standing: %s", m.Handle, s.Detail).withHint("--key chooses another key")
 	}
+	return nil
+}
+
+// mayWrite is maySign, of a statement that binds a name.
+func (r *reading) mayWrite(key *statement.PublicKey, name string, now int64) error {
+	if err := r.maySign(key, now); err != nil {
+		return err
+	}
+	_, m, _ := r.control.Roster().Key(key.ID())
 	for _, pattern := range m.Names {
 		if statement.MatchName(pattern, name) {
 			return nil

@@ -262,30 +262,39 @@ func (a *app) printOMS(out *jsonv1.VerifyOMS, r *oms.Result, o *verifyOrder) err
 // was not looked at.
 func (a *app) printIgnored(list []oms.Ignored, all bool) {
 	var rows [][]terminal.Cell
+	var absent []string
+	more := 0
 	for _, i := range list {
-		if !all && len(rows) == changesShown {
-			break
-		}
-		here, style := "not here", terminal.Dim
 		switch {
-		case i.Folder:
-			here, style = "a folder, here with all in it", terminal.Caution
-		case i.Here:
-			here, style = "here", terminal.Caution
+		case !i.Here:
+			absent = append(absent, i.Path)
+			continue
+		case !all && len(rows) == changesShown:
+			more++
+			continue
 		}
-		by := "the signer"
+		what, by := "file", "the signer"
+		if i.Folder {
+			what = "folder, with all in it"
+		}
 		if i.Rule {
 			by = "the format"
 		}
-		rows = append(rows, []terminal.Cell{{Text: i.Path}, {Text: here, Style: style}, {Text: by, Style: terminal.Dim}})
+		rows = append(rows, []terminal.Cell{{Text: i.Path}, {Text: what, Style: terminal.Caution}, {Text: by, Style: terminal.Dim}})
 	}
-	if len(rows) == 0 {
-		return
+	if len(rows) > 0 {
+		a.term.Printf("not looked at, as it is left out:\n")
+		a.term.Table([]terminal.Column{{Title: "PATH", Trim: terminal.TrimPath}, {Title: "IS A"}, {Title: "LEFT OUT BY"}}, rows)
 	}
-	a.term.Printf("not looked at:\n")
-	a.term.Table([]terminal.Column{{Title: "PATH", Trim: terminal.TrimPath}, {Title: "IS"}, {Title: "LEFT OUT BY"}}, rows)
-	if rest := len(list) - len(rows); rest > 0 {
-		a.term.Notef("… and %s more; --all shows them", terminal.Count(uint64(rest)))
+	if more > 0 {
+		a.term.Notef("… and %s more; --all shows them", terminal.Count(uint64(more)))
+	}
+	if len(absent) > 0 {
+		shown := 4
+		if all {
+			shown = len(absent)
+		}
+		a.term.Printf("left out, and not here: %s\n", some(absent, shown))
 	}
 }
 

@@ -70,7 +70,7 @@ var (
 	ErrSignature = errors.New("the signature does not verify")
 	// ErrOtherKey: it was not made with the given key, or not by anybody whom
 	// the given certificates vouch for.
-	ErrOtherKey = errors.New("not by the given key")
+	ErrOtherKey = errors.New("not signed by whom you trust")
 	// ErrLimit: there is more of something than is read.
 	ErrLimit = errors.New("limit exceeded")
 )

@@ -57,9 +57,9 @@ func objects(ctx context.Context, src source.Source, opts *Options, skip source.
 	return err
 }
 
-// onlyThese leaves out what is not on a list, and the folders that hold nothing
+// OnlyThese leaves out what is not on a list, and the folders that hold nothing
 // of it.
-func onlyThese(only []string) source.Skip {
+func OnlyThese(only []string) source.Skip {
 	return func(path string, folder bool) bool {
 		if folder {
 			path += "/"

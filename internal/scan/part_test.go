@@ -115,7 +115,7 @@ func TestOnlyOnDisk(t *testing.T) {
 			t.Errorf("%q, %+v", got, res)
 		}
 	}
-	skip := onlyThese(only)
+	skip := OnlyThese(only)
 	for path, want := range map[string]bool{".git": false, "d": false, "e": false, "e-": true, "f": true, "a": true, "d/0": true} {
 		if skip(path, true) != want {
 			t.Errorf("folder %s is left out: %v", path, !want)

@@ -55,7 +55,7 @@ func Run(ctx context.Context, src source.Source, opts Options, emit func(fingerp
 	res := Result{Rules: rules.Text(), Single: src.Single()}
 	hides := rules.Hides
 	if opts.Only != nil {
-		hides = onlyThese(opts.Only)
+		hides = OnlyThese(opts.Only)
 	}
 	if err := checkMaxRead(ctx, src, &opts, hides); err != nil {
 		return Result{}, err
