@@ -202,27 +202,13 @@ func (c *verification) format() bool {
 	if err == nil {
 		c.cp, c.sigs, err = ReadCheckpoint(c.f.Checkpoint)
 	}
-	c.parsed = make(map[*Entry]*statement.Statement)
-	parse := func(leaf []byte) *Entry {
-		if err != nil {
-			return nil
-		}
-		var e *Entry
-		if e, err = ParseEntry(leaf); err == nil {
-			c.parsed[e], err = e.Statement()
-		}
-		return e
+	if err == nil {
+		err = c.parse()
 	}
-	for _, leaf := range c.f.Control {
-		c.known = append(c.known, parse(leaf))
-	}
-	c.last = parse(c.f.Last.Leaf)
-	for _, p := range c.f.Entries {
-		e := parse(p.Leaf)
-		if n := len(c.listed); err == nil && n > 0 && e.Index <= c.listed[n-1].Index {
-			err = fmt.Errorf("entry %d after entry %d: %w: entries are in the order of their indexes, each once", e.Index, c.listed[n-1].Index, ErrFormat)
+	for i := 1; err == nil && i < len(c.listed); i++ {
+		if e, before := c.listed[i], c.listed[i-1]; e.Index <= before.Index {
+			err = fmt.Errorf("entry %d after entry %d: %w: entries are in the order of their indexes, each once", e.Index, before.Index, ErrFormat)
 		}
-		c.listed = append(c.listed, e)
 	}
 	if err != nil {
 		c.fail(Tampered, CheckFormat, "%v", err)
@@ -232,6 +218,33 @@ func (c *verification) format() bool {
 		count(len(c.known), "control entry", "control entries"), count(len(c.f.Attachments), "attachment", "attachments"))
 	c.AsOf = &AsOf{Ledger: c.f.Ledger, Origin: c.cp.Origin, Size: c.cp.Size, Root: c.cp.Root.String(), Time: c.last.Time}
 	return true
+}
+
+// parse parses all leaves and their statements. The error is that of the first
+// which does not parse.
+func (c *verification) parse() error {
+	leaves := slices.Concat(c.f.Control, [][]byte{c.f.Last.Leaf})
+	for _, p := range c.f.Entries {
+		leaves = append(leaves, p.Leaf)
+	}
+	entries := make([]*Entry, len(leaves))
+	statements := make([]*statement.Statement, len(leaves))
+	errs := make([]error, len(leaves))
+	c.each(len(leaves), func(i int) {
+		if entries[i], errs[i] = ParseEntry(leaves[i]); errs[i] == nil {
+			statements[i], errs[i] = entries[i].Statement()
+		}
+	})
+	c.parsed = make(map[*Entry]*statement.Statement, len(leaves))
+	for i, e := range entries {
+		if errs[i] != nil {
+			return errs[i]
+		}
+		c.parsed[e] = statements[i]
+	}
+	n := len(c.f.Control)
+	c.known, c.last, c.listed = entries[:n:n], entries[n], entries[n+1:]
+	return nil
 }
 
 // ledger checks that leaf 0 is the genesis of the ledger that the file says.
