@@ -122,7 +122,11 @@ func (a *app) beginAt(r *reading, b ledger.Binding, o *auditOrder, w *auditing) 
 			return err
 		}
 	}
-	if w.file, err = r.Evidence(evidence.Claim{Entry: b.Entry, Name: b.Name, Version: b.Version, Fingerprint: b.Fingerprint}, nil); err != nil {
+	claim, further, err := a.lineageClaim(r, b)
+	if err != nil {
+		return err
+	}
+	if w.file, err = r.Evidence(claim, nil, further...); err != nil {
 		return err
 	}
 	if w.members, err = r.judgeMembers(w.root); err != nil {
@@ -227,17 +231,25 @@ func differsText(r audit.Result) string {
 	return strings.Join(parts, ", ")
 }
 
-// judgeAudit puts what was found into the verdict, and prints it.
-func (a *app) judgeAudit(o *auditOrder, w *auditing, plan *audit.Plan, r audit.Result, out *jsonv1.Audit) error {
+// auditVerdict puts what was found into the verdict.
+func (a *app) auditVerdict(o *auditOrder, w *auditing, plan *audit.Plan, r audit.Result, out *jsonv1.Audit) (v *evidence.Verdict, trusted bool, err error) {
 	opts := evidence.Options{Now: a.now().UnixMilli(), MaxAge: milliseconds(o.maxAge), Name: o.name, Version: o.version, Remembered: w.past, Proof: w.proof}
 	opts.Contents = contentsOfAudit(w, plan, r)
-	v, trusted, err := a.verdictOn(w.file, opts)
-	if err != nil {
-		return err
+	if v, trusted, err = a.verdictOn(w.file, opts); err != nil {
+		return nil, false, err
 	}
 	withMembers(v, w.members)
 	out.Members = memberVerdicts(w.sampledMembers(), w.members)
 	a.fillVerdict(&out.Verify, v)
+	return v, trusted, nil
+}
+
+// judgeAudit puts what was found into the verdict, and prints it.
+func (a *app) judgeAudit(o *auditOrder, w *auditing, plan *audit.Plan, r audit.Result, out *jsonv1.Audit) error {
+	v, trusted, err := a.auditVerdict(o, w, plan, r, out)
+	if err != nil {
+		return err
+	}
 	if a.json {
 		a.printJSON(out)
 	} else if !a.quiet || v.Exit() != exitHolds {

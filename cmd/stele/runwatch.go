@@ -23,20 +23,21 @@ import (
 // command has ended: every file with its mark, in two files of the run's own
 // notes, and the folders with theirs. A nil one watches nothing.
 type inputWatch struct {
-	path  string // of the two files, without their extensions
-	entry uint64 // what the ledger's next entry will be: nothing has been read for it
-	opts  scan.Options
-	list  *os.File
-	files *fingerprint.Writer
-	kept  *os.File
-	marks *hint.MarksWriter
-	fp    fingerprint.Fingerprint // of the files as they lie, also where they are a collection
-	trail *source.Trail           // nil in a bucket
-	err   error
+	path      string // of the two files, without their extensions
+	algorithm fingerprint.Algorithm
+	entry     uint64 // what the ledger's next entry will be: nothing has been read for it
+	opts      scan.Options
+	list      *os.File
+	files     *fingerprint.Writer
+	kept      *os.File
+	marks     *hint.MarksWriter
+	fp        fingerprint.Fingerprint // of the files as they lie, also where they are a collection
+	trail     *source.Trail           // nil in a bucket
+	err       error
 }
 
 func newInputWatch(path string, a fingerprint.Algorithm, entry uint64) (*inputWatch, error) {
-	w := &inputWatch{path: path, entry: max(entry, 1)}
+	w := &inputWatch{path: path, algorithm: a, entry: max(entry, 1)}
 	var err error
 	if w.list, err = os.OpenFile(path+".manifest", os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600); err != nil {
 		return nil, err
@@ -76,7 +77,9 @@ func (w *inputWatch) keep(f fingerprint.File, m source.Mark, _ uint64) error {
 // seal ends the watch's files.
 func (w *inputWatch) seal() error {
 	if w.err == nil {
-		w.fp, w.err = w.files.Close()
+		var sum fingerprint.Summary
+		sum, w.err = w.files.Close()
+		w.fp = sum.Fingerprint(w.algorithm)
 	}
 	if w.err == nil {
 		w.err = w.marks.Close(w.fp)

@@ -38,48 +38,55 @@ type boundName struct {
 }
 
 func (a *app) planStamp(ctx context.Context, dir string, o *stampOrder, key *statement.PublicKey) (*stampPlan, error) {
-	p := new(stampPlan)
-	err := a.readAt(ctx, dir, func(r *reading) error {
-		p.algorithm, p.origin, p.ledger = r.Algorithm(), r.Origin(), r.ID()
-		p.signer = jsonv1.Signer{Key: key.ID().String()}
-		if _, m, ok := r.control.Roster().Key(key.ID()); ok {
-			p.signer.Handle = m.Handle
-		}
-		if err := r.mayWrite(key, o.name, a.now().UnixMilli()); err != nil {
-			return err
-		}
-		for _, f := range o.from {
-			ref, err := r.ref(f, "--from")
-			if err != nil {
-				return err
-			}
-			p.from = append(p.from, ref)
-		}
-		if o.since != "" {
-			ref, err := r.ref(o.since, "--since")
-			if err != nil {
-				return err
-			}
-			p.since = &ref
-		}
-		b, err := r.bound(o.name, o.version)
-		switch {
-		case err == nil:
-			e, st, err := r.stampAt(b)
-			if err != nil {
-				return err
-			}
-			checkpoint, err := r.LatestCheckpoint()
-			if err != nil {
-				return err
-			}
-			p.bound = &boundName{Binding: b, stamp: st.Stamp, time: e.Time, signer: r.signerOf(e), checkpoint: checkpoint, standing: r.artifactStanding(e, b.Ref())}
-		case !errors.Is(err, ledger.ErrNotFound):
-			return err
-		}
-		p.earlier, err = a.earlierFor(r, o, p)
+	var p *stampPlan
+	err := a.readAt(ctx, dir, func(r *reading) (err error) {
+		p, err = a.planStampAt(r, o, key)
 		return err
 	})
+	return p, err
+}
+
+// planStampAt is planStamp of a ledger that is open.
+func (a *app) planStampAt(r *reading, o *stampOrder, key *statement.PublicKey) (*stampPlan, error) {
+	p := new(stampPlan)
+	p.algorithm, p.origin, p.ledger = r.Algorithm(), r.Origin(), r.ID()
+	p.signer = jsonv1.Signer{Key: key.ID().String()}
+	if _, m, ok := r.control.Roster().Key(key.ID()); ok {
+		p.signer.Handle = m.Handle
+	}
+	if err := r.mayWrite(key, o.name, a.now().UnixMilli()); err != nil {
+		return nil, err
+	}
+	for _, f := range o.from {
+		ref, err := r.ref(f, "--from")
+		if err != nil {
+			return nil, err
+		}
+		p.from = append(p.from, ref)
+	}
+	if o.since != "" {
+		ref, err := r.ref(o.since, "--since")
+		if err != nil {
+			return nil, err
+		}
+		p.since = &ref
+	}
+	b, err := r.bound(o.name, o.version)
+	switch {
+	case err == nil:
+		e, st, err := r.stampAt(b)
+		if err != nil {
+			return nil, err
+		}
+		checkpoint, err := r.LatestCheckpoint()
+		if err != nil {
+			return nil, err
+		}
+		p.bound = &boundName{Binding: b, stamp: st.Stamp, time: e.Time, signer: r.signerOf(e), checkpoint: checkpoint, standing: r.artifactStanding(e, b.Ref())}
+	case !errors.Is(err, ledger.ErrNotFound):
+		return nil, err
+	}
+	p.earlier, err = a.earlierFor(r, o, p)
 	return p, err
 }
 
