@@ -94,8 +94,9 @@ func Collect(log Log, signed []byte, claim Claim, attachments [][]byte, further 
 
 // Stamp returns the entry that the claim is about and what it stamps the
 // claim's artifact with, verified by nobody. A caller needs its ignore rules to
-// scan the data that Options then takes. It is an ErrFormat if the file has no
-// such stamp.
+// scan the data that Options then takes. Where the entry stamps others alone, it
+// is one of those: Verify tells. It is an ErrFormat if the file has no stamp
+// there.
 func (f *File) Stamp() (*Entry, statement.Output, error) {
 	for _, p := range f.Entries {
 		e, err := ParseEntry(p.Leaf)
@@ -109,11 +110,14 @@ func (f *File) Stamp() (*Entry, statement.Output, error) {
 		if err != nil {
 			return nil, statement.Output{}, err
 		}
-		ref, stamp, ok := st.StampOf(f.Claim.Name, f.Claim.Version)
-		if !ok {
-			return nil, statement.Output{}, fmt.Errorf("entry %d: %w: a %s that does not stamp %s", e.Index, ErrFormat, st.Kind, f.Claim.Ref())
+		if ref, stamp, ok := st.StampOf(f.Claim.Name, f.Claim.Version); ok {
+			return e, statement.Output{Ref: ref, Stamp: stamp}, nil
 		}
-		return e, statement.Output{Ref: ref, Stamp: stamp}, nil
+		stamps := st.Stamps()
+		if len(stamps) == 0 {
+			return nil, statement.Output{}, fmt.Errorf("entry %d: %w: a %s that stamps nothing", e.Index, ErrFormat, st.Kind)
+		}
+		return e, stamps[0], nil
 	}
 	return nil, statement.Output{}, fmt.Errorf("evidence: %w: its claim is about entry %d, which is not in it", ErrFormat, f.Claim.Entry)
 }

@@ -97,7 +97,7 @@ func (c *verification) absentFromAll(path string, gone map[fileOf]bool) {
 	if len(missing) > 0 {
 		err = fmt.Errorf("%w: no proof that it is absent from %s", ErrTampered, some(missing))
 	}
-	c.note(CheckAbsentFromAll, "", path, err, fmt.Sprintf("%+q is in none of the %s here", path, count(files, "artifact of files", "artifacts of files")))
+	c.note(CheckAbsentFromAll, "", path, err, fmt.Sprintf("%+q is in no artifact here: %s", path, count(files, "has files", "have files")))
 }
 
 // fileAt returns where a path of an artifact is a path among files: of a

@@ -176,7 +176,9 @@ func (a *app) evidenceOf(ctx context.Context, dir string, r *reading, o *proveOr
 		return nil, err
 	}
 	if !alone {
-		result.Lineage = &jsonv1.ProvedLineage{Artifacts: len(p.graph.Nodes), OfFiles: p.ofFiles(), Runs: runs, Entries: len(file.Entries), Control: len(file.Control)}
+		result.Lineage = &jsonv1.ProvedLineage{
+			Artifacts: len(p.graph.Nodes), OfFiles: p.ofFiles(), Runs: runs, Entries: len(file.Entries), Control: int(r.control.Count()),
+		}
 	}
 	return file, nil
 }
@@ -242,8 +244,12 @@ func (a *app) printProve(o *proveOrder, p *jsonv1.Prove) {
 		{Key: "fingerprint", Value: p.Fingerprint},
 	}
 	if l := p.Lineage; l != nil {
-		pairs = append(pairs, terminal.Pair{Key: "lineage", Value: fmt.Sprintf("%s, %s; %s and %s", terminal.Plural(uint64(l.Artifacts), "artifact"),
-			terminal.Plural(uint64(l.Runs), "run"), terminal.Plural(uint64(l.Entries), "entry", "entries"), terminal.Plural(uint64(l.Control), "control entry", "control entries"))})
+		made := terminal.Plural(uint64(l.Artifacts), "artifact")
+		if l.Runs > 0 {
+			made += ", " + terminal.Plural(uint64(l.Runs), "run")
+		}
+		pairs = append(pairs, terminal.Pair{Key: "lineage", Value: fmt.Sprintf("%s; %s and %s", made,
+			terminal.Plural(uint64(l.Entries), "entry", "entries"), terminal.Plural(uint64(l.Control), "control entry", "control entries"))})
 	}
 	self := p.Name + "@" + p.Version
 	pairs = append(pairs, provedPaths(o, p)...)

@@ -19,13 +19,23 @@ func toldJSON(t evidence.Told) jsonv1.Told {
 	return jsonv1.Told{
 		Entry: t.Entry, Time: jsonv1.At(t.Time), Kind: string(t.Kind), Name: t.Name, Version: t.Version, Fingerprint: t.Fingerprint,
 		Depth: t.Depth, Bound: t.Bound, Signer: jsonv1.Signer{Handle: t.Handle, Key: t.Signer.String()}, Standing: t.Standing,
-		Says: t.Says, Inputs: t.Inputs, Discounted: t.Discounted, Withdrawn: t.Withdrawn, Taint: t.Taint,
+		Says: t.Says, Inputs: t.Inputs, Discounted: t.Discounted, Unknown: t.Unknown, Withdrawn: t.Withdrawn, Taint: t.Taint,
 	}
 }
 
 // printStory tells what an artifact was made of: each artifact with the entries
-// about it, the one that was asked about first.
-func (a *app) printStory(story []evidence.Told, all bool) {
+// about it, the one that was asked about first. What was tampered with tells no
+// story.
+func (a *app) printStory(v *evidence.Verdict, all bool) {
+	story := v.Story
+	switch {
+	case len(story) == 0 || v.Verdict == evidence.Tampered:
+		return
+	case v.Verdict == evidence.Untrusted:
+		a.term.Printf("\nwhat it says, as far as it is to be believed:\n")
+	default:
+		a.term.Printf("\n")
+	}
 	var artifacts, hidden uint64
 	for i := 0; i < len(story); {
 		n := i + 1
@@ -43,9 +53,7 @@ func (a *app) printStory(story []evidence.Told, all bool) {
 	if hidden > 0 {
 		a.term.Notef("… and %s more that it was made of; --all and --json tell of them", terminal.Plural(hidden, "artifact"))
 	}
-	if len(story) > 0 {
-		a.term.Printf("\n")
-	}
+	a.term.Printf("\n")
 }
 
 // printTold tells of one artifact: what bound it, then what else is about it.
@@ -66,7 +74,10 @@ func (a *app) printTold(lines []evidence.Told) {
 		if len(t.Inputs) > 0 {
 			says += "; of " + strings.Join(first(t.Inputs, 5), ", ")
 		}
-		pairs = append(pairs, terminal.Pair{Key: string(t.Kind), Value: says})
+		if t.Unknown {
+			says += "; of unknown origin"
+		}
+		pairs = append(pairs, terminal.Pair{Key: fmt.Sprintf("%-10s", t.Kind), Value: says}) // in line with the artifacts above and below
 		if t.Discounted != "" {
 			pairs = append(pairs, terminal.Pair{Value: "does not count: " + t.Discounted, Style: terminal.Caution})
 		}

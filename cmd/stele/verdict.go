@@ -148,7 +148,7 @@ func (a *app) printVerdict(o *verifyOrder, out *jsonv1.Verify, v *evidence.Verdi
 	}
 	a.printVerdicts(out.Members)
 	if o.evidence != "" {
-		a.printStory(v.Story, o.all)
+		a.printStory(v, o.all)
 	}
 	a.term.Checks(checksFor(v.Checks, o))
 	if st := v.Stamp; st != nil && v.AsOf != nil {

@@ -46,6 +46,7 @@ type Told struct {
 	Says        string   `json:"says"`                 // in one line
 	Inputs      []string `json:"inputs,omitempty"`     // name@version: what it says the artifact was made of
 	Discounted  string   `json:"discounted,omitempty"` // why that does not count
+	Unknown     bool     `json:"unknown,omitempty"`    // where bound: no origin of it is recorded that counts
 	Withdrawn   string   `json:"withdrawn,omitempty"`  // where bound: the strongest effect of the withdrawals that stand
 	Taint       string   `json:"taint,omitempty"`      // where bound: the same of what it was made of
 }
