@@ -12,6 +12,7 @@ import (
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/internal/oms"
 	"github.com/stele-ml/stele/internal/place"
+	"github.com/stele-ml/stele/internal/provenance"
 	"github.com/stele-ml/stele/internal/source"
 )
 
@@ -102,9 +103,9 @@ func foreignStatus(err error) int {
 	switch {
 	case errors.As(err, &f):
 		return f.status
-	case errors.Is(err, oms.ErrOtherKey):
+	case errors.Is(err, oms.ErrOtherKey), errors.Is(err, provenance.ErrSignature):
 		return exitUntrusted
-	case errors.Is(err, oms.ErrSignature), errors.Is(err, oms.ErrFormat):
+	case errors.Is(err, oms.ErrSignature), errors.Is(err, oms.ErrFormat), errors.Is(err, provenance.ErrFormat):
 		return exitTampered
 	}
 	return exitError

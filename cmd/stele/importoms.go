@@ -280,4 +280,3 @@ func (a *app) notThisModel(o *importOMSOrder, v *oms.Verified, judged time.Time,
 	}
 	return err
 }
-

@@ -2,7 +2,6 @@ package provenance
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/strictjson"
@@ -199,7 +198,7 @@ func (st *Statement) About(files []File) []Mismatch {
 	}
 	subjects := map[string]string{}
 	for _, t := range st.Subjects {
-		subjects[strings.TrimPrefix(t.Name, "./")] = t.SHA256
+		subjects[t.Name] = t.SHA256
 	}
 	var wrong []Mismatch
 	for _, f := range files {
