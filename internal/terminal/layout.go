@@ -34,11 +34,13 @@ func (t *Terminal) KeyValues(pairs []Pair) {
 			room = width - len(indent) - keys - len(gap)
 		}
 		switch lines := wrap(value, room); {
-		case room > 0 && widest(lines) > room: // one long word, such as a fingerprint
-			// A fingerprint has 77 columns: on 80, it just fits.
-			before := min(2*len(indent), max(width-1-Columns(value), 0))
-			b.WriteString("\n" + strings.Repeat(" ", before))
-			b.WriteString(t.out.paint(p.Style, value))
+		case room > 0 && widest(lines) > room: // one long word, such as a fingerprint, or more
+			for _, line := range wrap(value, width-2*len(indent)) {
+				// A fingerprint has 77 columns: on 80, it just fits.
+				before := min(2*len(indent), max(width-1-Columns(line), 0))
+				b.WriteString("\n" + strings.Repeat(" ", before))
+				b.WriteString(t.out.paint(p.Style, line))
+			}
 		default:
 			for i, line := range lines {
 				if i > 0 {

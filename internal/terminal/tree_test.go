@@ -82,3 +82,19 @@ func TestAttackerNamesANode(t *testing.T) {
 		}
 	}
 }
+
+// A sentence with a word in it that is longer than a line is wrapped around it.
+func TestKeyValuesWrapAroundALongWord(t *testing.T) {
+	term, b := screen(80, false)
+	word := strings.Repeat("x", 78)
+	sentence := "some words before it, which are many enough to take a line of their own, and " + word + " and some after it"
+	term.KeyValues([]Pair{{Key: "reason", Value: sentence}, {Key: "digest", Value: word}})
+	for _, l := range strings.Split(b.String(), "\n") {
+		if Columns(l) > 80 {
+			t.Errorf("%d columns: %s", Columns(l), l)
+		}
+	}
+	if got := strings.Join(strings.Fields(b.String()), " "); got != "reason "+sentence+" digest "+word {
+		t.Errorf("not all of it: %s", got)
+	}
+}
