@@ -32,7 +32,7 @@ func (f *filler) raw(name, version string) artifact {
 
 // made records a run.
 func (f *filler) made(name, version, kind string, inputs ...artifact) artifact {
-	out := f.maker.Output(name, version, name+"@"+version)
+	out := f.maker.Made(name, version, name+"@"+version)
 	out.Stamp.Kind = kind
 	refs := make([]statement.Ref, len(inputs))
 	for i, in := range inputs {

@@ -44,6 +44,11 @@ func parseWanted(arg string) (wanted, error) {
 		return w, nil
 	}
 	var err error
+	if runID.MatchString(arg) { // also of digits alone: no entry has as many
+		w.by, w.name = byRun, arg
+		w.run, err = statement.ParseNonce(arg)
+		return w, err
+	}
 	if w.entry, err = strconv.ParseUint(arg, 10, 64); err == nil {
 		w.by = byEntry
 		return w, nil
@@ -61,11 +66,6 @@ func parseWanted(arg string) (wanted, error) {
 	}
 	if strings.Contains(arg, "@") {
 		return w, usagef("%v", err)
-	}
-	if runID.MatchString(arg) {
-		w.by, w.name = byRun, arg
-		w.run, err = statement.ParseNonce(arg)
-		return w, err
 	}
 	if w.name, err = arg, statement.CheckName(arg); err == nil {
 		w.by = byName

@@ -239,7 +239,8 @@ func cmdSave(ts *testscript.TestScript, neg bool, args []string) {
 var jsonTypes = map[string]any{
 	"AnnouncedAudit": jsonv1.AnnouncedAudit{}, "Artifact": jsonv1.Artifact{}, "Audit": jsonv1.Audit{}, "Diff": jsonv1.Diff{}, "Entry": jsonv1.Entry{}, "Failure": jsonv1.Failure{}, "File": jsonv1.File{},
 	"Fingerprint": jsonv1.Fingerprint{}, "Fsck": jsonv1.Fsck{}, "Init": jsonv1.Init{}, "Key": jsonv1.Key{}, "Manifest": jsonv1.Manifest{},
-	"Prove": jsonv1.Prove{}, "Shard": jsonv1.Shard{}, "Stamp": jsonv1.Stamp{}, "Trust": jsonv1.Trust{}, "Verify": jsonv1.Verify{}, "Written": jsonv1.Written{},
+	"Prove": jsonv1.Prove{}, "Shard": jsonv1.Shard{}, "Stamp": jsonv1.Stamp{}, "Trace": jsonv1.Trace{}, "Trust": jsonv1.Trust{}, "Verify": jsonv1.Verify{}, "Written": jsonv1.Written{},
+	"Decided": jsonv1.Decided{}, "Evaluated": jsonv1.Evaluated{}, "Status": jsonv1.Status{}, "Withdrew": jsonv1.Withdrew{},
 }
 
 func cmdTyped(ts *testscript.TestScript, neg bool, args []string) {
@@ -301,6 +302,14 @@ func cmdForge(ts *testscript.TestScript, neg bool, args []string) {
 		f.Entries[number(2)].Proof[0][0] ^= 1
 	case "last": // pretend that the log ended at the claim's entry
 		f.Last = f.Entries[number(2)]
+	case "drop-entry": // leave an entry out
+		n := number(2)
+		f.Entries = slices.Delete(f.Entries, n, n+1)
+	case "of": // claim a path proof of another artifact
+		f.Claim.Paths[number(2)].Of = word(3)
+	case "drop-path":
+		n := number(2)
+		f.Claim.Paths = slices.Delete(f.Claim.Paths, n, n+1)
 	case "version": // claim another version
 		f.Claim.Version = word(2)
 	case "fingerprint":

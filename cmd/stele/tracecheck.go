@@ -142,12 +142,12 @@ func changed(then *jsonv1.TraceNode, a *lineage.Artifact, taint *jsonv1.Taint) (
 	}
 	for _, w := range a.Withdrawals {
 		if !was[w.Entry] {
-			list = append(list, "withdrawn since, "+withdrawalText(jsonv1.TraceWithdrawal{Entry: w.Entry, Target: w.Target, Effect: w.Effect, Reason: w.Reason, Handle: w.Handle}))
+			list = append(list, withdrawalText(jsonv1.TraceWithdrawal{Entry: w.Entry, Target: w.Target, Effect: w.Effect, Reason: w.Reason, Handle: w.Handle}))
 		}
 		delete(was, w.Entry)
 	}
-	if len(was) > 0 {
-		list = append(list, "reinstated since")
+	for _, entry := range slices.Sorted(maps.Keys(was)) {
+		list = append(list, fmt.Sprintf("the withdrawal in entry %d was ended, or its signer lost standing", entry))
 	}
 	tainted := map[uint64]bool{}
 	if then.Taint != nil {
@@ -161,7 +161,7 @@ func changed(then *jsonv1.TraceNode, a *lineage.Artifact, taint *jsonv1.Taint) (
 	case taint != nil:
 		for _, c := range taint.Causes {
 			if !tainted[c.Entry] {
-				list = append(list, "tainted since, "+causeText(c))
+				list = append(list, "tainted by "+causeText(c))
 			}
 		}
 	}

@@ -105,17 +105,14 @@ func more(n int) string {
 	return fmt.Sprintf(" and %d more", n)
 }
 
-// headOf is what is to be known of an artifact that was named, after a line
-// with what it is.
+// headOf is what is to be known of an artifact that was named. It writes the
+// name itself.
 func (a *app) headOf(t *jsonv1.Trace, n *jsonv1.TraceNode, o *traceOrder) (pairs []terminal.Pair) {
-	what := map[string]string{"code": "code", "other": "an artifact"}[n.Kind]
-	if what == "" {
-		what = "a " + n.Kind
-	}
-	a.term.Printf("%s, %s of %s in %s\n", a.term.Style(terminal.Bold, n.ID), what, terminal.Bytes(n.Bytes), terminal.Plural(n.Files, "file"))
+	a.term.Printf("%s\n", a.term.Style(terminal.Bold, n.ID))
 	add := func(style terminal.Style, key, value string) {
 		pairs = append(pairs, terminal.Pair{Key: key, Value: value, Style: style})
 	}
+	add(terminal.Plain, "artifact", fmt.Sprintf("%s, %s in %s", n.Kind, terminal.Bytes(n.Bytes), terminal.Plural(n.Files, "file")))
 	marks := marksOf(n)
 	if len(marks) == 0 {
 		add(terminal.Good, "standing", "good")

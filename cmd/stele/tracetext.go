@@ -154,6 +154,9 @@ func (m *treeMaker) originText(o *origin, stamped uint64) string {
 		text = "derived from " + m.these(o)
 	case lineage.WayCollection:
 		text = "a collection of " + m.these(o)
+		if m.down {
+			text = "a collection with it"
+		}
 	default:
 		text = o.Way
 	}
@@ -178,7 +181,7 @@ func (m *treeMaker) claimText(o *origin) string {
 	case lineage.WayRun:
 		return "run " + o.Run[:8] + " by " + o.Signer.Handle
 	case lineage.WayImport:
-		return "a foreign statement imported by " + o.Signer.Handle
+		return "import by " + o.Signer.Handle
 	}
 	return o.Way + " by " + o.Signer.Handle
 }
