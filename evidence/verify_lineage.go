@@ -34,10 +34,10 @@ func (c *verification) wholeLineage() bool {
 		c.skip(CheckLineage, "the file does not claim to hold what %s was made of", c.root.Ref)
 		return false
 	case !c.graph.Root.Known():
-		c.pass(CheckLineage, "no origin of %s is recorded in the file; that the ledger has none, the operator attests", c.root.Ref)
+		c.pass(CheckLineage, "no origin of %s is in the file; whether the ledger has one, only the ledger tells", c.root.Ref)
 		return true
 	}
-	c.pass(CheckLineage, "all that %s was made of is here, as the entries say: %s; that no further entry of the ledger counts, the operator attests",
+	c.pass(CheckLineage, "all that %s was made of is here, as the entries say: %s; whether the ledger has further entries about them that count, only the ledger tells",
 		c.root.Ref, count(len(c.graph.Nodes)-1, "artifact", "artifacts"))
 	return true
 }
