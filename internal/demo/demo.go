@@ -25,6 +25,7 @@ type Story struct {
 
 	work, data string // the clinic's folder, and its data
 	receiver   string // the auditor's folder
+	bin        string // the folder that has the binary by its name
 	rows       int
 	chapter    int
 }
@@ -48,7 +49,10 @@ func (s *Story) Tell(ctx context.Context) error {
 	if err := os.MkdirAll(s.receiver, 0o755); err != nil {
 		return err
 	}
-	var err error
+	err := s.findSelf()
+	if err != nil {
+		return err
+	}
 	if s.rows, err = layOut(s.data); err != nil {
 		return err
 	}

@@ -6,15 +6,33 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"unicode/utf8"
 )
 
 // width is how wide the story is told.
 const width = 80
+
+// findSelf makes the binary one that a run can start by its name.
+func (s *Story) findSelf() error {
+	name := "stele"
+	if runtime.GOOS == "windows" {
+		name += ".exe"
+	}
+	if s.bin = filepath.Dir(s.Stele); filepath.Base(s.Stele) == name {
+		return nil
+	}
+	s.bin = filepath.Join(s.Dir, "home", "bin")
+	if err := os.MkdirAll(s.bin, 0o755); err != nil {
+		return err
+	}
+	return os.Symlink(s.Stele, filepath.Join(s.bin, name))
+}
 
 func (s *Story) config() string { return filepath.Join(s.Dir, "home", "config") }
 func (s *Story) state() string  { return filepath.Join(s.Dir, "home", "state") }
@@ -67,7 +85,7 @@ func (s *Story) start(ctx context.Context, dir, line string, also io.Writer) (st
 	both := io.MultiWriter(out, also)
 	c.Stdout, c.Stderr = both, both
 	c.Env = append(s.Env[:len(s.Env):len(s.Env)], "STELE_CONFIG="+s.config(), "STELE_STATE="+s.state(),
-		"STELE_LEDGER=", "STELE_KEY=", "STELE_TRUST=")
+		"STELE_LEDGER=", "STELE_KEY=", "STELE_TRUST=", "PATH="+s.bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 	err = c.Run()
 	out.end()
 	var exit *exec.ExitError
