@@ -553,6 +553,9 @@ func TestVerifyWithTree(t *testing.T) {
 	if !r.Same() || r.Files != 2 {
 		t.Error(changes(r))
 	}
+	if want := []oms.Ignored{{Path: ".DS_Store", Here: true}, {Path: "cache", Here: true, Folder: true}}; !slices.Equal(r.Ignored, want) {
+		t.Errorf("left out: %+v", r.Ignored) // though one of them was read
+	}
 	tree := fingerprint.NewTree(fingerprint.SHA256)
 	for _, f := range r.Found {
 		if !hides(f.Path, false) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/scan"
@@ -230,25 +231,41 @@ func (st *Statement) differing(s *signed, f *Found) []fingerprint.Range {
 	return list
 }
 
-// tellIgnored says what was left out, and what of it is there.
+// tellIgnored says what was left out, and what of it is there: what the listing
+// skipped, and what was read for its fingerprint alone. A file that is listed is
+// never left out.
 func (st *Statement) tellIgnored(r *Result, here map[string]bool, found []Found) {
-	for _, path := range st.Ignored {
-		folder, is := here[path]
-		if !is && st.below(path) { // it was looked into, for what is listed in it
-			is, folder = slices.ContainsFunc(found, func(f Found) bool { return inFolder(f.Path, path) }), true
+	isIgnored := func(path string) bool {
+		_, is := slices.BinarySearch(st.Ignored, path)
+		return is || slices.Contains(leftOut, path)
+	}
+	for _, f := range found {
+		for p := f.Path; ; {
+			if isIgnored(p) {
+				here[p] = p != f.Path
+			}
+			i := strings.LastIndexByte(p, '/')
+			if i < 0 {
+				break
+			}
+			p = p[:i]
 		}
-		r.Ignored = append(r.Ignored, Ignored{Path: path, Here: is, Folder: is && folder})
+	}
+	tell := func(path string, rule bool) {
+		folder, is := here[path]
+		if st.files[path] == nil && (is || !rule) {
+			r.Ignored = append(r.Ignored, Ignored{Path: path, Here: is, Folder: folder, Rule: rule})
+		}
+	}
+	for _, path := range st.Ignored {
+		tell(path, false)
 	}
 	for _, path := range leftOut {
-		if folder, is := here[path]; is && !slices.Contains(st.Ignored, path) {
-			r.Ignored = append(r.Ignored, Ignored{Path: path, Here: true, Folder: folder, Rule: true})
+		if _, is := slices.BinarySearch(st.Ignored, path); !is {
+			tell(path, true)
 		}
 	}
 	slices.SortFunc(r.Ignored, func(a, b Ignored) int { return compareText(a.Path, b.Path) })
-}
-
-func inFolder(path, folder string) bool {
-	return len(path) > len(folder) && path[:len(folder)] == folder && path[len(folder)] == '/'
 }
 
 // Compare compares files whose plain digests are known already with what was
@@ -263,15 +280,7 @@ func (st *Statement) Compare(h Hash, files []Found, single bool) (*Result, error
 		c.take(&f)
 	}
 	r := c.end()
-	here := map[string]bool{}
-	for _, f := range files {
-		for _, p := range slices.Concat(st.Ignored, leftOut) {
-			if f.Path == p || inFolder(f.Path, p) {
-				here[p] = f.Path != p
-			}
-		}
-	}
-	st.tellIgnored(r, here, files)
+	st.tellIgnored(r, map[string]bool{}, files)
 	return r, nil
 }
 
