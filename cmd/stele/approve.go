@@ -17,10 +17,10 @@ func (a *app) approveCommand() *cobra.Command {
 		Long: `Signs that an artifact is fit for a stage, or with --reject that it is not. Who
 decides again on the same stage, decides for all that they said before.
 
-On a terminal it shows the artifact first: what it was made of and measured, who
-approved it, whether it is tainted, what is in the stage now; and asks. What was
-shown is what is signed: if anything comes to the ledger about it in between, the
-approval is refused.
+On a terminal it shows the artifact first: what it was made of and measured,
+who approved it, whether it is tainted, what is in the stage now; and asks.
+What was shown is what is signed: if anything comes to the ledger about it in
+between, the approval is refused.
 
 What an approval is needed for, a contract says; by itself it is a record. The
 role "approver" may approve and reject. A reason is public and for ever.`,

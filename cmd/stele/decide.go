@@ -202,7 +202,7 @@ func (r *reading) seen(p *planned, f *decideFlags, key statement.KeyID) error {
 	} else {
 		p.st.Release.After = saw
 	}
-	if e.Envelope.KeyID == key && r.standingOf(e).OK && (saw == now || saw == afterOf(st)) && sameSaying(st, p.st) {
+	if e.Envelope.KeyID == key && r.standingOf(e).OK && (saw == now || saw == afterOf(st)) && sameSaying(st, p.st) && r.nothingSince(e, st) {
 		p.done, p.already = e, "you have said so already, and nothing came after it"
 		return nil
 	}
@@ -210,6 +210,17 @@ func (r *reading) seen(p *planned, f *decideFlags, key statement.KeyID) error {
 		return r.stale(p.st, saw, now)
 	}
 	return nil
+}
+
+// nothingSince reports whether no control entry came after an entry: what was
+// withdrawn since, also of what an artifact was made of, may have changed the
+// author's mind.
+func (r *reading) nothingSince(e *evidence.Entry, st *statement.Statement) bool {
+	before := e.ControlCount
+	if st.Control() {
+		before++
+	}
+	return before == r.control.Count()
 }
 
 // afterOf is the last entry that the author of a statement had seen.

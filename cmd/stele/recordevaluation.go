@@ -33,14 +33,15 @@ type evaluationOrder struct {
 func (a *app) recordEvaluationCommand() *cobra.Command {
 	var o evaluationOrder
 	c := &cobra.Command{
-		Use:   "evaluation NAME@VERSION --dataset NAME@VERSION --metric NAME=NUMBER",
+		Use:   "evaluation NAME@VERSION --dataset N@V --metric K=NUMBER",
 		Short: "Record what was measured of an artifact, and on which data",
 		Long: `Signs that these metrics were measured of NAME@VERSION on the datasets, all of
 which are on the ledger. Metrics are decimal numbers of at most 15 significant
 digits: what a program measured with more is rounded to the nearest. --metrics
 reads a JSON object of numbers, {"auc": 0.987, "loss": 1.2e-3}.
 
-Whether it was measured so, the ledger does not know: it is what the signer says.`,
+Whether it was measured so, the ledger does not know: it is what the signer
+says.`,
 		Example: `  stele record evaluation fraud/model@4 --dataset fraud/holdout@2 \
       --metric auc=0.987 --metric loss=0.12
   stele record evaluation fraud/model@4 --dataset fraud/holdout@2 \
@@ -70,6 +71,9 @@ func (a *app) recordEvaluation(ctx context.Context, o *evaluationOrder) error {
 	metrics, err := a.readMetrics(o)
 	if err != nil {
 		return err
+	}
+	if n := len(metrics); n == 0 || n > statement.MaxMetrics {
+		return usagef("%d metrics: an evaluation has 1 to %d", n, statement.MaxMetrics).withHint("record several evaluations for more")
 	}
 	dir, signer, closeSigner, err := a.writer(ctx)
 	if err != nil {

@@ -23,15 +23,15 @@ func (a *app) releaseCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "release NAME@VERSION --stage STAGE",
 		Short: "Put an artifact into a stage, or take it out",
-		Long: `Signs that an artifact joins a stage, or with --leave that it leaves it. A stage is
-a set: a canary stands beside the old one, until a release --replaces that one or
-takes it out. What is withdrawn or tainted is refused, unless the withdrawal only
-advises.
+		Long: `Signs that an artifact joins a stage, or with --leave that it leaves it. A
+stage is a set: a canary stands beside the old one, until a release --replaces
+that one or takes it out. What is withdrawn or tainted is refused, unless the
+withdrawal only advises.
 
 On a terminal it shows first what is in the stage, and what speaks for the
-artifact and against it, and asks. What was shown is what is signed: if anything
-comes to the ledger in between about the artifact, or about its name in the
-stage, the release is refused.
+artifact and against it, and asks. What was shown is what is signed: if
+anything comes to the ledger in between about the artifact, or about its name
+in the stage, the release is refused.
 
 The role "releaser" may release. A reason is public and for ever.`,
 		Example: `  stele release fraud/model@4 --stage production --replaces fraud/model@3
@@ -94,7 +94,10 @@ func (p *planned) wouldRefuse() error {
 	refuse := func(rule ledger.Rule, format string, args ...any) error {
 		f := failf(exitRefused, format, args...)
 		f.rule = string(rule)
-		return f
+		if rule == ledger.RuleWithdrawn {
+			return f.withHint("`stele trace " + c.Ref.String() + " --up` shows the way; make it again without what is withdrawn")
+		}
+		return f.withHint("`stele status --stage " + rel.Stage + "` shows what is there")
 	}
 	switch {
 	case rel.Action == statement.ActionLeave && !there:

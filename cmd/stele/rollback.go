@@ -23,15 +23,15 @@ func (a *app) rollbackCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "rollback NAME --stage STAGE",
 		Short: "Release again what was in a stage before, if it is still clean",
-		Long: `Finds what was in the stage before, of that name, and releases it again in place of
-what is there now. A version that is withdrawn, tainted or rejected for the
-stage, or whose signer has lost standing, is skipped, and said. What was itself
-rolled back does not come again, so a second rollback goes further back. A canary
-beside an older version that is still there just leaves.
+		Long: `Finds what was in the stage before, of that name, and releases it again in
+place of what is there now. A version that is withdrawn, tainted or rejected
+for the stage, or whose signer has lost standing, is skipped, and said. What
+was itself rolled back does not come again, so a second rollback goes further
+back. A canary beside an older version that is still there just leaves.
 
 --to names the version instead: one that was in the stage before. With it the
-command may be repeated; without it, a repetition goes one version further back.
---dry-run shows what would be signed.`,
+command may be repeated; without it, a repetition goes one version further
+back. --dry-run shows what would be signed.`,
 		Example: `  stele rollback fraud/model --stage production
   stele rollback fraud/model --stage production --to 3 --reason 'false alarms'`,
 		Args: cobra.ExactArgs(1),

@@ -23,16 +23,16 @@ func (a *app) statusCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Show what is released to each stage, since when, and by whom",
-		Long: `Shows what is in production, or another stage: since when, released by whom, what
-it replaced, who approved it, whether it is withdrawn or tainted.
+		Long: `Shows what is in production, or another stage: since when, released by whom,
+what it replaced, who approved it, whether it is withdrawn or tainted.
 
---at shows what was there at a time, or after an entry, and what was known then. If
-something is known now that was not then (it was withdrawn, or what it was made
-of; a key was compromised), a line of its own says so.
+--at shows what was there at a time, or after an entry, and what was known
+then. If something is known now that was not then (it was withdrawn, or what
+it was made of; a key was compromised), a line of its own says so.
 
-Ends with 0 where all of it holds; with 6 where the key that released or stamped
-something has no standing for it; with 4 where something is withdrawn or tainted,
-then or since; with 5 where there is no such stage.`,
+Ends with 0 where all of it holds; with 6 where the key that released or
+stamped something has no standing for it; with 4 where something is withdrawn
+or tainted, then or since; with 5 where there is no such stage.`,
 		Example: `  stele status
   stele status --stage production
   stele status --stage production --at 02:47

@@ -239,8 +239,11 @@ func (a *app) subjectOn(ctx context.Context, dir string, o *verifyOrder) (*subje
 				a.term.Warnf("the details are left aside: %v", err)
 			}
 		}
-		s.file, err = r.Evidence(evidence.Claim{Entry: b.Entry, Name: b.Name, Version: b.Version, Fingerprint: b.Fingerprint}, attached)
+		claim, further, err := a.lineageClaim(r, b)
 		if err != nil {
+			return err
+		}
+		if s.file, err = r.Evidence(claim, attached, further...); err != nil {
 			return err
 		}
 		s.past, s.proof, err = a.historyOf(r)

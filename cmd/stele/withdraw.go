@@ -77,8 +77,9 @@ func (a *app) reinstateCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "reinstate NAME@VERSION --reason TEXT",
 		Short: "End a withdrawal",
-		Long: `Ends the withdrawal of an artifact. Who withdrew it, or an administrator, may. What
-was made of it is then tainted no longer, unless something else taints it.`,
+		Long: `Ends the withdrawal of an artifact. Who withdrew it, or an administrator, may.
+What was made of it is then tainted no longer, unless something else taints
+it.`,
 		Example: "  stele reinstate clinic/wdbc@2026-11-01 --reason 'labels checked'",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
