@@ -265,6 +265,9 @@ func checkPath(t *testing.T, w *world, from *lineage.Artifact, c *lineage.Cause,
 	if len(path) != c.Distance()+1 || path[0].Ref != from.Ref {
 		t.Fatalf("a path of %d steps over %s: %s", c.Distance(), pathText(path), history())
 	}
+	if c.Next() != path[1].Ref || c.At() != path[len(path)-1].Ref {
+		t.Fatalf("%s goes by %s to %s: %s", pathText(path), c.Next(), c.At(), history())
+	}
 	for i, step := range path {
 		a := w.find(step.Ref.Name, step.Ref.Version)
 		if i == len(path)-1 {

@@ -56,6 +56,13 @@ func (c Cause) Path() []Step {
 	return path
 }
 
+// At returns the artifact at the end of the path, which holds the withdrawn
+// contents: the withdrawal may name another binding of them.
+func (c *Cause) At() statement.Ref { return c.way.last().Ref }
+
+// Next returns the artifact after the first on the path.
+func (c *Cause) Next() statement.Ref { return c.way.next.node.Ref }
+
 // Distance returns how many steps away the withdrawn contents are; at least 1.
 func (c Cause) Distance() int { return c.way.steps }
 
@@ -71,7 +78,16 @@ type link struct {
 	node   *Node
 	origin int // of the node, that leads to next
 	next   *link
-	steps  int // to the end
+	steps  int   // to the end
+	end    *Node // of the path; nil: node itself
+}
+
+// last returns the last node of the path.
+func (l *link) last() *Node {
+	if l.end == nil {
+		return l.node
+	}
+	return l.end
 }
 
 // strength orders effects.
@@ -186,7 +202,7 @@ func (g *Graph) spread(s source, users [][]edge, reached func(at int, l *link)) 
 			if links[e.to] != nil {
 				continue
 			}
-			l := &link{node: g.Nodes[e.to], origin: e.origin, next: links[at], steps: links[at].steps + 1}
+			l := &link{node: g.Nodes[e.to], origin: e.origin, next: links[at], steps: links[at].steps + 1, end: links[at].last()}
 			links[e.to] = l
 			queue = append(queue, e.to)
 			reached(e.to, l)
@@ -293,7 +309,7 @@ func (g *Graph) rootTaint() *Taint {
 func reverse(back *link) *link {
 	l := &link{node: back.node}
 	for ; back.next != nil; back = back.next {
-		l = &link{node: back.next.node, origin: back.origin, next: l, steps: l.steps + 1}
+		l = &link{node: back.next.node, origin: back.origin, next: l, steps: l.steps + 1, end: l.last()}
 	}
 	return l
 }
