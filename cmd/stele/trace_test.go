@@ -440,7 +440,7 @@ func TestAttackerWritesInATrace(t *testing.T) {
 	} {
 		zero := 0
 		entry := uint64(3)
-		bad := &jsonv1.Taint{Effect: evil, Causes: []jsonv1.TaintCause{{Name: evil, Version: evil, Entry: 3, Effect: evil, Reason: evil, Handle: evil,
+		bad := &jsonv1.Taint{Effect: evil, Causes: []jsonv1.TaintCause{{Name: evil, Version: evil, Entry: 3, Effect: evil, Reason: evil, Handle: evil, At: evil, Next: evil, Steps: 2,
 			Path: []jsonv1.TaintStep{{Name: "a", Version: "1", Entry: &entry, Way: evil}, {Name: evil, Version: evil, Entry: &entry, Way: evil}, {Name: evil, Version: evil}}}}}
 		n := jsonv1.TraceNode{
 			ID: "a@1", Kind: evil, Signer: jsonv1.Signer{Handle: evil}, Standing: "compromised", Origin: originRecorded, Taint: bad, Up: &zero, Down: &zero,

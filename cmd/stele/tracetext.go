@@ -79,10 +79,9 @@ func withdrawalText(w jsonv1.TraceWithdrawal) string {
 
 // causeText says what taints an artifact.
 func causeText(c jsonv1.TaintCause) string {
-	at := c.Path[len(c.Path)-1] // the same bytes may be withdrawn under another name
-	text := at.Name + "@" + at.Version
-	if n := len(c.Path) - 1; n > 1 {
-		text += fmt.Sprintf(", %s steps up", terminal.Count(uint64(n)))
+	text := c.At // the same bytes may be withdrawn under another name
+	if c.Steps > 1 {
+		text += fmt.Sprintf(", %s steps up", terminal.Count(uint64(c.Steps)))
 	}
 	return text + ", " + withdrawalText(jsonv1.TraceWithdrawal{Entry: c.Entry, Target: statement.TargetContents, Effect: c.Effect, Reason: c.Reason, Handle: c.Handle})
 }

@@ -424,7 +424,7 @@ func (m *treeMaker) label(s *sprout) {
 	for _, w := range n.Withdrawn {
 		notes = append(notes, terminal.Cell{Text: withdrawalText(w), Style: terminal.Bad})
 	}
-	if n.Taint != nil && !m.leads(s.id, n.Taint.Causes[0]) {
+	if n.Taint != nil && m.shown[n.Taint.Causes[0].Next] == nil { // else it can be followed
 		notes = append(notes, terminal.Cell{Text: "by " + causeText(n.Taint.Causes[0]), Style: terminal.Bad})
 	}
 	for i, e := range n.Evaluations {
@@ -435,12 +435,4 @@ func (m *treeMaker) label(s *sprout) {
 		notes = append(notes, terminal.Cell{Text: evaluationText(e), Style: terminal.Dim})
 	}
 	s.node.Notes = append(notes, s.node.Notes...)
-}
-
-// leads reports whether what taints an artifact can be followed in the drawing.
-func (m *treeMaker) leads(id string, c jsonv1.TaintCause) bool {
-	return slices.ContainsFunc(c.Path, func(s jsonv1.TaintStep) bool {
-		step := s.Name + "@" + s.Version
-		return step != id && m.shown[step] != nil
-	})
 }

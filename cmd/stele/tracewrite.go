@@ -47,6 +47,9 @@ func (t *tracer) write() error {
 			t.edge(&v.uses[i].Origin, v.uses[i].Output.Ref, v.Ref)
 		}
 	}
+	for _, id := range t.out.Roots {
+		t.out.Nodes[t.nodes[id]].Taint = taintJSON(t.taints[id])
+	}
 	t.out.Cut = t.out.Cut || t.up.cut || t.down.cut
 	t.out.Counts = jsonv1.TraceCounts{Up: t.count(&t.up), Down: t.count(&t.down)}
 	return nil
@@ -68,7 +71,7 @@ func (t *tracer) node(v *visited) (*jsonv1.TraceNode, error) {
 	n := jsonv1.TraceNode{
 		ID: id, Name: v.Ref.Name, Version: v.Ref.Version, Fingerprint: v.Ref.Fingerprint.String(), Kind: v.Stamp.Kind,
 		Files: v.Stamp.Files, Bytes: v.Stamp.Bytes, Entry: v.Entry, Time: jsonv1.At(v.Time), Signer: signerJSON(v.Handle, v.Signer),
-		Standing: t.standing(v.Artifact), Taint: taintJSON(t.taints[id]), Origin: originRecorded, Stages: t.stages[id],
+		Standing: t.standing(v.Artifact), Taint: taintBrief(t.taints[id]), Origin: originRecorded, Stages: t.stages[id],
 	}
 	for _, w := range v.Withdrawals {
 		n.Withdrawn = append(n.Withdrawn, jsonv1.TraceWithdrawal{
@@ -198,26 +201,36 @@ func signerJSON(handle string, key statement.KeyID) jsonv1.Signer {
 	return jsonv1.Signer{Handle: handle, Key: key.String()}
 }
 
-// taintJSON is a taint in --json; nil for none.
+// taintJSON is a taint in --json, with all paths; nil for none.
 func taintJSON(t *lineage.Taint) *jsonv1.Taint {
+	out := taintBrief(t)
+	if t == nil {
+		return out
+	}
+	for i := range t.Causes {
+		for _, s := range t.Causes[i].Path() {
+			step := jsonv1.TaintStep{Name: s.Ref.Name, Version: s.Ref.Version, Way: s.Way}
+			if s.Way != "" {
+				step.Entry = &s.Entry
+			}
+			out.Causes[i].Path = append(out.Causes[i].Path, step)
+		}
+	}
+	return out
+}
+
+// taintBrief is taintJSON without the paths, which of a chain are as long as it.
+func taintBrief(t *lineage.Taint) *jsonv1.Taint {
 	if t == nil {
 		return nil
 	}
 	out := &jsonv1.Taint{Effect: t.Effect(), More: t.More}
 	for _, c := range t.Causes {
 		w := c.Withdrawal
-		cause := jsonv1.TaintCause{
+		out.Causes = append(out.Causes, jsonv1.TaintCause{
 			Name: w.Ref.Name, Version: w.Ref.Version, Fingerprint: w.Ref.Fingerprint.String(), Entry: w.Entry, Time: jsonv1.At(w.Time),
-			Effect: w.Effect, Reason: w.Reason, Handle: w.Handle,
-		}
-		for _, s := range c.Path() {
-			step := jsonv1.TaintStep{Name: s.Ref.Name, Version: s.Ref.Version, Way: s.Way}
-			if s.Way != "" {
-				step.Entry = &s.Entry
-			}
-			cause.Path = append(cause.Path, step)
-		}
-		out.Causes = append(out.Causes, cause)
+			Effect: w.Effect, Reason: w.Reason, Handle: w.Handle, At: c.At().String(), Steps: c.Distance(), Next: c.Next().String(),
+		})
 	}
 	return out
 }

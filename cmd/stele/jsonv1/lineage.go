@@ -145,15 +145,22 @@ type Taint struct {
 
 // TaintCause is a withdrawal that reaches an artifact, and how.
 type TaintCause struct {
-	Name        string      `json:"name"` // what is withdrawn
-	Version     string      `json:"version"`
-	Fingerprint string      `json:"fingerprint"`
-	Entry       uint64      `json:"entry"` // the withdrawal
-	Time        Time        `json:"time"`
-	Effect      string      `json:"effect"`
-	Reason      string      `json:"reason"`
-	Handle      string      `json:"handle"`
-	Path        []TaintStep `json:"path"` // from the artifact to what is withdrawn
+	Name        string `json:"name"` // what is withdrawn
+	Version     string `json:"version"`
+	Fingerprint string `json:"fingerprint"`
+	Entry       uint64 `json:"entry"` // the withdrawal
+	Time        Time   `json:"time"`
+	Effect      string `json:"effect"`
+	Reason      string `json:"reason"`
+	Handle      string `json:"handle"`
+
+	// At is the artifact in this lineage, name@version, that holds the withdrawn
+	// contents, Steps how many origins away it is, Next the artifact that leads
+	// there.
+	At    string      `json:"at"`
+	Steps int         `json:"steps"`
+	Next  string      `json:"next"`
+	Path  []TaintStep `json:"path,omitempty"` // from the artifact to At; of a trace for its roots alone
 }
 
 // TaintStep is an artifact on the way, and the origin that leads on from it; of
