@@ -18,6 +18,7 @@ import (
 type app struct {
 	stdin  io.Reader
 	stdout *checked
+	stderr io.Writer
 	term   *terminal.Terminal
 	getenv func(string) string
 	now    func() time.Time
@@ -36,10 +37,11 @@ type app struct {
 	printedJSON bool    // an object was printed already; a failure goes to standard error alone
 	resumable   bool    // what was read before an interruption is remembered
 	announced   *uint64 // the entry of an audit that is announced and has not ended
+	ran         bool    // another command was run: an interruption was its own
 }
 
 func newApp(stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) *app {
-	return &app{stdin: stdin, stdout: &checked{w: stdout}, term: terminal.New(stdin, stdout, stderr, getenv), getenv: getenv, now: time.Now}
+	return &app{stdin: stdin, stdout: &checked{w: stdout}, stderr: stderr, term: terminal.New(stdin, stdout, stderr, getenv), getenv: getenv, now: time.Now}
 }
 
 // command builds the tree of verbs, in the order of a day's work.
@@ -96,7 +98,7 @@ an append-only Merkle log; anybody can check any of it later, offline.`,
 		}
 	}
 	add("work", a.initCommand(), a.fingerprintCommand(), a.stampCommand(), a.verifyCommand(), a.auditCommand(), a.diffCommand(),
-		a.recordCommand(),
+		a.runCommand(), a.recordCommand(),
 		a.approveCommand(), a.releaseCommand(), a.rollbackCommand(),
 		a.proveCommand(), a.withdrawCommand(), a.reinstateCommand())
 	add("look", a.statusCommand(), a.listCommand(), a.logCommand(), a.showCommand(), a.traceCommand(), a.manifestCommand())

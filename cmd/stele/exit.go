@@ -105,6 +105,18 @@ func (a *app) finish(err error) int {
 	return f.status
 }
 
+// finishWrapping is finish of a command that runs another: a status of its own
+// tells its failures from the other's.
+func (a *app) finishWrapping(err error) int {
+	a.toStandardError()
+	status := a.finish(err)
+	var v verdictError
+	if errors.As(err, &v) {
+		return status
+	}
+	return ownStatus(err)
+}
+
 // describe finds the exit status, the hint and the place of any error.
 func describe(err error) *failure {
 	f := &failure{status: statusOf(err), message: err.Error(), err: err}

@@ -31,15 +31,18 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 func (a *app) run(ctx context.Context, args []string) int {
 	root := a.command()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
-	if err == nil {
+	c, err := root.ExecuteContextC(ctx)
+	if err == nil && !a.ran {
 		err = a.term.WriteErr()
 	}
-	if err == nil {
+	if err == nil && !a.ran {
 		err = a.stdout.err
 	}
-	if ctx.Err() != nil && err != nil {
+	if ctx.Err() != nil && err != nil && !a.ran {
 		err = a.errInterrupted()
+	}
+	if err != nil && c != nil && c.Annotations[wraps] != "" {
+		return a.finishWrapping(err)
 	}
 	return a.finish(err)
 }

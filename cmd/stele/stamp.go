@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -229,21 +228,7 @@ func (a *app) alreadyBound(s *stamping) error {
 }
 
 func parseAnnotations(list []string) (map[string]string, error) {
-	if len(list) == 0 {
-		return nil, nil
-	}
-	out := map[string]string{}
-	for _, kv := range list {
-		k, v, ok := strings.Cut(kv, "=")
-		if !ok || k == "" {
-			return nil, usagef("--annotation %q: want key=value", kv)
-		}
-		if _, twice := out[k]; twice {
-			return nil, usagef("--annotation %s is given twice", k)
-		}
-		out[k] = v
-	}
-	return out, nil
+	return parsePairs("--annotation", list)
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,396 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/audit"
+	"github.com/stele-ml/stele/internal/place"
+	"github.com/stele-ml/stele/internal/scan"
+	"github.com/stele-ml/stele/internal/source"
+	"github.com/stele-ml/stele/internal/terminal"
+	"github.com/stele-ml/stele/statement"
+)
+
+// runInput is an input of a run.
+type runInput struct {
+	namedPlace
+	ref     statement.Ref
+	advised bool // it is withdrawn or tainted, and may be used all the same
+	spot    place.Place
+
+	watch   *inputWatch
+	known   *manifests // of a collection's members
+	subject *subjectOf
+	verdict evidence.Outcome // empty: its data was not looked at
+	how     string           // of what was not read
+	bytes   uint64
+}
+
+// findPlaces finds where inputs and outputs really lie. What is both is
+// refused: its bytes cannot be the same afterwards, and new ones.
+func (w *running) findPlaces() (err error) {
+	o := w.order
+	for _, in := range o.in {
+		if in.path == "" {
+			continue
+		}
+		if in.spot, err = spotOf(in.path); err != nil {
+			return err
+		}
+	}
+	for _, out := range o.out {
+		if out.path == "" {
+			continue
+		}
+		if out.spot, err = spotOf(out.path); err != nil {
+			return err
+		}
+	}
+	return w.checkApart()
+}
+
+// checkApart refuses outputs that lie within one another, or within an input,
+// or around one.
+func (w *running) checkApart() error {
+	for i, out := range w.order.out {
+		if out.path == "" {
+			continue
+		}
+		for _, in := range w.order.in {
+			if in.path != "" && overlap(in.spot, out.spot) {
+				return failf(exitError, "the output %s (%s) and the input %s (%s) lie in one another", out.what(), out.path, in.what(), in.path).withPath(out.path).
+					withHint("an input must be what it was when the command has ended: have the outputs written beside it")
+			}
+		}
+		for _, other := range w.order.out[:i] {
+			if other.path != "" && overlap(other.spot, out.spot) {
+				return failf(exitError, "the outputs %s (%s) and %s (%s) lie in one another", other.what(), other.path, out.what(), out.path).withPath(out.path)
+			}
+		}
+	}
+	return nil
+}
+
+// spotOf is where a place really lies: on this machine with all links followed,
+// as far as it exists.
+func spotOf(text string) (place.Place, error) {
+	p, err := parsePlace(text)
+	if err != nil {
+		return p, err
+	}
+	if p, err = p.Absolute(); err != nil || p.Remote() {
+		return p, err
+	}
+	at, rest := filepath.Clean(p.Path()), ""
+	for {
+		real, err := filepath.EvalSymlinks(at)
+		if err == nil {
+			return place.Parse(filepath.Join(real, rest))
+		}
+		up := filepath.Dir(at)
+		if !errors.Is(err, fs.ErrNotExist) || up == at {
+			return p, failf(exitError, "%s: %w", source.Show(text), err).withPath(text)
+		}
+		if target, err := os.Readlink(at); err == nil { // a link that leads nowhere yet
+			if !filepath.IsAbs(target) {
+				target = filepath.Join(up, target)
+			}
+			at = target
+			continue
+		}
+		at, rest = up, filepath.Join(filepath.Base(at), rest)
+	}
+}
+
+// overlap reports whether one of two places is, or lies in, the other.
+func overlap(a, b place.Place) bool {
+	within := func(p, q string) bool { return p == q || strings.HasPrefix(p, strings.TrimSuffix(q, "/")+"/") }
+	x, y := filepath.ToSlash(a.Path()), filepath.ToSlash(b.Path())
+	if a.Remote() != b.Remote() {
+		return false
+	}
+	if a.Remote() {
+		x, y = strings.TrimSuffix(a.String(), "/"), strings.TrimSuffix(b.String(), "/")
+	}
+	return within(x, y) || within(y, x)
+}
+
+// verifyInputs verifies all inputs that have a place.
+func (w *running) verifyInputs(ctx context.Context) error {
+	for i, in := range w.order.in {
+		if in.path == "" && !w.wrapped() {
+			continue // told, and not at hand
+		}
+		if w.wrapped() {
+			var err error
+			if in.watch, err = newInputWatch(w.notes.file("input-"+strconv.Itoa(i)), w.algorithm, w.size); err != nil {
+				return err
+			}
+		}
+		if err := w.verifyInput(ctx, in); err != nil {
+			return err
+		}
+		if err := w.foundAt(in); err != nil {
+			return err
+		}
+	}
+	return w.checkApart() // those too that were found where they had been stamped
+}
+
+// foundAt notes where an input was read.
+func (w *running) foundAt(in *runInput) error {
+	at, err := spotOf(in.path)
+	if err != nil {
+		return err
+	}
+	in.spot = at
+	if w.details == nil {
+		return nil
+	}
+	p, err := parsePlace(in.path)
+	if err == nil {
+		p, err = p.Absolute()
+	}
+	if err != nil {
+		return err
+	}
+	if w.details.Inputs == nil {
+		w.details.Inputs = map[string]string{}
+	}
+	w.details.Inputs[in.what()] = p.String()
+	return nil
+}
+
+// verifyInput verifies one input as `stele verify` does, and begins to watch it.
+func (w *running) verifyInput(ctx context.Context, in *runInput) error {
+	if w.order.recheck == "audit" {
+		return w.auditInput(ctx, in)
+	}
+	a := w.app
+	o := &verifyOrder{name: in.name, version: in.version, path: in.path, recheck: w.order.recheck, flags: w.order.flags, watch: in.watch}
+	s, err := a.subjectOn(ctx, w.dir, o)
+	if err != nil {
+		return err
+	}
+	in.path, in.subject = o.path, s
+	if o.data, err = a.openData(ctx, "run", o.path, &o.flags); err != nil {
+		return err
+	}
+	j, err := a.judgement(ctx, o, s)
+	if err == nil && !in.holds(j.verdict) {
+		if err = a.pronounce(o, j); err != nil { // told already, as verify does
+			err = verdictError{w.refused(err)}
+		} else {
+			err = failf(exitError, "--input %s is %s", in.what(), j.verdict.Verdict)
+		}
+	}
+	if err == nil {
+		in.verdict, in.how, in.bytes = j.verdict.Verdict, j.verdict.How, s.stamp.Bytes
+		err = w.seal(in, o.data)
+	}
+	return o.data.end(err)
+}
+
+// refused is how a command ends whose input did not hold.
+func (w *running) refused(err error) int {
+	var v verdictError
+	if !w.wrapped() && errors.As(err, &v) {
+		return v.status
+	}
+	return exitOurs
+}
+
+// holds reports whether an input may be used, by the verdict on it.
+func (in *runInput) holds(v *evidence.Verdict) bool {
+	switch v.Verdict {
+	case evidence.Verified, evidence.Sampled:
+		return true
+	case evidence.Withdrawn, evidence.Tainted:
+		return in.advised // what is worse than that outweighs it in a verdict
+	}
+	return false
+}
+
+// seal ends what an input is known again by.
+func (w *running) seal(in *runInput, d *data) error {
+	if in.watch == nil {
+		return nil
+	}
+	if err := in.watch.seal(); err != nil {
+		return fmt.Errorf("watch the input %s: %w", in.what(), err)
+	}
+	if err := in.watch.follow(d); err != nil {
+		return fmt.Errorf("watch the input %s: %w", in.what(), err)
+	}
+	return nil
+}
+
+// auditInput verifies one input by random chunks.
+func (w *running) auditInput(ctx context.Context, in *runInput) (err error) {
+	a := w.app
+	o := &auditOrder{name: in.name, version: in.version, place: in.path, flags: w.order.flags}
+	if o.altered, o.confidence, o.draws, err = parseOdds(w.order.altered, w.order.confidence); err != nil {
+		return err
+	}
+	o.seed = new(audit.Seed)
+	if _, err := rand.Read(o.seed[:]); err != nil {
+		return err
+	}
+	at, err := a.beginAudit(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = at.end(err) }()
+	in.path, in.subject = o.place, &at.subjectOf
+	in.subject.root = at.root
+	if in.watch != nil {
+		if err := in.watch.fromListing(ctx, at); err != nil {
+			return fmt.Errorf("watch the input %s: %w", in.what(), err)
+		}
+	}
+	plan, err := at.draw(*o.seed, o.draws)
+	if err != nil {
+		return err
+	}
+	out := newAudit(o, at, plan)
+	result, err := a.runAudit(ctx, o, at, plan, out)
+	if err != nil {
+		return err
+	}
+	v, _, err := a.auditVerdict(o, at, plan, result, out)
+	if err != nil {
+		return err
+	}
+	if !in.holds(v) {
+		if err := a.judgeAudit(o, at, plan, result, out); err != nil {
+			return verdictError{w.refused(err)}
+		}
+		return failf(exitError, "--input %s is %s", in.what(), v.Verdict)
+	}
+	in.verdict, in.how, in.bytes = v.Verdict, v.How, at.stamp.Bytes
+	return w.seal(in, at.data)
+}
+
+// fromListing takes what an audited input is known again by from its manifest and from
+// a listing: an audit reads but a part of it.
+func (w *inputWatch) fromListing(ctx context.Context, at *auditing) error {
+	w.opts = scan.Options{Algorithm: w.algorithm, UseExact: true, Exact: at.stamp.Ignore, Workers: 0}
+	if at.parts != nil {
+		w.opts.Exact = nil
+	}
+	for f, err := range at.files() {
+		if err != nil {
+			return err
+		}
+		f.SHA256 = nil
+		if err := w.files.Add(f); err != nil {
+			return err
+		}
+		if at.stamp.Listed {
+			w.opts.Only = append(w.opts.Only, f.Path)
+		}
+	}
+	hides, err := w.hides(at.data.source)
+	if err != nil {
+		return err
+	}
+	return at.data.source.List(ctx, hides, func(o source.Object) error {
+		m, err := at.data.source.Mark(ctx, o)
+		if err != nil {
+			return err
+		}
+		return w.marks.Add(m, 0)
+	})
+}
+
+// look sees to it that all inputs are still what they were when the command
+// began.
+func (w *running) look(ctx context.Context) error {
+	for _, in := range w.order.in {
+		if err := w.lookAgain(ctx, in); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *running) lookAgain(ctx context.Context, in *runInput) error {
+	a := w.app
+	flags := w.order.flags
+	d, err := w.reopen(ctx, in, &flags)
+	var seen *seenAgain
+	if err == nil {
+		seen, err = in.watch.look(ctx, a, d)
+		err = d.end(err)
+	}
+	if in.known != nil {
+		in.known.close()
+	}
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case goneSince(err):
+		return failf(exitTampered, "the input %s changed while the command ran: %w", in.what(), err).withPath(in.path).withHint(hintChanged)
+	case err != nil:
+		return fmt.Errorf("look at the input %s again: %w", in.what(), err)
+	case !seen.diff.Same:
+		if !a.json {
+			a.term.Printf("%s is no longer what it was when the command began: %s\n", in.what(), countsText(seen.diff.Counts))
+			a.printChanges(seen.diff.Changes, seen.diff.Counts, false)
+		}
+		return failf(exitTampered, "the input %s changed while the command ran: %s", in.what(), countsText(seen.diff.Counts)).withPath(in.path).withHint(hintChanged)
+	case seen.count > 0:
+		return failf(exitTampered, "the input %s was touched while the command ran: %s; the bytes are the same now, and may have been others meanwhile",
+			in.what(), someOf(seen.touched, seen.count)).withPath(in.path).withHint(hintTouched)
+	case seen.trail != "":
+		return failf(exitTampered, "the input %s was touched while the command ran: %s; the files are the same now, and may have been others meanwhile",
+			in.what(), seen.trail).withPath(in.path).withHint(hintTouched)
+	}
+	return nil
+}
+
+const (
+	hintChanged = "the run is not recorded and nothing is stamped; have the command write beside its inputs, and mount these read-only"
+	hintTouched = "the run is not recorded and nothing is stamped; mount inputs read-only, or tell of the run with `stele record run`"
+)
+
+// reopen opens an input once more, as it was opened to verify it.
+func (w *running) reopen(ctx context.Context, in *runInput, flags *scanFlags) (*data, error) {
+	d, err := w.app.openData(ctx, "run", in.path, flags)
+	if err != nil && statusOf(err) == exitNotFound {
+		return nil, fmt.Errorf("%w: it is gone", fs.ErrNotExist)
+	}
+	if err != nil || !in.subject.parted() {
+		return d, err
+	}
+	in.known = w.app.manifests(ctx, w.dir, "", flags)
+	in.known.data = d
+	src, _, err := ofParts(d.source, in.subject.root.parts, in.known.open)
+	if err != nil {
+		return nil, d.end(err)
+	}
+	d.source = src
+	return d, nil
+}
+
+// someOf lists the first of some paths, and how many there are besides.
+func someOf(list []string, count uint64) string {
+	var shown []string
+	for _, path := range list {
+		shown = append(shown, source.Show(path))
+	}
+	text := strings.Join(shown, ", ")
+	if more := count - uint64(len(list)); more > 0 {
+		text += fmt.Sprintf(" and %s more", terminal.Count(more))
+	}
+	return text
+}
