@@ -121,12 +121,17 @@ func (b *Block) seenStamp(c *Candidate) (Receipt, bool, error) {
 // baseView is the ledger before the block.
 func (b *Block) baseView() *View { return &View{l: b.l, s: b.base, n: b.base.tree.size} }
 
-// entry returns an entry of the log or of the block.
-func (b *Block) entry(index uint64) (*evidence.Entry, error) {
+// parsed returns an entry of the log or of the block, with its statement.
+func (b *Block) parsed(index uint64) (parsedEntry, error) {
 	if base := b.base.tree.size; index >= base {
 		return b.entries[index-base], nil
 	}
-	return b.baseView().Entry(index)
+	return b.baseView().parsed(index)
+}
+
+func (b *Block) entry(index uint64) (*evidence.Entry, error) {
+	p, err := b.parsed(index)
+	return p.entry, err
 }
 
 // checkSigner: standing, then who may.
@@ -314,15 +319,8 @@ func (b *Block) checkBasis(index uint64) error {
 }
 
 func (b *Block) statement(index uint64) (*statement.Statement, error) {
-	e, err := b.entry(index)
-	if err != nil {
-		return nil, err
-	}
-	st, err := e.Statement()
-	if err != nil {
-		return nil, damaged("%w", err)
-	}
-	return st, nil
+	p, err := b.parsed(index)
+	return p.st, err
 }
 
 // checkInForce: a reinstatement ends a withdrawal of that artifact which was

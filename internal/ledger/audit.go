@@ -120,14 +120,11 @@ func (b *Block) announcement(c *Candidate) (*evidence.Entry, *statement.AuditAnn
 		return nil, nil, refuse(RuleReferences, ClassNotFound, "entry %d is not on this ledger, which has %d", index, b.tree.size).
 			hint("announce the audit first")
 	}
-	e, err := b.entry(index)
+	p, err := b.parsed(index)
 	if err != nil {
 		return nil, nil, err
 	}
-	st, err := e.Statement()
-	if err != nil {
-		return nil, nil, damaged("%w", err)
-	}
+	e, st := p.entry, p.st
 	if st.Audit == nil || st.Audit.Announcement == nil {
 		return nil, nil, refuse(RuleReferences, ClassRefused, "entry %d announces no audit: it is a %s", index, st.Kind).at(index).
 			hint("name the entry that announced this audit")

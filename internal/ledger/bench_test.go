@@ -11,6 +11,7 @@ import (
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/ledger/ledgertest"
+	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/lineage"
 	"github.com/stele-ml/stele/statement"
 )
@@ -25,14 +26,13 @@ import (
 // One artifact at the bottom of each is withdrawn, and so are 100 others. A
 // stage holds 20, after 500 releases.
 type generated struct {
+	dir                string
 	db                 *pebble.DB
 	l                  *ledger.Ledger
 	m                  *ledgertest.Maker
 	chain, wide, dense statement.Ref
 	bottom             statement.Ref // of chain: 1,000 were made of it
 	now                int64
-	entries            int
-	close              func()
 }
 
 const benchArtifacts = 100_000
@@ -66,7 +66,6 @@ func (g *generated) fill(envs ...*statement.Envelope) error {
 		if err != nil {
 			return err
 		}
-		g.entries += n
 		envs = envs[n:]
 	}
 	return nil
@@ -77,12 +76,8 @@ func generate() (*generated, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := pebble.Open(dir, &pebble.Options{Logger: quietBench{}, FormatMajorVersion: pebble.FormatWALSyncChunks})
-	if err != nil {
-		return nil, err
-	}
-	g := &generated{db: db, m: &ledgertest.Maker{}, now: start}
-	if g.l, err = ledger.Open(db, ledger.Options{NoSync: true}); err != nil {
+	g := &generated{dir: dir, m: &ledgertest.Maker{}, now: start}
+	if err := g.open(); err != nil {
 		return nil, err
 	}
 	ada := ledgertest.Ed25519("ada")
@@ -189,7 +184,23 @@ func generate() (*generated, error) {
 			return nil, err
 		}
 	}
-	return g, nil
+	// What was written is in memory, at the cost of the cache: a reader has
+	// neither.
+	if err := g.db.Close(); err != nil {
+		return nil, err
+	}
+	return g, g.open()
+}
+
+// open opens the ledger as the engine does.
+func (g *generated) open() (err error) {
+	opts := solo.DatabaseOptions()
+	opts.Logger = quietBench{}
+	if g.db, err = pebble.Open(g.dir, opts); err != nil {
+		return err
+	}
+	g.l, err = ledger.Open(g.db, ledger.Options{NoSync: true})
+	return err
 }
 
 type quietBench struct{}
@@ -295,6 +306,48 @@ func BenchmarkLineage(b *testing.B) {
 				b.Fatal(err)
 			}
 		}
+	})
+}
+
+// BenchmarkLineageCold opens the ledger for one question, as a command does. The
+// file system's cache is warm.
+func BenchmarkLineageCold(b *testing.B) {
+	g, err := theGenerated()
+	if err != nil {
+		b.Fatal(err)
+	}
+	cold := func(name string, ask func(v *ledger.View) error) {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				err := g.db.Close()
+				if err == nil {
+					err = g.open()
+				}
+				if err == nil {
+					err = ask(g.l.View())
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	cold("Open", func(v *ledger.View) error { return nil })
+	cold("TaintOf/dense", func(v *ledger.View) error {
+		x, err := v.Lineage()
+		if err != nil {
+			return err
+		}
+		a, err := x.Artifact(g.dense.Name, g.dense.Version)
+		if err != nil {
+			return err
+		}
+		_, err = lineage.TaintOf(x, a)
+		return err
+	})
+	cold("InStage", func(v *ledger.View) error {
+		_, err := v.InStage(prod)
+		return err
 	})
 }
 

@@ -29,7 +29,7 @@ type Block struct {
 	about    map[fingerprint.Fingerprint]span
 	results  map[uint64]uint64 // of audits, by the entry that announces
 	moves    moves
-	entries  []*evidence.Entry // from base's size on
+	entries  []parsedEntry // from base's size on
 	keys     map[statement.KeyID]*statement.PublicKey
 
 	control *evidence.Control // base's, or a copy of it with the block's additions
@@ -144,7 +144,7 @@ func (b *Block) append(c *Candidate) (*evidence.Entry, error) {
 			return nil, err
 		}
 	}
-	b.entries = append(b.entries, e)
+	b.entries = append(b.entries, parsedEntry{e, c.st})
 	b.bytes += len(leaf)
 	b.set(entryKey(e.Index), leaf)
 	b.tree.append(evidence.LeafHash(leaf), func(level int, n uint64, hashes []tlog.Hash) {

@@ -60,6 +60,8 @@ type Ledger struct {
 	keys  sync.Map              // statement.KeyID → *statement.PublicKey: all ever registered
 	state atomic.Pointer[state] // as of the last commit
 
+	parsed parsed
+
 	mu       sync.Mutex // guards what follows: the writer's
 	block    *Block     // begun and neither published nor dropped
 	unusable error      // why Begin refuses

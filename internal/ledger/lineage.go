@@ -13,7 +13,7 @@ import (
 
 // record is what lineage is read from: a view, or a block on top of one.
 type record interface {
-	entry(index uint64) (*evidence.Entry, error)
+	parsed(index uint64) (parsedEntry, error)
 	byName(name, version string) (Binding, bool, error)
 
 	// stamped lists the entries that stamp these contents.
@@ -51,16 +51,13 @@ func (f *facts) at(index uint64) (*lineage.Said, error) {
 	if s, ok := f.said[index]; ok {
 		return s, nil
 	}
-	e, err := f.record.entry(index)
+	p, err := f.record.parsed(index)
 	if err != nil {
 		return nil, err
 	}
-	st, err := e.Statement()
-	if err != nil {
-		return nil, damaged("%w", err)
-	}
+	e := p.entry
 	s := &lineage.Said{
-		Entry: e.Index, Time: e.Time, Signer: e.Envelope.KeyID, Handle: f.handle(e.Envelope.KeyID), Statement: st,
+		Entry: e.Index, Time: e.Time, Signer: e.Envelope.KeyID, Handle: f.handle(e.Envelope.KeyID), Statement: p.st,
 		Standing: f.control.Roster().Standing(e.Envelope.KeyID, e.Index, e.Time),
 	}
 	f.said[index] = s
@@ -373,8 +370,7 @@ func (v *View) LineageEntries(ref statement.Ref, limit int) (entries []uint64, c
 	return slices.Compact(entries), g.Cut, nil
 }
 
-// entry, stamped and claimed make a view a record.
-func (v *View) entry(index uint64) (*evidence.Entry, error) { return v.Entry(index) }
+// parsed, byName, stamped and claimed make a view a record.
 
 func (v *View) stamped(fp fingerprint.Fingerprint) (list []uint64, err error) {
 	prefix := fingerprintPrefix(fp)

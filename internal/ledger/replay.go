@@ -171,7 +171,7 @@ func (r *replay) admit(b *Block, e *evidence.Entry, c *Candidate) error {
 	case receipt.Existed:
 		return damaged("entry %d is entry %d again", e.Index, receipt.Index)
 	}
-	again := b.entries[len(b.entries)-1]
+	again := b.entries[len(b.entries)-1].entry
 	if again.Index != e.Index || again.ControlCount != e.ControlCount || again.ControlRoot != e.ControlRoot {
 		return damaged("entry %d says that %d control entries with root %v are before it; there are %d with %v",
 			e.Index, e.ControlCount, e.ControlRoot, again.ControlCount, again.ControlRoot)
