@@ -28,7 +28,7 @@ func (a *app) listCommand() *cobra.Command {
 	var f listFilter
 	c := &cobra.Command{
 		Use:   "list [NAME|PATTERN]",
-		Short: "List artifacts: names, versions, who stamped them, their standing",
+		Short: "List artifacts: names, versions, who stamped them, standing",
 		Long: `The standing is good; withdrawn; tainted: made of something that is withdrawn;
 or that of the signer's key, where that is not good.`,
 		Example: "  stele list\n  stele list 'fraud/*' --kind model\n  stele list --fingerprint stele-sha256:6f1c…",

@@ -19,7 +19,7 @@ func (a *app) serveCommand() *cobra.Command {
 	var anyHost bool
 	c := &cobra.Command{
 		Use:   "serve",
-		Short: "Serve the log's read paths (C2SP tiles), for other people's tools",
+		Short: "Serve the log's read paths (C2SP tiles), for other tools",
 		Long: `Serves checkpoint, tiles and entries of the log over HTTP, read-only, as
 c2sp.org/tlog-tiles describes them. Whoever reaches the address can read every
 entry; it listens on this machine only unless told otherwise. While it runs it
