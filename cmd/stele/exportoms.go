@@ -47,7 +47,7 @@ signs, even where the stamp covers them.
 A model signature has no time and no log, and says nothing of how the model was
 made: the ledger does.`,
 		Example: `  stele export oms clinic/net@1.0 net -o net.sig --public-key net.pub.pem
-  model_signing verify key net --signature net.sig --public-key net.pub.pem`,
+  model_signing verify key net --signature net.sig --public_key net.pub.pem`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) (err error) {
 			if o.name, o.version, err = statement.ParseNameVersion(args[0]); err != nil {
