@@ -71,12 +71,12 @@ func (s *Said) Claims(of *Artifact) []Claim {
 // This is the only place that decides it; docs/formats/lineage.md says why.
 func Count(a *Artifact, claims []Claim) []Origin {
 	list := make([]Origin, 0, len(claims))
-	order := slices.Clone(claims)
-	slices.SortStableFunc(order, func(x, y Claim) int {
-		return cmp.Or(cmp.Compare(x.Entry, y.Entry), cmp.Compare(x.Way, y.Way),
-			cmp.Compare(x.Binding.Entry, y.Binding.Entry), cmp.Compare(x.Of.String(), y.Of.String()))
-	})
-	for _, c := range order {
+	if !slices.IsSortedFunc(claims, compareClaims) {
+		claims = slices.Clone(claims)
+		SortClaims(claims)
+	}
+	for i := range claims {
+		c := &claims[i]
 		o := c.Origin
 		o.Why = against(a, c)
 		o.Counts = o.Why == ""
@@ -91,6 +91,18 @@ func Count(a *Artifact, claims []Claim) []Origin {
 	return list
 }
 
+// SortClaims puts claims in the order in which Count goes through them: by entry,
+// and then by the binding that they are about. Who asks about many bindings of
+// the same bytes sorts their claims once.
+func SortClaims(claims []Claim) { slices.SortStableFunc(claims, compareClaims) }
+
+func compareClaims(x, y Claim) int {
+	if c := cmp.Or(cmp.Compare(x.Entry, y.Entry), cmp.Compare(x.Way, y.Way), cmp.Compare(x.Binding.Entry, y.Binding.Entry)); c != 0 {
+		return c
+	}
+	return cmp.Or(cmp.Compare(x.Of.Name, y.Of.Name), cmp.Compare(x.Of.Version, y.Of.Version))
+}
+
 // better chooses between what one entry says of two bindings of the same
 // bytes: what counts, then what is about the artifact itself.
 func better(a *Artifact, o, than Origin) bool {
@@ -102,7 +114,7 @@ func better(a *Artifact, o, than Origin) bool {
 
 // against says why a claim does not count for an artifact; it is empty for one
 // that counts.
-func against(a *Artifact, c Claim) string {
+func against(a *Artifact, c *Claim) string {
 	b := c.Binding
 	switch {
 	case c.Way == WayImport:

@@ -14,11 +14,15 @@ type Graph struct {
 	Roots   []*Node
 	Nodes   []*Node
 	Missing []Missing // upwards: what an entry names and the facts do not have
-	Cut     bool      // the limit was reached: there is more
+	Cut     bool      // a limit was reached: there may be more
 
-	byRef map[string]int // by name@version: an index into Nodes
-	edges [][]edge       // by node, upwards: over origins that count
+	index map[binding]int // into Nodes
+	edges [][]edge        // by node, upwards: over origins that count
 }
+
+type binding struct{ name, version string }
+
+func bindingOf(r statement.Ref) binding { return binding{r.Name, r.Version} }
 
 // Node is an artifact in a graph.
 type Node struct {
@@ -49,7 +53,7 @@ type edge struct {
 // Node returns the node of a name and version, or nil. Contents do not matter:
 // a ledger binds a name once.
 func (g *Graph) Node(ref statement.Ref) *Node {
-	if i, ok := g.byRef[ref.String()]; ok {
+	if i, ok := g.index[bindingOf(ref)]; ok {
 		return g.Nodes[i]
 	}
 	return nil
@@ -58,24 +62,30 @@ func (g *Graph) Node(ref statement.Ref) *Node {
 // Up walks from an artifact to all that it was made of, over origins that
 // count. The others stand at their node and are not followed. It visits at
 // most limit artifacts, MaxWalk where limit is 0 or less, and each once: a
-// cycle, which late runs over old stamps can make, ends it like any other.
+// cycle, which late runs over old stamps can make, ends it like any other. It
+// takes at most MaxSteps.
 func Up(f Facts, root *Artifact, limit int) (*Graph, error) {
 	return upFrom(f, []*Artifact{root}, limit)
 }
 
 func upFrom(f Facts, roots []*Artifact, limit int) (*Graph, error) {
 	g := begin(roots, &limit)
-	for i := 0; i < len(g.Nodes); i++ {
+	steps := 0
+	for i := 0; i < len(g.Nodes) && steps <= MaxSteps; i++ {
 		n := g.Nodes[i]
 		origins, err := f.Origins(n.Artifact)
 		if err != nil {
 			return nil, fmt.Errorf("origins of %s: %w", n.Ref, err)
 		}
 		n.Origins = origins
+		steps += len(origins)
 		var edges []edge
 		for at, o := range origins {
 			if !o.Counts {
 				continue
+			}
+			if steps += len(o.Inputs); steps > MaxSteps {
+				break
 			}
 			for _, ref := range o.Inputs {
 				to, err := g.input(f, n, o, ref, limit)
@@ -89,6 +99,11 @@ func upFrom(f Facts, roots []*Artifact, limit int) (*Graph, error) {
 		}
 		g.edges = append(g.edges, edges)
 	}
+	if steps > MaxSteps {
+		g.Cut = true
+	}
+	// What was not looked at leads nowhere.
+	g.edges = append(g.edges, make([][]edge, len(g.Nodes)-len(g.edges))...)
 	return g, nil
 }
 
@@ -97,7 +112,7 @@ func begin(roots []*Artifact, limit *int) *Graph {
 	if *limit <= 0 {
 		*limit = MaxWalk
 	}
-	g := &Graph{byRef: make(map[string]int)}
+	g := &Graph{index: make(map[binding]int)}
 	for _, a := range roots {
 		if g.Node(a.Ref) == nil {
 			g.add(a, 0, *limit)
@@ -117,7 +132,7 @@ func (g *Graph) add(a *Artifact, depth, limit int) (index int, ok bool) {
 		return -1, false
 	}
 	index = len(g.Nodes)
-	g.byRef[a.Ref.String()] = index
+	g.index[bindingOf(a.Ref)] = index
 	g.Nodes = append(g.Nodes, &Node{Artifact: a, Depth: depth})
 	return index, true
 }
@@ -125,7 +140,7 @@ func (g *Graph) add(a *Artifact, depth, limit int) (index int, ok bool) {
 // input returns the node of an input of an origin of n; -1 where it is missing
 // or past the limit.
 func (g *Graph) input(f Facts, n *Node, o Origin, ref statement.Ref, limit int) (int, error) {
-	if i, ok := g.byRef[ref.String()]; ok && g.Nodes[i].Ref == ref {
+	if i, ok := g.index[bindingOf(ref)]; ok && g.Nodes[i].Ref == ref {
 		return i, nil
 	}
 	a, err := f.Artifact(ref.Name, ref.Version)

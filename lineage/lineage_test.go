@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/stele-ml/stele/lineage"
+	"github.com/stele-ml/stele/statement"
 )
 
 var update = flag.Bool("update", false, "write the answers into testdata")
@@ -213,6 +214,43 @@ func TestTooLarge(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := lineage.TaintAll(f, []*lineage.Artifact{f.at(1), f.at(0)}); !isTooLarge(err) {
+		t.Fatal(err)
+	}
+}
+
+// crowded is a chain on which strangers have made claims by the thousand.
+type crowded struct {
+	*endless
+	claims []lineage.Origin
+}
+
+func (c *crowded) Origins(a *lineage.Artifact) ([]lineage.Origin, error) {
+	own, err := c.endless.Origins(a)
+	return append(own, c.claims...), err
+}
+
+// TestAttackClaimsByTheThousand: strangers who say a great deal about what is
+// not theirs do not hold up whoever walks: there is an end, and no wrong answer.
+func TestAttackClaimsByTheThousand(t *testing.T) {
+	c := &crowded{&endless{limit: 100}, make([]lineage.Origin, lineage.MaxSteps/101-2)}
+	if taint, err := lineage.TaintOf(c, c.at(0)); err != nil || taint != nil {
+		t.Fatal(taint, err)
+	}
+	c.claims = append(c.claims, make([]lineage.Origin, 10)...)
+	if _, err := lineage.TaintOf(c, c.at(0)); !isTooLarge(err) {
+		t.Fatal(err)
+	}
+	// What was found until then is still a graph.
+	g, err := lineage.Up(c, c.at(0), 0)
+	if err != nil || !g.Cut || len(g.Nodes) != 101 || len(g.Taints()) != 0 {
+		t.Fatal(len(g.Nodes), g.Cut, err)
+	}
+	// Inputs count as origins do.
+	c.claims = []lineage.Origin{{Counts: true, Inputs: make([]statement.Ref, lineage.MaxSteps)}}
+	for i := range c.claims[0].Inputs {
+		c.claims[0].Inputs[i] = c.at(1).Ref
+	}
+	if _, err := lineage.TaintOf(c, c.at(0)); !isTooLarge(err) {
 		t.Fatal(err)
 	}
 }

@@ -15,6 +15,12 @@ const (
 	// refused.
 	MaxWalk = 50_000
 
+	// MaxSteps is the most that a walk upwards looks at: every origin of every
+	// artifact it visits, and every input of those that count. It is part of a
+	// ledger's rules, too: whoever stamps the same bytes ten thousand times does
+	// not hold up the ledger.
+	MaxSteps = 2_000_000
+
 	// MaxCauses is how many causes a taint names.
 	MaxCauses = 8
 )
@@ -212,7 +218,7 @@ func (g *Graph) spread(s source, users [][]edge, reached func(at int, l *link)) 
 
 // TaintOf returns the taint of an artifact, nil if there is none: no counting
 // origin leads to contents that are withdrawn. That is less than clean where
-// an origin is unknown. A lineage of more than MaxWalk artifacts is
+// an origin is unknown. A lineage of more than MaxWalk artifacts, or MaxSteps, is
 // ErrTooLarge.
 func TaintOf(f Facts, a *Artifact) (*Taint, error) {
 	g, err := whole(f, []*Artifact{a})
@@ -223,8 +229,8 @@ func TaintOf(f Facts, a *Artifact) (*Taint, error) {
 }
 
 // TaintAll returns the taint of every artifact of a list that has one, by
-// name@version. What they share is walked once; together they may have
-// MaxWalk artifacts in their lineage, beyond which it is ErrTooLarge.
+// name@version. What they share is walked once; together they may have MaxWalk
+// artifacts in their lineage, and MaxSteps, beyond which it is ErrTooLarge.
 func TaintAll(f Facts, list []*Artifact) (map[string]*Taint, error) {
 	g, err := whole(f, list)
 	if err != nil {
@@ -244,7 +250,7 @@ func TaintAll(f Facts, list []*Artifact) (map[string]*Taint, error) {
 func whole(f Facts, list []*Artifact) (*Graph, error) {
 	g, err := upFrom(f, list, MaxWalk)
 	if err == nil && g.Cut {
-		err = fmt.Errorf("%w: more than %d artifacts", ErrTooLarge, MaxWalk)
+		err = fmt.Errorf("%w: more than %d artifacts, or %d origins and inputs", ErrTooLarge, MaxWalk, MaxSteps)
 	}
 	return g, err
 }

@@ -183,7 +183,7 @@ func (b *Block) checkClean(c *Candidate) error {
 	a, taint, err := b.taint(c.ref)
 	switch {
 	case errors.Is(err, lineage.ErrTooLarge):
-		return refuse(RuleWithdrawn, ClassRefused, "%s was made of more than %d artifacts; whether any of them is withdrawn is not looked up", c.ref, lineage.MaxWalk).
+		return refuse(RuleWithdrawn, ClassRefused, "%s was made of more than %d artifacts, or in more than %d ways; whether any of them is withdrawn is not looked up", c.ref, lineage.MaxWalk, lineage.MaxSteps).
 			hint("stamp what it was made of as fewer, larger artifacts")
 	case err != nil:
 		return err

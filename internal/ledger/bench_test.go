@@ -105,7 +105,7 @@ func generate() (*generated, error) {
 		}))
 		return out.Ref
 	}
-	collect := func(name string, i int, members []statement.CollectionMember, files, bytes uint64) (statement.Ref, uint64, uint64) {
+	collect := func(name string, i int, members []statement.CollectionMember) (ref statement.Ref, files, bytes uint64) {
 		made++
 		fp, files, bytes, err := statement.Collection(1, members)
 		if err != nil {
@@ -127,10 +127,10 @@ func generate() (*generated, error) {
 			partition = stamp("part", 100*i+j)
 			days = append(days, m.Member(fmt.Sprint(j), partition))
 		}
-		month, files, bytes := collect("month", i, days, 99, 7*99)
+		month, files, bytes := collect("month", i, days)
 		months = append(months, statement.CollectionMember{Prefix: fmt.Sprint(i), Ref: month, Files: files, Bytes: bytes})
 	}
-	year, _, _ := collect("year", 0, months, 990, 7*990)
+	year, _, _ := collect("year", 0, months)
 	g.wide = run("wide", 0, year)
 	layer := make([]statement.Ref, 100)
 	for j := range layer {

@@ -29,17 +29,19 @@ type facts struct {
 	record    record
 	control   *evidence.Control
 	said      map[uint64]*lineage.Said
-	artifacts map[string]*lineage.Artifact // by name@version
+	artifacts map[bound]*lineage.Artifact
 	claims    map[fingerprint.Fingerprint][]lineage.Claim
 	bindings  map[fingerprint.Fingerprint][]*lineage.Artifact
 	handles   map[statement.KeyID]string
 }
 
+type bound struct{ name, version string }
+
 func newFacts(r record, c *evidence.Control) *facts {
 	return &facts{
 		record: r, control: c,
 		said:      make(map[uint64]*lineage.Said),
-		artifacts: make(map[string]*lineage.Artifact),
+		artifacts: make(map[bound]*lineage.Artifact),
 		claims:    make(map[fingerprint.Fingerprint][]lineage.Claim),
 		bindings:  make(map[fingerprint.Fingerprint][]*lineage.Artifact),
 		handles:   make(map[statement.KeyID]string),
@@ -76,7 +78,7 @@ func (f *facts) handle(id statement.KeyID) string {
 
 // Artifact returns what name@version is bound to, or an ErrNotFound.
 func (f *facts) Artifact(name, version string) (*lineage.Artifact, error) {
-	if a, ok := f.artifacts[name+"@"+version]; ok {
+	if a, ok := f.artifacts[bound{name, version}]; ok {
 		return a, nil
 	}
 	b, ok, err := f.record.byName(name, version)
@@ -99,8 +101,8 @@ func (f *facts) Artifact(name, version string) (*lineage.Artifact, error) {
 
 // artifact returns the artifact that an entry binds.
 func (f *facts) artifact(s *lineage.Said, ref statement.Ref, stamp *statement.Stamp) *lineage.Artifact {
-	name := ref.String()
-	if a, ok := f.artifacts[name]; ok {
+	key := bound{ref.Name, ref.Version}
+	if a, ok := f.artifacts[key]; ok {
 		return a
 	}
 	a := &lineage.Artifact{
@@ -113,7 +115,7 @@ func (f *facts) artifact(s *lineage.Said, ref statement.Ref, stamp *statement.St
 			})
 		}
 	}
-	f.artifacts[name] = a
+	f.artifacts[key] = a
 	return a
 }
 
@@ -183,6 +185,7 @@ func (f *facts) claimsOf(fp fingerprint.Fingerprint) ([]lineage.Claim, error) {
 			list = append(list, s.Claims(b)...)
 		}
 	}
+	lineage.SortClaims(list)
 	f.claims[fp] = list
 	return list, nil
 }
