@@ -41,8 +41,9 @@ func Collect(log Log, signed []byte, claim Claim, attachments [][]byte, further 
 		return nil, fmt.Errorf("collect evidence: %w: the checkpoint covers no entry", ErrFormat)
 	}
 	f := &File{Checkpoint: bytes.Clone(signed), Claim: claim}
+	hashes := &knownHashes{from: log, known: make(map[int64]tlog.Hash)}
 	prove := func(index uint64) (Proven, error) {
-		proof, err := ProveInclusion(cp.Size, index, log)
+		proof, err := ProveInclusion(cp.Size, index, hashes)
 		if err != nil {
 			return Proven{}, err
 		}
@@ -90,6 +91,40 @@ func Collect(log Log, signed []byte, claim Claim, attachments [][]byte, further 
 		return cmp.Or(strings.Compare(a.Of, b.Of), strings.Compare(a.Path, b.Path), cmp.Compare(a.Start, b.Start))
 	})
 	return f, f.check()
+}
+
+// knownHashes asks for each hash once: the proofs of many entries share most of
+// the upper ones, which cost the most to compute.
+type knownHashes struct {
+	from  tlog.HashReader
+	known map[int64]tlog.Hash
+}
+
+// ReadHashes implements tlog.HashReader.
+func (k *knownHashes) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
+	var ask []int64
+	for _, i := range indexes {
+		if _, ok := k.known[i]; !ok {
+			ask = append(ask, i)
+		}
+	}
+	if len(ask) > 0 {
+		found, err := k.from.ReadHashes(ask)
+		if err != nil {
+			return nil, err
+		}
+		if len(found) != len(ask) {
+			return nil, fmt.Errorf("%d hashes were asked for, %d came", len(ask), len(found))
+		}
+		for i, index := range ask {
+			k.known[index] = found[i]
+		}
+	}
+	hashes := make([]tlog.Hash, len(indexes))
+	for i, index := range indexes {
+		hashes[i] = k.known[index]
+	}
+	return hashes, nil
 }
 
 // Stamp returns the entry that the claim is about and what it stamps the
