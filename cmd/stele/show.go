@@ -42,7 +42,7 @@ entry or a run: what it says, who signed it, its standing.
 			return a.read(c.Context(), func(r *reading) error {
 				at, err := r.find(args[0])
 				if err != nil {
-					return err
+					return a.orPending(args[0], err)
 				}
 				if as != "" {
 					return a.showRaw(r, at.entry, as)
@@ -114,6 +114,25 @@ func (r *reading) find(what string) (found, error) {
 	}
 	b, err := r.binding(name, version)
 	return found{b.Entry, &b}, err
+}
+
+// orPending says of a run that is not on the ledger what this machine knows of
+// it; of anything else, what was wrong.
+func (a *app) orPending(what string, err error) error {
+	if !runID.MatchString(what) || statusOf(err) != exitNotFound {
+		return err
+	}
+	id, perr := statement.ParseNonce(what)
+	if perr != nil {
+		return err
+	}
+	switch p, perr := a.pendingRun(id); {
+	case perr != nil:
+		return perr
+	case p != nil:
+		return a.notRecorded(p)
+	}
+	return err
 }
 
 // firstOf finds the artifact that was first bound with a fingerprint.
@@ -277,6 +296,9 @@ func (a *app) showArtifact(r *reading, e *evidence.Entry, st *statement.Statemen
 	details, raw, detailsErr := a.detailsOf(r, st)
 	if a.json {
 		item := r.entryJSON(e, st)
+		if whole, err := e.Statement(); err == nil {
+			item.Kind = string(whole.Kind)
+		}
 		item.Payload = json.RawMessage(e.Envelope.Payload)
 		item.Withdrawn, item.Members, item.Audits = r.withdrawalsJSON(ref), membersJSON(st.Stamp.Members), audits
 		item.About = c.json(r)
