@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"slices"
@@ -76,7 +77,7 @@ func (a *app) exportRuns(r *reading, o *exportInTotoOrder) error {
 		if err := r.proveIncluded(e); err != nil {
 			return err
 		}
-		line, err := e.Envelope.MarshalJSON()
+		line, err := json.Marshal(exportedEnvelope(e.Envelope))
 		if err != nil {
 			return err
 		}
@@ -94,6 +95,25 @@ func (a *app) exportRuns(r *reading, o *exportInTotoOrder) error {
 	}
 	a.printExportedRuns(out)
 	return nil
+}
+
+// dsseEnvelope is a DSSE envelope in JSON, as other tools read it.
+type dsseEnvelope struct {
+	Payload     []byte          `json:"payload"`
+	PayloadType string          `json:"payloadType"`
+	Signatures  []dsseSignature `json:"signatures"`
+}
+
+type dsseSignature struct {
+	KeyID string `json:"keyid"`
+	Sig   []byte `json:"sig"`
+}
+
+// exportedEnvelope is an envelope with the bytes that were signed, and without
+// the ledger's id of the key: that is nobody else's way to name one, and some
+// tools pass over a signature whose keyid is not as they would have made it.
+func exportedEnvelope(e *statement.Envelope) dsseEnvelope {
+	return dsseEnvelope{Payload: e.Payload, PayloadType: e.PayloadType, Signatures: []dsseSignature{{Sig: e.Signature}}}
 }
 
 // runsOf are the entries of the runs that an argument means.
