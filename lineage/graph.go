@@ -65,10 +65,11 @@ func (g *Graph) Node(ref statement.Ref) *Node {
 // cycle, which late runs over old stamps can make, ends it like any other. It
 // takes at most MaxSteps.
 func Up(f Facts, root *Artifact, limit int) (*Graph, error) {
-	return upFrom(f, []*Artifact{root}, limit)
+	return UpFrom(f, []*Artifact{root}, limit)
 }
 
-func upFrom(f Facts, roots []*Artifact, limit int) (*Graph, error) {
+// UpFrom is Up from several artifacts, of which what they share is walked once.
+func UpFrom(f Facts, roots []*Artifact, limit int) (*Graph, error) {
 	g := begin(roots, &limit)
 	steps := 0
 	for i := 0; i < len(g.Nodes) && steps <= MaxSteps; i++ {

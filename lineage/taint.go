@@ -248,7 +248,7 @@ func TaintAll(f Facts, list []*Artifact) (map[string]*Taint, error) {
 
 // whole walks everything that the artifacts were made of.
 func whole(f Facts, list []*Artifact) (*Graph, error) {
-	g, err := upFrom(f, list, MaxWalk)
+	g, err := UpFrom(f, list, MaxWalk)
 	if err == nil && g.Cut {
 		err = fmt.Errorf("%w: more than %d artifacts, or %d origins and inputs", ErrTooLarge, MaxWalk, MaxSteps)
 	}
