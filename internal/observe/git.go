@@ -295,6 +295,9 @@ func git(ctx context.Context, dir string, args ...string) (string, error) {
 		return "", context.Cause(ctx)
 	case errors.As(err, &exit):
 		line, _, _ := strings.Cut(strings.TrimSpace(errs.String()), "\n")
+		if strings.Contains(line, "not a git repository") {
+			return "", fmt.Errorf("%w: %s is in no git repository", ErrNoCode, dir)
+		}
 		return "", fmt.Errorf("%w: git %s: %s", ErrNoCode, args[0], strings.TrimPrefix(line, "fatal: "))
 	}
 	return "", fmt.Errorf("%w: run git: %w", ErrNoCode, err)

@@ -255,7 +255,7 @@ func TestGitLinksAndNested(t *testing.T) {
 func TestNoCode(t *testing.T) {
 	r := newRepository(t)
 	for _, c := range []struct{ dir, says string }{
-		{t.TempDir(), "not a git repository"},
+		{t.TempDir(), "in no git repository"},
 		{filepath.Join(r.dir, ".git"), "work tree"},
 		{filepath.Join(r.dir, "nowhere"), "nowhere"},
 	} {
