@@ -181,11 +181,11 @@ func TestLineage(t *testing.T) {
 		told = append(told, fmt.Sprintf("%d %s@%s %d %s %s %s: %s %v", s.Depth, s.Name, s.Version, s.Entry, s.Kind, s.Handle, s.Standing, s.Says, s.Inputs))
 	}
 	wanted := []string{
-		"0 scans/small@1 6 run mara good: model, 5 files, 105 bytes, a run, wrapped [scans/model@1]",
+		"0 scans/small@1 6 run mara good: model, 5 files, 105 bytes, by a wrapped run [scans/model@1]",
 		"0 scans/small@1 7 evaluation mara good: accuracy 0.97, on scans/labels@1 []",
 		"0 scans/small@1 8 approval ada good: approved for production []",
 		"0 scans/small@1 9 release ada good: joined production []",
-		"1 scans/model@1 5 run mara good: model, 5 files, 105 bytes, a run, wrapped, code 1f6a0e3c52f0 [scans/all@1]",
+		"1 scans/model@1 5 run mara good: model, 5 files, 105 bytes, by a wrapped run, code 1f6a0e3c52f0 [scans/all@1]",
 		"2 scans/all@1 4 stamp mara good: dataset, 10 files, 210 bytes, a collection of 2 artifacts [scans/labels@1 scans/raw@1]",
 		"3 scans/labels@1 3 stamp mara good: dataset, 5 files, 105 bytes []",
 		"3 scans/raw@1 2 stamp mara good: dataset, 5 files, 105 bytes []",

@@ -277,7 +277,7 @@ func stampSays(s *statement.Stamp) string {
 }
 
 func runSays(r *statement.Run) string {
-	text := "a run, " + r.Observation
+	text := "by a " + r.Observation + " run"
 	if c := r.Code; c != nil {
 		text += ", code " + c.Commit[:min(12, len(c.Commit))]
 		if c.Dirty {

@@ -51,7 +51,7 @@ func (a *app) printStory(v *evidence.Verdict, all bool) {
 		i = n
 	}
 	if hidden > 0 {
-		a.term.Notef("… and %s more that it was made of; --all and --json tell of them", terminal.Plural(hidden, "artifact"))
+		a.term.Notef("… and %s that it was made of; --all and --json tell of them", terminal.Plural(hidden, "more artifact"))
 	}
 	a.term.Printf("\n")
 }
