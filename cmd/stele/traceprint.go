@@ -33,10 +33,10 @@ func (a *app) printTrace(t *jsonv1.Trace, named *lookedUp, o *traceOrder) {
 		}
 		a.term.KeyValues(pairs)
 	}
-	if len(t.Roots) == 0 {
-		a.printRun(&t.Runs[0])
-	}
-	if summary != nil {
+	switch {
+	case len(t.Roots) == 0:
+		a.printRun(&t.Runs[0], summary)
+	case summary != nil:
 		a.term.Printf("together\n")
 		a.term.KeyValues(summary)
 	}
@@ -55,13 +55,19 @@ func (a *app) printTrace(t *jsonv1.Trace, named *lookedUp, o *traceOrder) {
 // even a claim that does not count, it says so.
 func (a *app) printTrees(title string, m *treeMaker, nothing string) {
 	var roots []*sprout
+	var bare []string
 	for _, id := range m.t.Roots {
 		if len(m.said[id]) == 0 {
-			a.term.Printf("\n"+nothing+"\n", id)
+			bare = append(bare, id)
 			continue
 		}
 		roots = append(roots, &sprout{id: id})
 	}
+	defer func() {
+		for _, id := range bare {
+			a.term.Printf("\n"+nothing+"\n", id)
+		}
+	}()
 	if len(roots) == 0 && len(m.t.Roots) > 0 {
 		return
 	}
@@ -156,7 +162,7 @@ func (a *app) headOf(t *jsonv1.Trace, n *jsonv1.TraceNode, o *traceOrder) (pairs
 }
 
 // printRun writes what is to be known of a run that made nothing.
-func (a *app) printRun(r *jsonv1.TraceRun) {
+func (a *app) printRun(r *jsonv1.TraceRun, summary []terminal.Pair) {
 	end := "it made nothing"
 	if r.Failed {
 		end = "it FAILED, and made nothing"
@@ -169,7 +175,8 @@ func (a *app) printRun(r *jsonv1.TraceRun) {
 	if r.Exit != nil {
 		pairs = append(pairs, terminal.Pair{Key: "exit status", Value: fmt.Sprint(*r.Exit)})
 	}
-	a.term.KeyValues(append(pairs, terminal.Pair{Key: "attempt of", Value: r.AttemptOf}))
+	pairs = append(pairs, terminal.Pair{Key: "attempt of", Value: r.AttemptOf})
+	a.term.KeyValues(append(pairs, summary...))
 }
 
 // traceSummary says how much there is in each direction, and as of when.
