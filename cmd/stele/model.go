@@ -137,31 +137,28 @@ func (r *rangeReader) ReadAt(p []byte, off int64) (n int, err error) {
 	return n, nil
 }
 
-// pairs are the lines of a receipt that say what the model is.
-func (f *modelFound) pairs() []terminal.Pair {
-	if f == nil {
+// modelPairs are the lines of a receipt that say what a model is; none where
+// nothing was found.
+func modelPairs(m *jsonv1.Model) []terminal.Pair {
+	if m == nil {
 		return nil
 	}
 	var pairs []terminal.Pair
 	add := func(key, value string) { pairs = append(pairs, terminal.Pair{Key: key, Value: value}) }
-	if w := f.Weights; w != nil {
-		add("weights", weightsText(w))
+	if w := m.Weights; w != nil {
+		add("weights", fmt.Sprintf("%s parameters in %s, %s in %s", terminal.Count(w.Parameters), terminal.Plural(w.Tensors, "tensor"),
+			terminal.Bytes(w.Bytes), terminal.Plural(w.Files, "safetensors file")))
 		add("data types", typesText(w.Types))
 		add("metadata", strings.Join(w.Metadata, "  "))
 	}
-	for _, x := range f.Formats {
-		add("format", fmt.Sprintf("%s in %s: named, not read", x.Name, terminal.Plural(x.Files, "file")))
+	for _, x := range m.Formats {
+		add("format", fmt.Sprintf("%s in %s: named, not read", x.Format, terminal.Plural(x.Files, "file")))
 	}
 	return pairs
 }
 
-func weightsText(w *model.Weights) string {
-	return fmt.Sprintf("%s parameters in %s, %s in %s", terminal.Count(w.Parameters), terminal.Plural(w.Tensors, "tensor"),
-		terminal.Bytes(w.Bytes), terminal.Plural(w.Files, "safetensors file"))
-}
-
 // typesText says how many parameters are of each type.
-func typesText(types []model.TypeCount) string {
+func typesText(types []jsonv1.ModelType) string {
 	if len(types) == 1 {
 		return types[0].Type
 	}
@@ -174,7 +171,7 @@ func typesText(types []model.TypeCount) string {
 
 // noteModel tells what a model is where there is no receipt.
 func (a *app) noteModel(f *modelFound) {
-	for _, p := range f.pairs() {
+	for _, p := range modelPairs(modelJSON(f)) {
 		if p.Value != "" {
 			a.term.Notef("%s: %s", p.Key, p.Value)
 		}

@@ -142,6 +142,9 @@ func (w *running) json(proof *solo.Proof) (*jsonv1.Run, error) {
 		at := slices.IndexFunc(w.order.out, func(r *runOutput) bool { return r.name == o.Name && r.version == o.Version })
 		told := w.order.out[at]
 		out.Outputs[i].Path, out.Outputs[i].Old = told.path, told.old
+		if told.stamped != nil {
+			out.Outputs[i].Model = modelJSON(told.stamped.model)
+		}
 	}
 	return out, nil
 }
@@ -208,6 +211,7 @@ func (a *app) printRecorded(r *jsonv1.Run, took string) {
 		if o.Stamped {
 			add("output", fmt.Sprintf("%s, %s, %s in %s", text, o.Kind, terminal.Bytes(o.Bytes), terminal.Plural(o.Files, "file")))
 			add("", o.Fingerprint)
+			pairs = append(pairs, modelPairs(o.Model)...)
 		} else {
 			add("output", text+", stamped before")
 		}

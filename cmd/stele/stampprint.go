@@ -59,7 +59,7 @@ func (a *app) printStamp(r stampReceipt) error {
 		{Key: "fingerprint", Value: out.Fingerprint},
 		{Key: "artifact", Value: fmt.Sprintf("%s, %s in %s", s.Kind, terminal.Bytes(s.Bytes), terminal.Plural(s.Files, "file"))},
 	}
-	pairs = append(pairs, r.model.pairs()...)
+	pairs = append(pairs, modelPairs(out.Model)...)
 	if !out.Existed {
 		pairs = append(pairs, basisPairs(s.Basis)...)
 	}

@@ -46,7 +46,8 @@ type RunOutput struct {
 	Kind        string `json:"kind,omitempty"` // of what it stamped: dataset, model, code or other
 	Files       uint64 `json:"files,omitempty"`
 	Bytes       uint64 `json:"bytes,omitempty"`
-	Old         uint64 `json:"old,omitempty"` // files that had been there before the command started, and did not change
+	Old         uint64 `json:"old,omitempty"`   // files that had been there before the command started, and did not change
+	Model       *Model `json:"model,omitempty"` // of kind model: what its files are, which is not signed
 }
 
 // RunCode is the code that a run was of.
