@@ -57,7 +57,7 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"erase":    cmdErase,    // erase URL                     delete one object
 	"publish":  cmdPublish,  // publish URL                   let anybody read the bucket
 	"shellof":  cmdShellOf,  // shellof YAML FILE             the shell that a Kubernetes Job's container runs
-	"vector":   cmdVector,   // vector NAME FILE              a file that other tools signed, from internal/oms or internal/provenance
+	"vector":   cmdVector,   // vector PACKAGE/NAME FILE      a file that other tools signed, of internal/oms or internal/provenance
 	"walk":     cmdWalk,     // walk FILE [HEADING [OLD=NEW…]] run a document's commands below HEADING; without it, all were run
 	"typing":   cmdTyping,   // typing KEYS COMMAND [ARG…]    the same, and type KEYS once it asks
 }
@@ -242,6 +242,7 @@ var jsonTypes = map[string]any{
 	"Fingerprint": jsonv1.Fingerprint{}, "Fsck": jsonv1.Fsck{}, "Init": jsonv1.Init{}, "Key": jsonv1.Key{}, "Manifest": jsonv1.Manifest{},
 	"Prove": jsonv1.Prove{}, "Run": jsonv1.Run{}, "RunID": jsonv1.RunID{}, "Shard": jsonv1.Shard{}, "Stamp": jsonv1.Stamp{}, "Trace": jsonv1.Trace{}, "Trust": jsonv1.Trust{}, "Verify": jsonv1.Verify{}, "Written": jsonv1.Written{},
 	"Decided": jsonv1.Decided{}, "Evaluated": jsonv1.Evaluated{}, "Status": jsonv1.Status{}, "Withdrew": jsonv1.Withdrew{},
+	"ExportInToto": jsonv1.ExportInToto{}, "ExportOMS": jsonv1.ExportOMS{}, "Import": jsonv1.Import{}, "VerifyOMS": jsonv1.VerifyOMS{},
 }
 
 func cmdTyped(ts *testscript.TestScript, neg bool, args []string) {

@@ -18,7 +18,7 @@ PAYLOAD_TYPE = "application/vnd.in-toto+json"
 FILES = {
     "config.json": b'{"layers": 2}\n',
     "empty.txt": b"",
-    "weights/00.bin": bytes(range(256)) * 12,
+    "weights/00.bin": b"0123456789abcdef\n" * 20,
     "weights/a:b.bin": b"colons in a name are allowed\n",
     "weights.txt": b"sorted before weights/ by one rule and after it by another\n",
 }
