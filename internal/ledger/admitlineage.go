@@ -180,14 +180,12 @@ func (b *Block) notIn(stage string, ref statement.Ref) *Refusal {
 // are withdrawn, nor anything that it was made of. An advice is for people to
 // weigh.
 func (b *Block) checkClean(c *Candidate) error {
-	a, taint, err := b.taint(c.ref)
-	switch {
-	case errors.Is(err, lineage.ErrTooLarge):
-		return refuse(RuleWithdrawn, ClassRefused, "%s was made of more than %d artifacts, or in more than %d ways; whether any of them is withdrawn is not looked up", c.ref, lineage.MaxWalk, lineage.MaxSteps).
-			hint("stamp what it was made of as fewer, larger artifacts")
-	case err != nil:
+	f := newFacts(b, b.control)
+	a, err := f.Artifact(c.ref.Name, c.ref.Version)
+	if err != nil {
 		return err
-	case !a.Standing.OK:
+	}
+	if !a.Standing.OK {
 		return refuse(RuleStanding, ClassUntrusted, "%s was stamped in entry %d, which counts for nothing: %s", c.ref, a.Entry, a.Standing.Detail).
 			at(a.Entry).hint("stamp it under a new version, with a key in good standing")
 	}
@@ -201,7 +199,14 @@ func (b *Block) checkClean(c *Candidate) error {
 				at(w.Entry).hint("release another version, or have the withdrawal ended: stele reinstate")
 		}
 	}
-	if taint == nil || !forbids(taint.Effect()) {
+	taint, err := lineage.TaintOf(f, a)
+	switch {
+	case errors.Is(err, lineage.ErrTooLarge):
+		return refuse(RuleWithdrawn, ClassRefused, "%s was made of more than %d artifacts, or in more than %d ways; whether any of them is withdrawn is not looked up", c.ref, lineage.MaxWalk, lineage.MaxSteps).
+			hint("stamp what it was made of as fewer, larger artifacts")
+	case err != nil:
+		return err
+	case taint == nil || !forbids(taint.Effect()):
 		return nil
 	}
 	w := taint.Worst().Withdrawal

@@ -5,7 +5,6 @@ import (
 
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/fingerprint"
-	"github.com/stele-ml/stele/lineage"
 	"github.com/stele-ml/stele/statement"
 )
 
@@ -157,16 +156,4 @@ func (b *Block) placedAt(stage string, ref statement.Ref) (index uint64, ok bool
 		return 0, false, nil
 	}
 	return in[at].Entry, true, nil
-}
-
-// taint returns an artifact as the block's next entry would find it, and what
-// taints it.
-func (b *Block) taint(ref statement.Ref) (*lineage.Artifact, *lineage.Taint, error) {
-	f := newFacts(b, b.control)
-	a, err := f.Artifact(ref.Name, ref.Version)
-	if err != nil {
-		return nil, nil, err
-	}
-	t, err := lineage.TaintOf(f, a)
-	return a, t, err
 }
