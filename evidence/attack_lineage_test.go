@@ -333,6 +333,37 @@ func TestAttackHugeLineage(t *testing.T) {
 	}
 }
 
+// Everything in the file has the same bytes, so that each entry would count for
+// each artifact: it is refused before it costs anything.
+func TestAttackManyCopies(t *testing.T) {
+	l := newLedger(t, "copies")
+	const wide, runs = 49, 100
+	d := testData(t, 1)
+	var inputs []statement.Ref
+	var further []uint64
+	for i := range runs {
+		var outputs []statement.Output
+		var next []statement.Ref
+		for j := range wide {
+			o := d.output("scans/copy", fmt.Sprintf("%d-%d", i, j))
+			outputs = append(outputs, o)
+			next = append(next, o.Ref)
+		}
+		further = append(further, l.run(l.member, inputs, outputs...).Index)
+		inputs = next
+	}
+	claim := Claim{Entry: further[runs-1], Name: inputs[0].Name, Version: inputs[0].Version, Fingerprint: d.fp, Lineage: true,
+		Paths: []PathClaim{d.path(t, "part-03.csv", true)}}
+	v := Verify(must(Collect(l, l.checkpoint(), claim, nil, further...)), l.policy(), Options{})
+	want(t, v, Tampered, CheckLineage)
+	if v.Result(CheckNotTainted) != NotMade || v.Result(CheckPathPresent) != Passed {
+		t.Errorf("%s", v)
+	}
+	// A few copies are as good as any lineage.
+	claim.Entry, claim.Version = further[2], "2-0"
+	want(t, Verify(must(Collect(l, l.checkpoint(), claim, nil, further[:3]...)), l.policy(), Options{}), Verified)
+}
+
 // Nothing but a digest of the right length: no artifact's files.
 func TestAttackPathOfACollectionItself(t *testing.T) {
 	f := newFamily(t, "collection itself")

@@ -417,3 +417,66 @@ func TestClaimHasOneEncoding(t *testing.T) {
 func fake(n int) fingerprint.Fingerprint {
 	return fingerprint.Fingerprint{Algorithm: fingerprint.SHA256, Sum: fingerprint.Digest(sha256.Sum256(binary.BigEndian.AppendUint64(nil, uint64(n))))}
 }
+
+// What comes of it does not depend on how many cores check.
+func TestVerifyOnAllCores(t *testing.T) {
+	f, file := sampleLineage(t)
+	flip := must(Parse(must(file.Marshal())))
+	flip.Entries[3].Leaf[len(flip.Entries[3].Leaf)-1] ^= 1
+	broken := must(Parse(must(file.Marshal())))
+	broken.Entries[2].Leaf, broken.Entries[5].Leaf = []byte("x"), nil
+	for _, g := range []*File{file, without(file, f.allAt.Index), flip, broken} {
+		one := must(json.Marshal(Verify(g, f.policy(), Options{})))
+		for range 3 {
+			if all := must(json.Marshal(Verify(g, f.policy(), Options{Each: onAllCores}))); !bytes.Equal(one, all) {
+				t.Errorf("on one core\n%s\non all\n%s", one, all)
+			}
+		}
+	}
+}
+
+// Documents of every entry go along: details of runs, of what they made, of
+// evaluations, and what was imported.
+func TestLineageDocuments(t *testing.T) {
+	f := newFamily(t, "documents")
+	doc := func(what string) ([]byte, *statement.Attachment) {
+		data := must((&statement.Details{Salt: sha256.Sum256([]byte(what)), Host: what}).Marshal())
+		at := statement.AttachmentOf(data)
+		return data, &at
+	}
+	runDoc, runAt := doc("run")
+	outDoc, outAt := doc("output")
+	evalDoc, evalAt := doc("evaluation")
+	foreign := []byte(`{"a model signature":true}`)
+	out := testData(t, 40).output("scans/documented", "1")
+	out.Stamp.Details = outAt
+	st := running([]statement.Ref{f.modelRef()}, out)
+	st.Run.Details = runAt
+	run := f.say(f.member, st)
+	evaluated := f.say(f.member, about(out.Ref, statement.Statement{Kind: statement.KindEvaluation, Evaluation: &statement.Evaluation{
+		Metrics: map[string]statement.Decimal{"auc": "0.5"}, Datasets: []statement.Ref{f.labelsRef()}, Details: evalAt}}))
+	imported := f.say(f.member, about(out.Ref, statement.Statement{Kind: statement.KindImport, Import: &statement.Import{
+		Format: statement.ImportOMS, PredicateType: "https://model_signing/signature/v1.0", Document: statement.AttachmentOf(foreign),
+		Key: statement.ImportKey{Method: statement.ImportByKey, SHA256: [32]byte{1}}, Hash: "sha256", Resources: 3}}))
+	claim := Claim{Entry: run.Index, Name: out.Ref.Name, Version: out.Ref.Version, Fingerprint: out.Ref.Fingerprint, Lineage: true}
+	further := append(f.entries()[:4], evaluated.Index, imported.Index)
+	all := [][]byte{runDoc, outDoc, evalDoc, foreign, f.modelDoc}
+	verdict := func(documents ...[]byte) *Verdict {
+		return Verify(must(Collect(f, f.checkpoint(), claim, documents, further...)), f.policy(), Options{})
+	}
+	v := verdict(all...)
+	want(t, v, Verified)
+	if !strings.Contains(v.String(), "attachments: 5 documents as the entries say\n") {
+		t.Errorf("%s", v)
+	}
+	if s := v.Story[2]; s.Kind != statement.KindImport || !strings.HasPrefix(s.Says, "a model signature of 3 files, by the key sha256:01") {
+		t.Errorf("%+v", s)
+	}
+	for i := range all {
+		v := verdict(slices.Delete(slices.Clone(all), i, i+1)...)
+		want(t, v, Verified)
+		if !strings.Contains(v.String(), "attachments: 4 documents as the entries say; left out: 1\n") {
+			t.Errorf("%s", v)
+		}
+	}
+}

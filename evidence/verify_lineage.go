@@ -13,9 +13,16 @@ import (
 func (c *verification) lineage() {
 	c.gather()
 	c.root = c.facts.bound[c.f.Claim.Ref().String()]
-	c.graph, _ = lineage.Up(c.facts, c.root, MaxLineage) // these facts do not fail
-	whole := c.wholeLineage()
-	c.untainted(whole)
+	var err error
+	if c.graph, err = lineage.Up(c.facts, c.root, MaxLineage); err != nil {
+		c.fail(Tampered, CheckLineage, "%v: too much is said of the same bytes", err)
+		c.skip(CheckNotTainted, "the lineage is too large")
+		// What else there is to check is about the artifact alone.
+		c.facts.claims, c.facts.work = nil, 0
+		c.graph, _ = lineage.Up(c.facts, c.root, 1)
+	} else {
+		c.untainted(c.wholeLineage())
+	}
 	c.members()
 }
 

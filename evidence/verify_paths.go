@@ -3,7 +3,6 @@ package evidence
 import (
 	"cmp"
 	"fmt"
-	"strings"
 
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/lineage"
@@ -124,8 +123,8 @@ func (c *verification) fileAt(a *lineage.Artifact, path string) (at fileOf, ok b
 // that it has there.
 func MemberAt(members []statement.CollectionMember, path string) (m statement.CollectionMember, rest string, ok bool) {
 	for _, m := range members {
-		if rest, ok := strings.CutPrefix(path, m.Prefix+"/"); ok {
-			return m, rest, true
+		if n := len(m.Prefix); len(path) > n && path[n] == '/' && path[:n] == m.Prefix {
+			return m, path[n+1:], true
 		}
 	}
 	return m, "", false
