@@ -169,7 +169,13 @@ func (r *reading) lookUpRun(f *lookedUp) error {
 	if err != nil {
 		return err
 	}
-	return r.runAt(f, index)
+	if err := r.runAt(f, index); err != nil {
+		return err
+	}
+	if f.run.statement.Nonce != f.wanted.run {
+		return fmt.Errorf("%w: the index says that entry %d is the run %s, and it is not", ledger.ErrDamaged, index, f.wanted.run)
+	}
+	return nil
 }
 
 func (r *reading) lookUpEntry(f *lookedUp) error {

@@ -200,8 +200,9 @@ func (t *tracer) taintDown() error {
 	taints, err := lineage.TaintAll(t.facts, list)
 	if errors.Is(err, lineage.ErrTooLarge) {
 		for _, a := range list {
-			if t.taints[a.Ref.String()] == nil {
-				t.unknown[a.Ref.String()] = true
+			id := a.Ref.String()
+			if t.taints[id] == nil && (t.up.at[id] == nil || t.up.cut) {
+				t.unknown[id] = true
 			}
 		}
 		return nil

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/internal/terminal"
+	"github.com/stele-ml/stele/statement"
 )
 
 // traceHeads is how many of several artifacts that were named are told in full.
@@ -95,10 +96,15 @@ func (a *app) noteNamed(t *jsonv1.Trace, named *lookedUp) {
 		a.term.Notef("%s is %s", named.arg, strings.Join(t.Roots[:min(len(t.Roots), 2)], " and ")+more(len(t.Roots)-2))
 	case named.by == byFingerprint && len(t.Roots) > 1:
 		a.term.Notef("these bytes have %d names", len(t.Roots))
-	case named.run != nil && len(t.Roots) > 1:
-		a.term.Notef("run %s made %s", t.Runs[0].Run, terminal.Plural(uint64(len(t.Roots)), "artifact"))
-	case named.run != nil && len(t.Roots) == 1:
-		a.term.Notef("run %s made %s", t.Runs[0].Run, t.Roots[0])
+	case named.run != nil && len(t.Roots) > 0:
+		what, made := t.Roots[0], "made"
+		if len(t.Roots) > 1 {
+			what = terminal.Plural(uint64(len(t.Roots)), "artifact")
+		}
+		if slices.ContainsFunc(named.run.statement.Run.Outputs, func(o statement.Output) bool { return o.Stamp == nil }) {
+			made = "says that it made" // stamped before, by whomever
+		}
+		a.term.Notef("run %s %s %s", t.Runs[0].Run, made, what)
 	case named.on != nil && len(t.Roots) > 0:
 		a.term.Notef("entry %d, of kind %s, is about %s", named.on.index, named.on.kind, t.Roots[0])
 	}
@@ -181,11 +187,11 @@ func (a *app) printRun(r *jsonv1.TraceRun, summary []terminal.Pair) {
 
 // traceSummary says how much there is in each direction, and as of when.
 func (a *app) traceSummary(t *jsonv1.Trace, o *traceOrder) (pairs []terminal.Pair) {
-	count := func(key string, c jsonv1.TraceCount, cut bool) {
+	count := func(key string, c jsonv1.TraceCount) {
 		text, style := "nothing that is recorded", terminal.Plain
 		if c.Artifacts > 0 {
 			text = terminal.Plural(c.Artifacts, "artifact") + ": " + kindsText(c.Kinds)
-			if cut {
+			if c.More {
 				text = "more than " + text
 			}
 		}
@@ -201,10 +207,10 @@ func (a *app) traceSummary(t *jsonv1.Trace, o *traceOrder) (pairs []terminal.Pai
 		pairs = append(pairs, terminal.Pair{Key: key, Value: text, Style: style})
 	}
 	if o.up || len(t.Roots) == 0 {
-		count("made of", t.Counts.Up, t.Unknown)
+		count("made of", t.Counts.Up)
 	}
 	if o.down && len(t.Roots) > 0 {
-		count("used in", t.Counts.Down, t.Counts.Down.Artifacts == traceDown-uint64(len(t.Roots)) && t.Cut)
+		count("used in", t.Counts.Down)
 	}
 	if o.down {
 		pairs = append(pairs, reaches(t)...)

@@ -174,7 +174,7 @@ func (t *tracer) run(o *lineage.Origin) {
 // count counts the artifacts of a direction besides the roots, those beyond
 // --depth too.
 func (t *tracer) count(w *walked) jsonv1.TraceCount {
-	c := jsonv1.TraceCount{Kinds: map[string]uint64{}}
+	c := jsonv1.TraceCount{Kinds: map[string]uint64{}, More: w.cut}
 	for _, v := range w.list {
 		if v.steps == 0 {
 			continue

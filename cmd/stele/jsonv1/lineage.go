@@ -122,6 +122,7 @@ type TraceCounts struct {
 // TraceCount counts nodes in one direction.
 type TraceCount struct {
 	Artifacts uint64            `json:"artifacts"`
+	More      bool              `json:"more,omitempty"` // there are more than were walked
 	Kinds     map[string]uint64 `json:"kinds"`
 	Withdrawn uint64            `json:"withdrawn"`
 	Tainted   uint64            `json:"tainted"`
