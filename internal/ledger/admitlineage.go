@@ -33,6 +33,7 @@ func (c *Candidate) hash() (what string, a fingerprint.Algorithm) {
 // seenRun needs no lookup beside that of the run's id, which a run has once and
 // for ever.
 func (b *Block) seenRun(c *Candidate) (Receipt, bool, error) {
+	c.run, c.mine = nil, nil
 	index, ok := b.moves.runs[c.st.Nonce]
 	if !ok {
 		var err error

@@ -8,6 +8,11 @@
 // besides the store, so the same entries give the same root, the same refusals
 // and the same answers on any machine, for ever.
 //
+// What was made of what, what is tainted, and what is in a stage, is not state:
+// it follows from the entries as of a size. The index leads to those that say
+// it, and package lineage decides what they mean, the same for admission and
+// for whoever asks.
+//
 // The store is Pebble; docs/formats/store.md is its format. Nothing in it ever
 // changes once written, but for the tiles that grow, so a View is a size and
 // needs no snapshot: it passes over what came later.
