@@ -20,13 +20,14 @@ type said struct {
 // account is what a ledger has about an artifact beside its stamp.
 type account struct {
 	*lineage.Artifact
-	entry   *evidence.Entry
-	origins []lineage.Origin
-	taint   *lineage.Taint
-	unknown error // lineage.ErrTooLarge: whether it is tainted, nobody can say
+	entry     *evidence.Entry
+	origins   []lineage.Origin
+	taint     *lineage.Taint
+	unknown   error // lineage.ErrTooLarge: whether it is tainted, nobody can say
+	decisions []decision
 
+	// What nothing depends on: see fill.
 	evaluations []said
-	decisions   []decision
 	releases    []said // of it, and those that replaced it
 	imports     []said
 	stages      []jsonv1.TraceStage // that it is in
@@ -43,7 +44,8 @@ type decision struct {
 // author's word counts.
 func (d *decision) counts(r *reading) bool { return d.superseded == nil && r.standingOf(d.Entry).OK }
 
-// accountOf gathers what there is about an artifact.
+// accountOf gathers what is known of an artifact: whether it holds, what it was
+// made of, who decided on it.
 func (r *reading) accountOf(b ledger.Binding) (*account, error) {
 	made, artifact, err := r.artifactOf(b.Ref())
 	if err != nil {
@@ -63,20 +65,23 @@ func (r *reading) accountOf(b ledger.Binding) (*account, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.decisions, err = r.decisionsOn(c.Ref)
+	return c, err
+}
+
+// fill gathers the rest of what there is about an artifact.
+func (c *account) fill(r *reading) (err error) {
 	if c.evaluations, err = r.saidOf(c.Ref, statement.KindEvaluation); err != nil {
-		return nil, err
-	}
-	if c.decisions, err = r.decisionsOn(c.Ref); err != nil {
-		return nil, err
+		return err
 	}
 	if c.releases, err = r.saidOf(c.Ref, statement.KindRelease); err != nil {
-		return nil, err
+		return err
 	}
 	if c.imports, err = r.saidOf(c.Ref, statement.KindImport); err != nil {
-		return nil, err
+		return err
 	}
 	c.stages, err = r.stagesOf(c.Ref)
-	return c, err
+	return err
 }
 
 // saidOf are the entries of a kind about an artifact under its name, in order;

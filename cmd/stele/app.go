@@ -32,6 +32,9 @@ type app struct {
 	// rememberAfter is after how many bytes a scan begins to note what it has
 	// read; 0: when it takes long. Only tests set it.
 	rememberAfter uint64
+	// looked is called between the look at the ledger and the signature of what
+	// was decided. Only tests set it.
+	looked func()
 
 	dirs        home.Dirs
 	printedJSON bool    // an object was printed already; a failure goes to standard error alone

@@ -83,6 +83,9 @@ func (r *reading) planOn(name, version, stage string) (*planned, error) {
 	if p.account, err = r.accountOf(b); err != nil {
 		return nil, err
 	}
+	if err := p.account.fill(r); err != nil {
+		return nil, err
+	}
 	// Whoever signs takes its fingerprint for this name.
 	if err := r.proveIncluded(p.account.entry); err != nil {
 		return nil, err

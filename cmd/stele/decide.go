@@ -69,6 +69,7 @@ type planned struct {
 	concerns []string         // what a person should know first: then the answer is not yes by itself
 	notes    []string         // what may be meant
 	refusal  error            // why the ledger would not take it, or nil
+	control  uint64           // how many control entries there were
 	question string
 	origin   string
 
@@ -108,12 +109,15 @@ func (r *reading) inStage(stage string) ([]placed, error) {
 
 // decide looks, shows, asks and signs.
 func (a *app) decide(ctx context.Context, f *decideFlags, plan func(*reading) (*planned, error)) error {
-	dir, signer, closeSigner, err := a.writer(ctx)
+	dir, signer, closeSigner, err := a.decider(ctx, f)
 	if err != nil {
 		return err
 	}
 	defer closeSigner()
-	key := signer.PublicKey().ID()
+	var key statement.KeyID // zero, and nobody's, for whoever only looks
+	if signer != nil {
+		key = signer.PublicKey().ID()
+	}
 	var p *planned
 	var who jsonv1.Signer
 	asks := !f.yes && !a.json && !f.dryRun && a.term.CanAsk()
@@ -134,9 +138,12 @@ func (a *app) decide(ctx context.Context, f *decideFlags, plan func(*reading) (*
 			return err
 		}
 		// What would be refused for certain is told before anybody is asked.
-		if err := r.control.Roster().Check(r.Size(), max(a.now().UnixMilli(), r.Time()), key, p.st); err != nil {
-			return err
+		if signer != nil {
+			if err := r.control.Roster().Check(r.Size(), max(a.now().UnixMilli(), r.Time()), key, p.st); err != nil {
+				return err
+			}
 		}
+		p.control = r.control.Count()
 		if a.json || a.quiet && !asks {
 			if f.dryRun {
 				return p.refusal
@@ -175,11 +182,57 @@ func (a *app) decide(ctx context.Context, f *decideFlags, plan func(*reading) (*
 			return failf(exitError, "nothing was signed")
 		}
 	}
-	proof, err := a.submit(ctx, dir, signer, func(*reading) (*statement.Statement, error) { return p.st, nil })
+	if a.looked != nil {
+		a.looked()
+	}
+	proof, err := a.submit(ctx, dir, signer, func(r *reading) (*statement.Statement, error) { return p.st, p.unchanged(r) })
 	if err != nil {
 		return crossed(err)
 	}
 	return a.printDecided(p, proof, who)
+}
+
+// decider is the ledger and the key that signs; without a key one may still look.
+func (a *app) decider(ctx context.Context, f *decideFlags) (dir string, s statement.Signer, closer func(), err error) {
+	dir, s, closer, err = a.writer(ctx)
+	if f.dryRun && errors.Is(err, errNoKey) {
+		return dir, nil, func() {}, nil
+	}
+	return dir, s, closer, err
+}
+
+// unchanged refuses to sign what was decided on if something was withdrawn or
+// reinstated since that the artifact was made of: "after" is of the artifact
+// itself. Nobody else writes to the ledger meanwhile.
+func (p *planned) unchanged(r *reading) error {
+	if r.control.Count() == p.control {
+		return nil
+	}
+	now, err := r.accountAt(p.account.Ref)
+	if err != nil {
+		return err
+	}
+	if reasons(now) == reasons(p.account) {
+		return nil
+	}
+	f := failf(exitRefused, "somebody was faster: what is known of %s has changed since you looked", p.account.Ref)
+	f.rule = string(ledger.RuleAfter)
+	return f.withHint("run it again to see what is there now")
+}
+
+// reasons are the entries that speak against an artifact.
+func reasons(c *account) string {
+	text := c.standing()
+	for _, w := range c.Withdrawals {
+		text += fmt.Sprintf(" %d", w.Entry)
+	}
+	if c.taint != nil {
+		for _, cause := range c.taint.Causes {
+			text += fmt.Sprintf(" %d", cause.Withdrawal.Entry)
+		}
+		text += fmt.Sprintf(" and %d", c.taint.More)
+	}
+	return text
 }
 
 // seen sets the statement's after: what is here now, unless the author says what

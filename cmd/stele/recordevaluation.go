@@ -247,7 +247,7 @@ func decimalOf(text string) (statement.Decimal, error) {
 		return "", fmt.Errorf("number %.40q: too large", text)
 	}
 	if d, err = statement.NewDecimal(f); err == nil && d == "0" && strings.ContainsAny(mantissa(text), "123456789") {
-		err = fmt.Errorf("number %.40q: too small to be told from 0", text)
+		return "", fmt.Errorf("number %.40q: too small to be told from 0", text)
 	}
 	return d, err
 }

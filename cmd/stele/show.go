@@ -285,6 +285,9 @@ func (a *app) showArtifact(r *reading, e *evidence.Entry, st *statement.Statemen
 	if err != nil {
 		return err
 	}
+	if err := c.fill(r); err != nil {
+		return err
+	}
 	uses, err := r.usesOf(c)
 	if err != nil {
 		return err

@@ -80,7 +80,7 @@ func (a *app) printMember(o *statusOrder, m *jsonv1.StageMember, moment int64) {
 		{Key: "fingerprint", Value: m.Fingerprint},
 		{Key: "stamped", Value: fmt.Sprintf("%s, entry %s by %s", a.timeOf(m.Stamped), terminal.Count(m.Entry), signedBy(m.Signer))},
 	}
-	pairs = append(pairs, approvalPairs(m.Approvals)...)
+	pairs = append(pairs, approvalPairs(m.Approvals, m.Signer.Handle)...)
 	pairs = append(pairs, terminal.Pair{Key: "standing", Value: memberStanding(m), Style: standingStyle(memberStanding(m))})
 	for _, why := range troublesOf(m) {
 		pairs = append(pairs, terminal.Pair{Key: " ", Value: why, Style: terminal.Bad})
@@ -119,14 +119,18 @@ func troublesOf(m *jsonv1.StageMember) []string {
 }
 
 // approvalPairs list who decided on an artifact for the stage it is in.
-func approvalPairs(list []jsonv1.Approval) []terminal.Pair {
+func approvalPairs(list []jsonv1.Approval, stamper string) []terminal.Pair {
 	var pairs []terminal.Pair
 	approved := false
 	for _, d := range list {
 		if d.Superseded != nil {
 			continue
 		}
-		pair := terminal.Pair{Key: decisionWord(d.Decision), Value: fmt.Sprintf("by %s, entry %s", d.Signer.Handle, terminal.Count(d.Entry)) + orNothing(": ", d.Reason)}
+		who := d.Signer.Handle
+		if who == stamper {
+			who += ", who stamped it"
+		}
+		pair := terminal.Pair{Key: decisionWord(d.Decision), Value: fmt.Sprintf("by %s, entry %s", who, terminal.Count(d.Entry)) + orNothing(": ", d.Reason)}
 		switch {
 		case d.Standing != standingGood:
 			pair.Value, pair.Style = pair.Value+"; the key is "+d.Standing+", it counts for nothing", terminal.Dim

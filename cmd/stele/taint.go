@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/internal/ledger"
@@ -85,18 +84,4 @@ func taintLines(t *jsonv1.Taint) []string {
 		lines = append(lines, fmt.Sprintf("and %d more withdrawals reach it", t.More))
 	}
 	return lines
-}
-
-// notIn are the causes of a taint that another, earlier one did not have.
-func notIn(now, then *lineage.Taint) []lineage.Cause {
-	var list []lineage.Cause
-	if now == nil {
-		return nil
-	}
-	for _, c := range now.Causes {
-		if then == nil || !slices.ContainsFunc(then.Causes, func(old lineage.Cause) bool { return old.Withdrawal.Entry == c.Withdrawal.Entry }) {
-			list = append(list, c)
-		}
-	}
-	return list
 }

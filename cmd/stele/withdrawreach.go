@@ -71,6 +71,9 @@ func (a *app) withdraw(ctx context.Context, o *withdrawOrder) error {
 		}
 	}
 	if a.json {
+		if out.Reach != nil {
+			out.Reach.Artifacts = nil // they may be very many: --dry-run lists them
+		}
 		a.printJSON(out)
 		return nil
 	}
@@ -78,7 +81,7 @@ func (a *app) withdraw(ctx context.Context, o *withdrawOrder) error {
 		return err
 	}
 	a.printReach(out.Reach, "reaches")
-	if len(out.Reach.Artifacts) > 1 {
+	if out.Reach.Downstream > 0 {
 		a.term.Notef("`stele trace %s@%s --down` shows it", o.name, o.version)
 	}
 	return nil
@@ -149,7 +152,7 @@ func (r *reading) reachOf(o *withdrawOrder) (*jsonv1.Reach, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &jsonv1.Reach{Artifacts: []jsonv1.Reached{}, Kinds: map[string]uint64{}, Signers: map[string]uint64{}, Stages: []jsonv1.ReachedStage{}, Cut: graph.Cut}
+	out := &jsonv1.Reach{Names: []string{}, Kinds: map[string]uint64{}, Signers: map[string]uint64{}, Stages: []jsonv1.ReachedStage{}, Cut: graph.Cut}
 	ways := waysBack(graph)
 	in := map[string][]string{}
 	for _, n := range graph.Nodes {
@@ -161,7 +164,10 @@ func (r *reading) reachOf(o *withdrawOrder) (*jsonv1.Reach, error) {
 			item.Stages = append(item.Stages, s.Stage)
 			in[s.Stage] = append(in[s.Stage], n.Ref.String())
 		}
-		if n.Depth > 0 {
+		if n.Depth == 0 {
+			out.Names = append(out.Names, n.Ref.String())
+		} else {
+			out.Downstream++
 			out.Kinds[n.Stamp.Kind]++
 			out.Signers[n.Handle]++
 		}
@@ -227,15 +233,7 @@ func (a *app) printReached(reach *jsonv1.Reach) {
 
 // printReach tells in short what is reached.
 func (a *app) printReach(reach *jsonv1.Reach, verb string) {
-	var other []string
-	down := uint64(0)
-	for _, x := range reach.Artifacts {
-		if x.Steps == 0 {
-			other = append(other, x.Name+"@"+x.Version)
-		} else {
-			down++
-		}
-	}
+	other, down := reach.Names, reach.Downstream
 	if down == 0 {
 		a.term.Printf("%s nothing besides: nothing on the ledger was made of these contents\n", verb)
 	} else {

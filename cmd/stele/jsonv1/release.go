@@ -146,11 +146,13 @@ type Withdrew struct {
 // Reach is everything that a withdrawal of contents reaches: under other names,
 // downstream, in stages.
 type Reach struct {
-	Artifacts []Reached         `json:"artifacts"` // nearest first; the contents themselves are 0 steps away
-	Kinds     map[string]uint64 `json:"kinds"`     // of what is downstream
-	Signers   map[string]uint64 `json:"signers"`   // of what is downstream, by handle
-	Stages    []ReachedStage    `json:"stages"`
-	Cut       bool              `json:"cut,omitempty"` // there is more than is walked
+	Names      []string          `json:"names"`               // of these contents, name@version
+	Downstream uint64            `json:"downstream"`          // artifacts that were made of them, in however many steps
+	Artifacts  []Reached         `json:"artifacts,omitempty"` // with --dry-run: all, the nearest first, the contents themselves 0 steps away
+	Kinds      map[string]uint64 `json:"kinds"`               // of what is downstream
+	Signers    map[string]uint64 `json:"signers"`             // of what is downstream, by handle
+	Stages     []ReachedStage    `json:"stages"`
+	Cut        bool              `json:"cut,omitempty"` // there is more than is walked
 }
 
 // Reached is an artifact that a withdrawal reaches.
