@@ -58,6 +58,8 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"publish":  cmdPublish,  // publish URL                   let anybody read the bucket
 	"shellof":  cmdShellOf,  // shellof YAML FILE             the shell that a Kubernetes Job's container runs
 	"vector":   cmdVector,   // vector PACKAGE/NAME FILE      a file that other tools signed, of internal/oms or internal/provenance
+	"modelsig": cmdModelSig, // modelsig FOLDER FILE PUBKEY [IGNORED…]  a model signature by another tool
+	"dsse":     cmdDSSE,     // dsse STATEMENT FILE PUBKEY    an in-toto statement signed by another builder
 	"walk":     cmdWalk,     // walk FILE [HEADING [OLD=NEW…]] run a document's commands below HEADING; without it, all were run
 	"typing":   cmdTyping,   // typing KEYS COMMAND [ARG…]    the same, and type KEYS once it asks
 }
