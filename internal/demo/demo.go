@@ -147,10 +147,9 @@ Try, after `+"`go install ./cmd/stele`"+` from the repository:
 		"stele log",
 		"stele show " + newModel,
 		"stele trace " + artifact + " --down",
-		"stele status --at 5",
 		"stele diff " + october + " " + artifact,
 		"stele reinstate " + artifact + " --reason 'labels were right'",
-		"stele status",
+		"stele status --at 12",
 		"stele fsck",
 	} {
 		fmt.Fprintf(s.Out, "  %s\n", s.style("command", c))

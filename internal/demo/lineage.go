@@ -43,25 +43,25 @@ func (s *Story) lastMonth(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := s.quietly(ctx, s.work, "stele stamp october --as "+october+" --quiet"); err != nil {
+	if err := s.quietly(ctx, s.work, "stele stamp october --as "+october); err != nil {
 		return err
 	}
-	if err := s.run(ctx, s.work, 0, "stele run --input "+october+"=october --output "+oldModel+"=net-1 -- stele demo-train october/measurements net-1"); err != nil {
+	if err := s.run(ctx, s.work, 0, "stele run --input "+october+"=october --output "+oldModel+"=net-1 --kind model -- stele demo-train october/measurements net-1"); err != nil {
 		return err
 	}
-	s.say("\nTwo more people get keys of their own: bea may approve, cleo may release.")
+	s.say("\nTwo more people get keys of their own: bea may approve, cleo may release. (What\nthese commands print is left out.)")
 	for _, p := range []struct{ handle, role string }{{"bea", "approver"}, {"cleo", "releaser"}} {
 		if err := s.quietly(ctx, s.work,
-			"stele key new "+p.handle+" --quiet",
-			"stele key request --key "+p.handle+" --handle "+p.handle+" -o "+p.handle+".json --quiet",
-			"stele key add "+p.handle+".json --role "+p.role+" --names 'clinic/*' --quiet",
+			"stele key new "+p.handle,
+			"stele key request --key "+p.handle+" --handle "+p.handle+" -o "+p.handle+".json",
+			"stele key add "+p.handle+".json --role "+p.role+" --names 'clinic/*'",
 		); err != nil {
 			return err
 		}
 	}
 	return s.quietly(ctx, s.work,
-		"stele approve "+oldModel+" --stage production --key bea --quiet",
-		"stele release "+oldModel+" --stage production --key cleo --quiet",
+		"stele approve "+oldModel+" --stage production --key bea",
+		"stele release "+oldModel+" --stage production --key cleo",
 	)
 }
 
@@ -83,7 +83,7 @@ func (s *Story) train(ctx context.Context) error {
 	if err := s.run(ctx, s.work, 0, split); err != nil {
 		return err
 	}
-	if err := s.run(ctx, s.work, 0, "stele run --input "+trainSet+"=split/train --output "+newModel+"=net-2 --param rounds=2000 -- stele demo-train split/train net-2"); err != nil {
+	if err := s.run(ctx, s.work, 0, "stele run --input "+trainSet+"=split/train --output "+newModel+"=net-2 --kind model --param rounds=2000 -- stele demo-train split/train net-2"); err != nil {
 		return err
 	}
 	s.say("\nHow good is it, on rows that it has not seen?")

@@ -46,7 +46,9 @@ func (s *Story) run(ctx context.Context, dir string, want int, line string) erro
 func (s *Story) runInto(ctx context.Context, dir string, want int, line string, also io.Writer) error {
 	fmt.Fprintln(s.Out)
 	s.show(line)
-	got, err := s.start(ctx, dir, line, also)
+	out := &folder{to: s.Out}
+	got, err := s.start(ctx, dir, line, io.MultiWriter(out, also))
+	out.end()
 	if err != nil {
 		return err
 	}
@@ -54,16 +56,18 @@ func (s *Story) runInto(ctx context.Context, dir string, want int, line string, 
 	return s.expect(line, got, want)
 }
 
-// quietly shows and runs commands that have nothing to say and must end with 0.
+// quietly shows and runs commands that must end with 0, without what they print.
 func (s *Story) quietly(ctx context.Context, dir string, lines ...string) error {
 	fmt.Fprintln(s.Out)
 	for _, line := range lines {
 		s.show(line)
-		got, err := s.start(ctx, dir, line, io.Discard)
+		var printed bytes.Buffer
+		got, err := s.start(ctx, dir, line, &printed)
 		if err == nil {
 			err = s.expect(line, got, 0)
 		}
 		if err != nil {
+			_, _ = printed.WriteTo(s.Out)
 			return err
 		}
 	}
@@ -77,17 +81,14 @@ func (s *Story) show(line string) {
 }
 
 // start runs a command to its end; its words are split as a shell would.
-func (s *Story) start(ctx context.Context, dir, line string, also io.Writer) (status int, err error) {
+func (s *Story) start(ctx context.Context, dir, line string, out io.Writer) (status int, err error) {
 	words := shellWords(line)
 	c := exec.CommandContext(ctx, s.Stele, words[1:]...)
 	c.Dir = dir
-	out := &folder{to: s.Out}
-	both := io.MultiWriter(out, also)
-	c.Stdout, c.Stderr = both, both
+	c.Stdout, c.Stderr = out, out
 	c.Env = append(s.Env[:len(s.Env):len(s.Env)], "STELE_CONFIG="+s.config(), "STELE_STATE="+s.state(),
 		"STELE_LEDGER=", "STELE_KEY=", "STELE_TRUST=", "PATH="+s.bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 	err = c.Run()
-	out.end()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		return 0, fmt.Errorf("run %s: %w", line, err)
@@ -149,14 +150,24 @@ func (f *folder) end() {
 	f.rest = nil
 }
 
-// fold breaks a line at spaces.
+// fold breaks a line at spaces: of a receipt, so that it goes on under its
+// value; of a table, before its last column.
 func fold(line string) string {
 	if utf8.RuneCountInString(line) <= width {
 		return line
 	}
 	hang := utf8.RuneCountInString(receipt.FindString(line))
 	if hang == 0 || hang > width/2 {
-		hang = len(line) - len(strings.TrimLeft(line, " ")) + 2
+		hang = utf8.RuneCountInString(line) - utf8.RuneCountInString(strings.TrimLeft(line, " │├└─")) + 4
+		if i := strings.LastIndex(line, "  "); i > 0 && utf8.RuneCountInString(line[:i]) <= width {
+			last := strings.TrimSpace(line[i:])
+			if rest := hang + utf8.RuneCountInString(last); i > width/2 && rest <= width {
+				return strings.TrimRight(line[:i], " ") + "\n" + strings.Repeat(" ", hang) + last
+			}
+		}
+	}
+	if word := strings.TrimSpace(line); !strings.Contains(word, " ") {
+		return strings.Repeat(" ", max(0, min(4, width-1-utf8.RuneCountInString(word)))) + word
 	}
 	var out strings.Builder
 	col, written := 0, false // written: something stands on this line
@@ -193,12 +204,13 @@ func shellWords(line string) (words []string) {
 	return words
 }
 
-// wrapCommand breaks a long command as a shell would take it, to 80 columns.
+// wrapCommand breaks a long command as a shell would take it, to the story's
+// width. A flag keeps its value.
 func wrapCommand(line string) string {
 	const most = width - 4 // "$ " and " \"
 	var out strings.Builder
 	col := 0
-	for i, w := range strings.Fields(line) {
+	for i, w := range parts(line) {
 		if i > 0 && col+1+len(w) > most {
 			out.WriteString(" \\\n    ")
 			col = 4
@@ -210,6 +222,26 @@ func wrapCommand(line string) string {
 		col += len(w)
 	}
 	return out.String()
+}
+
+// parts are the words of a command: what is quoted in one, each flag with its
+// value, and the command that it runs.
+func parts(line string) (list []string) {
+	before, command, runs := strings.Cut(line, " -- ")
+	quoted, flag := false, false
+	for _, w := range strings.Fields(before) {
+		if quoted || flag && !strings.HasPrefix(w, "-") {
+			list[len(list)-1] += " " + w
+		} else {
+			list = append(list, w)
+		}
+		quoted = quoted != (strings.Count(w, "'")%2 == 1)
+		flag = strings.HasPrefix(w, "-")
+	}
+	if runs {
+		list = append(list, "-- "+command)
+	}
+	return list
 }
 
 // title begins a chapter.
