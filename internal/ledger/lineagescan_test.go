@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stele-ml/stele/internal/ledger"
@@ -413,5 +414,63 @@ func TestReleasesAreJudgedByTheWholeLedger(t *testing.T) {
 	}
 	if refused == 0 || admitted == 0 {
 		t.Fatal(refused, admitted)
+	}
+}
+
+// TestLineageWhileItGrows: many ask while one writes; each view answers as of
+// its size.
+func TestLineageWhileItGrows(t *testing.T) {
+	l := newTeam(t)
+	data := l.Stamped(l.bob, "data", "1", "d")
+	model := l.Ran(l.ci, "model", "1", "m", data)
+	before := l.View()
+	var wg sync.WaitGroup
+	errs := make(chan error, 4)
+	done := make(chan struct{})
+	for range cap(errs) {
+		wg.Go(func() {
+			for {
+				v := l.View()
+				x, err := v.Lineage()
+				if err == nil {
+					var a *lineage.Artifact
+					if a, err = x.Artifact("model", "1"); err == nil {
+						var taint *lineage.Taint
+						if taint, err = lineage.TaintOf(x, a); err == nil && taint != nil && taint.Causes[0].Withdrawal.Entry >= v.Size() {
+							err = errors.New("it sees the future")
+						}
+					}
+				}
+				if err == nil {
+					_, err = v.InStage(prod)
+				}
+				if err != nil {
+					errs <- err
+					return
+				}
+				select {
+				case <-done:
+					return
+				default:
+				}
+			}
+		})
+	}
+	for i := range 20 {
+		w := l.Withdrawn(l.bob, data, statement.TargetContents, statement.EffectStop)
+		l.Reinstated(l.bob, data, w)
+		l.Ran(l.ci, "more", fmt.Sprint(i), fmt.Sprint("more", i), data, model)
+		l.Released(l.rel, model, prod)
+		l.Left(l.rel, model, prod)
+	}
+	l.Withdrawn(l.bob, data, statement.TargetContents, statement.EffectStop)
+	close(done)
+	wg.Wait()
+	close(errs)
+	for err := range errs {
+		t.Fatal(err)
+	}
+	if taintIn(t, before, model) != nil || taintIn(t, l.View(), model) == nil {
+		t.Fatal("the view before it is not what it was")
 	}
 }
