@@ -193,6 +193,9 @@ func TestLineage(t *testing.T) {
 	if !slices.Equal(told, wanted) {
 		t.Errorf("the story is\n%s\nwant\n%s", strings.Join(told, "\n"), strings.Join(wanted, "\n"))
 	}
+	if run := v.Story[4]; !slices.Equal(run.Command, []string{"python", "train.py"}) || run.Parameters["rate"] != "0.1" {
+		t.Errorf("the details of the run: %+v", run)
+	}
 	b := must(json.Marshal(v))
 	if !strings.Contains(string(b), `"story":[{"entry":6,"time":`) || !strings.Contains(string(b), `"of":"scans/raw@1"`) {
 		t.Errorf("%s", b)

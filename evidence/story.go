@@ -36,6 +36,10 @@ type Told struct {
 	// Says is what the entry says of the artifact, in one line.
 	Says string `json:"says"`
 
+	// Command and Parameters are those of a run, where its details go along.
+	Command    []string          `json:"command,omitempty"`
+	Parameters map[string]string `json:"parameters,omitempty"`
+
 	// Inputs are what the entry says that the artifact was made of, each
 	// name@version; Discounted is why that does not count, or empty.
 	Inputs     []string `json:"inputs,omitempty"`
@@ -155,6 +159,11 @@ func (c *verification) tell(e *Entry, n *lineage.Node) Told {
 	}
 	s := c.said(e)
 	t.Handle, t.Standing = s.Handle, s.Standing.State
+	if st.Run != nil && st.Run.Details != nil {
+		if d := c.carried()[st.Run.Details.SHA256]; d != nil {
+			t.Command, t.Parameters = d.Command, d.Parameters
+		}
+	}
 	for _, o := range n.Origins {
 		if o.Entry != e.Index {
 			continue

@@ -152,6 +152,8 @@ type verification struct {
 	facts   *facts
 	root    *lineage.Artifact // the claim's
 	graph   *lineage.Graph    // what it was made of, as far as the file has it
+
+	documents map[[32]byte]*statement.Details // see carried
 }
 
 // mandatory are the checks without which nothing is verified.

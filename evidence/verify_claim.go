@@ -256,6 +256,23 @@ func Documents(st *statement.Statement) []*statement.Attachment {
 	return list
 }
 
+// carried returns the details documents that are carried along, by their
+// digests, which are those of what they hold.
+func (c *verification) carried() map[[32]byte]*statement.Details {
+	if c.documents == nil {
+		c.documents = make(map[[32]byte]*statement.Details)
+		for _, a := range c.f.Attachments {
+			if sha256.Sum256(a.Data) != a.SHA256 {
+				continue
+			}
+			if d, err := statement.ParseDetails(a.Data); err == nil {
+				c.documents[a.SHA256] = d
+			}
+		}
+	}
+	return c.documents
+}
+
 func (c *verification) attachments() {
 	named := make(map[[32]byte]uint64) // digest → size
 	name := func(attachments ...*statement.Attachment) {
@@ -269,11 +286,8 @@ func (c *verification) attachments() {
 		name(Documents(c.parsed[e])...)
 	}
 	// A details document may name the manifest and its marks.
-	for _, a := range c.f.Attachments {
-		if _, ok := named[a.SHA256]; !ok || sha256.Sum256(a.Data) != a.SHA256 {
-			continue
-		}
-		if d, err := statement.ParseDetails(a.Data); err == nil {
+	for sum, d := range c.carried() {
+		if _, ok := named[sum]; ok {
 			name(d.Manifest, d.Marks)
 		}
 	}

@@ -19,7 +19,7 @@ func toldJSON(t evidence.Told) jsonv1.Told {
 	return jsonv1.Told{
 		Entry: t.Entry, Time: jsonv1.At(t.Time), Kind: string(t.Kind), Name: t.Name, Version: t.Version, Fingerprint: t.Fingerprint,
 		Depth: t.Depth, Bound: t.Bound, Signer: jsonv1.Signer{Handle: t.Handle, Key: t.Signer.String()}, Standing: t.Standing,
-		Says: t.Says, Inputs: t.Inputs, Discounted: t.Discounted, Unknown: t.Unknown, Withdrawn: t.Withdrawn, Taint: t.Taint,
+		Says: t.Says, Command: t.Command, Parameters: t.Parameters, Inputs: t.Inputs, Discounted: t.Discounted, Unknown: t.Unknown, Withdrawn: t.Withdrawn, Taint: t.Taint,
 	}
 }
 
@@ -78,6 +78,13 @@ func (a *app) printTold(lines []evidence.Told) {
 			says += "; of unknown origin"
 		}
 		pairs = append(pairs, terminal.Pair{Key: fmt.Sprintf("%-10s", t.Kind), Value: says}) // in line with the artifacts above and below
+		if len(t.Command) > 0 {
+			command := "command: " + shellText(t.Command)
+			for i, name := range sortedKeys(t.Parameters) {
+				command += map[bool]string{true: "; with ", false: ", "}[i == 0] + name + "=" + t.Parameters[name]
+			}
+			pairs = append(pairs, terminal.Pair{Value: short(command)})
+		}
 		if t.Discounted != "" {
 			pairs = append(pairs, terminal.Pair{Value: "does not count: " + t.Discounted, Style: terminal.Caution})
 		}

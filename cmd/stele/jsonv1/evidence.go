@@ -33,20 +33,22 @@ type LeftOut struct {
 // the artifact that was asked about first, then what it was made of, nearest
 // first; of each the entry that bound it, then what else is about it.
 type Told struct {
-	Entry       uint64   `json:"entry"`
-	Time        Time     `json:"time"`
-	Kind        string   `json:"kind"`
-	Name        string   `json:"name"`
-	Version     string   `json:"version"`
-	Fingerprint string   `json:"fingerprint"`
-	Depth       int      `json:"depth"`           // steps from what was asked about
-	Bound       bool     `json:"bound,omitempty"` // the entry bound the artifact
-	Signer      Signer   `json:"signer"`
-	Standing    string   `json:"standing"`             // of the signer's key for this entry, as is known at the checkpoint
-	Says        string   `json:"says"`                 // in one line
-	Inputs      []string `json:"inputs,omitempty"`     // name@version: what it says the artifact was made of
-	Discounted  string   `json:"discounted,omitempty"` // why that does not count
-	Unknown     bool     `json:"unknown,omitempty"`    // where bound: no origin of it is recorded that counts
-	Withdrawn   string   `json:"withdrawn,omitempty"`  // where bound: the strongest effect of the withdrawals that stand
-	Taint       string   `json:"taint,omitempty"`      // where bound: the same of what it was made of
+	Entry       uint64            `json:"entry"`
+	Time        Time              `json:"time"`
+	Kind        string            `json:"kind"`
+	Name        string            `json:"name"`
+	Version     string            `json:"version"`
+	Fingerprint string            `json:"fingerprint"`
+	Depth       int               `json:"depth"`           // steps from what was asked about
+	Bound       bool              `json:"bound,omitempty"` // the entry bound the artifact
+	Signer      Signer            `json:"signer"`
+	Standing    string            `json:"standing"`             // of the signer's key for this entry, as is known at the checkpoint
+	Says        string            `json:"says"`                 // in one line
+	Command     []string          `json:"command,omitempty"`    // of a run whose details go along
+	Parameters  map[string]string `json:"parameters,omitempty"` // the same
+	Inputs      []string          `json:"inputs,omitempty"`     // name@version: what it says the artifact was made of
+	Discounted  string            `json:"discounted,omitempty"` // why that does not count
+	Unknown     bool              `json:"unknown,omitempty"`    // where bound: no origin of it is recorded that counts
+	Withdrawn   string            `json:"withdrawn,omitempty"`  // where bound: the strongest effect of the withdrawals that stand
+	Taint       string            `json:"taint,omitempty"`      // where bound: the same of what it was made of
 }
