@@ -238,7 +238,11 @@ func (a *app) printOMS(out *jsonv1.VerifyOMS, r *oms.Result, o *verifyOrder) err
 	if a.json {
 		a.printJSON(out)
 	} else if !a.quiet || status != exitHolds {
-		a.headline(o.path, evidence.Outcome(out.Verdict), "against "+o.oms.file)
+		against := "against " + o.oms.file
+		if n := leftOutHere(r.Ignored); n > 0 && r.Same() {
+			against += ", but for " + terminal.Plural(n, "path") + " left out"
+		}
+		a.headline(o.path, evidence.Outcome(out.Verdict), against)
 		if !r.Same() {
 			a.term.Printf("%s\n", countsText(*out.Counts))
 			a.printChanges(out.Changes, *out.Counts, o.all)
@@ -256,6 +260,16 @@ func (a *app) printOMS(out *jsonv1.VerifyOMS, r *oms.Result, o *verifyOrder) err
 		return verdictError{status}
 	}
 	return nil
+}
+
+// leftOutHere counts what a signature leaves out and is there.
+func leftOutHere(list []oms.Ignored) (n uint64) {
+	for _, i := range list {
+		if i.Here {
+			n++
+		}
+	}
+	return n
 }
 
 // printIgnored lists what a signature leaves out: its signer chose that, and it
