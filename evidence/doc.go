@@ -1,6 +1,7 @@
 // Package evidence is what can be shown: it turns a ledger's checkpoints,
-// proofs and control entries into one file that proves a claim offline, and
-// checks such a file against what a person trusts.
+// proofs and control entries into one file that proves a claim offline, with
+// all that the artifact was made of, and checks such a file against what a
+// person trusts.
 //
 // The formats of the log are those of C2SP (signed notes, tlog-checkpoint,
 // tlog-cosignature, tlog-policy, tlog-proof) over RFC 6962 trees, so that
