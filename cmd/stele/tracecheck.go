@@ -14,10 +14,12 @@ import (
 )
 
 // proveAll checks that every entry behind a trace is the one under the ledger's
-// trusted checkpoint, now: opening a ledger does not read every leaf again.
-// Tiles are checked from the root down, each once, however many entries share
-// it.
-func (now *reading) proveAll(t *jsonv1.Trace) error {
+// trusted checkpoint, now.
+func (now *reading) proveAll(t *jsonv1.Trace) error { return now.proveEntries(tracedEntries(t)) }
+
+// proveEntries is proveIncluded for many entries. Tiles are checked from the root
+// down, each once, however many entries share it.
+func (now *reading) proveEntries(set map[uint64]bool) error {
 	signed, err := now.LatestCheckpoint()
 	if err != nil {
 		return err
@@ -26,7 +28,7 @@ func (now *reading) proveAll(t *jsonv1.Trace) error {
 	if err != nil {
 		return err
 	}
-	entries := slices.Sorted(maps.Keys(tracedEntries(t)))
+	entries := slices.Sorted(maps.Keys(set))
 	if len(entries) == 0 {
 		return nil
 	}
