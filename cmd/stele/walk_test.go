@@ -19,14 +19,14 @@ type step struct {
 // stepsOf finds the commands of a document: the lines of its blocks of code that
 // begin with "$ ", each with what it prints below it.
 func stepsOf(text string) (steps []step) {
-	heading, code := "", false
+	heading, code, shown := "", false, false // shown: a command of this block
 	lines := strings.Split(text, "\n")
 	for i := 0; i < len(lines); i++ {
 		line := lines[i]
 		command, isCommand := strings.CutPrefix(line, "$ ")
 		switch {
 		case strings.HasPrefix(line, "```"):
-			code = !code
+			code, shown = !code, false
 		case !code && strings.HasPrefix(line, "#"):
 			heading = strings.TrimLeft(line, "# ")
 		case code && isCommand:
@@ -35,7 +35,8 @@ func stepsOf(text string) (steps []step) {
 				command += "\n" + lines[i]
 			}
 			steps = append(steps, step{heading: heading, command: command})
-		case code && len(steps) > 0:
+			shown = true
+		case code && shown:
 			last := &steps[len(steps)-1]
 			last.prints = append(last.prints, line)
 		}
@@ -81,12 +82,16 @@ func cmdWalk(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // walk runs one command, in a shell as a reader would, and holds it to what it
-// is said to print. It ends with 0, or with 3 where the document shows that.
+// is said to print. It ends with 0, or with 3 or 4 where the document
+// shows that.
 func walk(ts *testscript.TestScript, command, prints string) {
 	status := exitStatus(ts, []string{"bash", "-uo", "pipefail", "-c", command})
 	want := 0
-	if strings.Contains(prints, "TAMPERED") {
+	switch {
+	case strings.Contains(prints, "TAMPERED"):
 		want = exitTampered
+	case strings.Contains(prints, "TAINTED"):
+		want = exitRefused
 	}
 	if status != want {
 		ts.Fatalf("$ %s\nexit status %d, want %d", command, status, want)
