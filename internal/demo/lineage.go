@@ -119,11 +119,11 @@ func (s *Story) walkBack(ctx context.Context) error {
 		return err
 	}
 	s.title("The same for the auditor, offline")
-	s.say("One file has the whole story, each step signed. With a copy of the model:")
+	s.say("One file has the whole story, each step signed, and the proof that no patients'\nlist was in any of the data behind the model:")
 	if err := os.CopyFS(filepath.Join(s.receiver, "net-2"), os.DirFS(filepath.Join(s.work, "net-2"))); err != nil {
 		return err
 	}
-	if err := s.run(ctx, s.work, 0, "stele prove "+newModel+" -o ../auditor/net.json"); err != nil {
+	if err := s.run(ctx, s.work, 0, "stele prove "+newModel+" --absent measurements/patients.csv -o ../auditor/net.json"); err != nil {
 		return err
 	}
 	return s.run(ctx, s.receiver, 0, "stele verify --evidence net.json --trust clinic.policy net-2")
