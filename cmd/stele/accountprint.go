@@ -99,6 +99,14 @@ func taintPairs(c *account) []terminal.Pair {
 	return taintedPairs("TAINTED", taintJSON(c.taint))
 }
 
+// untaintedPairs are taintPairs of what has no taint: else it is told already.
+func untaintedPairs(c *account) []terminal.Pair {
+	if c.taint != nil {
+		return nil
+	}
+	return taintPairs(c)
+}
+
 // taintedPairs are the causes of a taint, each with its path below it.
 func taintedPairs(key string, t *jsonv1.Taint) []terminal.Pair {
 	var pairs []terminal.Pair
@@ -139,19 +147,19 @@ func (a *app) releasePairs(r *reading, c *account) []terminal.Pair {
 	var pairs []terminal.Pair
 	for _, s := range c.releases {
 		p := s.st.Release
-		text := ""
+		text := fmt.Sprintf("%s, entry %d by %s: ", a.term.Time(s.Time), s.Index, r.signerOf(s.Entry).Handle)
 		switch {
 		case s.st.Subject[0].Name != c.Ref.String():
-			text = fmt.Sprintf("left %s, replaced by %s", p.Stage, s.st.Subject[0].Name)
+			text += fmt.Sprintf("left %s, replaced by %s", p.Stage, s.st.Subject[0].Name)
 		case p.Action == statement.ActionLeave:
-			text = "left " + p.Stage
+			text += "left " + p.Stage
 		default:
-			text = "joined " + p.Stage
+			text += "joined " + p.Stage
 			if len(p.Replaces) > 0 {
 				text += ", replacing " + refsText(p.Replaces, originInputs)
 			}
 		}
-		text += fmt.Sprintf(": %s, entry %d by %s", a.term.Time(s.Time), s.Index, r.signerOf(s.Entry).Handle) + orNothing(": ", p.Reason)
+		text += orNothing(": ", p.Reason)
 		pair := terminal.Pair{Key: "released", Value: text}
 		if st := r.standingOf(s.Entry); !st.OK {
 			pair.Value, pair.Style = text+"; signed without standing: "+st.Detail, terminal.Bad

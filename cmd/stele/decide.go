@@ -306,11 +306,19 @@ func sameSaying(a, b *statement.Statement) bool {
 
 // stale refuses what was decided without the last entry in sight.
 func (r *reading) stale(st *statement.Statement, saw, last uint64) error {
-	what := "of another artifact"
+	what := fmt.Sprintf("entry %d", last)
 	if e, latest, err := r.statement(last); err == nil {
-		what = fmt.Sprintf("%s by %s: %s", article(string(latest.Kind)), r.signerOf(e).Handle, subject(latest))
+		about := subject(latest)
+		if latest.Release != nil {
+			about = subjectOfDecision(latest)
+		}
+		what += fmt.Sprintf(", %s by %s: %s", article(string(latest.Kind)), r.signerOf(e).Handle, about)
 	}
-	f := failf(exitRefused, "you saw entry %d, and the last on %s is %d, %s", saw, st.Subject[0].Name, last, what)
+	text := "you saw entry %d, and after it came %s"
+	if saw > last {
+		text = "entry %d is not the last that a decision on it has to see: that is %s"
+	}
+	f := failf(exitRefused, "%s: "+text, st.Subject[0].Name, saw, what)
 	f.rule = string(ledger.RuleAfter)
 	return f.withEntry(last).withHint(fmt.Sprintf("look at it (`stele show %d`), then decide again", last))
 }

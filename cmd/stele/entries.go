@@ -139,9 +139,9 @@ func subject(st *statement.Statement) string {
 	case st.Evaluation != nil:
 		return st.Subject[0].Name + " (" + metricsText(st.Evaluation.Metrics, 2) + ")"
 	case st.Approval != nil:
-		return st.Subject[0].Name + " (" + decisionWord(st.Approval.Decision) + " for " + st.Approval.Stage + ")"
+		return st.Subject[0].Name + " " + decisionWord(st.Approval.Decision) + " for " + st.Approval.Stage
 	case st.Release != nil:
-		return st.Subject[0].Name + " (" + releaseWords(st.Release) + ")"
+		return st.Subject[0].Name + " " + releaseWords(st.Release)
 	case st.Import != nil:
 		return st.Subject[0].Name + " (" + st.Import.Format + ")"
 	case st.Audit != nil && st.Audit.Announcement != nil:

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -312,7 +313,7 @@ func (a *app) showArtifact(r *reading, e *evidence.Entry, st *statement.Statemen
 		a.printJSON(item)
 		return nil
 	}
-	pairs := append(a.entryPairs(r, e, st), a.accountPairs(r, c)...)
+	pairs := append(r.judgedPairs(a.entryPairs(r, e, st), c), a.accountPairs(r, c)...)
 	pairs = append(append(pairs, usesPairs(uses)...), auditPairs(audits)...)
 	if detailsAt(st) != nil {
 		pairs = append(pairs, detailsPairs(details, detailsErr)...)
@@ -325,11 +326,27 @@ func (a *app) showArtifact(r *reading, e *evidence.Entry, st *statement.Statemen
 	return nil
 }
 
+// judgedPairs put what speaks against an artifact where a person looks first:
+// its standing is its own, and not that of its signer's key alone.
+func (r *reading) judgedPairs(pairs []terminal.Pair, c *account) []terminal.Pair {
+	i := slices.IndexFunc(pairs, func(p terminal.Pair) bool { return p.Key == "standing" })
+	if i < 0 || c.standing() == standingGood {
+		return pairs
+	}
+	key := pairs[i]
+	key.Key = "key"
+	against := []terminal.Pair{{Key: "standing", Value: strings.ToUpper(c.standing()), Style: terminal.Bad}, key}
+	if c.taint != nil {
+		against = append(against, taintPairs(c)...)
+	}
+	return slices.Concat(pairs[:i], against, pairs[i+1:])
+}
+
 // accountPairs are what there is about an artifact beside its stamp.
 func (a *app) accountPairs(r *reading, c *account) []terminal.Pair {
 	var pairs []terminal.Pair
 	for _, p := range [][]terminal.Pair{
-		originPairs(c, c.Entry), taintPairs(c), stagePairs(c), r.decisionPairs(c.decisions, ""), a.releasePairs(r, c), r.importPairs(c),
+		originPairs(c, c.Entry), untaintedPairs(c), stagePairs(c), r.decisionPairs(c.decisions, ""), a.releasePairs(r, c), r.importPairs(c),
 	} {
 		pairs = append(pairs, p...)
 	}

@@ -59,16 +59,12 @@ func decisionWord(decision string) string {
 	return "approved"
 }
 
-// releaseWords say what a release does.
+// releaseWords say what a release does with its subject.
 func releaseWords(r *statement.Release) string {
 	if r.Action == statement.ActionLeave {
 		return "leaves " + r.Stage
 	}
-	text := "joins " + r.Stage
-	if len(r.Replaces) > 0 {
-		text += ", replacing " + refsText(r.Replaces, 1)
-	}
-	return text
+	return "joins " + r.Stage
 }
 
 // refsText lists artifacts by name; of more than most it says how many.
