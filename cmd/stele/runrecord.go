@@ -216,7 +216,11 @@ func (a *app) printRecorded(r *jsonv1.Run, took string) {
 			add("output", text+", stamped before")
 		}
 	}
-	add("ended", endText(r)+", after "+took)
+	ended := endText(r)
+	if r.Observation == statement.ObservationWrapped || r.Started != r.Finished { // else nobody said when it began
+		ended += ", after " + took
+	}
+	add("ended", ended)
 	if c := r.Code; c != nil {
 		add("code", c.Commit[:12]+orNothing(" of ", c.Remote)+map[bool]string{true: ", with changes that are in no commit"}[c.Dirty])
 	}
