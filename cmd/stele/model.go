@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/fingerprint"
@@ -21,6 +24,9 @@ const (
 	// modelWhole is up to which size, in bytes, a file is fetched whole rather
 	// than in ranges.
 	modelWhole = 64 << 10
+	// modelWorkers is how many files are looked at at once: of a bucket, each
+	// takes a request or a few.
+	modelWorkers = 16
 	// modelWarnings is how many warnings a person is shown.
 	modelWarnings = 8
 )
@@ -68,18 +74,34 @@ func (a *app) lookAtModel(ctx context.Context, src source.Source, m *modelFiles)
 	if m == nil || len(m.files) == 0 {
 		return nil
 	}
+	type looked struct {
+		finding *model.Finding
+		err     error
+	}
+	results := make([]looked, len(m.files))
+	var next atomic.Int64
+	var wait sync.WaitGroup
+	for range min(modelWorkers, len(m.files)) {
+		wait.Go(func() {
+			buf := make([]byte, modelWhole)
+			for i := next.Add(1) - 1; i < int64(len(m.files)); i = next.Add(1) - 1 {
+				r := &results[i]
+				r.finding, r.err = lookAtFile(ctx, src, m.files[i], buf)
+			}
+		})
+	}
+	wait.Wait()
 	survey := model.NewSurvey()
 	found := &modelFound{unlooked: m.more}
-	buf := make([]byte, modelWhole)
-	for _, f := range m.files {
-		err := lookAtFile(ctx, src, f, buf, survey)
-		if err == nil {
+	for i, r := range results {
+		switch {
+		case r.err == nil:
+			survey.Add(r.finding)
 			continue
+		case found.why == nil:
+			found.why = fmt.Errorf("%s: %w", source.Show(m.files[i].Path), r.err)
 		}
 		found.unlooked++
-		if found.why == nil {
-			found.why = fmt.Errorf("%s: %w", source.Show(f.Path), err)
-		}
 	}
 	found.Summary = survey.Summary()
 	if found.Empty() && found.unlooked == 0 {
@@ -88,26 +110,27 @@ func (a *app) lookAtModel(ctx context.Context, src source.Source, m *modelFiles)
 	return found
 }
 
-func lookAtFile(ctx context.Context, src source.Source, f fingerprint.File, buf []byte, survey *model.Survey) error {
+// lookAtFile looks at one file, if it is still of the size that was stamped.
+func lookAtFile(ctx context.Context, src source.Source, f fingerprint.File, buf []byte) (*model.Finding, error) {
 	o, err := src.Lookup(ctx, f.Path)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	got, err := src.Fetch(ctx, o, buf)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if got.Reader == nil {
 		if uint64(got.N) != f.Size {
-			return source.ErrChanged
+			return nil, source.ErrChanged
 		}
-		return survey.Look(f.Path, f.Size, strings.NewReader(string(buf[:got.N])))
+		return model.Look(f.Path, f.Size, bytes.NewReader(buf[:got.N]))
 	}
 	defer got.Reader.Close()
 	if got.Reader.Size() != f.Size {
-		return source.ErrChanged
+		return nil, source.ErrChanged
 	}
-	return survey.Look(f.Path, f.Size, &rangeReader{ctx: ctx, r: got.Reader})
+	return model.Look(f.Path, f.Size, &rangeReader{ctx: ctx, r: got.Reader})
 }
 
 // rangeReader reads a pinned object at any offset: of one in a bucket, no more

@@ -67,97 +67,60 @@ func (s *Summary) Empty() bool {
 	return s.Weights == nil && len(s.Formats) == 0 && len(s.Warnings) == 0
 }
 
-// Survey looks at the files of one model, one after another.
-type Survey struct {
-	sum     Summary
-	formats map[string]uint64
-	shards  map[string]map[string]bool   // the tensors of each safetensors file
-	names   int                          // of tensors, in shards
-	indexes map[string]map[string]string // of each index: tensor → file beside it
+// Finding is what looking at one file found.
+type Finding struct {
+	path     string
+	header   *Header           // of a safetensors file, or nil
+	index    map[string]string // of an index: tensor → file beside it, or nil
+	format   string            // another format that is named, or empty
+	warnings []Warning
 }
 
-// NewSurvey begins a survey.
-func NewSurvey() *Survey {
-	return &Survey{formats: map[string]uint64{}, shards: map[string]map[string]bool{}, indexes: map[string]map[string]string{}}
-}
-
-// Look looks at one file. It returns an error of reading only: whatever the
-// bytes are is a finding.
-func (s *Survey) Look(name string, size uint64, r io.ReaderAt) error {
-	s.sum.Looked++
+// Look looks at one file of a model. It returns an error of reading only:
+// whatever the bytes are is a finding. It may be called for several files at
+// once.
+func Look(name string, size uint64, r io.ReaderAt) (*Finding, error) {
+	f := &Finding{path: name}
 	if strings.HasSuffix(name, indexSuffix) {
-		weights, err := readIndex(r, size)
-		switch {
-		case err == nil:
-			s.indexes[name] = weights
-		case finding(err):
-			s.warn(name, IndexDiffer, "is no index of a sharded model: "+err.Error())
+		var err error
+		if f.index, err = readIndex(r, size); finding(err) {
+			f.warn(IndexDiffer, "is no index of a sharded model: "+err.Error())
 		}
-		return reading(err)
+		return f, reading(err)
 	}
 	p := newProbe(r, size)
 	head, err := p.head(64)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	weights, err := s.lookForWeights(name, p, head)
-	if err != nil {
-		return err
+	if err := f.lookForWeights(p, head); err != nil {
+		return nil, err
 	}
-	if weights && isNamedWeights(name) {
+	if f.header != nil && isNamedWeights(name) {
 		p.left = min(p.left, fewBlocks) // whoever loads it by its name loads no pickle
 	}
-	found := findPickle(p, head)
-	switch {
-	case found != "":
-		s.warn(name, RunsCode, "is "+found+": loading it runs code")
-	case !weights:
-		s.lookForFormat(name, head)
+	if found := findPickle(p, head); found != "" {
+		f.warn(RunsCode, "is "+found+": loading it runs code")
+	} else if f.header == nil {
+		f.lookForFormat(head)
 	}
-	return p.err
+	return f, p.err
 }
 
-// lookForWeights reads the header of a safetensors file, and reports whether it
-// is one.
-func (s *Survey) lookForWeights(name string, p *probe, head []byte) (bool, error) {
-	named := isNamedWeights(name)
+func (f *Finding) warn(what, text string) {
+	f.warnings = append(f.warnings, Warning{Path: f.path, What: what, Text: text})
+}
+
+// lookForWeights reads the header of a safetensors file, where it is one.
+func (f *Finding) lookForWeights(p *probe, head []byte) (err error) {
+	named := isNamedWeights(f.path)
 	if !named && !weightsStart(head, p.size) {
-		return false, nil
+		return nil
 	}
-	h, err := ReadHeader(p.r, p.size)
-	if err != nil {
-		if named && finding(err) {
-			s.warn(name, NotAsNamed, "is not what its name says: "+err.Error())
-		}
-		return false, reading(err)
+	if f.header, err = ReadHeader(p.r, p.size); named && finding(err) {
+		f.warn(NotAsNamed, "is not what its name says: "+err.Error())
 	}
-	w := s.sum.Weights
-	if w == nil {
-		w = new(Weights)
-		s.sum.Weights = w
-	}
-	w.Files++
-	keep := s.names+len(h.Tensors) <= maxNames
-	names := map[string]bool{}
-	for _, t := range h.Tensors {
-		w.Tensors++
-		w.Parameters = sum(w.Parameters, t.Count)
-		w.Bytes = sum(w.Bytes, t.Size)
-		if keep {
-			names[t.Name] = true
-		}
-	}
-	w.Types = addTypes(w.Types, h.Types())
-	for _, k := range slices.Sorted(maps.Keys(h.Metadata)) {
-		if i, found := slices.BinarySearch(w.Metadata, k); !found {
-			w.Metadata = slices.Insert(w.Metadata, i, k)
-		}
-	}
-	if keep {
-		s.shards[name] = names
-		s.names += len(names)
-	}
-	return true, nil
+	return reading(err)
 }
 
 func isNamedWeights(name string) bool { return strings.EqualFold(path.Ext(name), ".safetensors") }
@@ -192,26 +155,89 @@ func findPickle(p *probe, head []byte) string {
 }
 
 // lookForFormat names what else a file is, or is named as.
-func (s *Survey) lookForFormat(name string, head []byte) {
-	ext := strings.ToLower(path.Ext(name))
+func (f *Finding) lookForFormat(head []byte) {
+	ext := strings.ToLower(path.Ext(f.path))
 	switch {
 	case bytes.HasPrefix(head, []byte("GGUF")) && len(head) >= 8:
-		s.formats["GGUF"]++
+		f.format = "GGUF"
 	case ext == ".onnx" && len(head) > 2 && head[0] == 0x08: // ModelProto's first field, ir_version
-		s.formats["ONNX"]++
+		f.format = "ONNX"
 	case bytes.HasPrefix(head, []byte("\x89HDF\r\n\x1a\n")):
-		s.formats["HDF5"]++
-	case pickleName(name), ext == ".pt", ext == ".pth", ext == ".ckpt":
-		s.warn(name, RunsCode, "is named as a pickle, and not recognised: loading it as one runs code")
+		f.format = "HDF5"
+	case pickleName(f.path), ext == ".pt", ext == ".pth", ext == ".ckpt":
+		f.warn(RunsCode, "is named as a pickle, and not recognised: loading it as one runs code")
 	}
 }
 
-func (s *Survey) warn(name, what, text string) {
+// Survey sums up what was found in the files of one model.
+type Survey struct {
+	sum     Summary
+	formats map[string]uint64
+	shards  map[string]map[string]bool   // the tensors of each safetensors file
+	names   int                          // of tensors, in shards
+	cut     bool                         // there are more than maxNames
+	indexes map[string]map[string]string // of each index: tensor → file beside it
+}
+
+// NewSurvey begins a survey.
+func NewSurvey() *Survey {
+	return &Survey{formats: map[string]uint64{}, shards: map[string]map[string]bool{}, indexes: map[string]map[string]string{}}
+}
+
+// Add adds what was found in one file. The order decides which warnings come
+// first.
+func (s *Survey) Add(f *Finding) {
+	s.sum.Looked++
+	for _, w := range f.warnings {
+		s.warn(w)
+	}
+	if f.format != "" {
+		s.formats[f.format]++
+	}
+	if f.index != nil {
+		s.indexes[f.path] = f.index
+	}
+	if f.header != nil {
+		s.addWeights(f.path, f.header)
+	}
+}
+
+func (s *Survey) addWeights(name string, h *Header) {
+	w := s.sum.Weights
+	if w == nil {
+		w = new(Weights)
+		s.sum.Weights = w
+	}
+	w.Files++
+	keep := s.names+len(h.Tensors) <= maxNames
+	names := map[string]bool{}
+	for _, t := range h.Tensors {
+		w.Tensors++
+		w.Parameters = sum(w.Parameters, t.Count)
+		w.Bytes = sum(w.Bytes, t.Size)
+		if keep {
+			names[t.Name] = true
+		}
+	}
+	w.Types = addTypes(w.Types, h.Types())
+	for _, k := range slices.Sorted(maps.Keys(h.Metadata)) {
+		if i, found := slices.BinarySearch(w.Metadata, k); !found {
+			w.Metadata = slices.Insert(w.Metadata, i, k)
+		}
+	}
+	s.cut = s.cut || !keep
+	if keep {
+		s.shards[name] = names
+		s.names += len(names)
+	}
+}
+
+func (s *Survey) warn(w Warning) {
 	if len(s.sum.Warnings) == MaxWarnings {
 		s.sum.More++
 		return
 	}
-	s.sum.Warnings = append(s.sum.Warnings, Warning{Path: name, What: what, Text: text})
+	s.sum.Warnings = append(s.sum.Warnings, w)
 }
 
 // Summary ends the survey: the indexes of sharded models are compared with
@@ -230,14 +256,14 @@ func (s *Survey) Summary() *Summary {
 // compareIndex says the first difference of each kind: a file that is not
 // there, a tensor that is not where the index says, one that the index has not.
 func (s *Survey) compareIndex(name string, weights map[string]string) {
-	if s.names >= maxNames {
-		return // not all of them were kept
+	if s.cut {
+		return
 	}
 	said := map[string]bool{}
 	say := func(kind, text string) {
 		if !said[kind] {
 			said[kind] = true
-			s.warn(name, IndexDiffer, text)
+			s.warn(Warning{Path: name, What: IndexDiffer, Text: text})
 		}
 	}
 	folder := path.Dir(name)

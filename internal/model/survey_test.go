@@ -37,9 +37,11 @@ func survey(t testing.TB, files ...any) *Summary {
 		case string:
 			data = []byte(d)
 		}
-		if err := s.Look(files[i].(string), uint64(len(data)), bytes.NewReader(data)); err != nil {
+		f, err := Look(files[i].(string), uint64(len(data)), bytes.NewReader(data))
+		if err != nil {
 			t.Fatal(err)
 		}
+		s.Add(f)
 	}
 	return s.Summary()
 }
@@ -313,9 +315,11 @@ func TestFormats(t *testing.T) {
 func TestManyWarnings(t *testing.T) {
 	s := NewSurvey()
 	for i := range MaxWarnings + 7 {
-		if err := s.Look(fmt.Sprintf("%d.pkl", i), 1, strings.NewReader("x")); err != nil {
+		f, err := Look(fmt.Sprintf("%d.pkl", i), 1, strings.NewReader("x"))
+		if err != nil {
 			t.Fatal(err)
 		}
+		s.Add(f)
 	}
 	if got := s.Summary(); len(got.Warnings) != MaxWarnings || got.More != 7 || got.Looked != MaxWarnings+7 {
 		t.Errorf("%d, %d more", len(got.Warnings), got.More)
@@ -328,10 +332,12 @@ func TestLooksAtLittle(t *testing.T) {
 	const size = 10 << 30
 	header := fmt.Sprintf(`{"a":{"dtype":"U8","shape":[%d],"data_offsets":[0,%d]}}`, size, size)
 	large := &counting{data: file(header, 0)}
-	s := NewSurvey()
-	if err := s.Look("model.safetensors", uint64(len(large.data))+size, zeroTail{large}); err != nil {
+	f, err := Look("model.safetensors", uint64(len(large.data))+size, zeroTail{large})
+	if err != nil {
 		t.Fatal(err)
 	}
+	s := NewSurvey()
+	s.Add(f)
 	if got := s.Summary(); got.Weights == nil || got.Weights.Parameters != size {
 		t.Errorf("%+v", got)
 	}
@@ -339,7 +345,7 @@ func TestLooksAtLittle(t *testing.T) {
 		t.Errorf("%d bytes were read", large.read)
 	}
 	for _, name := range []string{"a.safetensors", "model.safetensors.index.json", "a.pt"} {
-		if err := NewSurvey().Look(name, 100, broken{}); !errors.Is(err, io.ErrClosedPipe) {
+		if _, err := Look(name, 100, broken{}); !errors.Is(err, io.ErrClosedPipe) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -364,10 +370,12 @@ func FuzzSurvey(f *testing.F) {
 		f.Add(filepath.Base(name), vector(f, name))
 	}
 	f.Fuzz(func(t *testing.T, name string, data []byte) {
-		s := NewSurvey()
-		if err := s.Look(name, uint64(len(data)), bytes.NewReader(data)); err != nil {
+		f, err := Look(name, uint64(len(data)), bytes.NewReader(data))
+		if err != nil {
 			t.Fatal(err)
 		}
+		s := NewSurvey()
+		s.Add(f)
 		for _, w := range s.Summary().Warnings {
 			if w.Text == "" || w.What == "" {
 				t.Fatalf("%+v", w)
