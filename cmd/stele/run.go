@@ -294,6 +294,7 @@ func (o *runOrder) parseRest() (err error) {
 	ignore, plain := o.kept.ignore, o.kept.plain
 	*o.kept = o.flags
 	o.kept.ignore, o.kept.plain = ignore, plain
+	o.kept.maxRead = 0 // what was made is read, however much it is
 	o.flags.watched = true
 	if o.recheck != "" {
 		if err := oneOf("--recheck", o.recheck, "full", "version", "audit"); err != nil {
