@@ -100,7 +100,11 @@ func (a *app) exportModel(ctx context.Context, d *data, o *exportOMSOrder) error
 	if err != nil {
 		return err
 	}
-	st, err := oms.NewStatement(oms.Model{Name: d.place.Base(), Files: m.files, Ignored: slices.Sorted(maps.Keys(m.ignored)), Linked: m.links > 0})
+	at, err := d.place.Absolute() // the name of `.` is that of its folder
+	if err != nil {
+		return err
+	}
+	st, err := oms.NewStatement(oms.Model{Name: at.Base(), Files: m.files, Ignored: slices.Sorted(maps.Keys(m.ignored)), Linked: m.links > 0})
 	if err != nil {
 		return failf(exitError, "%w", err).withPath(o.path)
 	}
