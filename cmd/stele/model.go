@@ -19,8 +19,9 @@ import (
 )
 
 const (
-	// maxModelFiles is how many files of an artifact are looked at.
-	maxModelFiles = 4096
+	// maxModelFiles is how many files of a model are looked at, and
+	// maxNamedFiles how many of something that may be one.
+	maxModelFiles, maxNamedFiles = 4096, 256
 	// modelWhole is up to which size, in bytes, a file is fetched whole rather
 	// than in ranges.
 	modelWhole = 64 << 10
@@ -35,6 +36,7 @@ const (
 // model's, gathered while they are fingerprinted. A nil one gathers none.
 type modelFiles struct {
 	all   bool // whatever their names
+	most  int
 	files []fingerprint.File
 	more  uint64
 }
@@ -42,17 +44,20 @@ type modelFiles struct {
 // newModelFiles gathers what an artifact of this kind asks for: nil for one
 // that is no model. An empty kind is not known: then names decide.
 func newModelFiles(kind string) *modelFiles {
-	if kind != "" && kind != statement.ArtifactModel {
-		return nil
+	switch kind {
+	case "":
+		return &modelFiles{most: maxNamedFiles}
+	case statement.ArtifactModel:
+		return &modelFiles{all: true, most: maxModelFiles}
 	}
-	return &modelFiles{all: kind != ""}
+	return nil
 }
 
 // add takes a file that was read. It has the form that scans and [watched] call.
 func (m *modelFiles) add(f fingerprint.File) error {
 	switch {
 	case m == nil || !m.all && !model.Named(f.Path):
-	case len(m.files) == maxModelFiles:
+	case len(m.files) == m.most:
 		m.more++
 	default:
 		m.files = append(m.files, fingerprint.File{Path: f.Path, Size: f.Size})
@@ -104,7 +109,7 @@ func (a *app) lookAtModel(ctx context.Context, src source.Source, m *modelFiles)
 		found.unlooked++
 	}
 	found.Summary = survey.Summary()
-	if found.Empty() && found.unlooked == 0 {
+	if found.Empty() && (found.unlooked == 0 || !m.all) {
 		return nil
 	}
 	return found
@@ -217,7 +222,7 @@ func (a *app) warnModel(f *modelFound) {
 	case f.why != nil && !errors.Is(f.why, context.Canceled):
 		a.term.Notef("%s not looked at, as a model: %v", terminal.Plural(f.unlooked, "file"), f.why)
 	case f.unlooked > 0:
-		a.term.Notef("%s not looked at, as a model: at most %s are", terminal.Plural(f.unlooked, "file"), terminal.Count(maxModelFiles))
+		a.term.Notef("%s not looked at, as a model: they are too many", terminal.Plural(f.unlooked, "file"))
 	}
 }
 

@@ -302,11 +302,13 @@ func (h *Header) Types() []TypeCount {
 }
 
 // Named reports whether a file is named as one of a model's weights, or their
-// index.
+// index, and not as data are as well (.npy, .h5, most of .bin).
 func Named(name string) bool {
 	switch strings.ToLower(path.Ext(name)) {
-	case ".safetensors", ".gguf", ".onnx", ".pt", ".pth", ".ckpt", ".bin", ".npz", ".npy", ".h5":
+	case ".safetensors", ".gguf", ".onnx", ".pt", ".pth", ".ckpt":
 		return true
+	case ".bin":
+		return strings.HasPrefix(path.Base(name), "pytorch_model")
 	}
 	return pickleName(name) || strings.HasSuffix(name, indexSuffix)
 }

@@ -312,6 +312,18 @@ func TestFormats(t *testing.T) {
 	}
 }
 
+func TestNamed(t *testing.T) {
+	for name, want := range map[string]bool{
+		"a.safetensors": true, "x/A.SAFETENSORS": true, "model.safetensors.index.json": true, "m.gguf": true, "m.onnx": true, "a.pt": true,
+		"pytorch_model-00001-of-00002.bin": true, "a.pkl": true, "a.joblib": true,
+		"a.bin": false, "a.npy": false, "a.csv": false, "index.json": false, "safetensors": false, "": false,
+	} {
+		if Named(name) != want {
+			t.Errorf("%q: %v", name, !want)
+		}
+	}
+}
+
 func TestManyWarnings(t *testing.T) {
 	s := NewSurvey()
 	for i := range MaxWarnings + 7 {
