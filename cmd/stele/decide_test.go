@@ -53,8 +53,10 @@ func TestAttackerCrosses(t *testing.T) {
 		undo  [][]string
 	}{
 		{
-			name:  "two approvals",
-			plan:  func(r *reading, f *decideFlags) (*planned, error) { return r.planApproval("fraud/model", "1", statement.DecisionApprove, f) },
+			name: "two approvals",
+			plan: func(r *reading, f *decideFlags) (*planned, error) {
+				return r.planApproval("fraud/model", "1", statement.DecisionApprove, f)
+			},
 			cross: []string{"approve", "fraud/model@1", "--stage", "production", "--reject", "--reason", "drifts", "-q"},
 		},
 		{

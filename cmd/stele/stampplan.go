@@ -62,6 +62,9 @@ func (a *app) planStampAt(r *reading, o *stampOrder, key *statement.PublicKey) (
 		if err != nil {
 			return nil, err
 		}
+		if err := a.warnOfOrigin(r, ref); err != nil {
+			return nil, err
+		}
 		p.from = append(p.from, ref)
 	}
 	if o.since != "" {
@@ -141,6 +144,27 @@ func (r *reading) mayWrite(key *statement.PublicKey, name string, now int64) err
 	f := failf(exitRefused, "%s may not write %s: its names are %s", m.Handle, name, strings.Join(m.Names, ", "))
 	f.rule = string(ledger.RuleWhoMay)
 	return f.withHint("an administrator can register a key for more names")
+}
+
+// warnOfOrigin says of what something is to be derived from that it does not
+// stand: that is a fact, and may be stamped.
+func (a *app) warnOfOrigin(r *reading, ref statement.Ref) error {
+	b, err := r.binding(ref.Name, ref.Version)
+	if err != nil {
+		return err
+	}
+	e, err := r.Entry(b.Entry)
+	if err != nil {
+		return err
+	}
+	switch standing := r.artifactStanding(e, ref); standing {
+	case standingGood:
+	case standingWithdrawn, standingTainted:
+		a.term.Warnf("--from: %s is %s, and what is made of it is tainted", ref, standing)
+	default:
+		a.term.Warnf("--from: the stamp of %s does not stand: %s", ref, standing)
+	}
+	return nil
 }
 
 // ref finds an artifact that a statement refers to.

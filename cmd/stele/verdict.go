@@ -12,6 +12,7 @@ import (
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/terminal"
+	"github.com/stele-ml/stele/statement"
 )
 
 // verdictOn verifies evidence by what this person trusts and has seen of the
@@ -151,6 +152,11 @@ func (a *app) printVerdict(o *verifyOrder, out *jsonv1.Verify, v *evidence.Verdi
 		a.printStory(v, o.all)
 	}
 	a.term.Checks(checksFor(v.Checks, o))
+	// Data begin somewhere; a model is made of something.
+	if st := v.Stamp; o.evidence == "" && st != nil && st.Kind == statement.ArtifactModel && v.Result(evidence.CheckLineage) == evidence.Passed &&
+		v.Result(evidence.CheckNotTainted) == evidence.NotMade {
+		a.term.Printf("origin: none recorded; what this model was made of is unknown, and not clean\n")
+	}
 	if st := v.Stamp; st != nil && v.AsOf != nil {
 		a.term.Printf("stamped by %s at %s,\nas of %s of %s\n", signedBy(*out.Signer), a.term.Time(st.Time),
 			terminal.Plural(v.AsOf.Size, "entry", "entries"), v.AsOf.Origin)
