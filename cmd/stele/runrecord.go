@@ -209,8 +209,7 @@ func (a *app) printRecorded(r *jsonv1.Run, took string) {
 	for _, o := range r.Outputs {
 		text := o.Name + "@" + o.Version
 		if o.Stamped {
-			add("output", fmt.Sprintf("%s, %s, %s in %s", text, o.Kind, terminal.Bytes(o.Bytes), terminal.Plural(o.Files, "file")))
-			add("", o.Fingerprint)
+			add("output", fmt.Sprintf("%s, %s, %s in %s, %s", text, o.Kind, terminal.Bytes(o.Bytes), terminal.Plural(o.Files, "file"), terminal.Digest(o.Fingerprint)))
 			pairs = append(pairs, modelPairs(o.Model)...)
 		} else {
 			add("output", text+", stamped before")
@@ -237,8 +236,8 @@ func (a *app) printRecorded(r *jsonv1.Run, took string) {
 	if r.AttemptOf != "" {
 		add("goes on from", r.AttemptOf)
 	}
-	add("known", map[string]string{
-		statement.ObservationWrapped: "stele ran the command", statement.ObservationReported: "as told: stele did not run it",
+	add("observed", map[string]string{
+		statement.ObservationWrapped: "stele started the command and waited for it", statement.ObservationReported: "as told: stele did not run it",
 	}[r.Observation])
 	add("entry", terminal.Count(r.Entry)+" of "+r.Origin)
 	add("time", a.timeOf(r.Time)+", as the ledger claims")

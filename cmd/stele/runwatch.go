@@ -159,9 +159,6 @@ type seenAgain struct {
 	trail   string // a folder or a link that is not what it was, and what of it
 }
 
-// same reports whether the input is what it was, as far as that can be seen.
-func (s *seenAgain) same() bool { return s.diff.Same && s.count == 0 && s.trail == "" }
-
 // look looks again at an input, through a source that was opened anew. Only a
 // file whose mark is not what it was is read.
 func (w *inputWatch) look(ctx context.Context, a *app, d *data) (*seenAgain, error) {

@@ -16,7 +16,7 @@ import (
 // What it cannot know again is what lies above the place: a folder renamed
 // there, a mount.
 type Trail struct {
-	steps map[string]step // by path: below the place, or, on the way to it, absolute
+	steps map[string]step // by path: below the place, where a folder's ends in '/' and its own is "/"; or, on the way to it, absolute
 }
 
 type step struct {
@@ -96,13 +96,17 @@ func (t *Trail) link(path, name string) (target string, err error) {
 	return target, err
 }
 
-// folder notes a folder and what is in it.
+// folder notes a folder, whose name is empty or ends in '/', and what is in it.
 func (t *Trail) folder(path, name string, hides Skip) error {
 	s, err := linkStamp(path)
 	if err != nil {
 		return failed(name, err)
 	}
-	t.steps[name+"/"] = step{stamp: s}
+	if name == "" {
+		t.steps["/"] = step{stamp: s}
+	} else {
+		t.steps[name] = step{stamp: s}
+	}
 	list, err := os.ReadDir(path)
 	if err != nil {
 		return failed(name, err)
@@ -127,8 +131,9 @@ func (t *Trail) folder(path, name string, hides Skip) error {
 	return nil
 }
 
-// Difference says what another, later trail of the same place has otherwise: a
-// path of those that differ, and what of it; empty where they are the same.
+// Difference says what another, later trail of the same place has otherwise: the
+// first path of those that differ, "/" for the place itself, and what of it;
+// empty where they are the same.
 func (t *Trail) Difference(later *Trail) (path, what string) {
 	tell := func(p, w string) {
 		if path == "" || p < path {
