@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/statement"
@@ -50,6 +51,12 @@ func (a *app) recordImport(ctx context.Context, dir string, signer statement.Sig
 			withHint("check it with `stele verify --oms` where it is")
 	}
 	st := m.statement
+	if before, err := a.importedBefore(ctx, dir, signer, m); err != nil || before != nil {
+		if err == nil {
+			err = a.printImported(m, &st, before.proof, before.origin, before.who)
+		}
+		return err
+	}
 	var err error
 	if st.Document, err = solo.OpenShelf(dir).Put(m.document); err != nil {
 		return fmt.Errorf("keep the document: %w", err)
@@ -74,6 +81,46 @@ func (a *app) recordImport(ctx context.Context, dir string, signer statement.Sig
 	return a.printImported(m, &st, proof, origin, who)
 }
 
+// recordedImport is the receipt of an import that was made before.
+type recordedImport struct {
+	proof  *solo.Proof
+	origin string
+	who    jsonv1.Signer
+}
+
+// importedBefore finds what the same key recorded of the same file and artifact:
+// said again, it is answered with that.
+func (a *app) importedBefore(ctx context.Context, dir string, signer statement.Signer, m *importing) (*recordedImport, error) {
+	var found *recordedImport
+	sum := sha256.Sum256(m.document)
+	err := a.readAt(ctx, dir, func(r *reading) error {
+		b, err := r.binding(m.name, m.version)
+		if err != nil {
+			return err
+		}
+		list, err := r.saidOf(b.Ref(), statement.KindImport)
+		if err != nil {
+			return err
+		}
+		for _, s := range list {
+			if s.Entry.Envelope.KeyID != signer.PublicKey().ID() || s.st.Import.Document.SHA256 != sum || s.st.Import.Key.SHA256 != m.statement.Key.SHA256 || !r.standingOf(s.Entry).OK {
+				continue
+			}
+			checkpoint, err := r.LatestCheckpoint()
+			if err != nil {
+				return err
+			}
+			found = &recordedImport{
+				proof:  &solo.Proof{Receipt: ledger.Receipt{Index: s.Index, Time: s.Time, Existed: true}, Checkpoint: checkpoint},
+				origin: r.Origin(), who: r.signerOf(s.Entry),
+			}
+			return nil
+		}
+		return nil
+	})
+	return found, err
+}
+
 func (a *app) printImported(m *importing, st *statement.Import, proof *solo.Proof, origin string, who jsonv1.Signer) error {
 	var err error
 	out := m.out
@@ -94,7 +141,11 @@ func (a *app) printImported(m *importing, st *statement.Import, proof *solo.Proo
 	if a.quiet {
 		return nil
 	}
-	a.term.Printf("imported as a claim about %s\n", a.term.Style(terminal.Good, m.name+"@"+m.version))
+	said := "imported"
+	if out.Existed {
+		said = "imported before"
+	}
+	a.term.Printf("%s as a claim about %s\n", said, a.term.Style(terminal.Good, m.name+"@"+m.version))
 	pairs := []terminal.Pair{
 		{Key: "says", Value: st.PredicateType},
 		{Key: "signed by", Value: foreignSigner(m.key)},
