@@ -19,6 +19,10 @@ import (
 	"time"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/hint"
+	"github.com/stele-ml/stele/internal/place"
+	"github.com/stele-ml/stele/internal/source"
 )
 
 // newRunner is a person with a ledger that has lab/data@1 on it, in data.
@@ -439,5 +443,56 @@ func TestOldNotes(t *testing.T) {
 	p.must("run", "--output", "lab/net@1=net", "--", "sh", "-c", "echo >net")
 	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("they are kept: %v", err)
+	}
+}
+
+// TestAttackerRewritesMarks: the command changes its input, and what stele noted
+// to know it again by; it may write to that as its user may.
+func TestAttackerRewritesMarks(t *testing.T) {
+	t.Parallel()
+	p := newRunner(t)
+	u := p.run(waiting+"cat data/a.csv >net", "--input", "lab/data@1=data", "--output", "lab/net@1=net")
+	p.await("started")
+	id, ok := p.noted(noteFile)
+	if !ok {
+		t.Fatal("no notes are kept")
+	}
+	p.write("data/a.csv", "9,9,9\n") // as long
+	at, err := place.Parse(filepath.Join(p.dir, "data"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := at.Open(t.Context(), place.Options{EveryMark: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer data.Close()
+	var forged bytes.Buffer
+	marks := hint.NewMarksWriter(&forged)
+	if err := data.List(t.Context(), nil, func(o source.Object) error {
+		m, err := data.Mark(t.Context(), o)
+		if err == nil {
+			err = marks.Add(m, 0)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	kept := filepath.Join(p.state(), "runs", id, "input-0.marks")
+	whole, err := os.ReadFile(kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fp := fingerprint.Fingerprint{Algorithm: fingerprint.Algorithm(whole[len(whole)-65]), Sum: fingerprint.Digest(whole[len(whole)-64:])}
+	if err := marks.Close(fp); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(kept, forged.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.write("go", "")
+	u.ends(exitOurs)
+	if s := u.said(); !strings.Contains(s, "tampered") && !strings.Contains(s, "changed while the command ran") {
+		t.Errorf("%s", s)
 	}
 }

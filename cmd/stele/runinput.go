@@ -132,7 +132,7 @@ func (w *running) verifyInputs(ctx context.Context) error {
 		}
 		if w.wrapped() {
 			var err error
-			if in.watch, err = newInputWatch(w.notes.file("input-"+strconv.Itoa(i)), w.algorithm, w.size); err != nil {
+			if in.watch, err = newInputWatch(w.notes.file("input-"+strconv.Itoa(i)), w.algorithm, w.size, w.app.now()); err != nil {
 				return err
 			}
 		}

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"iter"
@@ -11,17 +15,21 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/hint"
 	"github.com/stele-ml/stele/internal/scan"
+	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/internal/source"
 )
 
 // inputWatch is what the files of a run's input are known again by once the
 // command has ended: every file with its mark, in two files of the run's own
-// notes, and the folders with theirs. A nil one watches nothing.
+// notes, and the folders with theirs. The command may write to these files as
+// its user may: what they held is known by digests that only this process has. A
+// nil one watches nothing.
 type inputWatch struct {
 	path      string // of the two files, without their extensions
 	algorithm fingerprint.Algorithm
@@ -31,13 +39,19 @@ type inputWatch struct {
 	files     *fingerprint.Writer
 	kept      *os.File
 	marks     *hint.MarksWriter
+	sum       hash.Hash               // of what marks writes
+	settled   int64                   // Unix ns: what changed later may change again in the same tick of its clock
 	fp        fingerprint.Fingerprint // of the files as they lie, also where they are a collection
 	trail     *source.Trail           // nil in a bucket
 	err       error
 }
 
-func newInputWatch(path string, a fingerprint.Algorithm, entry uint64) (*inputWatch, error) {
-	w := &inputWatch{path: path, algorithm: a, entry: max(entry, 1)}
+// settledAfter is how long ago a file must have changed last for its mark to
+// tell the next change, whatever its file system (see [source.Source]).
+const settledAfter = 2 * time.Second
+
+func newInputWatch(path string, a fingerprint.Algorithm, entry uint64, now time.Time) (*inputWatch, error) {
+	w := &inputWatch{path: path, algorithm: a, entry: max(entry, 1), sum: sha256.New(), settled: now.Add(-settledAfter).UnixNano()}
 	var err error
 	if w.list, err = os.OpenFile(path+".manifest", os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600); err != nil {
 		return nil, err
@@ -47,7 +61,7 @@ func newInputWatch(path string, a fingerprint.Algorithm, entry uint64) (*inputWa
 		return nil, err
 	}
 	w.files = fingerprint.NewWriter(w.list, a, fingerprint.WriterOptions{})
-	w.marks = hint.NewMarksWriter(w.kept)
+	w.marks = hint.NewMarksWriter(io.MultiWriter(w.kept, w.sum))
 	return w, nil
 }
 
@@ -167,11 +181,11 @@ func (w *inputWatch) look(ctx context.Context, a *app, d *data) (*seenAgain, err
 		return nil, err
 	}
 	m := w.manifest()
-	unmarked := newPathSet()
+	fresh := freshMarks{marks: map[string]source.Mark{}}
 	opts := w.opts
-	opts.Hints = markless(joined(m, func() (io.ReadCloser, error) { return os.Open(w.path + ".marks") }, w.entry), unmarked)
-	opts.Kept = func(f fingerprint.File, _ source.Mark, entry uint64) error {
-		if entry != 0 || unmarked.has(f.Path) {
+	opts.Hints = w.settledHints(joined(m, w.openMarks, w.entry), &fresh)
+	opts.Kept = func(f fingerprint.File, now source.Mark, entry uint64) error {
+		if entry != 0 || fresh.same(f.Path, now) {
 			return nil
 		}
 		if s.count++; len(s.touched) < touchedPaths {
@@ -211,33 +225,65 @@ func (w *inputWatch) lookAtFolders(d *data, s *seenAgain) error {
 	return nil
 }
 
-// pathSet is a set of paths that one goroutine fills and another asks.
-type pathSet struct {
+// openMarks opens the marks, and sees to it that they are those that were
+// written.
+func (w *inputWatch) openMarks() (io.ReadCloser, error) {
+	f, err := os.Open(w.path + ".marks")
+	if err != nil {
+		return nil, err
+	}
+	return &sameAsWritten{f, sha256.New(), w.sum.Sum(nil)}, nil
+}
+
+// sameAsWritten is a file that must hold what has that digest: it says so at its
+// end.
+type sameAsWritten struct {
+	*os.File
+	sum  hash.Hash
+	want []byte
+}
+
+func (s *sameAsWritten) Read(p []byte) (int, error) {
+	n, err := s.File.Read(p)
+	s.sum.Write(p[:n])
+	if err == io.EOF && !bytes.Equal(s.sum.Sum(nil), s.want) {
+		err = fmt.Errorf("%s: %w", s.Name(), solo.ErrTampered)
+	}
+	return n, err
+}
+
+// freshMarks are the marks of files that had changed a moment before they were
+// verified, or that have no mark at all. One goroutine adds to them and another
+// asks.
+type freshMarks struct {
 	mu    sync.Mutex
-	paths map[string]bool
+	marks map[string]source.Mark
 }
 
-func newPathSet() *pathSet { return &pathSet{paths: map[string]bool{}} }
-
-func (p *pathSet) add(path string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.paths[path] = true
+func (m *freshMarks) add(path string, mark source.Mark) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.marks[path] = mark
 }
 
-func (p *pathSet) has(path string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.paths[path]
+// same reports whether a file that was read again need not have been touched.
+func (m *freshMarks) same(path string, now source.Mark) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	was, ok := m.marks[path]
+	return ok && (was == source.Mark{} || was.Same(now) != source.Unsure)
 }
 
-// markless passes hints on, and notes the files that have no mark to be known
-// again by: these are read again, whether or not anybody touched them.
-func markless(hints iter.Seq2[hint.Hint, error], unmarked *pathSet) iter.Seq2[hint.Hint, error] {
+// settledHints passes hints on, without the marks of files that are to be read
+// again whatever their marks say: another change in the same tick of the file
+// system's clock would leave them as they are.
+func (w *inputWatch) settledHints(hints iter.Seq2[hint.Hint, error], fresh *freshMarks) iter.Seq2[hint.Hint, error] {
 	return func(yield func(hint.Hint, error) bool) {
 		for h, err := range hints {
-			if err == nil && h.Mark == (source.Mark{}) {
-				unmarked.add(h.File.Path)
+			m := &h.Mark
+			if err == nil && (*m == source.Mark{} || max(m.MTime, m.CTime) > w.settled) {
+				fresh.add(h.File.Path, *m)
+				*m = source.Mark{}
 			}
 			if !yield(h, err) {
 				return
