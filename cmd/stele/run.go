@@ -101,7 +101,7 @@ func (a *app) wrapRun(ctx context.Context, o *runOrder) (err error) {
 	w := &running{app: a, order: o}
 	defer w.close()
 	if w.program, err = process.Find(o.command[0]); err != nil {
-		return err
+		return notStarted(err)
 	}
 	if w.id, err = statement.NewNonce(rand.Reader); err != nil {
 		return err
@@ -129,13 +129,21 @@ func (a *app) wrapRun(ctx context.Context, o *runOrder) (err error) {
 		Path: w.program, Args: o.command, Env: process.With(os.Environ(), runVariable, w.id.String()),
 	})
 	if err != nil {
-		return err
+		return notStarted(err)
 	}
 	a.ran = true // from here on, an interruption is the command's
 	after, give := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer give(nil)
 	ended.recording(w.result.Status == 0, give)
 	return w.finish(after)
+}
+
+// notStarted is an error of a command that did not start.
+func notStarted(err error) error {
+	if errors.Is(err, process.ErrNotFound) {
+		return failf(exitNotFound, "%w", err).withHint("nothing was recorded; is it in $PATH?")
+	}
+	return err
 }
 
 // errGivenUp ends the recording of a run that somebody does not wait for.

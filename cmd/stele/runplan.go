@@ -39,7 +39,8 @@ type running struct {
 
 	run     statement.Run // what will be signed, as far as it is known
 	details *statement.Details
-	masked  int // arguments of the command that were masked
+	masked  int  // arguments of the command that were masked
+	warned  bool // that the statement may become too large
 	result  process.Result
 }
 
@@ -279,8 +280,9 @@ func (w *running) weigh(in *runInput, effect, text string, entry uint64, taint *
 	return f
 }
 
-// draft is a statement of the form and the size that the run's will have.
-func (w *running) draft() *statement.Statement {
+// draft is a statement of the form that the run's will have, and of its size:
+// of outputs that are files, which have no ignore rules, or of folders.
+func (w *running) draft(folders bool) *statement.Statement {
 	run := w.run
 	if zero := uint64(0); w.wrapped() {
 		run.Exit, run.Started, run.Finished = &zero, 1, 1
@@ -296,8 +298,11 @@ func (w *running) draft() *statement.Statement {
 			o.Ref = statement.Ref{Name: out.name, Version: out.version, Fingerprint: fingerprint.Fingerprint{Algorithm: w.algorithm}}
 			o.Ref.Fingerprint.Sum[0] = byte(i) + 1
 			o.Stamp = &statement.Stamp{
-				Kind: out.kind, Files: 1, Bytes: 1, Ignore: out.usualRules(), Basis: statement.Basis{Read: 1}, Since: out.plan.since,
+				Kind: out.kind, Files: 1, Bytes: 1, Ignore: []string{}, Basis: statement.Basis{Read: 1}, Since: out.plan.since,
 				Annotations: w.order.notes,
+			}
+			if folders {
+				o.Stamp.Ignore = out.usualRules()
 			}
 			if w.details != nil {
 				o.Stamp.Details = attachment
@@ -311,9 +316,13 @@ func (w *running) draft() *statement.Statement {
 // checkDraft refuses what the statement could not say, and what its signer may
 // not.
 func (w *running) checkDraft() error {
-	st := w.draft()
+	st := w.draft(false)
 	if _, err := st.Marshal(); err != nil {
-		return usagef("what the run would say cannot be signed: %v", err)
+		return usagef("what the run would say cannot be signed: %v", err).withHint("fewer outputs, or shorter names and annotations")
+	}
+	if _, err := w.draft(true).Marshal(); err != nil && !w.warned {
+		w.warned = true
+		w.app.term.Warnf("if the outputs are folders, what the run would say cannot be signed: %v", err)
 	}
 	if err := w.mayRun(st); err != nil {
 		return failf(statusOf(err), "%s may not record this run: %w", w.who.Handle, err).withHint("--key chooses another key; an administrator can register a key for more")
