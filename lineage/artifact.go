@@ -11,7 +11,7 @@ var (
 	// ErrNotFound says that there is no binding of that name and version.
 	ErrNotFound = errors.New("not found")
 
-	// ErrTooLarge says that a walk would pass [MaxWalk].
+	// ErrTooLarge is for Facts to say that they will not look any further.
 	ErrTooLarge = errors.New("the lineage is too large")
 )
 
@@ -73,10 +73,16 @@ type Origin struct {
 	Inputs []statement.Ref
 
 	// Counts reports whether the origin counts for the artifact: only such
-	// origins carry taint. Where it does not, Why is a clause that says why:
+	// origins are followed. Where it does not, Why is a clause that says why:
 	// "claimed by mallory, who did not stamp it".
 	Counts bool
 	Why    string
+
+	// Fallen says of an origin that counts why its signer has no standing for
+	// it, in a sentence; it is empty where the signer has. Such an origin is
+	// followed, so that what lies behind it stays in sight, and makes nothing
+	// known.
+	Fallen string
 
 	Run   *statement.Run  // of the way run; shared: not to be changed
 	RunID statement.Nonce // of the way run
@@ -112,8 +118,8 @@ type Uses interface {
 	Uses(a *Artifact) ([]Use, error)
 }
 
-// Known reports whether one of the origins counts. An artifact of which none
-// does is of unknown origin, which is not clean.
+// Known reports whether one of the origins counts and its signer has standing.
+// An artifact of which none does is of unknown origin, which is not clean.
 func Known(origins []Origin) bool {
-	return slices.ContainsFunc(origins, func(o Origin) bool { return o.Counts })
+	return slices.ContainsFunc(origins, func(o Origin) bool { return o.Counts && o.Fallen == "" })
 }

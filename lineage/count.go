@@ -79,7 +79,9 @@ func Count(a *Artifact, claims []Claim) []Origin {
 		c := &claims[i]
 		o := c.Origin
 		o.Why = against(a, c)
-		o.Counts = o.Why == ""
+		if o.Counts = o.Why == ""; o.Counts && !c.Standing.OK {
+			o.Fallen = c.Standing.Detail
+		}
 		if n := len(list); n > 0 && list[n-1].Entry == o.Entry && list[n-1].Way == o.Way {
 			if better(a, o, list[n-1]) {
 				list[n-1] = o
@@ -119,11 +121,12 @@ func against(a *Artifact, c *Claim) string {
 	switch {
 	case c.Way == WayImport:
 		return fmt.Sprintf("a foreign statement that %s imported: a claim of its key alone", c.Handle)
-	case !c.Standing.OK:
+	case !c.Standing.OK && b.Standing.OK:
+		// Whoever has a stolen key could say it of all that its owner stamped.
 		return fmt.Sprintf("signed by %s without standing: %s", name(c.Handle), c.Standing.Detail)
 	case c.Entry != b.Entry && c.Handle != b.Handle:
 		return fmt.Sprintf("claimed by %s, who did not stamp it", c.Handle)
-	case b.Ref == a.Ref, b.Handle == a.Handle:
+	case b.Ref == a.Ref, b.Handle == a.Handle && b.Standing.OK:
 		return ""
 	case b.Entry >= a.Entry:
 		return fmt.Sprintf("claimed by %s, who stamped the same bytes later, as %s", c.Handle, b.Ref)

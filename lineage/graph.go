@@ -166,6 +166,11 @@ func Down(u Uses, root *Artifact, limit int) (*Graph, error) {
 // DownFrom is Down from several artifacts: from all bindings of some bytes it
 // is what a withdrawal of the contents reaches.
 func DownFrom(u Uses, roots []*Artifact, limit int) (*Graph, error) {
+	return down(u, roots, limit, func(use *Use) bool { return use.Counts })
+}
+
+// down walks over those uses that are to be followed.
+func down(u Uses, roots []*Artifact, limit int, follow func(*Use) bool) (*Graph, error) {
 	g := begin(roots, &limit)
 	for i := 0; i < len(g.Nodes); i++ {
 		n := g.Nodes[i]
@@ -174,8 +179,8 @@ func DownFrom(u Uses, roots []*Artifact, limit int) (*Graph, error) {
 			return nil, fmt.Errorf("uses of %s: %w", n.Ref, err)
 		}
 		n.Uses = uses
-		for _, use := range uses {
-			if use.Counts && g.Node(use.Output.Ref) == nil {
+		for k := range uses {
+			if use := &uses[k]; follow(use) && g.Node(use.Output.Ref) == nil {
 				g.add(use.Output, n.Depth+1, limit)
 			}
 		}

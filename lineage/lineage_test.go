@@ -51,10 +51,11 @@ func TestHistories(t *testing.T) {
 func answers(t *testing.T, w *world) string {
 	t.Helper()
 	var s strings.Builder
-	all, err := lineage.TaintAll(w, w.artifacts)
+	all, err := lineage.JudgeAll(w, w.artifacts)
 	if err != nil {
 		t.Fatal(err)
 	}
+	below := wordsBelow(t, w)
 	for _, a := range w.artifacts {
 		up, err := lineage.Up(w, a, 0)
 		if err != nil {
@@ -64,15 +65,21 @@ func answers(t *testing.T, w *world) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		taint, err := lineage.TaintOf(w, a)
+		j, err := lineage.Judge(w, a)
 		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(&s, "%s: %s\n", a.Ref, state(up.Root, taint))
+		fmt.Fprintf(&s, "%s: %s\n", a.Ref, state(up.Root, j))
 		for _, o := range up.Root.Origins {
 			fmt.Fprintf(&s, "  %s\n", originText(o))
 		}
-		if taint != nil {
+		for _, fall := range j.Fallen {
+			fmt.Fprintf(&s, "  fallen in %d, %s: %s\n", fall.Artifact.Entry, fall.Artifact.Standing.Detail, pathText(fall.Path()))
+		}
+		for _, c := range j.Members {
+			fmt.Fprintf(&s, "  a member withdrawn by %d (%s, %s): %s\n", c.Withdrawal.Entry, c.Withdrawal.Target, c.Withdrawal.Effect, pathText(c.Path()))
+		}
+		if taint := j.Taint; taint != nil {
 			for _, c := range taint.Causes {
 				fmt.Fprintf(&s, "  tainted by %d (%s): %s\n", c.Withdrawal.Entry, c.Withdrawal.Effect, pathText(c.Path()))
 			}
@@ -85,19 +92,26 @@ func answers(t *testing.T, w *world) string {
 			fmt.Fprintf(&s, "  missing: %s, of %s, from entry %d\n", m.Ref, m.Of, m.Entry)
 		}
 		fmt.Fprintf(&s, "  down: %s\n", nodes(down))
-		sameTaint(t, a, taint, up.Taints()[a.Ref.String()])
-		sameTaint(t, a, taint, all[a.Ref.String()])
+		sameJudgement(t, j, up.Judgements()[a.Ref.String()])
+		sameJudgement(t, j, all[a.Ref.String()])
+		sameWord(t, j, below)
 	}
 	return s.String()
 }
 
-func state(n *lineage.Node, taint *lineage.Taint) string {
+func state(n *lineage.Node, j *lineage.Judgement) string {
 	var words []string
+	if j.Word() == lineage.Untrusted {
+		words = append(words, j.Word())
+	}
 	for _, w := range n.Withdrawn() {
 		words = append(words, fmt.Sprintf("withdrawn by %d (%s)", w.Entry, w.Effect))
 	}
-	if taint != nil {
-		words = append(words, "tainted ("+taint.Effect()+")")
+	if len(j.Members) > 0 {
+		words = append(words, "withdrawn by its members")
+	}
+	if j.Taint != nil {
+		words = append(words, "tainted ("+j.Taint.Effect()+")")
 	}
 	if !n.Known() {
 		words = append(words, "of unknown origin")
@@ -116,6 +130,9 @@ func originText(o lineage.Origin) string {
 	}
 	if len(in) > 0 {
 		text += " of " + strings.Join(in, " ")
+	}
+	if o.Fallen != "" {
+		return text + ": counts, and makes nothing known: " + o.Fallen
 	}
 	if o.Counts {
 		return text + ": counts"
@@ -165,6 +182,52 @@ func sameTaint(t *testing.T, a *lineage.Artifact, x, y *lineage.Taint) {
 	}
 }
 
+// sameJudgement holds the ways of asking to one answer.
+func sameJudgement(t *testing.T, x, y *lineage.Judgement) {
+	t.Helper()
+	if x.Word() != y.Word() || x.Unknown != y.Unknown || x.MoreFallen != y.MoreFallen || len(x.Fallen) != len(y.Fallen) || len(x.Members) != len(y.Members) {
+		t.Fatalf("%s: %s, %d and %d; %s, %d and %d", x.Artifact.Ref, x.Word(), len(x.Fallen), len(x.Members), y.Word(), len(y.Fallen), len(y.Members))
+	}
+	for i := range x.Fallen {
+		if x.Fallen[i].Artifact != y.Fallen[i].Artifact || x.Fallen[i].Distance() != y.Fallen[i].Distance() {
+			t.Fatalf("%s: fallen are %s and %s", x.Artifact.Ref, x.Fallen[i].Artifact.Ref, y.Fallen[i].Artifact.Ref)
+		}
+	}
+	for i := range x.Members {
+		if x.Members[i].Withdrawal.Entry != y.Members[i].Withdrawal.Entry || x.Members[i].Distance() != y.Members[i].Distance() {
+			t.Fatalf("%s: members differ", x.Artifact.Ref)
+		}
+	}
+	sameTaint(t, x.Artifact, x.Taint, y.Taint)
+}
+
+// wordsBelow is what is found from what is wrong downwards.
+func wordsBelow(t *testing.T, w *world) map[string]string {
+	t.Helper()
+	var bad []*lineage.Artifact
+	for _, a := range w.artifacts {
+		if !a.Standing.OK || len(a.Withdrawals) > 0 {
+			bad = append(bad, a)
+		}
+	}
+	words, cut, err := lineage.WordsBelow(w, bad, 0)
+	if err != nil || cut {
+		t.Fatal(cut, err)
+	}
+	return words
+}
+
+func sameWord(t *testing.T, j *lineage.Judgement, below map[string]string) {
+	t.Helper()
+	word, ok := below[j.Artifact.Ref.String()]
+	if !ok {
+		word = lineage.Good
+	}
+	if word != j.Word() {
+		t.Fatalf("%s is %s from above, %s from below", j.Artifact.Ref, j.Word(), word)
+	}
+}
+
 // TestLimits: a walk stops at its limit and says so; each artifact is asked
 // about once, cycles and diamonds or not.
 func TestLimits(t *testing.T) {
@@ -203,20 +266,50 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// unknown expects that an artifact is good as far as it was looked at, and
+// whether that was all.
+func unknown(t *testing.T, f lineage.Facts, a *lineage.Artifact, want bool) {
+	t.Helper()
+	j, err := lineage.Judge(f, a)
+	if err != nil || j.Unknown != want || j.Word() != map[bool]string{true: lineage.Unknown, false: lineage.Good}[want] {
+		t.Fatalf("%+v, %v", j, err)
+	}
+}
+
 // TestTooLarge: past MaxWalk there is no answer, rather than a wrong one.
 func TestTooLarge(t *testing.T) {
 	f := &endless{limit: lineage.MaxWalk - 1}
-	if taint, err := lineage.TaintOf(f, f.at(0)); err != nil || taint != nil {
-		t.Fatal(taint, err)
-	}
+	unknown(t, f, f.at(0), false)
 	f.limit++
-	if _, err := lineage.TaintOf(f, f.at(0)); !isTooLarge(err) {
-		t.Fatal(err)
+	unknown(t, f, f.at(0), true)
+	all, err := lineage.JudgeAll(f, []*lineage.Artifact{f.at(1), f.at(0)})
+	if err != nil || len(all) != 2 || all["c@0"].Word() != lineage.Unknown || all["c@1"].Word() != lineage.Unknown {
+		t.Fatal(all, err)
 	}
-	if _, err := lineage.TaintAll(f, []*lineage.Artifact{f.at(1), f.at(0)}); !isTooLarge(err) {
-		t.Fatal(err)
+	// What was found until then holds.
+	f.withdrawn = 3
+	if j, err := lineage.Judge(f, f.at(0)); err != nil || j.Word() != lineage.Tainted || j.Taint.Causes[0].Distance() != 3 {
+		t.Fatal(j, err)
+	}
+	f.fallen = 4
+	if j, err := lineage.Judge(f, f.at(0)); err != nil || j.Word() != lineage.Untrusted || j.Fallen[0].Distance() != 4 || j.Taint == nil {
+		t.Fatal(j, err)
+	}
+	// Facts that look no further are no answer either, except of itself.
+	refuse := &refusing{f}
+	if j, err := lineage.Judge(refuse, f.at(0)); err != nil || j.Word() != lineage.Unknown {
+		t.Fatal(j, err)
+	}
+	all, err = lineage.JudgeAll(refuse, []*lineage.Artifact{f.at(4)})
+	if j := all["c@4"]; err != nil || j.Word() != lineage.Untrusted || !j.Unknown || j.Fallen[0].Next() != j.Artifact.Ref || len(j.Fallen[0].Path()) != 1 {
+		t.Fatal(all, err)
 	}
 }
+
+// refusing are facts that are too many.
+type refusing struct{ *endless }
+
+func (refusing) Origins(*lineage.Artifact) ([]lineage.Origin, error) { return nil, lineage.ErrTooLarge }
 
 // crowded is a chain on which strangers have made claims by the thousand.
 type crowded struct {
@@ -233,16 +326,12 @@ func (c *crowded) Origins(a *lineage.Artifact) ([]lineage.Origin, error) {
 // not theirs do not hold up whoever walks: there is an end, and no wrong answer.
 func TestAttackClaimsByTheThousand(t *testing.T) {
 	c := &crowded{&endless{limit: 100}, make([]lineage.Origin, lineage.MaxSteps/101-2)}
-	if taint, err := lineage.TaintOf(c, c.at(0)); err != nil || taint != nil {
-		t.Fatal(taint, err)
-	}
+	unknown(t, c, c.at(0), false)
 	c.claims = append(c.claims, make([]lineage.Origin, 10)...)
-	if _, err := lineage.TaintOf(c, c.at(0)); !isTooLarge(err) {
-		t.Fatal(err)
-	}
+	unknown(t, c, c.at(0), true)
 	// What was found until then is still a graph.
 	g, err := lineage.Up(c, c.at(0), 0)
-	if err != nil || !g.Cut || len(g.Nodes) != 101 || len(g.Taints()) != 0 {
+	if err != nil || !g.Cut || len(g.Nodes) != 101 || g.Judgements()["c@0"].Taint != nil {
 		t.Fatal(len(g.Nodes), g.Cut, err)
 	}
 	// Inputs count as origins do.
@@ -250,7 +339,5 @@ func TestAttackClaimsByTheThousand(t *testing.T) {
 	for i := range c.claims[0].Inputs {
 		c.claims[0].Inputs[i] = c.at(1).Ref
 	}
-	if _, err := lineage.TaintOf(c, c.at(0)); !isTooLarge(err) {
-		t.Fatal(err)
-	}
+	unknown(t, c, c.at(0), true)
 }

@@ -2,7 +2,6 @@ package lineage
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 
 	"github.com/stele-ml/stele/statement"
@@ -43,15 +42,18 @@ func (t *Taint) Effect() string { return t.worst.Withdrawal.Effect }
 // Cause is one withdrawal behind a taint, and how it is reached.
 type Cause struct {
 	Withdrawal Withdrawal
-
-	way *link
+	Route
 }
 
-// Path returns how the withdrawn contents are reached, by a shortest way: from
-// the tainted artifact to the withdrawn one, both included.
-func (c Cause) Path() []Step {
-	path := make([]Step, 0, c.Distance()+1)
-	for l := c.way; l != nil; l = l.next {
+// Route is how something that is wrong is reached from an artifact that was made
+// of it.
+type Route struct{ way *link }
+
+// Path returns a shortest way: from the artifact to what is wrong, both
+// included.
+func (r Route) Path() []Step {
+	path := make([]Step, 0, r.Distance()+1)
+	for l := r.way; l != nil; l = l.next {
 		s := Step{Ref: l.node.Ref}
 		if l.next != nil {
 			o := l.node.Origins[l.origin]
@@ -62,15 +64,21 @@ func (c Cause) Path() []Step {
 	return path
 }
 
-// At returns the artifact at the end of the path, which holds the withdrawn
-// contents: the withdrawal may name another binding of them.
-func (c *Cause) At() statement.Ref { return c.way.last().Ref }
+// At returns the artifact at the end of the path. Of a taint it holds the
+// withdrawn contents: the withdrawal may name another binding of them.
+func (r Route) At() statement.Ref { return r.way.last().Ref }
 
-// Next returns the artifact after the first on the path.
-func (c *Cause) Next() statement.Ref { return c.way.next.node.Ref }
+// Next returns the artifact after the first on the path; of a path of none but
+// that, itself.
+func (r Route) Next() statement.Ref {
+	if r.way.next == nil {
+		return r.way.node.Ref
+	}
+	return r.way.next.node.Ref
+}
 
-// Distance returns how many steps away the withdrawn contents are; at least 1.
-func (c Cause) Distance() int { return c.way.steps }
+// Distance returns how many steps away it is: at least 1 of a taint.
+func (r Route) Distance() int { return r.way.steps }
 
 // Step is one artifact on a path.
 type Step struct {
@@ -117,21 +125,16 @@ func Stronger(a, b string) string {
 	return a
 }
 
-// Taints returns the taint of every node of an Up graph that has one, by
-// name@version. In a graph that is cut, or lacks what is missing, more may be
-// tainted than it knows.
-func (g *Graph) Taints() map[string]*Taint {
-	taints := make(map[string]*Taint)
-	users := g.users()
+// taints returns the taint of every node of an Up graph that has one, by its
+// place in Nodes.
+func (g *Graph) taints(users [][]edge) []*Taint {
+	taints := make([]*Taint, len(g.Nodes))
 	for _, s := range g.sources() {
 		g.spread(s, users, func(at int, l *link) {
-			n := g.Nodes[at]
-			t := taints[n.Ref.String()]
-			if t == nil {
-				t = new(Taint)
-				taints[n.Ref.String()] = t
+			if taints[at] == nil {
+				taints[at] = new(Taint)
 			}
-			t.add(Cause{s.withdrawal, l})
+			taints[at].add(Cause{s.withdrawal, Route{l}})
 		})
 	}
 	return taints
@@ -216,46 +219,7 @@ func (g *Graph) spread(s source, users [][]edge, reached func(at int, l *link)) 
 	}
 }
 
-// TaintOf returns the taint of an artifact, nil if there is none: no counting
-// origin leads to contents that are withdrawn. That is less than clean where
-// an origin is unknown. A lineage of more than MaxWalk artifacts, or MaxSteps, is
-// ErrTooLarge.
-func TaintOf(f Facts, a *Artifact) (*Taint, error) {
-	g, err := whole(f, []*Artifact{a})
-	if err != nil {
-		return nil, err
-	}
-	return g.rootTaint(), nil
-}
-
-// TaintAll returns the taint of every artifact of a list that has one, by
-// name@version. What they share is walked once; together they may have MaxWalk
-// artifacts in their lineage, and MaxSteps, beyond which it is ErrTooLarge.
-func TaintAll(f Facts, list []*Artifact) (map[string]*Taint, error) {
-	g, err := whole(f, list)
-	if err != nil {
-		return nil, err
-	}
-	taints := g.Taints()
-	of := make(map[string]*Taint)
-	for _, a := range list {
-		if t := taints[a.Ref.String()]; t != nil {
-			of[a.Ref.String()] = t
-		}
-	}
-	return of, nil
-}
-
-// whole walks everything that the artifacts were made of.
-func whole(f Facts, list []*Artifact) (*Graph, error) {
-	g, err := UpFrom(f, list, MaxWalk)
-	if err == nil && g.Cut {
-		err = fmt.Errorf("%w: more than %d artifacts, or %d origins and inputs", ErrTooLarge, MaxWalk, MaxSteps)
-	}
-	return g, err
-}
-
-// rootTaint returns what Taints has for the root, at the cost of one walk
+// rootTaint returns what taints has for the root, at the cost of one walk
 // however many withdrawals there are.
 func (g *Graph) rootTaint() *Taint {
 	type found struct {
@@ -298,7 +262,7 @@ func (g *Graph) rootTaint() *Taint {
 		if i >= MaxCauses && !stronger {
 			continue
 		}
-		c := Cause{f.withdrawal, reverse(links[f.at])}
+		c := Cause{f.withdrawal, Route{reverse(links[f.at])}}
 		if stronger {
 			t.worst = c
 		}

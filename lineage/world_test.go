@@ -3,6 +3,7 @@ package lineage_test
 import (
 	"crypto/sha256"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,13 +18,17 @@ import (
 type world struct {
 	entries   []*lineage.Said
 	artifacts []*lineage.Artifact // in the order of their entries
-	lost      map[string]uint64   // handle → since that entry without standing
+	lost      map[string]theft    // by handle
 	asked     map[string]int      // how often the origins of an artifact were asked for
 	counted   map[*lineage.Artifact][]lineage.Origin
 }
 
+// theft is since when a handle's key was in other hands, and up to which entry:
+// later ones are by a new key.
+type theft struct{ since, until uint64 }
+
 func newWorld() *world {
-	return &world{lost: map[string]uint64{}, asked: map[string]int{}, counted: map[*lineage.Artifact][]lineage.Origin{}}
+	return &world{lost: map[string]theft{}, asked: map[string]int{}, counted: map[*lineage.Artifact][]lineage.Origin{}}
 }
 
 func contents(text string) fingerprint.Fingerprint {
@@ -46,8 +51,8 @@ func (w *world) find(name, version string) *lineage.Artifact {
 }
 
 func (w *world) standing(handle string, entry uint64) statement.Standing {
-	if since, ok := w.lost[handle]; ok && entry >= since {
-		return statement.Standing{State: statement.StateCompromised, Detail: fmt.Sprintf("a key of %s is compromised since entry %d", handle, since)}
+	if lost, ok := w.lost[handle]; ok && entry >= lost.since && entry <= lost.until {
+		return statement.Standing{State: statement.StateCompromised, Detail: fmt.Sprintf("a key of %s is compromised since entry %d", handle, lost.since)}
 	}
 	return statement.Standing{OK: true, State: statement.StateGood}
 }
@@ -60,9 +65,6 @@ func (w *world) say(entry uint64, handle string, st *statement.Statement) {
 		w.artifacts = append(w.artifacts, &lineage.Artifact{Ref: o.Ref, Entry: entry, Handle: handle, Stamp: o.Stamp})
 	}
 }
-
-// lose takes a handle's standing from an entry on.
-func (w *world) lose(handle string, since uint64) { w.lost[handle] = since }
 
 // settle fills in what is known at the end.
 func (w *world) settle() {
@@ -152,7 +154,8 @@ func (w *world) Uses(a *lineage.Artifact) ([]lineage.Use, error) {
 
 // parse reads a history: as testdata/*.txt have them. An output of a run, or
 // what a stamp stamps, is name@version=contents; one that another entry stamped
-// before goes without contents.
+// before goes without contents. "lost ci 3 5": the entries 3 to 5 by ci are a
+// thief's.
 func parse(t *testing.T, text string) *world {
 	t.Helper()
 	w := newWorld()
@@ -169,11 +172,14 @@ func parse(t *testing.T, text string) *world {
 			continue
 		}
 		if words[0] == "lost" {
-			since, err := strconv.ParseUint(words[2], 10, 64)
-			if err != nil {
-				t.Fatal(err)
+			lost := theft{until: math.MaxUint64}
+			var err error
+			for i, n := range []*uint64{&lost.since, &lost.until}[:len(words)-2] {
+				if *n, err = strconv.ParseUint(words[2+i], 10, 64); err != nil {
+					t.Fatal(err)
+				}
 			}
-			w.lose(words[1], since)
+			w.lost[words[1]] = lost
 			continue
 		}
 		entry, err := strconv.ParseUint(words[0], 10, 64)

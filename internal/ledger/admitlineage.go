@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/lineage"
@@ -177,8 +178,9 @@ func (b *Block) notIn(stage string, ref statement.Ref) *Refusal {
 	return refuse(RuleStage, ClassRefused, "%s is not in %s", ref, stage).hint("stele status --stage %s lists what is", stage)
 }
 
-// checkClean: what joins a stage counts, and neither its name nor its contents
-// are withdrawn, nor anything that it was made of. An advice is for people to
+// checkClean: what joins a stage counts, and so does everything that it was made
+// of; and neither its name nor its contents are withdrawn, nor those of a member,
+// nor the contents of anything that it was made of. An advice is for people to
 // weigh.
 func (b *Block) checkClean(c *Candidate) error {
 	f := newFacts(b, b.control)
@@ -186,34 +188,56 @@ func (b *Block) checkClean(c *Candidate) error {
 	if err != nil {
 		return err
 	}
-	if !a.Standing.OK {
-		return refuse(RuleStanding, ClassUntrusted, "%s was stamped in entry %d, which counts for nothing: %s", c.ref, a.Entry, a.Standing.Detail).
-			at(a.Entry).hint("stamp it under a new version, with a key in good standing")
+	j, err := lineage.Judge(f, a)
+	if err != nil {
+		return err
+	}
+	if len(j.Fallen) > 0 {
+		return fallen(c.ref, &j.Fallen[0])
 	}
 	for _, w := range a.Withdrawals {
 		if forbids(w.Effect) {
-			what := "is withdrawn"
-			if w.Target == statement.TargetBinding {
-				what = "is withdrawn as a mistake"
-			}
-			return refuse(RuleWithdrawn, ClassRefused, "%s %s since entry %d (%s), by %s: %s", c.ref, what, w.Entry, w.Effect, w.Handle, w.Reason).
-				at(w.Entry).hint("release another version, or have the withdrawal ended: stele reinstate")
+			return withdrawn(c.ref.String(), &w)
 		}
 	}
-	taint, err := lineage.TaintOf(f, a)
+	for _, m := range j.Members {
+		if forbids(m.Withdrawal.Effect) {
+			return withdrawn(fmt.Sprintf("%s, a member of %s,", m.At(), c.ref), &m.Withdrawal)
+		}
+	}
 	switch {
-	case errors.Is(err, lineage.ErrTooLarge):
+	case j.Taint != nil && forbids(j.Taint.Effect()):
+		w := j.Taint.Worst().Withdrawal
+		return refuse(RuleWithdrawn, ClassRefused, "%s is tainted: it was made of %s, withdrawn since entry %d (%s), by %s: %s",
+			c.ref, w.Ref, w.Entry, w.Effect, w.Handle, w.Reason).
+			at(w.Entry).hint("stele trace %s shows the way; make it again without %s", c.ref, w.Ref)
+	case j.Unknown:
 		return refuse(RuleWithdrawn, ClassRefused, "%s was made of more than %d artifacts, or in more than %d ways; whether any of them is withdrawn is not looked up", c.ref, lineage.MaxWalk, lineage.MaxSteps).
 			hint("stamp what it was made of as fewer, larger artifacts")
-	case err != nil:
-		return err
-	case taint == nil || !forbids(taint.Effect()):
-		return nil
 	}
-	w := taint.Worst().Withdrawal
-	return refuse(RuleWithdrawn, ClassRefused, "%s is tainted: it was made of %s, withdrawn since entry %d (%s), by %s: %s",
-		c.ref, w.Ref, w.Entry, w.Effect, w.Handle, w.Reason).
-		at(w.Entry).hint("stele trace %s shows the way; make it again without %s", c.ref, w.Ref)
+	return nil
+}
+
+// fallen refuses what a key stamped whose entry counts for nothing, or what was
+// made of that.
+func fallen(ref statement.Ref, f *lineage.Fall) *Refusal {
+	a := f.Artifact
+	if f.Distance() == 0 {
+		return refuse(RuleStanding, ClassUntrusted, "%s was stamped in entry %d, which counts for nothing: %s", ref, a.Entry, a.Standing.Detail).
+			at(a.Entry).hint("stamp it under a new version, with a key in good standing")
+	}
+	return refuse(RuleStanding, ClassUntrusted, "%s was made of %s, stamped in entry %d, which counts for nothing: %s", ref, a.Ref, a.Entry, a.Standing.Detail).
+		at(a.Entry).hint("stele trace %s shows the way; stamp %s under a new version, with a key in good standing, and make it again from that", ref, a.Ref)
+}
+
+// withdrawn refuses what was taken back.
+func withdrawn(subject string, w *lineage.Withdrawal) *Refusal {
+	what := "is withdrawn"
+	if w.Target == statement.TargetBinding {
+		what = "is withdrawn as a mistake"
+	}
+	return refuse(RuleWithdrawn, ClassRefused, "%s %s since entry %d (%s), by %s: %s", subject, what, w.Entry, w.Effect, w.Handle, w.Reason).
+		at(w.Entry).hint("release another version, or have the withdrawal ended: stele reinstate")
 }
 
 // forbids reports whether an effect keeps an artifact out of a stage.

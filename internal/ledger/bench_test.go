@@ -240,15 +240,15 @@ func BenchmarkLineage(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				if len(up.Nodes) < 1000 || len(up.Nodes) > 1010 || up.Taints()[c.ref.String()] == nil {
+				if len(up.Nodes) < 1000 || len(up.Nodes) > 1010 || up.Judgements()[c.ref.String()].Taint == nil {
 					b.Fatal(len(up.Nodes))
 				}
 			}
 		})
-		b.Run("TaintOf/"+c.shape, func(b *testing.B) {
+		b.Run("Judge/"+c.shape, func(b *testing.B) {
 			for b.Loop() {
 				x, a := ask(c.ref)
-				if taint, err := lineage.TaintOf(x, a); err != nil || taint == nil {
+				if j, err := lineage.Judge(x, a); err != nil || j.Taint == nil {
 					b.Fatal(err)
 				}
 			}
@@ -276,7 +276,7 @@ func BenchmarkLineage(b *testing.B) {
 			}
 		}
 	})
-	b.Run("InStage+TaintAll", func(b *testing.B) {
+	b.Run("InStage+JudgeAll", func(b *testing.B) {
 		for b.Loop() {
 			in, err := v.InStage(prod)
 			if err != nil {
@@ -291,7 +291,7 @@ func BenchmarkLineage(b *testing.B) {
 				}
 				list = append(list, a)
 			}
-			if _, err := lineage.TaintAll(x, list); err != nil {
+			if _, err := lineage.JudgeAll(x, list); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -333,7 +333,7 @@ func BenchmarkLineageCold(b *testing.B) {
 		})
 	}
 	cold("Open", func(v *ledger.View) error { return nil })
-	cold("TaintOf/dense", func(v *ledger.View) error {
+	cold("Judge/dense", func(v *ledger.View) error {
 		x, err := v.Lineage()
 		if err != nil {
 			return err
@@ -342,7 +342,7 @@ func BenchmarkLineageCold(b *testing.B) {
 		if err != nil {
 			return err
 		}
-		_, err = lineage.TaintOf(x, a)
+		_, err = lineage.Judge(x, a)
 		return err
 	})
 	cold("InStage", func(v *ledger.View) error {

@@ -15,8 +15,8 @@ import (
 
 const prod = "production"
 
-// taintIn returns what taints name@version as of a view.
-func taintIn(t *testing.T, v *ledger.View, ref statement.Ref) *lineage.Taint {
+// judged is what is known of name@version as of a view.
+func judged(t *testing.T, v *ledger.View, ref statement.Ref) *lineage.Judgement {
 	t.Helper()
 	x, err := v.Lineage()
 	if err != nil {
@@ -26,11 +26,17 @@ func taintIn(t *testing.T, v *ledger.View, ref statement.Ref) *lineage.Taint {
 	if err != nil {
 		t.Fatal(err)
 	}
-	taint, err := lineage.TaintOf(x, a)
+	j, err := lineage.Judge(x, a)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return taint
+	return j
+}
+
+// taintIn returns what taints name@version as of a view.
+func taintIn(t *testing.T, v *ledger.View, ref statement.Ref) *lineage.Taint {
+	t.Helper()
+	return judged(t, v, ref).Taint
 }
 
 // poisoned is withdrawn data of bob's.

@@ -149,13 +149,17 @@ func describe(t *testing.T, u lineage.Uses, ref statement.Ref) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	taint, err := lineage.TaintOf(u, a)
+	j, err := lineage.Judge(u, a)
 	if err != nil {
 		t.Fatal(err)
 	}
+	fmt.Fprintf(&b, "%s is %s\n", a.Ref, j.Word())
+	for _, f := range j.Fallen {
+		fmt.Fprintf(&b, "  fallen %d over %v\n", f.Artifact.Entry, f.Path())
+	}
 	fmt.Fprintf(&b, "%s %d %d %s %v %v\n", a.Ref, a.Entry, a.Time, a.Handle, a.Standing, a.Withdrawals)
 	for _, o := range up.Root.Origins {
-		fmt.Fprintf(&b, "  origin %d %s %s %s %v %t %q %v\n", o.Entry, o.Handle, o.Way, o.Of, o.Inputs, o.Counts, o.Why, o.RunID)
+		fmt.Fprintf(&b, "  origin %d %s %s %s %v %t %q %q %v\n", o.Entry, o.Handle, o.Way, o.Of, o.Inputs, o.Counts, o.Why, o.Fallen, o.RunID)
 	}
 	for _, use := range down.Root.Uses {
 		fmt.Fprintf(&b, "  use %d %s %s %s %t %q\n", use.Entry, use.Way, use.Of, use.Output.Ref, use.Counts, use.Why)
@@ -167,7 +171,7 @@ func describe(t *testing.T, u lineage.Uses, ref statement.Ref) string {
 		}
 		b.WriteString("\n")
 	}
-	if taint != nil {
+	if taint := j.Taint; taint != nil {
 		for _, c := range taint.Causes {
 			fmt.Fprintf(&b, "  tainted by %d over %v\n", c.Withdrawal.Entry, c.Path())
 		}
@@ -372,7 +376,7 @@ func TestLineageEntries(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(got.Missing) != 0 || len(got.Nodes) != len(want.Nodes) || fmt.Sprint(len(got.Taints())) != fmt.Sprint(len(want.Taints())) {
+		if len(got.Missing) != 0 || len(got.Nodes) != len(want.Nodes) || !sameWords(got, want) {
 			t.Fatalf("%s: %d nodes of %d, %d missing", a.Ref, len(got.Nodes), len(want.Nodes), len(got.Missing))
 		}
 		for i, n := range want.Nodes {
@@ -390,6 +394,19 @@ func TestLineageEntries(t *testing.T) {
 	}
 }
 
+// sameWords reports whether every artifact in two graphs is judged alike.
+func sameWords(x, y *lineage.Graph) bool {
+	words := func(g *lineage.Graph) string {
+		var list []string
+		for id, j := range g.Judgements() {
+			list = append(list, id+" "+j.Word())
+		}
+		slices.Sort(list)
+		return strings.Join(list, "\n")
+	}
+	return words(x) == words(y)
+}
+
 // TestReleasesAreJudgedByTheWholeLedger: what admission says of a release in the
 // middle of a block is what everybody finds afterwards as of that size.
 func TestReleasesAreJudgedByTheWholeLedger(t *testing.T) {
@@ -399,8 +416,10 @@ func TestReleasesAreJudgedByTheWholeLedger(t *testing.T) {
 		grow(t, l, rand.New(rand.NewPCG(seed, 4)), 50)
 		for _, a := range scan(t, l.View()).artifacts {
 			env := l.Release(l.rel, a.Ref, "fresh", l.Saw(&statement.Release{Stage: "fresh"}, a.Ref))
-			taint := taintIn(t, l.View(), a.Ref)
-			forbidden := taint != nil && taint.Effect() != "advise" || slices.ContainsFunc(a.Withdrawals, func(w lineage.Withdrawal) bool { return w.Effect != "advise" })
+			j := judged(t, l.View(), a.Ref)
+			forbidden := len(j.Fallen) > 0 || j.Taint != nil && j.Taint.Effect() != "advise" ||
+				slices.ContainsFunc(a.Withdrawals, func(w lineage.Withdrawal) bool { return w.Effect != "advise" }) ||
+				slices.ContainsFunc(j.Members, func(c lineage.Cause) bool { return c.Withdrawal.Effect != "advise" })
 			_, errs := l.Try(env)
 			if (errs[0] != nil) != forbidden {
 				t.Fatalf("%s: %v, forbidden %t", a.Ref, errs[0], forbidden)
@@ -435,8 +454,8 @@ func TestLineageWhileItGrows(t *testing.T) {
 				if err == nil {
 					var a *lineage.Artifact
 					if a, err = x.Artifact("model", "1"); err == nil {
-						var taint *lineage.Taint
-						if taint, err = lineage.TaintOf(x, a); err == nil && taint != nil && taint.Causes[0].Withdrawal.Entry >= v.Size() {
+						var j *lineage.Judgement
+						if j, err = lineage.Judge(x, a); err == nil && j.Taint != nil && j.Taint.Causes[0].Withdrawal.Entry >= v.Size() {
 							err = errors.New("it sees the future")
 						}
 					}
