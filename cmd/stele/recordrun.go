@@ -33,17 +33,17 @@ func (a *app) recordRunCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run --input N@V --output N@V=PATH [-- COMMAND…]",
 		Short: "Record a run that a scheduler, a notebook or many machines did",
-		Long: `Signs what ` + "`stele run`" + ` signs, of a run that it did not watch: the ledger keeps
-it apart, as reported. Inputs are named, and need not be at hand; one that is
-given with =PATH is verified. Outputs with =PATH are fingerprinted and stamped;
-those without are on the ledger already.
+		Long: `Signs what ` + "`stele run`" + ` signs, of a run that it did not watch: the ledger
+keeps it apart, as reported. Inputs are named, and need not be at hand; one
+that is given with =PATH is verified. Outputs with =PATH are fingerprinted and
+stamped; those without are on the ledger already.
 
 Of a job on many machines one process tells, at the end: the one with rank 0.
 With --new-id an id is handed out before the job starts, for its logs and its
 checkpoints; --id takes it.
 
---resume submits a run that was signed, and that the ledger has not acknowledged:
-after a crash, or while the ledger could not be reached.`,
+--resume submits a run that was signed, and that the ledger has not
+acknowledged: after a crash, or while the ledger could not be reached.`,
 		Example: `  RUN=$(stele record run --new-id)
   srun python train.py --run "$RUN"
   stele record run --id "$RUN" --input lab/data@7 --output lab/net@3=net \
