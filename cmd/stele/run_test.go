@@ -116,7 +116,7 @@ func (p *person) recordedRun(id string) jsonv1.Run {
 	return r
 }
 
-var runBegins = regexp.MustCompile(`(?m)^run ([0-9a-f]{32}) begins$`)
+var beginsLine = regexp.MustCompile(`(?m)^run ([0-9a-f]{32}) begins$`)
 
 // TestKilledRun kills a run at random moments, from its start to its receipt.
 // Whatever the moment, both outputs are on the ledger by one entry, or nothing
@@ -149,7 +149,7 @@ func TestKilledRun(t *testing.T) {
 		}
 		timer.Stop()
 		p.must("fsck")
-		if m := runBegins.FindStringSubmatch(stderr.String()); m != nil {
+		if m := beginsLine.FindStringSubmatch(stderr.String()); m != nil {
 			_, errs, status := p.stele("record", "run", "--resume", m[1])
 			switch {
 			case status == exitNotFound && strings.Contains(errs, "nothing of it is on the ledger"):
