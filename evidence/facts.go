@@ -15,13 +15,7 @@ type facts struct {
 	claims  map[fingerprint.Fingerprint][]lineage.Claim
 	origins map[*lineage.Artifact][]lineage.Origin // those asked for already
 	twice   []string                               // names that two entries bind
-	work    int                                    // inputs that claims named, each time that claims were counted
 }
-
-// maxWork bounds facts.work: a file in which everything has the same bytes would
-// have each of its entries count for each of its artifacts. A lineage of
-// MaxLineage artifacts, with a hundred inputs each, is within it.
-const maxWork = 10_000_000
 
 // Artifact implements lineage.Facts.
 func (f *facts) Artifact(name, version string) (*lineage.Artifact, error) {
@@ -32,20 +26,13 @@ func (f *facts) Artifact(name, version string) (*lineage.Artifact, error) {
 	return a, nil
 }
 
-// Origins implements lineage.Facts. It is an ErrTooLarge past maxWork.
+// Origins implements lineage.Facts.
 func (f *facts) Origins(a *lineage.Artifact) ([]lineage.Origin, error) {
 	list, ok := f.origins[a]
 	if ok {
 		return list, nil
 	}
-	claims := f.claims[a.Ref.Fingerprint]
-	for _, c := range claims {
-		f.work += 1 + len(c.Inputs)
-	}
-	if f.work > maxWork {
-		return nil, lineage.ErrTooLarge
-	}
-	list = lineage.Count(a, claims)
+	list = lineage.Count(a, f.claims[a.Ref.Fingerprint])
 	f.origins[a] = list
 	return list, nil
 }
@@ -78,6 +65,9 @@ func (c *verification) gather() {
 				claim(a)
 			}
 		}
+	}
+	for _, claims := range c.facts.claims { // once, and not for each artifact that has the same bytes
+		lineage.SortClaims(claims)
 	}
 }
 

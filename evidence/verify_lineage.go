@@ -13,16 +13,8 @@ import (
 func (c *verification) lineage() {
 	c.gather()
 	c.root = c.facts.bound[c.f.Claim.Ref().String()]
-	var err error
-	if c.graph, err = lineage.Up(c.facts, c.root, MaxLineage); err != nil {
-		c.fail(Tampered, CheckLineage, "%v: too much is said of the same bytes", err)
-		c.skip(CheckNotTainted, "the lineage is too large")
-		// What else there is to check is about the artifact alone.
-		c.facts.claims, c.facts.work = nil, 0
-		c.graph, _ = lineage.Up(c.facts, c.root, 1)
-	} else {
-		c.untainted(c.wholeLineage())
-	}
+	c.graph, _ = lineage.Up(c.facts, c.root, MaxLineage) // these facts do not fail
+	c.untainted(c.wholeLineage())
 	c.members()
 }
 
@@ -52,7 +44,7 @@ func (c *verification) wholeLineage() bool {
 // leftOut says what is not in the file, and should be.
 func (c *verification) leftOut() []string {
 	if c.graph.Cut {
-		return []string{fmt.Sprintf("%s was made of more than %d artifacts, the limit", c.root.Ref, MaxLineage)}
+		return []string{fmt.Sprintf("the lineage of %s is too large: at most %d artifacts, and %d origins and inputs, are looked at", c.root.Ref, MaxLineage, lineage.MaxSteps)}
 	}
 	var wrong []string
 	for _, m := range c.graph.Missing {
@@ -78,9 +70,9 @@ func (c *verification) leftOut() []string {
 // withdrawn. What is in the file may show a taint even where it does not hold
 // everything.
 func (c *verification) untainted(whole bool) {
-	if t, err := lineage.TaintOf(c.facts, c.root); err == nil && t != nil {
-		c.Taint = t
-		c.fail(Tainted, CheckNotTainted, "%s", c.taintText(t))
+	if j, err := lineage.Judge(c.facts, c.root); err == nil && j.Taint != nil {
+		c.Taint = j.Taint
+		c.fail(Tainted, CheckNotTainted, "%s", c.taintText(j.Taint))
 		return
 	}
 	// An entry has the fingerprint of what it names, be it in the file or not.
