@@ -150,7 +150,7 @@ func (f *File) Stamp() (*Entry, statement.Output, error) {
 		}
 		stamps := st.Stamps()
 		if len(stamps) == 0 {
-			return nil, statement.Output{}, fmt.Errorf("entry %d: %w: a %s that stamps nothing", e.Index, ErrFormat, st.Kind)
+			return nil, statement.Output{}, fmt.Errorf("entry %d: %w: %s that stamps nothing", e.Index, ErrFormat, st.Kind.Noun())
 		}
 		return e, stamps[0], nil
 	}

@@ -179,9 +179,9 @@ func (c *Control) add(e *Entry, st *statement.Statement) error {
 func (c *Control) place(e *Entry, st *statement.Statement) error {
 	switch {
 	case !st.Control():
-		return fmt.Errorf("entry %d: %w: a %s is not a control entry", e.Index, ErrFormat, st.Kind)
+		return fmt.Errorf("entry %d: %w: %s is not a control entry", e.Index, ErrFormat, st.Kind.Noun())
 	case (e.Index == 0) != (st.Kind == statement.KindGenesis):
-		return fmt.Errorf("entry %d: %w: a %s there; genesis is entry 0, and only it", e.Index, ErrTampered, st.Kind)
+		return fmt.Errorf("entry %d: %w: %s there; genesis is entry 0, and only it", e.Index, ErrTampered, st.Kind.Noun())
 	case e.Index == 0 && c.last != nil:
 		return fmt.Errorf("entry 0: %w: a second genesis", ErrTampered)
 	case e.Index != 0 && c.last == nil:
@@ -278,7 +278,7 @@ func (c *Control) follow(e *Entry, st *statement.Statement) error {
 		}
 		change = func() { c.reject(e, ref, st.Approval) }
 	default:
-		return fmt.Errorf("entry %d: %w: this version does not know what a %s does", e.Index, ErrFormat, st.Kind)
+		return fmt.Errorf("entry %d: %w: this version does not know what %s does", e.Index, ErrFormat, st.Kind.Noun())
 	}
 	if err := c.roster.Apply(e.Index, e.Time, e.Envelope.KeyID, st); err != nil {
 		return fmt.Errorf("entry %d: %w: %w", e.Index, ErrUntrusted, err)

@@ -259,7 +259,7 @@ func (c *verification) ledger() bool {
 	id := statement.LedgerID(first.LeafHash())
 	switch {
 	case first.Index != 0 || st.Kind != statement.KindGenesis:
-		c.fail(Tampered, CheckLedger, "the first control entry is a %s at %d, not a genesis at 0", st.Kind, first.Index)
+		c.fail(Tampered, CheckLedger, "the first control entry is %s at %d, not a genesis at 0", st.Kind.Noun(), first.Index)
 		return false
 	case id != c.f.Ledger:
 		c.fail(Tampered, CheckLedger, "the file is for the ledger %s, but its genesis is that of %s", c.f.Ledger, id)

@@ -113,7 +113,7 @@ func (c *verification) claim() bool {
 	st := c.parsed[c.stamped]
 	stamps := st.Stamps()
 	if len(stamps) == 0 {
-		c.fail(Tampered, CheckClaim, "it is about entry %d, which is a %s and stamps nothing", claim.Entry, st.Kind)
+		c.fail(Tampered, CheckClaim, "it is about entry %d, which is %s and stamps nothing", claim.Entry, st.Kind.Noun())
 		return false
 	}
 	ref, s, ok := st.StampOf(claim.Name, claim.Version)

@@ -281,7 +281,7 @@ func (m *Member) may(signer KeyID, st *Statement) error {
 }
 
 func (m *Member) lacks(role string, st *Statement) error {
-	return refuse(ErrNotAllowed, "", "%s has roles %v; of a %s, the role is %s", m.Handle, m.Roles, st.Kind, role)
+	return refuse(ErrNotAllowed, "", "%s has roles %v; of %s, the role is %s", m.Handle, m.Roles, st.Kind.Noun(), role)
 }
 
 // mayStamp holds what a statement stamps to the name patterns of its signer.

@@ -379,3 +379,11 @@ func TestClone(t *testing.T) {
 	p.does("bob", retire("carol"))
 	p.stands("carol", 9, StateRetired)
 }
+
+func TestNouns(t *testing.T) {
+	for kind, want := range map[Kind]string{KindStamp: "a stamp", KindApproval: "an approval", KindEvaluation: "an evaluation", KindLogKey: "a log-key", "": "a "} {
+		if got := kind.Noun(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

@@ -1,5 +1,7 @@
 package statement
 
+import "strings"
+
 // StatementType is the "_type" of every statement: in-toto Statement v1.
 const StatementType = "https://in-toto.io/Statement/v1"
 
@@ -36,6 +38,14 @@ func (k Kind) PredicateType() string {
 		return SLSAProvenance
 	}
 	return "https://stele.dev/" + string(k) + "/v1"
+}
+
+// Noun returns the kind as a sentence has it: "a stamp", "an approval".
+func (k Kind) Noun() string {
+	if k != "" && strings.ContainsRune("aeiou", rune(k[0])) {
+		return "an " + string(k)
+	}
+	return "a " + string(k)
 }
 
 // Subject is an in-toto ResourceDescriptor with a name and digests alone. What

@@ -359,7 +359,7 @@ func (r *reading) announcedAudit(index uint64) (ledger.Audit, error) {
 		return ledger.Audit{}, err
 	}
 	if st.Audit == nil {
-		return ledger.Audit{}, usagef("entry %d is no audit: it is a %s", e.Index, st.Kind).withHint("`stele audit --list` shows them")
+		return ledger.Audit{}, usagef("entry %d is no audit: it is %s", e.Index, st.Kind.Noun()).withHint("`stele audit --list` shows them")
 	}
 	if st.Audit.Result != nil {
 		index = st.Audit.Result.Announcement

@@ -312,7 +312,7 @@ func (r *reading) stale(st *statement.Statement, saw, last uint64) error {
 		if latest.Release != nil {
 			about = subjectOfDecision(latest)
 		}
-		what += fmt.Sprintf(", %s by %s: %s", article(string(latest.Kind)), r.signerOf(e).Handle, about)
+		what += fmt.Sprintf(", %s by %s: %s", latest.Kind.Noun(), r.signerOf(e).Handle, about)
 	}
 	text := "you saw entry %d, and after it came %s"
 	if saw > last {
@@ -321,13 +321,6 @@ func (r *reading) stale(st *statement.Statement, saw, last uint64) error {
 	f := failf(exitRefused, "%s: "+text, st.Subject[0].Name, saw, what)
 	f.rule = string(ledger.RuleAfter)
 	return f.withEntry(last).withHint(fmt.Sprintf("look at it (`stele show %d`), then decide again", last))
-}
-
-func article(noun string) string {
-	if strings.ContainsRune("aeiou", rune(noun[0])) {
-		return "an " + noun
-	}
-	return "a " + noun
 }
 
 // crossed says what it means that the ledger went on between look and signature.

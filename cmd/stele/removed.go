@@ -49,7 +49,7 @@ func (a *app) removalBy(r *reading, what string, target *node) (*removal, error)
 		if err != nil {
 			return nil, err
 		}
-		return nil, usagef("%s %s: entry %d is no stamp but a %s", flag, what, at.entry, st.Kind).
+		return nil, usagef("%s %s: entry %d is no stamp but %s", flag, what, at.entry, st.Kind.Noun()).
 			withHint("name the first version without the removed files, as NAME@VERSION or by its stamp")
 	}
 	e, st, err := r.stampAt(*b)

@@ -141,7 +141,7 @@ func (b *Block) checkSigner(c *Candidate) error {
 			return refuse(RuleWhoMay, ClassRefused, "this ledger has its genesis; another begins another ledger").at(0)
 		}
 		if c.st.Kind != statement.KindGenesis {
-			return refuse(RuleWhoMay, ClassRefused, "the first entry of a ledger is its genesis, not a %s", c.st.Kind)
+			return refuse(RuleWhoMay, ClassRefused, "the first entry of a ledger is its genesis, not %s", c.st.Kind.Noun())
 		}
 		return nil
 	}
@@ -313,7 +313,7 @@ func (b *Block) checkBasis(index uint64) error {
 		return err
 	}
 	if len(st.Stamps()) == 0 {
-		return refuse(RuleReferences, ClassRefused, "basis: entry %d is a %s and stamps nothing", index, st.Kind).at(index)
+		return refuse(RuleReferences, ClassRefused, "basis: entry %d is %s and stamps nothing", index, st.Kind.Noun()).at(index)
 	}
 	return nil
 }
@@ -335,7 +335,7 @@ func (b *Block) checkInForce(c *Candidate) error {
 		return err
 	}
 	if st.Kind != statement.KindWithdrawal {
-		return refuse(RuleReferences, ClassRefused, "entry %d is a %s, not a withdrawal", index, st.Kind).at(index)
+		return refuse(RuleReferences, ClassRefused, "entry %d is %s, not a withdrawal", index, st.Kind.Noun()).at(index)
 	}
 	ref, err := statement.ParseRef(st.Subject[0])
 	if err != nil {

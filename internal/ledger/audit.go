@@ -126,7 +126,7 @@ func (b *Block) announcement(c *Candidate) (*evidence.Entry, *statement.AuditAnn
 	}
 	e, st := p.entry, p.st
 	if st.Audit == nil || st.Audit.Announcement == nil {
-		return nil, nil, refuse(RuleReferences, ClassRefused, "entry %d announces no audit: it is a %s", index, st.Kind).at(index).
+		return nil, nil, refuse(RuleReferences, ClassRefused, "entry %d announces no audit: it is %s", index, st.Kind.Noun()).at(index).
 			hint("name the entry that announced this audit")
 	}
 	ref, err := st.Ref()
