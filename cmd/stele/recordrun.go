@@ -101,10 +101,14 @@ func (a *app) recordRun(ctx context.Context, o *toldOrder) error {
 	if err := w.checkDraft(); err != nil {
 		return err
 	}
-	if err := w.stampOutputs(ctx); err != nil {
+	err := w.stampOutputs(ctx)
+	if err != nil {
 		return err
 	}
-	return w.record(ctx)
+	if err = w.record(ctx); err != nil && w.notes != nil {
+		w.notes.failed(err)
+	}
+	return err
 }
 
 // newRunID hands out a run's id.

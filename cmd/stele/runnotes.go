@@ -84,7 +84,8 @@ func (a *app) beginNotes(w *running) (*runNotes, error) {
 	err := durable.MkdirAll(fsys, n.dir, durable.PrivateDir)
 	if err == nil {
 		host, _ := os.Hostname()
-		n.lock, err = durable.Lock(fsys, n.file(lockFile), durable.Holder{PID: os.Getpid(), Host: host, Since: n.note.Begun, Command: "stele run"}, false)
+		// Where files cannot be locked, it is not known whether a run is under way.
+		n.lock, _ = durable.Lock(fsys, n.file(lockFile), durable.Holder{PID: os.Getpid(), Host: host, Since: n.note.Begun, Command: "stele run"}, false)
 	}
 	if err == nil {
 		err = n.write()

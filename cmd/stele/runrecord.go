@@ -87,6 +87,7 @@ func (w *running) notSubmitted(err error) error {
 	var refusal *ledger.Refusal
 	if errors.As(err, &refusal) {
 		w.notes.refused()
+		w.notes.kept = w.wrapped() // who told of it can tell again
 		return fmt.Errorf("the run %s is refused: %w", w.id, err)
 	}
 	f := failf(statusOf(err), "the run %s is signed, and not acknowledged: %w", w.id, err)
