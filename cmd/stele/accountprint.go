@@ -14,9 +14,6 @@ import (
 
 func hexOf(sum [32]byte) string { return hex.EncodeToString(sum[:]) }
 
-// shortRun is a run's id, as far as a person needs it.
-func shortRun(id statement.Nonce) string { return id.String()[:12] }
-
 // originPairs say what an artifact was made of, as far as somebody said so;
 // without what the stamp in an entry says, which is told already.
 func originPairs(c *account, told uint64) []terminal.Pair {
@@ -49,7 +46,7 @@ func originText(o *lineage.Origin, of statement.Ref) string {
 	text := ""
 	switch o.Way {
 	case lineage.WayRun:
-		text = fmt.Sprintf("run %s, entry %d by %s: %s, %s, took %s", shortRun(o.RunID), o.Entry, o.Handle, o.Run.Observation, exitText(o.Run), took(o.Run))
+		text = fmt.Sprintf("run %s, entry %d by %s: %s, %s, took %s", o.RunID, o.Entry, o.Handle, o.Run.Observation, exitText(o.Run), took(o.Run))
 		if o.Run.Code != nil {
 			text += ", code " + codeText(o.Run.Code)
 		}

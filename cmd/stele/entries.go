@@ -135,7 +135,7 @@ func subject(st *statement.Statement) string {
 	case st.Reinstatement != nil:
 		return fmt.Sprintf("%s (ends %d)", st.Subject[0].Name, st.Reinstatement.Withdrawal)
 	case st.Run != nil:
-		return runSubject(st.Run)
+		return runSubject(st.Nonce, st.Run)
 	case st.Evaluation != nil:
 		return st.Subject[0].Name + " (" + metricsText(st.Evaluation.Metrics, 2) + ")"
 	case st.Approval != nil:
@@ -156,10 +156,14 @@ func subject(st *statement.Statement) string {
 func (r *reading) entryJSON(e *evidence.Entry, st *statement.Statement) jsonv1.Entry {
 	id := e.Envelope.ID()
 	hash := e.LeafHash()
-	return jsonv1.Entry{
+	out := jsonv1.Entry{
 		Entry: e.Index, Time: jsonv1.At(e.Time), Kind: string(st.Kind), Subject: subject(st), Signer: r.signerOf(e),
 		Standing: r.standingOf(e).State, Statement: id.String(), Leaf: base64.StdEncoding.EncodeToString(hash[:]),
 	}
+	if st.Run != nil {
+		out.Run = st.Nonce.String()
+	}
+	return out
 }
 
 func (r *reading) withdrawalsJSON(ref statement.Ref) []jsonv1.Withdrawal {

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -31,9 +30,6 @@ type wanted struct {
 	entry         uint64
 	run           statement.Nonce
 }
-
-// runID is how a run's id looks. A name may look so, too: the run goes first.
-var runID = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
 // parseWanted tells by its form, and by what lies on the disk, what an argument
 // names: ./ or / forces a path, and so does a file or folder of that name.
@@ -106,7 +102,9 @@ func (r *reading) lookUp(w wanted) (*lookedUp, error) {
 		b, err = r.binding(w.name, w.version)
 		f.bindings = []ledger.Binding{b}
 	case byName:
-		b, err = r.latest(w.name)
+		if b, err = r.latest(w.name); statusOf(err) == exitNotFound && runBegins.MatchString(w.arg) {
+			return f, r.lookUpRunThatBegins(f)
+		}
 		f.bindings = []ledger.Binding{b}
 	case byFingerprint:
 		f.bindings, err = r.bindingsOf(w.fp)
@@ -116,6 +114,9 @@ func (r *reading) lookUp(w wanted) (*lookedUp, error) {
 	case byRun:
 		err = r.lookUpRun(f)
 	case byEntry:
+		if w.entry >= r.Size() && runBegins.MatchString(w.arg) {
+			return f, r.lookUpRunThatBegins(f)
+		}
 		err = r.lookUpEntry(f)
 	default:
 		err = fmt.Errorf("%s: %q is not looked up on a ledger", w.by, w.arg)
@@ -176,6 +177,20 @@ func (r *reading) lookUpRun(f *lookedUp) error {
 		return fmt.Errorf("%w: the index says that entry %d is the run %s, and it is not", ledger.ErrDamaged, index, f.wanted.run)
 	}
 	return nil
+}
+
+// lookUpRunThatBegins finds a run by the beginning of its id.
+func (r *reading) lookUpRunThatBegins(f *lookedUp) error {
+	e, err := r.runThatBegins(f.arg)
+	if err != nil {
+		var none *failure
+		if errors.As(err, &none) && none.status == exitNotFound {
+			none.message = fmt.Sprintf("%s is no name, no entry and no beginning of a run's id on this ledger", f.arg)
+		}
+		return err
+	}
+	f.by, f.run, f.wanted.run = byRun, nil, e.ID
+	return r.lookUpRun(f)
 }
 
 func (r *reading) lookUpEntry(f *lookedUp) error {

@@ -25,7 +25,8 @@ func (a *app) showCommand() *cobra.Command {
 		Short: "Show an artifact, a run or an entry: all there is about it",
 		Long: `Of an artifact: its stamp, what it was made of, what was measured, who approved
 it, where it was released, what was made of it, whether it is tainted. Of an
-entry or a run: what it says, who signed it, its standing.
+entry or a run: what it says, who signed it, its standing. Of a run's id the
+first 8 digits will do, or more, as long as no other begins so.
 
 --as prints the raw bytes instead:
   payload    the in-toto statement, as signed
@@ -58,7 +59,7 @@ entry or a run: what it says, who signed it, its standing.
 
 // checkWhat checks the form of what find finds, before any ledger is opened.
 func checkWhat(what string) error {
-	if _, err := strconv.ParseUint(what, 10, 64); err == nil || runID.MatchString(what) {
+	if _, err := strconv.ParseUint(what, 10, 64); err == nil || runID.MatchString(what) || runBegins.MatchString(what) {
 		return nil
 	}
 	if strings.HasPrefix(what, "stele-") && !strings.Contains(what, "@") {
@@ -85,7 +86,7 @@ type found struct {
 
 // find finds what a person names.
 func (r *reading) find(what string) (found, error) {
-	if index, err := strconv.ParseUint(what, 10, 64); err == nil {
+	if index, err := strconv.ParseUint(what, 10, 64); err == nil && (index < r.Size() || !runBegins.MatchString(what)) {
 		if index >= r.Size() {
 			return found{}, failf(exitNotFound, "there is no entry %d; the log has %d", index, r.Size()).withEntry(index)
 		}
@@ -101,6 +102,10 @@ func (r *reading) find(what string) (found, error) {
 			return found{}, failf(exitNotFound, "there is no run %s on this ledger", id).withHint("`stele log --kind run` lists them")
 		}
 		return found{entry: index}, err
+	}
+	if runBegins.MatchString(what) {
+		e, err := r.runThatBegins(what)
+		return found{entry: e.Entry}, err
 	}
 	if strings.HasPrefix(what, "stele-") && !strings.Contains(what, "@") {
 		fp, err := fingerprint.Parse(what)
@@ -120,11 +125,16 @@ func (r *reading) find(what string) (found, error) {
 // orPending says of a run that is not on the ledger what this machine knows of
 // it; of anything else, what was wrong.
 func (a *app) orPending(what string, err error) error {
-	if !runID.MatchString(what) || statusOf(err) != exitNotFound {
+	if statusOf(err) != exitNotFound {
 		return err
 	}
 	id, perr := statement.ParseNonce(what)
-	if perr != nil {
+	if runBegins.MatchString(what) {
+		var ok bool
+		if id, ok = a.pendingThatBegins(what); !ok {
+			return err
+		}
+	} else if perr != nil {
 		return err
 	}
 	switch p, perr := a.pendingRun(id); {
@@ -302,6 +312,9 @@ func (a *app) showArtifact(r *reading, e *evidence.Entry, st *statement.Statemen
 		item := r.entryJSON(e, st)
 		if whole, err := e.Statement(); err == nil {
 			item.Kind = string(whole.Kind)
+			if whole.Run != nil {
+				item.Run = whole.Nonce.String()
+			}
 		}
 		item.Payload = json.RawMessage(e.Envelope.Payload)
 		item.Withdrawn, item.Members, item.Audits = r.withdrawalsJSON(ref), membersJSON(st.Stamp.Members), audits

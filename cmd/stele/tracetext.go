@@ -178,7 +178,7 @@ func (m *treeMaker) these(o *origin) string {
 func (m *treeMaker) claimText(o *origin) string {
 	switch o.Way {
 	case lineage.WayRun:
-		return "run " + o.Run[:8] + " by " + o.Signer.Handle
+		return "run " + shortRun(o.Run) + " by " + o.Signer.Handle
 	case lineage.WayImport:
 		return "import by " + o.Signer.Handle
 	}
@@ -187,7 +187,7 @@ func (m *treeMaker) claimText(o *origin) string {
 
 // runText tells a run in one line.
 func runText(r *jsonv1.TraceRun, id string) string {
-	text := "run " + id[:8]
+	text := "run " + shortRun(id)
 	if r == nil {
 		return text
 	}

@@ -11,15 +11,16 @@ import (
 
 // The words of runs, evaluations, approvals and releases, wherever they stand.
 
-// runSubject says in a few words what a run is about.
-func runSubject(run *statement.Run) string {
+// runSubject says in a few words what a run is about: its outputs, by which it is
+// found again, or what it is called.
+func runSubject(id statement.Nonce, run *statement.Run) string {
 	switch n := len(run.Outputs); {
 	case run.Failed && run.Exit != nil:
-		return "failed, exit " + strconv.FormatUint(*run.Exit, 10)
+		return "run " + shortRun(id.String()) + " failed, exit " + strconv.FormatUint(*run.Exit, 10)
 	case run.Failed:
-		return "failed"
+		return "run " + shortRun(id.String()) + " failed"
 	case n == 0:
-		return "no outputs"
+		return "run " + shortRun(id.String()) + ", no outputs"
 	case n > 1:
 		return fmt.Sprintf("%s and %d more", run.Outputs[0].Ref, n-1)
 	}

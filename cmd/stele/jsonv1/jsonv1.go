@@ -357,6 +357,7 @@ type Entry struct {
 	Standing  string           `json:"standing"` // of the signer's key for this entry, as of now
 	Statement string           `json:"statement,omitempty"`
 	Leaf      string           `json:"leaf,omitempty"` // leaf hash, standard base64
+	Run       string           `json:"run,omitempty"`  // of a run: its id
 	Payload   any              `json:"payload,omitempty"`
 	Withdrawn []Withdrawal     `json:"withdrawn,omitempty"`
 	Details   any              `json:"details,omitempty"`

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+
+	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/internal/terminal"
+	"github.com/stele-ml/stele/statement"
+)
+
+var (
+	// runID is how a run's id looks. A name may look so, too: the run goes first.
+	runID = regexp.MustCompile(`^[0-9a-f]{32}$`)
+
+	// runBegins is how an id looks of which only the beginning is given. What is
+	// called just so, an entry or a name, goes first.
+	runBegins = regexp.MustCompile(`^[0-9a-f]{8,31}$`)
+)
+
+// shortRun is as much of a run's id as stands among other words; it finds the
+// run again.
+func shortRun(id string) string { return id[:min(len(id), 8)] }
+
+// runsNamed is how many runs are named of those that begin alike.
+const runsNamed = 8
+
+// runThatBegins finds the run whose id begins with these digits.
+func (r *reading) runThatBegins(digits string) (ledger.RunEntry, error) {
+	var found []ledger.RunEntry
+	for e, err := range r.RunsByPrefix(digits) {
+		if err != nil {
+			return e, err
+		}
+		if found = append(found, e); len(found) > runsNamed {
+			break
+		}
+	}
+	switch len(found) {
+	case 0:
+		return ledger.RunEntry{}, failf(exitNotFound, "no run on this ledger has an id that begins with %s", digits).withHint("`stele log --kind run` lists them")
+	case 1:
+		return found[0], nil
+	}
+	var ids []string
+	for _, e := range found[:min(len(found), runsNamed)] {
+		ids = append(ids, fmt.Sprintf("%s (entry %s)", e.ID, terminal.Count(e.Entry)))
+	}
+	text := strings.Join(ids, ", ")
+	if len(found) > runsNamed {
+		text += " and more"
+	}
+	return ledger.RunEntry{}, usagef("%s may be several runs: %s", digits, text).withHint("give more of the id")
+}
+
+// pendingThatBegins finds the id of the only run among the notes of this machine
+// that begins with these digits.
+func (a *app) pendingThatBegins(digits string) (id statement.Nonce, ok bool) {
+	list, err := os.ReadDir(a.runsDir())
+	if err != nil {
+		return id, false
+	}
+	for _, e := range list {
+		if !strings.HasPrefix(e.Name(), digits) {
+			continue
+		}
+		found, err := statement.ParseNonce(e.Name())
+		if err != nil {
+			continue
+		}
+		if ok {
+			return id, false
+		}
+		id, ok = found, true
+	}
+	return id, ok
+}
