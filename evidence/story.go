@@ -54,12 +54,16 @@ type Told struct {
 	// and Taint where its own contents are withdrawn. Only where Bound.
 	Withdrawn string `json:"withdrawn,omitempty"`
 	Taint     string `json:"taint,omitempty"`
+
+	// Untrusted is true where the entry's signer has no standing for it, or for
+	// that of something the artifact was made of. Only where Bound.
+	Untrusted bool `json:"untrusted,omitempty"`
 }
 
 // story tells what the entries say, artifact by artifact.
 func (c *verification) story() {
 	about := c.about()
-	taints := c.taints()
+	taints, untrusted := c.taints()
 	for i, n := range c.graph.Nodes {
 		for _, e := range about[n.Ref] {
 			t := c.tell(e, n)
@@ -67,7 +71,7 @@ func (c *verification) story() {
 				for _, w := range n.Withdrawals {
 					t.Withdrawn = lineage.Stronger(t.Withdrawn, w.Effect)
 				}
-				t.Taint, t.Unknown = taints[i], !n.Known()
+				t.Taint, t.Unknown, t.Untrusted = taints[i], !n.Known(), untrusted[i]
 			}
 			c.Story = append(c.Story, t)
 		}
@@ -181,8 +185,9 @@ func (c *verification) tell(e *Entry, n *lineage.Node) Told {
 }
 
 // taints returns, by node of the graph, the effect of its taint: of the
-// strongest withdrawal that reaches it.
-func (c *verification) taints() []string {
+// strongest withdrawal that reaches it; and whether it is fallen, or was made of
+// what is.
+func (c *verification) taints() (taints []string, untrusted []bool) {
 	nodes := c.graph.Nodes
 	at := make(map[string]int, len(nodes))
 	for i, n := range nodes {
@@ -199,36 +204,46 @@ func (c *verification) taints() []string {
 		}
 	}
 	// One walk for each effect, the strongest first: what it reaches keeps it.
-	taints := make([]string, len(nodes))
+	taints = make([]string, len(nodes))
 	for _, effect := range []string{statement.EffectStop, statement.EffectNoNewUse, statement.EffectAdvise} {
-		seen := make([]bool, len(nodes))
-		var queue []int
-		for i, n := range nodes {
-			for _, w := range n.Withdrawn() {
-				if w.Effect == effect && !seen[i] {
-					seen[i] = true
-					queue = append(queue, i)
-				}
+		spread(users, func(i int) bool {
+			return slices.ContainsFunc(nodes[i].Withdrawn(), func(w lineage.Withdrawal) bool { return w.Effect == effect })
+		}, func(i int) {
+			if taints[i] == "" {
+				taints[i] = effect
 			}
-		}
-		for k := 0; k < len(queue); k++ {
-			for _, i := range users[queue[k]] {
-				if taints[i] == "" {
-					taints[i] = effect
-				}
-				if !seen[i] {
-					seen[i] = true
-					queue = append(queue, i)
-				}
-			}
-		}
+		})
 	}
+	untrusted = make([]bool, len(nodes))
 	for i, n := range nodes {
+		untrusted[i] = !n.Standing.OK
 		if len(n.Withdrawn()) > 0 {
 			taints[i] = ""
 		}
 	}
-	return taints
+	spread(users, func(i int) bool { return !nodes[i].Standing.OK }, func(i int) { untrusted[i] = true })
+	return taints, untrusted
+}
+
+// spread goes from the nodes that are sources to all that were made of them.
+func spread(users [][]int, source func(i int) bool, reached func(i int)) {
+	seen := make([]bool, len(users))
+	var queue []int
+	for i := range users {
+		if source(i) {
+			seen[i] = true
+			queue = append(queue, i)
+		}
+	}
+	for k := 0; k < len(queue); k++ {
+		for _, i := range users[queue[k]] {
+			reached(i)
+			if !seen[i] {
+				seen[i] = true
+				queue = append(queue, i)
+			}
+		}
+	}
 }
 
 // says is what a statement says of an artifact, in one line.

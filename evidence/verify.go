@@ -145,13 +145,16 @@ type verification struct {
 	listed  []*Entry
 	parsed  map[*Entry]*statement.Statement
 	state   *Control
-	before  []error // for each of listed, what was wrong with it as of then
-	opened  *Opened // nil without a policy
-	stamped *Entry  // the claim's entry
+	before  []error  // for each of listed, what was wrong with it as of then
+	unfit   []string // what of it was that its signer might not say it
+	what    string   // the entries listed, in words
+	opened  *Opened  // nil without a policy
+	stamped *Entry   // the claim's entry
 	stamp   *statement.Stamp
 	facts   *facts
-	root    *lineage.Artifact // the claim's
-	graph   *lineage.Graph    // what it was made of, as far as the file has it
+	root    *lineage.Artifact  // the claim's
+	graph   *lineage.Graph     // what it was made of, as far as the file has it
+	judged  *lineage.Judgement // of root
 
 	documents map[[32]byte]*statement.Details // see carried
 }

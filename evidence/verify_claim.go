@@ -13,7 +13,7 @@ import (
 
 // entries checks that the entries are in the log, and who signed them.
 func (c *verification) entries() bool {
-	var absent, unsigned, fallen []string
+	var absent, unsigned []string
 	signatures := Tampered
 	indexes := make([]string, len(c.listed))
 	included, signed := make([]error, len(c.listed)), make([]error, len(c.listed))
@@ -29,7 +29,7 @@ func (c *verification) entries() bool {
 		} else if err := c.before[i]; err != nil && !errors.Is(err, ErrUntrusted) {
 			absent = append(absent, err.Error())
 		} else if err != nil {
-			fallen = append(fallen, err.Error())
+			c.unfit = append(c.unfit, err.Error())
 		}
 		if err := signed[i]; err != nil {
 			unsigned = append(unsigned, err.Error())
@@ -39,14 +39,12 @@ func (c *verification) entries() bool {
 				signatures = Tampered
 			}
 		}
-		if s := c.state.roster.Standing(e.Envelope.KeyID, e.Index, e.Time); !s.OK {
-			fallen = append(fallen, fmt.Sprintf("entry %d: its signer %s is %s: %s", e.Index, c.who(e), s.State, s.Detail))
-		}
 	}
 	what := "entry " + strings.Join(indexes, ", ")
 	if len(indexes) > 8 {
 		what = count(len(indexes), "entry", "entries")
 	}
+	c.what = what
 	if len(absent) > 0 {
 		c.fail(Tampered, CheckIncluded, "%s", some(absent))
 	} else {
@@ -57,12 +55,72 @@ func (c *verification) entries() bool {
 	} else {
 		c.pass(CheckSignature, "%s: signed by %s", what, c.signers())
 	}
-	if len(fallen) > 0 {
-		c.fail(Untrusted, CheckStanding, "%s", some(fallen))
-	} else {
-		c.pass(CheckStanding, "%s: the signer's key was good then, as is known at %s", what, count(c.cp.Size, "entry", "entries"))
-	}
 	return true
+}
+
+// standing checks that the signers had standing for what they said, and were
+// allowed to say it. Which entries that takes, the lineage says: one whose signer
+// has none fells what it binds, and all that was made of it, but not somebody
+// else's copy of the same bytes.
+func (c *verification) standing() {
+	wrong := c.unfit
+	spared, routes := c.spared(), c.routes()
+	kept := 0
+	for _, e := range c.listed {
+		s := c.state.roster.Standing(e.Envelope.KeyID, e.Index, e.Time)
+		switch {
+		case s.OK:
+		case spared[e.Index]:
+			kept++
+		default:
+			wrong = append(wrong, fmt.Sprintf("entry %d: its signer %s is %s: %s%s", e.Index, c.who(e), s.State, s.Detail, routes[e.Index]))
+		}
+	}
+	if len(wrong) > 0 {
+		c.fail(Untrusted, CheckStanding, "%s", some(wrong))
+		return
+	}
+	rest := ""
+	if kept > 0 {
+		rest = fmt.Sprintf("; but for %s about the same bytes under another name, which are looked at for what taints them", count(kept, "entry", "entries"))
+	}
+	c.pass(CheckStanding, "%s: the signer's key was good then, as is known at %s%s", c.what, count(c.cp.Size, "entry", "entries"), rest)
+}
+
+// spared returns the entries without standing that say something of a copy in
+// the lineage, and bind nothing that is in it.
+func (c *verification) spared() map[uint64]bool {
+	spared := make(map[uint64]bool)
+	if c.graph == nil {
+		return spared
+	}
+	for _, n := range c.graph.Nodes {
+		for _, o := range n.Origins {
+			if o.Fallen != "" {
+				spared[o.Entry] = true
+				spared[c.facts.bound[o.Of.String()].Entry] = true
+			}
+		}
+	}
+	for _, n := range c.graph.Nodes {
+		delete(spared, n.Entry)
+	}
+	return spared
+}
+
+// routes says of entries that bound what fells the claim's artifact how it is
+// reached.
+func (c *verification) routes() map[uint64]string {
+	routes := make(map[uint64]string)
+	if c.judged == nil {
+		return routes
+	}
+	for _, f := range c.judged.Fallen {
+		if f.Distance() > 0 && routes[f.Artifact.Entry] == "" {
+			routes[f.Artifact.Entry] = "; " + wayText(f.Path())
+		}
+	}
+	return routes
 }
 
 // some joins findings into a sentence, the first few of them.
@@ -96,6 +154,7 @@ func (c *verification) signers() string {
 // claim checks what the file claims against its entry, and what was asked for
 // against the claim.
 func (c *verification) claim() bool {
+	defer c.standing()
 	claim := &c.f.Claim
 	for _, e := range c.listed {
 		if st := c.parsed[e]; st.Kind != statement.KindGenesis && st.Ledger != c.f.Ledger {

@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/stele-ml/stele/lineage"
@@ -14,6 +15,7 @@ func (c *verification) lineage() {
 	c.gather()
 	c.root = c.facts.bound[c.f.Claim.Ref().String()]
 	c.graph, _ = lineage.Up(c.facts, c.root, MaxLineage) // these facts do not fail
+	c.judged, _ = lineage.Judge(c.facts, c.root)
 	c.untainted(c.wholeLineage())
 	c.members()
 }
@@ -32,7 +34,7 @@ func (c *verification) wholeLineage() bool {
 	case !c.f.Claim.Lineage:
 		c.skip(CheckLineage, "the file does not claim to hold what %s was made of", c.root.Ref)
 		return false
-	case !c.graph.Root.Known():
+	case !slices.ContainsFunc(c.graph.Root.Origins, func(o lineage.Origin) bool { return o.Counts }):
 		c.pass(CheckLineage, "no origin of %s is in the file; whether the ledger has one, only the ledger tells", c.root.Ref)
 		return true
 	}
@@ -70,9 +72,9 @@ func (c *verification) leftOut() []string {
 // withdrawn. What is in the file may show a taint even where it does not hold
 // everything.
 func (c *verification) untainted(whole bool) {
-	if j, err := lineage.Judge(c.facts, c.root); err == nil && j.Taint != nil {
-		c.Taint = j.Taint
-		c.fail(Tainted, CheckNotTainted, "%s", c.taintText(j.Taint))
+	if t := c.judged.Taint; t != nil {
+		c.Taint = t
+		c.fail(Tainted, CheckNotTainted, "%s", c.taintText(t))
 		return
 	}
 	// An entry has the fingerprint of what it names, be it in the file or not.
@@ -87,7 +89,7 @@ func (c *verification) untainted(whole bool) {
 	}
 	switch {
 	case !c.graph.Root.Known():
-		c.skip(CheckNotTainted, "no origin of %s is recorded: that is unknown, and not clean", c.root.Ref)
+		c.skip(CheckNotTainted, "no origin of %s is recorded that counts: that is unknown, and not clean", c.root.Ref)
 	case !whole:
 		c.skip(CheckNotTainted, "what %s was made of is not all in the file", c.root.Ref)
 	default:
