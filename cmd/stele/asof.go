@@ -6,7 +6,8 @@ import (
 )
 
 // asOf is the ledger as it was: with a number, after that entry; with a time (see
-// when), after the last entry of that time or before. An empty text is now.
+// when), after the last entry of that time or before. An empty text is now; what is still
+// to come is refused: nobody knows it.
 //
 // Keys, withdrawals and what is derived of them are as they were known then.
 func (a *app) asOf(r *reading, flag, text string) (*reading, error) {
@@ -22,6 +23,9 @@ func (a *app) asOf(r *reading, flag, text string) (*reading, error) {
 	} else {
 		ms, err := a.when(flag, text)
 		if err != nil {
+			return nil, err
+		}
+		if err := a.past(r, flag, text, ms); err != nil {
 			return nil, err
 		}
 		if size, err = r.AtTime(ms); err != nil {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
@@ -188,31 +187,6 @@ func shortKey(id string) string { return id[:min(len(id), 12)] }
 func isEntry(text string) bool {
 	_, err := strconv.ParseUint(text, 10, 64)
 	return err == nil
-}
-
-// when parses what a person gives for a time: RFC 3339, a local date with or
-// without a time of day, the last time that the clock showed that ("02:47"), or
-// how long ago ("36h").
-func (a *app) when(flag, text string) (unixMilli int64, err error) {
-	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04Z07:00", "2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02"} {
-		if t, err := time.ParseInLocation(layout, text, time.Local); err == nil {
-			return t.UnixMilli(), nil
-		}
-	}
-	for _, layout := range []string{"15:04:05", "15:04"} { // the last time that the clock showed it
-		if t, err := time.ParseInLocation(layout, text, time.Local); err == nil {
-			now := a.now().In(time.Local)
-			day := time.Date(now.Year(), now.Month(), now.Day(), t.Hour(), t.Minute(), t.Second(), 0, time.Local)
-			if day.After(now) {
-				day = time.Date(now.Year(), now.Month(), now.Day()-1, t.Hour(), t.Minute(), t.Second(), 0, time.Local)
-			}
-			return day.UnixMilli(), nil
-		}
-	}
-	if d, err := time.ParseDuration(text); err == nil && d > 0 {
-		return a.now().Add(-d).UnixMilli(), nil
-	}
-	return 0, usagef("%s %q is no time", flag, text).withHint("for example 02:47, 2026-11-22, 2026-11-22T02:47, 2026-11-22T02:47:00Z or 36h (ago)")
 }
 
 // The standings of an artifact that are not its signer's.

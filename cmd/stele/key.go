@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -264,15 +265,14 @@ func (a *app) writeIdentity(ctx context.Context, identity statement.Identity) er
 
 // expiry is a time, or a duration from now on.
 func (a *app) expiry(text string) (int64, error) {
-	now := a.now().UnixMilli()
+	if d, err := time.ParseDuration(text); err == nil && d > 0 { // from now on, where other flags look back
+		return a.now().Add(d).UnixMilli(), nil
+	}
 	ms, err := a.when("--expires", text)
 	if err != nil {
 		return 0, err
 	}
-	if ms < now && strings.IndexByte(text, '-') < 0 { // "2160h" is from now on, where other flags look back
-		ms = now + (now - ms)
-	}
-	if ms <= now {
+	if ms <= a.now().UnixMilli() {
 		return 0, usagef("--expires %s is past", text)
 	}
 	return ms, nil

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/internal/ledger/ledgertest"
 )
 
 // TestStatusExit: the worst of what is in the stages, then and now; 6 goes before
@@ -75,6 +76,103 @@ func TestWhen(t *testing.T) {
 	for _, text := range []string{"", "yesterday", "24:00", "2:4", "02:47:60", "-1h", "2026-13-01", "02.47"} {
 		if got, err := a.when("--at", text); err == nil {
 			t.Errorf("%q: %s", text, time.UnixMilli(got))
+		}
+	}
+}
+
+// TestLastShown: the last time that the clock showed a time of day, also where
+// clocks are set forward or back.
+func TestLastShown(t *testing.T) {
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Skip("no time zones here: ", err)
+	}
+	howe, err := time.LoadLocation("Australia/Lord_Howe") // by half an hour
+	if err != nil {
+		t.Skip("no time zones here: ", err)
+	}
+	for _, c := range []struct {
+		zone             *time.Location
+		now, clock, want string // now and want in UTC
+	}{
+		{berlin, "2026-11-22T02:10", "02:47", "2026-11-22T01:47"},
+		{berlin, "2026-11-22T01:10", "02:47", "2026-11-21T01:47"},
+		{berlin, "2026-11-22T01:47", "02:47", "2026-11-22T01:47"}, // just now
+		{berlin, "2026-03-01T12:00", "23:00", "2026-02-28T22:00"},
+		// In the night to 25 October 2026 there were two.
+		{berlin, "2026-10-25T12:00", "02:47", "2026-10-25T01:47"},
+		{berlin, "2026-10-25T01:00", "02:47", "2026-10-25T00:47"},
+		{berlin, "2026-10-25T00:30", "02:47", "2026-10-24T00:47"},
+		// In the night to 29 March 2026 there was none.
+		{berlin, "2026-03-29T12:00", "02:47", "2026-03-28T01:47"},
+		{berlin, "2026-03-30T12:00", "02:47", "2026-03-30T00:47"},
+		{howe, "2026-04-04T20:00", "01:45", "2026-04-04T15:15"}, // again at 01:45, half an hour later
+		{howe, "2026-04-04T15:00", "01:45", "2026-04-04T14:45"},
+		{howe, "2026-10-03T20:00", "02:15", "2026-10-02T15:45"}, // left out on the 4th
+	} {
+		at := func(text string) time.Time {
+			u, err := time.Parse("2006-01-02T15:04", text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return u
+		}
+		clock, err := time.Parse("15:04", c.clock)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := lastShown(at(c.now).In(c.zone), clock); !got.Equal(at(c.want)) {
+			t.Errorf("%s before %s: %s, want %s", c.clock, at(c.now).In(c.zone), got, at(c.want).In(c.zone))
+		}
+	}
+}
+
+// TestAsOfWhatIsToCome: nobody knows what will be; unless the ledger's own clock
+// is ahead of this one.
+func TestAsOfWhatIsToCome(t *testing.T) {
+	l := ledgertest.New(t)
+	l.Stamped(l.Ada, "raw", "1", "raw")
+	r, err := newReading(l.View())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := newApp(strings.NewReader(""), new(bytes.Buffer), new(bytes.Buffer), func(string) string { return "" })
+	last := time.UnixMilli(r.Time())
+	for _, c := range []struct {
+		name    string
+		now, at time.Time
+		fails   bool
+	}{
+		{"past", last.Add(time.Hour), last.Add(time.Minute), false},
+		{"now", last.Add(time.Hour), last.Add(time.Hour), false},
+		{"to come", last.Add(time.Hour), last.Add(2 * time.Hour), true},
+		{"the ledger's clock is ahead", last.Add(-time.Hour), last, false},
+		{"ahead of the ledger's, too", last.Add(-time.Hour), last.Add(time.Second), true},
+	} {
+		a.now = func() time.Time { return c.now }
+		_, err := a.asOf(r, "--at", c.at.UTC().Format(time.RFC3339))
+		if (err != nil) != c.fails || err != nil && (statusOf(err) != exitUsage || !strings.Contains(err.Error(), "still to come")) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+// TestExpiry: a duration is from now on, a time is as other flags have it, and
+// one that is past is none.
+func TestExpiry(t *testing.T) {
+	a := newApp(strings.NewReader(""), new(bytes.Buffer), new(bytes.Buffer), func(string) string { return "" })
+	now := time.Date(2026, 11, 22, 3, 10, 0, 0, time.Local)
+	a.now = func() time.Time { return now }
+	for text, want := range map[string]time.Time{
+		"2160h": now.Add(2160 * time.Hour), "2026-11-23": time.Date(2026, 11, 23, 0, 0, 0, 0, time.Local),
+		"2026-11-22": {}, "02:47": {}, "23:00": {}, "-1h": {}, "soon": {},
+	} {
+		ms, err := a.expiry(text)
+		if (err != nil) != want.IsZero() || err == nil && ms != want.UnixMilli() {
+			t.Errorf("%s: %s, %v", text, time.UnixMilli(ms), err)
+		}
+		if err != nil && statusOf(err) != exitUsage {
+			t.Errorf("%s: %v", text, err)
 		}
 	}
 }
