@@ -90,7 +90,7 @@ over it. An audit that was announced and never ended is shown as such.
 	f.BoolVar(&o.all, "all", false, "show everything that differs")
 	f.BoolVar(&o.checks, "checks", false, "show what each check found")
 	f.BoolVar(&o.noDetails, "no-details", false, "with --announce: keep no details document (location, host)")
-	o.flags.register(c, false)
+	o.flags.registerReading(c)
 	return c
 }
 

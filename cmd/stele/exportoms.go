@@ -66,7 +66,7 @@ made: the ledger does.`,
 	}
 	c.Flags().StringVarP(&o.out, "output", "o", "", "the `file` to write; required")
 	c.Flags().StringVar(&o.publicKey, "public-key", "", "write the public key there, too: a PEM `file`, as those who check it need")
-	o.flags.register(c, false)
+	o.flags.registerReading(c)
 	return c
 }
 

@@ -72,7 +72,7 @@ recorded as its inputs: a claim, that carries no taint.`,
 		},
 	}
 	o.trust.register(c, false)
-	o.flags.register(c, false)
+	o.flags.registerReading(c)
 	return c
 }
 

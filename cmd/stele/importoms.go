@@ -70,7 +70,7 @@ says nothing of them. With more than 256 of them it is refused.`,
 	}
 	c.Flags().BoolVar(&o.all, "all", false, "show every change, and every path that is left out")
 	o.trust.register(c, true)
-	o.flags.register(c, false)
+	o.flags.registerReading(c)
 	return c
 }
 

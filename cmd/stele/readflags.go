@@ -31,8 +31,9 @@ type scanFlags struct {
 	watched bool // what is read is watched from then on: every file has a mark, and nothing is remembered from an earlier command
 }
 
-// register adds the flags; what decides which files a fingerprint covers is
-// only for commands that make one. Verification takes the stamp's word.
+// register adds the flags of a command that goes on reading where it was
+// interrupted; what decides which files a fingerprint covers is only for commands
+// that make one. Verification takes the stamp's word.
 func (f *scanFlags) register(c *cobra.Command, decides bool) {
 	flags := c.Flags()
 	if decides {
@@ -40,6 +41,14 @@ func (f *scanFlags) register(c *cobra.Command, decides bool) {
 		flags.BoolVar(&f.plain, "sha256", false, "record each file's plain SHA-256 in the manifest besides")
 		flags.StringVar(&f.filesFrom, "files-from", "", "exactly the files that this `list` names, a path a line; - is standard input")
 	}
+	f.registerReading(c)
+	flags.BoolVar(&f.fresh, "fresh", false, "begin anew what was interrupted")
+}
+
+// registerReading adds the flags of a command that reads and, interrupted, begins
+// anew.
+func (f *scanFlags) registerReading(c *cobra.Command) {
+	flags := c.Flags()
 	c.PreRunE = func(*cobra.Command, []string) error {
 		if f.workers < 0 {
 			return usagef("--workers %d is negative", f.workers)
@@ -52,7 +61,6 @@ func (f *scanFlags) register(c *cobra.Command, decides bool) {
 	flags.BoolVar(&f.followLinks, "follow-links", false, "follow symbolic links that leave the folder")
 	flags.BoolVar(&f.anonymous, "anonymous", false, "read a public bucket without credentials")
 	flags.BoolVar(&f.sortListing, "sort-listing", false, "sort a bucket's listing in memory, if it is not in byte order")
-	flags.BoolVar(&f.fresh, "fresh", false, "begin anew what was interrupted")
 	flags.IntVar(&f.workers, "workers", 0, "how many `cores` to use, or requests to have under way to a bucket (default chosen)")
 	flags.Var(&f.maxRead, "max-read", "refuse to read more than this `size`, as in 500GB or 10TiB")
 }

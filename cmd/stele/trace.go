@@ -25,10 +25,11 @@ func (a *app) traceCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "trace NAME[@VERSION]|FINGERPRINT|ENTRY|RUN|PATH|URL",
 		Short: "Show what an artifact was made of, and what was made of it",
-		Long: `Shows the lineage of an artifact in both directions: each artifact with its kind,
-who stamped it and when, whether it is withdrawn, and whether it is tainted: made
-of contents that are withdrawn. NAME alone is its last version. A file, a folder
-or a bucket (./ forces a path) is read and looked up by its fingerprint.
+		Long: `Shows the lineage of an artifact in both directions: each artifact with its
+kind, who stamped it and when, whether it is withdrawn, and whether it is
+tainted: made of contents that are withdrawn. NAME alone is its last version. Of
+a run's id its first 8 digits will do. A file, a folder or a bucket (./ forces a
+path) is read and looked up by its fingerprint.
 
 What an entry claims about somebody else's artifact is shown and not followed.
 An artifact of which nothing is recorded has "no recorded origin": that is
@@ -39,7 +40,7 @@ what is left out is counted. --all shows everything.`,
 		Example: `  stele trace fraud/model@4
   stele trace ./model.safetensors --up
   stele trace clinic/wdbc@2026-11-01 --down
-  stele trace fraud/model@4 --at 2026-11-22T02:47
+  stele trace fraud/model@4 --at 02:47
   stele trace fraud/model@4 --dot | dot -Tsvg > lineage.svg`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) (err error) {

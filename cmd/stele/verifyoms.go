@@ -43,6 +43,8 @@ func (o *omsOrder) given(v *verifyOrder) (bool, error) {
 			withHint(fmt.Sprintf("`stele import oms %s %s@%s` records that it is about that artifact", o.file, v.name, v.version))
 	case v.path == "":
 		return true, usagef("verify --oms needs the PATH of the model")
+	case v.flags.fresh:
+		return true, usagef("--fresh: with --oms everything is read anew in any case")
 	case v.evidence != "" || v.manifest != "" || v.recheck != "full" || v.removedBy != "" || v.maxAge != 0:
 		return true, usagef("--oms: no --evidence, --manifest, --recheck, --removed-by or --max-age with it")
 	}
