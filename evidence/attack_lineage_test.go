@@ -187,8 +187,10 @@ func TestAttackLineageDisowned(t *testing.T) {
 	f.withdraw(f.member, f.rawRef(), statement.TargetContents, "")
 	claim := f.claim()
 	claim.Lineage = false
-	// The stamp alone: nothing is said to be clean.
-	v := Verify(must(Collect(f, f.checkpoint(), claim, nil)), f.policy(), Options{})
+	alone := must(Collect(f, f.checkpoint(), claim, nil))
+	want(t, Verify(alone, f.policy(), Options{}), Unknown, CheckLineage)
+	// The stamp alone is asked for: nothing is said to be clean.
+	v := Verify(alone, f.policy(), Options{StampOnly: true})
 	want(t, v, Verified)
 	if v.Result(CheckLineage) != NotMade || v.Result(CheckNotTainted) != NotMade {
 		t.Errorf("%s", v)
@@ -198,7 +200,56 @@ func TestAttackLineageDisowned(t *testing.T) {
 	want(t, Verify(all, f.policy(), Options{}), Tainted, CheckNotTainted)
 	// The run's own inputs are in its entry: their withdrawal cannot be hidden.
 	f.withdraw(f.member, f.modelRef(), statement.TargetContents, "")
-	want(t, Verify(must(Collect(f, f.checkpoint(), claim, nil)), f.policy(), Options{}), Tainted, CheckNotTainted)
+	want(t, Verify(alone, f.policy(), Options{}), Unknown, CheckLineage) // of before the withdrawal
+	alone = must(Collect(f, f.checkpoint(), claim, nil))
+	want(t, Verify(alone, f.policy(), Options{}), Tainted, CheckLineage, CheckNotTainted)
+	want(t, Verify(alone, f.policy(), Options{StampOnly: true}), Tainted, CheckNotTainted)
+}
+
+// A good file is stripped of its lineage: of all of it, or of what lies further
+// back alone, with the flag left or taken out.
+func TestAttackLineageStripped(t *testing.T) {
+	f := newFamily(t, "stripped")
+	good := f.whole()
+	want(t, Verify(good, f.policy(), Options{}), Verified)
+	strip := func(entries ...*Entry) *File {
+		g := good
+		for _, e := range entries {
+			g = without(g, e.Index)
+		}
+		if len(g.Entries) != len(good.Entries)-len(entries) {
+			t.Fatal("a test that changes nothing")
+		}
+		g.Attachments = nil
+		g.Claim.Lineage = false
+		return g
+	}
+	for name, entries := range map[string][]*Entry{
+		"of all of it":                 {f.rawAt, f.labelsAt, f.allAt, f.modelAt, f.evaluated, f.approved, f.in},
+		"of all but the nearest":       {f.rawAt, f.labelsAt, f.allAt},
+		"of the data at the beginning": {f.rawAt},
+		"of what is in the middle":     {f.allAt},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := strip(entries...)
+			v := VerifyBytes(must(g.Marshal()), f.policy(), Options{})
+			want(t, v, Unknown, CheckLineage)
+			if v.Exit() != 5 || v.Result(CheckNotTainted) != NotMade {
+				t.Errorf("%d %s", v.Exit(), v)
+			}
+			v = Verify(g, f.policy(), Options{StampOnly: true})
+			want(t, v, Verified)
+			if v.Result(CheckLineage) != NotMade || v.Result(CheckNotTainted) != NotMade {
+				t.Errorf("%s", v)
+			}
+			// The flag is put back: then what is missing was left out.
+			g.Claim.Lineage = true
+			want(t, Verify(g, f.policy(), Options{StampOnly: true}), Tampered, CheckLineage)
+		})
+	}
+	// What names nothing loses nothing.
+	claim := Claim{Entry: f.rawAt.Index, Name: "scans/raw", Version: "1", Fingerprint: f.raw.fp}
+	want(t, Verify(must(Collect(f, f.checkpoint(), claim, nil)), f.policy(), Options{}), Verified)
 }
 
 // A proof about one artifact is passed off as one about another.

@@ -181,14 +181,14 @@ func TestLineage(t *testing.T) {
 		told = append(told, fmt.Sprintf("%d %s@%s %d %s %s %s: %s %v", s.Depth, s.Name, s.Version, s.Entry, s.Kind, s.Handle, s.Standing, s.Says, s.Inputs))
 	}
 	wanted := []string{
-		"0 scans/small@1 6 run mara good: model, 5 files, 105 bytes, by a wrapped run [scans/model@1]",
+		"0 scans/small@1 6 run mara good: model, 5 files, 105 B, by a wrapped run [scans/model@1]",
 		"0 scans/small@1 7 evaluation mara good: accuracy 0.97, on scans/labels@1 []",
 		"0 scans/small@1 8 approval ada good: approved for production []",
 		"0 scans/small@1 9 release ada good: joined production []",
-		"1 scans/model@1 5 run mara good: model, 5 files, 105 bytes, by a wrapped run, code 1f6a0e3c52f0 [scans/all@1]",
-		"2 scans/all@1 4 stamp mara good: dataset, 10 files, 210 bytes, a collection of 2 artifacts [scans/labels@1 scans/raw@1]",
-		"3 scans/labels@1 3 stamp mara good: dataset, 5 files, 105 bytes []",
-		"3 scans/raw@1 2 stamp mara good: dataset, 5 files, 105 bytes []",
+		"1 scans/model@1 5 run mara good: model, 5 files, 105 B, by a wrapped run, code 1f6a0e3c52f0 [scans/all@1]",
+		"2 scans/all@1 4 stamp mara good: dataset, 10 files, 210 B, a collection of 2 artifacts [scans/labels@1 scans/raw@1]",
+		"3 scans/labels@1 3 stamp mara good: dataset, 5 files, 105 B []",
+		"3 scans/raw@1 2 stamp mara good: dataset, 5 files, 105 B []",
 	}
 	if !slices.Equal(told, wanted) {
 		t.Errorf("the story is\n%s\nwant\n%s", strings.Join(told, "\n"), strings.Join(wanted, "\n"))
@@ -239,7 +239,8 @@ func TestMembersOffline(t *testing.T) {
 
 	bare := claim
 	bare.Lineage, bare.Absent, bare.Paths = false, nil, nil
-	v = Verify(must(Collect(f, f.checkpoint(), bare, nil)), f.policy(), Options{})
+	want(t, Verify(must(Collect(f, f.checkpoint(), bare, nil)), f.policy(), Options{}), Unknown, CheckLineage)
+	v = Verify(must(Collect(f, f.checkpoint(), bare, nil)), f.policy(), Options{StampOnly: true})
 	want(t, v, Verified)
 	if v.Result(CheckMembers) != NotMade {
 		t.Errorf("%s", v)
@@ -292,7 +293,25 @@ func TestLineageOfLateRuns(t *testing.T) {
 	// The same bytes under another name, bound later: the origin follows them.
 	clean := f.stamp(mallory, bare, "scans/clean", "1")
 	claim = Claim{Entry: clean.Index, Name: "scans/clean", Version: "1", Fingerprint: bare.fp, Lineage: true}
-	want(t, verdict(stamped.Index, said.Index, f.rawAt.Index), Tainted, CheckNotTainted)
+	v = verdict(stamped.Index, said.Index, f.rawAt.Index)
+	want(t, v, Tainted, CheckNotTainted)
+	var told []string
+	for _, s := range v.Story {
+		told = append(told, fmt.Sprintf("%s@%s %d %s %s %v", s.Name, s.Version, s.Entry, s.Kind, s.Of, s.Inputs))
+	}
+	wanted := fmt.Sprintf("[scans/clean@1 %d stamp  [] scans/clean@1 %d run scans/bare@1 [scans/raw@1] scans/raw@1 2 stamp  [] scans/raw@1 %d withdrawal  []]",
+		clean.Index, said.Index, claimed.Index-1)
+	if fmt.Sprint(told) != wanted {
+		t.Errorf("the story of a copy is\n%s\nwant\n%s", told, wanted)
+	}
+}
+
+func TestSize(t *testing.T) {
+	for n, text := range map[uint64]string{0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 3893: "3.8 KiB", 1<<20 - 1: "1.0 MiB", 300 << 30: "300 GiB", 1<<64 - 1: "16.0 EiB"} {
+		if got := size(n); got != text {
+			t.Errorf("%d: %s, want %s", n, got, text)
+		}
+	}
 }
 
 // A cycle, which late runs over old stamps can make, ends like any lineage.

@@ -40,6 +40,10 @@ type Told struct {
 	Command    []string          `json:"command,omitempty"`
 	Parameters map[string]string `json:"parameters,omitempty"`
 
+	// Of is the name@version that the entry is about, where that is another one
+	// with the same bytes; else it is empty.
+	Of string `json:"of,omitempty"`
+
 	// Inputs are what the entry says that the artifact was made of, each
 	// name@version; Discounted is why that does not count, or empty.
 	Inputs     []string `json:"inputs,omitempty"`
@@ -79,12 +83,21 @@ func (c *verification) story() {
 }
 
 // about returns the entries about each artifact of the graph: that which bound
-// it, then the others, in order. Control entries are among them.
+// it, then the others, in order. Control entries are among them, and those that
+// say what its bytes were made of under another name.
 func (c *verification) about() map[statement.Ref][]*Entry {
 	about := make(map[statement.Ref][]*Entry, len(c.graph.Nodes))
 	byData := make(map[fingerprint.Fingerprint][]statement.Ref)
 	for _, n := range c.graph.Nodes {
 		byData[n.Ref.Fingerprint] = append(byData[n.Ref.Fingerprint], n.Ref)
+	}
+	copies := make(map[uint64][]statement.Ref) // by the entry that says an origin of them under another name
+	for _, n := range c.graph.Nodes {
+		for _, o := range n.Origins {
+			if o.Of != n.Ref && !slices.Contains(copies[o.Entry], n.Ref) {
+				copies[o.Entry] = append(copies[o.Entry], n.Ref)
+			}
+		}
 	}
 	all := slices.Concat(c.known, c.listed, []*Entry{c.last})
 	slices.SortStableFunc(all, func(a, b *Entry) int { return cmp.Compare(a.Index, b.Index) })
@@ -123,6 +136,11 @@ func (c *verification) about() map[statement.Ref][]*Entry {
 		}
 		for _, ref := range refs {
 			if n := c.graph.Node(ref); n != nil && n.Ref == ref {
+				about[ref] = append(about[ref], e)
+			}
+		}
+		for _, ref := range copies[e.Index] {
+			if !slices.Contains(refs, ref) {
 				about[ref] = append(about[ref], e)
 			}
 		}
@@ -171,6 +189,9 @@ func (c *verification) tell(e *Entry, n *lineage.Node) Told {
 	for _, o := range n.Origins {
 		if o.Entry != e.Index {
 			continue
+		}
+		if o.Of != n.Ref && !t.Bound {
+			t.Of = o.Of.String()
 		}
 		for _, ref := range o.Inputs {
 			if name := ref.String(); !slices.Contains(t.Inputs, name) {
@@ -293,7 +314,7 @@ func because(reason string) string {
 }
 
 func stampSays(s *statement.Stamp) string {
-	text := fmt.Sprintf("%s, %s, %s", s.Kind, count(s.Files, "file", "files"), count(s.Bytes, "byte", "bytes"))
+	text := fmt.Sprintf("%s, %s, %s", s.Kind, count(s.Files, "file", "files"), size(s.Bytes))
 	if len(s.Members) > 0 {
 		text += ", a collection of " + count(len(s.Members), "artifact", "artifacts")
 	}
@@ -351,4 +372,19 @@ func importSays(i *statement.Import) string {
 		text += ", " + i.Key.Subject
 	}
 	return text
+}
+
+// size writes a number of bytes for people, with a binary unit.
+func size(n uint64) string {
+	if n < 1024 {
+		return fmt.Sprintf("%d B", n)
+	}
+	v, units := float64(n)/1024, "KMGTPE"
+	for len(units) > 1 && v >= 1023.95 {
+		v, units = v/1024, units[1:]
+	}
+	if v >= 99.95 {
+		return fmt.Sprintf("%.0f %ciB", v, units[0])
+	}
+	return fmt.Sprintf("%.1f %ciB", v, units[0])
 }

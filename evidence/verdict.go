@@ -22,7 +22,7 @@ const (
 	Untrusted Outcome = "untrusted" // the signer, the log or its history is not trusted
 	Withdrawn Outcome = "withdrawn" // it was so, and was taken back
 	Tainted   Outcome = "tainted"   // what it was made of was taken back
-	Unknown   Outcome = "unknown"   // the evidence is not about what was asked
+	Unknown   Outcome = "unknown"   // the evidence is not about what was asked, or without what it was made of
 )
 
 // Exit returns the exit status for the outcome: 0 verified or sampled, 3
@@ -157,8 +157,10 @@ const (
 
 	// CheckLineage: whatever an entry that counts says the artifact was made
 	// of is in the file, however far back, bound by an earlier entry to the
-	// fingerprint that is named; no name is bound twice. Not made where the
-	// claim does not say that the file holds the lineage. Fails as tampered.
+	// fingerprint that is named; no name is bound twice. Fails as tampered. Where
+	// the claim does not say that the file holds the lineage, it fails as unknown
+	// if one of these is not in it; it is not made if there is none, or if the
+	// caller asked about the stamp alone.
 	CheckLineage = "lineage"
 
 	// CheckNotTainted: no contents that the artifact was made of are withdrawn

@@ -35,6 +35,11 @@ type Options struct {
 	// ignore rules (see File.Stamp); nil if there is none.
 	Contents *Contents
 
+	// StampOnly asks about the stamp alone. Without it, evidence that names what
+	// the artifact was made of, and does not hold that, leaves the verdict
+	// unknown. What is in the file is checked either way.
+	StampOnly bool
+
 	// Remembered is a checkpoint of this log that the caller saw before, and
 	// Proof the consistency proof between the smaller and the larger of it
 	// and the file's checkpoint.

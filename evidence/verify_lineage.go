@@ -21,7 +21,8 @@ func (c *verification) lineage() {
 }
 
 // wholeLineage checks that whatever a counting origin names is in the file. It
-// reports whether that was claimed and is so.
+// reports whether that was claimed and is so. A file that does not claim it may
+// have had its lineage taken out: then it is good for nothing but the stamp.
 func (c *verification) wholeLineage() bool {
 	wrong := c.facts.twice
 	if c.f.Claim.Lineage {
@@ -30,6 +31,9 @@ func (c *verification) wholeLineage() bool {
 	switch {
 	case len(wrong) > 0:
 		c.fail(Tampered, CheckLineage, "%s", some(wrong))
+		return false
+	case !c.f.Claim.Lineage && !c.opts.StampOnly && (c.graph.Cut || len(c.graph.Missing) > 0):
+		c.fail(Unknown, CheckLineage, "what %s was made of is not in this file: %s", c.root.Ref, some(c.leftOut()))
 		return false
 	case !c.f.Claim.Lineage:
 		c.skip(CheckLineage, "the file does not claim to hold what %s was made of", c.root.Ref)
