@@ -22,8 +22,7 @@ type account struct {
 	*lineage.Artifact
 	entry     *evidence.Entry
 	origins   []lineage.Origin
-	taint     *lineage.Taint
-	unknown   error // lineage.ErrTooLarge: whether it is tainted, nobody can say
+	judged    *lineage.Judgement
 	decisions []decision
 
 	// What nothing depends on: see fill.
@@ -55,14 +54,12 @@ func (r *reading) accountOf(b ledger.Binding) (*account, error) {
 	if c.entry, err = r.Entry(b.Entry); err != nil {
 		return nil, err
 	}
-	if c.origins, err = made.Origins(artifact); err != nil {
+	switch c.origins, err = made.Origins(artifact); {
+	case errors.Is(err, lineage.ErrTooLarge): // the judgement says so
+	case err != nil:
 		return nil, err
 	}
-	c.taint, err = lineage.TaintOf(made, artifact)
-	if errors.Is(err, lineage.ErrTooLarge) {
-		c.unknown, err = err, nil
-	}
-	if err != nil {
+	if c.judged, err = lineage.Judge(made, artifact); err != nil {
 		return nil, err
 	}
 	c.decisions, err = r.decisionsOn(c.Ref)
@@ -152,24 +149,16 @@ func (r *reading) stagesOf(ref statement.Ref) (list []jsonv1.TraceStage, err err
 }
 
 // standing is one word on the artifact.
-func (c *account) standing() string {
-	switch {
-	case len(c.Withdrawals) > 0:
-		return standingWithdrawn
-	case !c.Standing.OK:
-		return c.Standing.State
-	case c.taint != nil:
-		return standingTainted
-	case c.unknown != nil:
-		return standingUnknown
-	}
-	return standingGood
-}
+func (c *account) standing() string { return standingWord(c.judged.Word(), c.Standing) }
+
+// against is what is wrong with the artifact beside its own withdrawals and its
+// taint, a line each.
+func (c *account) against() []string { return append(fallLines(c.judged), memberLines(c.judged)...) }
 
 // json is what --json prints.
 func (c *account) json(r *reading) *jsonv1.About {
 	out := &jsonv1.About{
-		Name: c.Ref.Name, Version: c.Ref.Version, Fingerprint: c.Ref.Fingerprint.String(), Standing: c.standing(), Taint: taintJSON(c.taint),
+		Name: c.Ref.Name, Version: c.Ref.Version, Fingerprint: c.Ref.Fingerprint.String(), Standing: c.standing(), Taint: taintJSON(c.judged.Taint), Against: c.against(),
 		Origin: originOf(c.origins), Origins: []jsonv1.Origin{}, Evaluations: []jsonv1.TraceEvaluation{}, Approvals: r.decisionsJSON(c.decisions, ""),
 		Releases: []jsonv1.Release{}, Stages: append([]jsonv1.TraceStage{}, c.stages...), Imports: []jsonv1.Imported{},
 	}

@@ -86,19 +86,31 @@ func codeText(c *statement.Code) string {
 // taintPairs say whether an artifact is tainted, and how.
 func taintPairs(c *account) []terminal.Pair {
 	switch {
-	case c.unknown != nil:
-		return []terminal.Pair{{Key: "taint", Value: "not known: " + c.unknown.Error(), Style: terminal.Caution}}
-	case c.taint == nil && !lineage.Known(c.origins):
+	case c.judged.Taint != nil:
+		return taintedPairs("TAINTED", taintJSON(c.judged.Taint))
+	case c.judged.Unknown:
+		return []terminal.Pair{{Key: "taint", Value: "not known: more was recorded of what it was made of than is walked", Style: terminal.Caution}}
+	case !lineage.Known(c.origins):
 		return []terminal.Pair{{Key: "taint", Value: "none known, and its origin is not recorded"}}
-	case c.taint == nil:
-		return []terminal.Pair{{Key: "taint", Value: "none known"}}
 	}
-	return taintedPairs("TAINTED", taintJSON(c.taint))
+	return []terminal.Pair{{Key: "taint", Value: "none known"}}
+}
+
+// againstPairs tell what is wrong with an artifact beside its taint and its own
+// withdrawals: stamps that count for nothing, members that are withdrawn.
+func againstPairs(c *account) []terminal.Pair {
+	var pairs []terminal.Pair
+	key := "against it"
+	for _, line := range c.against() {
+		pairs = append(pairs, terminal.Pair{Key: key, Value: line, Style: terminal.Bad})
+		key = " "
+	}
+	return pairs
 }
 
 // untaintedPairs are taintPairs of what has no taint: else it is told already.
 func untaintedPairs(c *account) []terminal.Pair {
-	if c.taint != nil {
+	if c.judged.Taint != nil {
 		return nil
 	}
 	return taintPairs(c)

@@ -225,11 +225,17 @@ func reasons(c *account) string {
 	for _, w := range c.Withdrawals {
 		text += fmt.Sprintf(" %d", w.Entry)
 	}
-	if c.taint != nil {
-		for _, cause := range c.taint.Causes {
-			text += fmt.Sprintf(" %d", cause.Withdrawal.Entry)
+	for i := range c.judged.Fallen {
+		text += fmt.Sprintf(" %d", c.judged.Fallen[i].Artifact.Entry)
+	}
+	for i := range c.judged.Members {
+		text += fmt.Sprintf(" %d", c.judged.Members[i].Withdrawal.Entry)
+	}
+	if t := c.judged.Taint; t != nil {
+		for i := range t.Causes {
+			text += fmt.Sprintf(" %d", t.Causes[i].Withdrawal.Entry)
 		}
-		text += fmt.Sprintf(" and %d", c.taint.More)
+		text += fmt.Sprintf(" and %d, %d", t.More, t.Worst().Withdrawal.Entry)
 	}
 	return text
 }
@@ -344,14 +350,18 @@ func (r *reading) concernsOn(c *account, stage string) []string {
 	for _, w := range c.Withdrawals {
 		list = append(list, fmt.Sprintf("%s is withdrawn in entry %d by %s (%s, %s): %s", c.Ref, w.Entry, w.Handle, w.Target, w.Effect, w.Reason))
 	}
-	if !c.Standing.OK {
-		list = append(list, fmt.Sprintf("the stamp of %s does not stand: %s", c.Ref, c.Standing.Detail))
+	j := c.judged
+	if len(j.Fallen) > 0 {
+		list = append(list, fmt.Sprintf("%s is not trusted: %s", c.Ref, fallText(&j.Fallen[0])))
 	}
-	if t := taintJSON(c.taint); t != nil {
-		list = append(list, fmt.Sprintf("%s is tainted: %s", c.Ref, causeText(t.Causes[0])))
+	if len(j.Members) > 0 {
+		list = append(list, fmt.Sprintf("of %s: %s", c.Ref, memberText(&j.Members[0])))
 	}
-	if c.unknown != nil {
-		list = append(list, fmt.Sprintf("whether %s is tainted is not known: %v", c.Ref, c.unknown))
+	if j.Taint != nil {
+		list = append(list, fmt.Sprintf("%s is tainted: %s", c.Ref, worstText(j.Taint)))
+	}
+	if j.Unknown {
+		list = append(list, fmt.Sprintf("whether %s is tainted is not known: more was recorded of what it was made of than is walked", c.Ref))
 	}
 	for i := range c.decisions {
 		d := &c.decisions[i]

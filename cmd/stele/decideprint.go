@@ -7,7 +7,6 @@ import (
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/internal/terminal"
-	"github.com/stele-ml/stele/lineage"
 	"github.com/stele-ml/stele/statement"
 )
 
@@ -20,7 +19,7 @@ func (a *app) showPlanned(r *reading, p *planned, stage string) {
 		{Key: "stamped", Value: fmt.Sprintf("%s, entry %d by %s", a.term.Time(c.Time), c.Entry, c.Handle)},
 		{Key: "standing", Value: c.standing(), Style: standingStyle(c.standing())},
 	}
-	pairs = append(pairs, r.withdrawnPairs(c.Ref)...)
+	pairs = append(append(pairs, r.withdrawnPairs(c.Ref)...), againstPairs(c)...)
 	pairs = append(append(pairs, originPairs(c, 0)...), taintPairs(c)...)
 	decided := r.decisionPairs(c.decisions, "")
 	if !slices.ContainsFunc(c.decisions, func(d decision) bool {
@@ -148,14 +147,16 @@ func (c *account) unclean(r *reading, stage string) string {
 	for _, w := range c.Withdrawals {
 		return fmt.Sprintf("withdrawn in entry %d by %s (%s): %s", w.Entry, w.Handle, w.Effect, short(w.Reason))
 	}
-	if !c.Standing.OK {
-		return "its stamp does not stand: " + c.Standing.Detail
-	}
-	if t := taintJSON(c.taint); t != nil {
-		return "tainted: " + causeText(t.Causes[0])
-	}
-	if c.unknown != nil {
-		return "whether it is tainted is not known: " + lineage.ErrTooLarge.Error()
+	j := c.judged
+	switch {
+	case len(j.Fallen) > 0:
+		return fallText(&j.Fallen[0])
+	case len(j.Members) > 0:
+		return memberText(&j.Members[0])
+	case j.Taint != nil:
+		return "tainted: " + worstText(j.Taint)
+	case j.Unknown:
+		return "whether it is tainted is not known: more was recorded of what it was made of than is walked"
 	}
 	for i := range c.decisions {
 		d := &c.decisions[i]

@@ -10,6 +10,7 @@ import (
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/terminal"
+	"github.com/stele-ml/stele/lineage"
 	"github.com/stele-ml/stele/statement"
 )
 
@@ -53,66 +54,15 @@ func (r *reading) standingOf(e *evidence.Entry) statement.Standing {
 	return r.control.Roster().Standing(e.Envelope.KeyID, e.Index, e.Time)
 }
 
-// artifactStanding is one word on a stamp: good, withdrawn, what is wrong with
-// its signer, or tainted.
+// artifactStanding is one word on a stamp: good, withdrawn, tainted, what is
+// wrong with its signer's key or, in "untrusted", with one behind what it was
+// made of; unknown where that is not known.
 func (r *reading) artifactStanding(e *evidence.Entry, ref statement.Ref) string {
-	if s := r.ownStanding(e, ref); s != standingGood {
-		return s
-	}
-	switch t, err := r.taintOf(ref); {
-	case err != nil:
+	j, err := r.judgementOn(ref)
+	if err != nil {
 		return standingUnknown
-	case t != nil:
-		return standingTainted
 	}
-	return standingGood
-}
-
-// ownStanding is artifactStanding without what the artifact was made of, its
-// members excepted.
-func (r *reading) ownStanding(e *evidence.Entry, ref statement.Ref) string {
-	for _, w := range r.control.Withdrawals(ref) {
-		if w.Stands() && w.Target != statement.TargetLocation {
-			return standingWithdrawn
-		}
-	}
-	if s := r.standingOf(e); !s.OK {
-		return s.State
-	}
-	return r.membersStanding(e, map[uint64]bool{})
-}
-
-// membersStanding is the standing of a collection by that of its members,
-// however deep: one that is withdrawn takes it along. seen are the entries that
-// were looked at before: a member may be in many collections.
-func (r *reading) membersStanding(e *evidence.Entry, seen map[uint64]bool) string {
-	st, err := statement.Parse(e.Envelope.Payload)
-	if err != nil || st.Stamp == nil {
-		return standingGood // what was admitted parses; a run stamps no collections
-	}
-	for _, m := range st.Stamp.Members {
-		b, err := r.ByName(m.Ref.Name, m.Ref.Version)
-		if err != nil {
-			return standingUnknown
-		}
-		if seen[b.Entry] {
-			continue
-		}
-		seen[b.Entry] = true
-		member, err := r.Entry(b.Entry)
-		if err != nil {
-			return standingUnknown
-		}
-		if outcome, _ := r.judgeStamp(member, b.Ref()); outcome == evidence.Withdrawn {
-			return standingWithdrawn
-		} else if outcome != evidence.Verified {
-			return string(outcome)
-		}
-		if inner := r.membersStanding(member, seen); inner != standingGood {
-			return inner
-		}
-	}
-	return standingGood
+	return standingWord(j.Word(), r.standingOf(e))
 }
 
 // subject says in a few words what a statement is about.
@@ -191,10 +141,10 @@ func isEntry(text string) bool {
 
 // The standings of an artifact that are not its signer's.
 const (
-	standingGood      = "good"
-	standingWithdrawn = "withdrawn"
-	standingTainted   = "tainted"
-	standingUnknown   = "unknown" // its lineage is too large to be walked, or cannot be read
+	standingGood      = lineage.Good
+	standingWithdrawn = lineage.Withdrawn
+	standingTainted   = lineage.Tainted
+	standingUnknown   = lineage.Unknown
 )
 
 // standingStyle colours a standing.

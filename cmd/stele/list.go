@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -10,7 +9,6 @@ import (
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/terminal"
-	"github.com/stele-ml/stele/lineage"
 	"github.com/stele-ml/stele/statement"
 )
 
@@ -84,12 +82,12 @@ func (a *app) parseFilter(f *listFilter) (err error) {
 
 func (a *app) list(r *reading, f *listFilter) error {
 	var rows [][]terminal.Cell
-	reached, err := r.allTainted()
+	all, err := r.allWords()
 	if err != nil {
 		return err
 	}
 	emit := func(b ledger.Binding) error {
-		item, ok, err := r.artifact(b, f, reached)
+		item, ok, err := r.artifact(b, f, all)
 		if err != nil || !ok {
 			return err
 		}
@@ -171,7 +169,7 @@ func (r *reading) stampsOf(index uint64, fp fingerprint.Fingerprint, emit func(l
 }
 
 // artifact reads one stamp; ok is false where the filter leaves it out.
-func (r *reading) artifact(b ledger.Binding, f *listFilter, reached *tainted) (item jsonv1.Artifact, ok bool, err error) {
+func (r *reading) artifact(b ledger.Binding, f *listFilter, all *allWords) (item jsonv1.Artifact, ok bool, err error) {
 	e, st, err := r.stampAt(b)
 	if err != nil {
 		return item, false, err
@@ -180,18 +178,11 @@ func (r *reading) artifact(b ledger.Binding, f *listFilter, reached *tainted) (i
 	signer := r.signerOf(e)
 	item = jsonv1.Artifact{
 		Name: ref.Name, Version: ref.Version, Kind: st.Stamp.Kind, Fingerprint: ref.Fingerprint.String(), Files: st.Stamp.Files,
-		Bytes: st.Stamp.Bytes, Entry: b.Entry, Time: jsonv1.At(e.Time), Signer: signer, Standing: r.ownStanding(e, ref),
+		Bytes: st.Stamp.Bytes, Entry: b.Entry, Time: jsonv1.At(e.Time), Signer: signer,
 		Members: len(st.Stamp.Members),
 	}
-	if item.Standing == standingGood {
-		switch is, err := reached.has(r, ref); {
-		case err != nil && !errors.Is(err, lineage.ErrTooLarge):
-			return item, false, err
-		case err != nil:
-			item.Standing = standingUnknown
-		case is:
-			item.Standing = standingTainted
-		}
+	if item.Standing, err = all.on(r, e, ref); err != nil {
+		return item, false, err
 	}
 	switch {
 	case f.pattern != "" && !statement.MatchName(f.pattern, ref.Name),

@@ -112,13 +112,27 @@ func (p *planned) wouldRefuse() error {
 			return refuse(ledger.RuleStage, "%s, which it should replace, is not in %s", ref, rel.Stage)
 		}
 	}
+	j := c.judged
+	if len(j.Fallen) > 0 {
+		f := failf(exitUntrusted, "%s is not trusted, and is not released: %s", c.Ref, fallText(&j.Fallen[0]))
+		f.rule = string(ledger.RuleStanding)
+		return f.withHint("stamp it, or what it was made of, under a new version, with a key in good standing")
+	}
 	for _, w := range c.Withdrawals {
 		if w.Effect != statement.EffectAdvise {
 			return refuse(ledger.RuleWithdrawn, "%s is withdrawn in entry %d: it is not released", c.Ref, w.Entry)
 		}
 	}
-	if c.taint != nil && c.taint.Effect() != statement.EffectAdvise {
-		return refuse(ledger.RuleWithdrawn, "%s is tainted by the withdrawal in entry %d: it is not released", c.Ref, c.taint.Causes[0].Withdrawal.Entry)
+	for i := range j.Members {
+		if w := j.Members[i].Withdrawal; w.Effect != statement.EffectAdvise {
+			return refuse(ledger.RuleWithdrawn, "%s has a member that is withdrawn in entry %d: it is not released", c.Ref, w.Entry)
+		}
+	}
+	if j.Taint != nil && j.Taint.Effect() != statement.EffectAdvise {
+		return refuse(ledger.RuleWithdrawn, "%s is tainted by the withdrawal in entry %d: it is not released", c.Ref, j.Taint.Worst().Withdrawal.Entry)
+	}
+	if j.Unknown {
+		return refuse(ledger.RuleWithdrawn, "whether %s is tainted is not known: it is not released", c.Ref)
 	}
 	return nil
 }

@@ -83,7 +83,11 @@ func (m *removal) leavesOut(path string) bool {
 
 // verdictOfStamp verifies a stamp without its data.
 func (a *app) verdictOfStamp(r *reading, b ledger.Binding) (*evidence.Verdict, error) {
-	f, err := r.Evidence(evidence.Claim{Entry: b.Entry, Name: b.Name, Version: b.Version, Fingerprint: b.Fingerprint}, nil)
+	claim, further, err := a.lineageClaim(r, b)
+	if err != nil {
+		return nil, err
+	}
+	f, err := r.Evidence(claim, nil, further...)
 	if err != nil {
 		return nil, err
 	}

@@ -349,7 +349,8 @@ func (r *reading) judgedPairs(pairs []terminal.Pair, c *account) []terminal.Pair
 	key := pairs[i]
 	key.Key = "key"
 	against := []terminal.Pair{{Key: "standing", Value: strings.ToUpper(c.standing()), Style: terminal.Bad}, key}
-	if c.taint != nil {
+	against = append(against, againstPairs(c)...)
+	if c.judged.Taint != nil {
 		against = append(against, taintPairs(c)...)
 	}
 	return slices.Concat(pairs[:i], against, pairs[i+1:])

@@ -119,21 +119,21 @@ func TestAttackerClaims(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reached, err := r.allTainted()
+	all, err := r.allWords()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]bool{"model": false, "mine": true, "bad": false} {
+	for name, want := range map[string]string{"model": "good", "mine": "tainted", "bad": "withdrawn"} {
 		b, err := r.binding(name, "1")
 		if err != nil {
 			t.Fatal(err)
 		}
-		one, err := r.taintOf(b.Ref())
+		c, err := r.accountOf(b)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if all, err := reached.has(r, b.Ref()); err != nil || all != want || (one != nil) != want {
-			t.Errorf("%s: tainted %v in a list, %v on its own (%v), want %v", name, all, one != nil, err, want)
+		if word, err := all.on(r, c.entry, b.Ref()); err != nil || word != want || c.standing() != want {
+			t.Errorf("%s: %s in a list, %s on its own (%v), want %s", name, word, c.standing(), err, want)
 		}
 	}
 	// She cannot keep it out of production either.
@@ -143,14 +143,18 @@ func TestAttackerClaims(t *testing.T) {
 // TestListAgreesWithShow: what a list finds downwards from all that is withdrawn
 // is what is found upwards from each artifact, in ledgers of all kinds of origins.
 func TestListAgreesWithShow(t *testing.T) {
-	count := 0
-	for seed := range uint64(12) {
+	count := map[string]int{}
+	for seed := range uint64(20) {
 		random := rand.New(rand.NewPCG(seed, 0))
 		l := ledgertest.New(t)
 		people := []statement.Signer{l.Ada, l.Person("bob"), l.Person("carol")}
+		stolen := uint64(0)
 		var refs []statement.Ref
 		pick := func() statement.Ref { return refs[random.IntN(len(refs))] }
 		for i := range 60 {
+			if i == 25 {
+				stolen = l.View().Size()
+			}
 			by := people[random.IntN(len(people))]
 			version := strconv.Itoa(i)
 			contents := strconv.Itoa(random.IntN(40)) // some bytes under several names
@@ -180,19 +184,18 @@ func TestListAgreesWithShow(t *testing.T) {
 				}
 			}
 		}
+		if seed%2 == 0 {
+			l.Put(l.Compromised(l.Ada, people[1].PublicKey(), "bob", stolen))
+		}
 		r, err := newReading(l.View())
 		if err != nil {
 			t.Fatal(err)
 		}
-		reached, err := r.allTainted()
+		all, err := r.allWords()
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, ref := range refs {
-			all, err := reached.has(r, ref)
-			if err != nil {
-				t.Fatal(err)
-			}
 			b, err := r.binding(ref.Name, ref.Version)
 			if err != nil {
 				t.Fatal(err)
@@ -201,16 +204,19 @@ func TestListAgreesWithShow(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if c.taint != nil {
-				count++
+			word, err := all.on(r, c.entry, ref)
+			if err != nil {
+				t.Fatal(err)
 			}
-			// What has withdrawn contents itself is withdrawn, in a list too.
-			if len(c.Withdrawn()) == 0 && all != (c.taint != nil) {
-				t.Errorf("seed %d: %s: tainted %v in a list, %v on its own", seed, ref, all, c.taint != nil)
+			count[word]++
+			if word != c.standing() {
+				t.Errorf("seed %d: %s: %s in a list, %s on its own", seed, ref, word, c.standing())
 			}
 		}
 	}
-	if count < 50 {
-		t.Errorf("%d artifacts are tainted: this tests little", count)
+	for _, word := range []string{"good", "withdrawn", "tainted", "untrusted", "compromised"} {
+		if count[word] < 10 {
+			t.Errorf("%d artifacts are %s: this tests little (%v)", count[word], word, count)
+		}
 	}
 }

@@ -163,7 +163,7 @@ func memberOf(now, then *reading, stage string, p placed, o *statusOrder) (m jso
 		Name: c.Ref.Name, Version: c.Ref.Version, Fingerprint: c.Ref.Fingerprint.String(), Kind: c.Stamp.Kind, Files: c.Stamp.Files, Bytes: c.Stamp.Bytes,
 		Entry: c.Artifact.Entry, Stamped: jsonv1.At(c.Time), Signer: signerJSON(c.Handle, c.Signer),
 		Release: p.Entry, Since: jsonv1.At(p.release.Time), ReleasedBy: then.signerOf(p.release), Releaser: releaser.State, Reason: p.st.Release.Reason,
-		Approvals: then.decisionsJSON(c.decisions, stage), Standing: c.standing(), Withdrawn: withdrawnJSON(c.Withdrawals), Taint: taintJSON(c.taint),
+		Approvals: then.decisionsJSON(c.decisions, stage), Standing: c.standing(), Withdrawn: withdrawnJSON(c.Withdrawals), Taint: taintJSON(c.judged.Taint),
 		Origin: originOf(c.origins),
 	}
 	if len(p.st.Release.Replaces) > 0 {
@@ -172,9 +172,7 @@ func memberOf(now, then *reading, stage string, p placed, o *statusOrder) (m jso
 	if !releaser.OK {
 		m.Why = append(m.Why, "who released it had no standing for it: "+releaser.Detail)
 	}
-	if !c.Standing.OK {
-		m.Why = append(m.Why, "who stamped it had no standing for it: "+c.Standing.Detail)
-	}
+	m.Why = append(m.Why, c.against()...)
 	if o.at == "" {
 		return m, nil
 	}
@@ -215,7 +213,12 @@ func (now *reading) sinceThen(m *jsonv1.StageMember, p placed, stage string, the
 	releaser := now.standingOf(p.release)
 	out.Standing, out.Releaser = c.standing(), releaser.State
 	was := &jsonv1.TraceNode{Withdrawn: m.Withdrawn, Taint: m.Taint, Standing: m.Standing}
-	out.Since = changed(was, c.Artifact, taintJSON(c.taint))
+	out.Since = changed(was, c.Artifact, taintJSON(c.judged.Taint))
+	for _, line := range c.against() {
+		if !slices.Contains(m.Why, line) && c.Standing.OK { // of its own signer, changed says so
+			out.Since = append(out.Since, line)
+		}
+	}
 	if !releaser.OK && releaser.State != m.Releaser {
 		out.Since = append(out.Since, "who released it has no standing for it now: "+releaser.Detail)
 	}

@@ -4,7 +4,9 @@ import (
 	"fmt"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/lineage"
 	"github.com/stele-ml/stele/statement"
 )
@@ -19,58 +21,100 @@ func (r *reading) artifactOf(ref statement.Ref) (*ledger.Lineage, *lineage.Artif
 	return made, of, err
 }
 
-// taintOf returns the taint of an artifact, nil where it has none that is known.
-func (r *reading) taintOf(ref statement.Ref) (*lineage.Taint, error) {
+// judgementOn is what is against an artifact, as far as the ledger knows.
+func (r *reading) judgementOn(ref statement.Ref) (*lineage.Judgement, error) {
 	made, of, err := r.artifactOf(ref)
 	if err != nil {
 		return nil, err
 	}
-	return lineage.TaintOf(made, of)
+	return lineage.Judge(made, of)
 }
 
-// tainted is what withdrawals reach, by name@version. It is found from the
-// withdrawn contents downwards: they are few, and artifacts are many.
-type tainted struct {
-	refs map[string]bool
-	cut  bool // there is more than was walked: what is not among refs is asked on its own
+// standingWord is one word on an artifact: what is wrong with its signer's key,
+// where that is it; else the judgement's.
+func standingWord(word string, signer statement.Standing) string {
+	if word == lineage.Untrusted && !signer.OK {
+		return signer.State
+	}
+	return word
 }
 
-// allTainted finds everything on the ledger that is tainted.
-func (r *reading) allTainted() (*tainted, error) {
-	all := &tainted{refs: map[string]bool{}}
+// allWords are the words on all artifacts of the ledger that are not good. They
+// are found from what is wrong downwards: that is little, and artifacts are many.
+type allWords struct {
+	words map[string]string // by name@version
+	cut   bool              // there is more than was walked: what has no word is judged on its own
+}
+
+// allWords judges the whole ledger.
+func (r *reading) allWords() (all *allWords, err error) {
+	all = new(allWords)
 	made, err := r.lineage()
 	if err != nil {
 		return nil, err
 	}
+	bad, err := r.allWrong(made)
+	if err != nil {
+		return nil, err
+	}
+	all.words, all.cut, err = lineage.WordsBelow(made, bad, 0)
+	return all, err
+}
+
+// allWrong are the artifacts that withdrawals in force are about, and those that
+// keys stamped which have no standing for it.
+func (r *reading) allWrong(made *ledger.Lineage) (bad []*lineage.Artifact, err error) {
 	for _, w := range r.control.AllWithdrawals() {
-		if !w.Stands() || w.Target != statement.TargetContents {
+		if !w.Stands() || w.Target == statement.TargetLocation {
 			continue
 		}
-		roots, err := made.Bindings(w.Ref.Fingerprint)
+		bindings, err := made.Bindings(w.Ref.Fingerprint)
 		if err != nil {
 			return nil, err
 		}
-		graph, err := lineage.DownFrom(made, roots, 0)
-		if err != nil {
-			return nil, err
+		bad = append(bad, bindings...)
+	}
+	for _, m := range r.control.Roster().Members() {
+		if !m.Void && m.Since == nil {
+			continue
 		}
-		all.cut = all.cut || graph.Cut
-		for _, n := range graph.Nodes {
-			if n.Depth > 0 {
-				all.refs[n.Ref.String()] = true
+		for i, err := range r.BySigner(m.Key.ID()) {
+			if err != nil {
+				return nil, err
+			}
+			e, st, err := r.statement(i)
+			if err != nil {
+				return nil, err
+			}
+			if r.standingOf(e).OK {
+				continue
+			}
+			for _, s := range st.Stamps() {
+				of, err := made.Artifact(s.Ref.Name, s.Ref.Version)
+				if err != nil {
+					return nil, err
+				}
+				bad = append(bad, of)
 			}
 		}
 	}
-	return all, nil
+	return bad, nil
 }
 
-// has reports whether an artifact is tainted.
-func (t *tainted) has(r *reading, ref statement.Ref) (bool, error) {
-	if t.refs[ref.String()] || !t.cut {
-		return t.refs[ref.String()], nil
+// on is the word on an artifact.
+func (all *allWords) on(r *reading, e *evidence.Entry, ref statement.Ref) (string, error) {
+	word := all.words[ref.String()]
+	if word == "" && all.cut {
+		j, err := r.judgementOn(ref)
+		if err != nil {
+			return "", err
+		}
+		word = j.Word()
 	}
-	found, err := r.taintOf(ref)
-	return found != nil, err
+	if word == "" {
+		word = lineage.Good
+	}
+	return standingWord(word, r.standingOf(e)), nil
 }
 
 // taintLines say why an artifact is tainted, and how: each cause in a line, its
@@ -84,4 +128,63 @@ func taintLines(t *jsonv1.Taint) []string {
 		lines = append(lines, fmt.Sprintf("and %d more withdrawals reach it", t.More))
 	}
 	return lines
+}
+
+// worstText tells the strongest cause of a taint.
+func worstText(t *lineage.Taint) string {
+	w := t.Worst()
+	return causeText(jsonv1.TaintCause{At: w.At().String(), Steps: w.Distance(), Entry: w.Withdrawal.Entry, Effect: w.Withdrawal.Effect,
+		Reason: w.Withdrawal.Reason, Handle: w.Withdrawal.Handle})
+}
+
+// fallLines say which stamps count for nothing, of an artifact and of what it was
+// made of, and how they are reached.
+func fallLines(j *lineage.Judgement) []string {
+	var lines []string
+	for i := range j.Fallen {
+		f := &j.Fallen[i]
+		lines = append(lines, fallText(f))
+		if f.Distance() > 0 {
+			lines = append(lines, pathText(stepsJSON(f.Path()), false))
+		}
+	}
+	if j.MoreFallen {
+		lines = append(lines, "and others")
+	}
+	return lines
+}
+
+func fallText(f *lineage.Fall) string {
+	what := "its stamp"
+	if f.Distance() > 0 {
+		what = fmt.Sprintf("made of %s, whose stamp", f.Artifact.Ref)
+	}
+	return fmt.Sprintf("%s, entry %s, counts for nothing: %s", what, terminal.Count(f.Artifact.Entry), f.Artifact.Standing.Detail)
+}
+
+// memberLines say which members of a collection are withdrawn.
+func memberLines(j *lineage.Judgement) []string {
+	var lines []string
+	for i := range j.Members {
+		lines = append(lines, memberText(&j.Members[i]))
+	}
+	return lines
+}
+
+func memberText(c *lineage.Cause) string {
+	w := c.Withdrawal
+	return fmt.Sprintf("%s, a member, ", c.At()) + withdrawalText(jsonv1.TraceWithdrawal{Entry: w.Entry, Target: w.Target, Effect: w.Effect, Reason: w.Reason, Handle: w.Handle})
+}
+
+// stepsJSON is a path in --json.
+func stepsJSON(path []lineage.Step) []jsonv1.TaintStep {
+	var list []jsonv1.TaintStep
+	for _, s := range path {
+		step := jsonv1.TaintStep{Name: s.Ref.Name, Version: s.Ref.Version, Way: s.Way}
+		if s.Way != "" {
+			step.Entry = &s.Entry
+		}
+		list = append(list, step)
+	}
+	return list
 }

@@ -70,9 +70,10 @@ type About struct {
 	Name        string            `json:"name"`
 	Version     string            `json:"version"`
 	Fingerprint string            `json:"fingerprint"`
-	Standing    string            `json:"standing"` // good, withdrawn, tainted; or the signer's, where that is not good
+	Standing    string            `json:"standing"` // good, withdrawn, tainted, unknown; untrusted: by what it was made of; or its signer's, where that is not good
 	Taint       *Taint            `json:"taint,omitempty"`
-	Origin      string            `json:"origin"` // recorded; not-counted: claims only; none: nothing recorded, which is unknown and not clean
+	Against     []string          `json:"against,omitempty"` // what is wrong besides, as a person reads it
+	Origin      string            `json:"origin"`            // recorded; not-counted: claims only; none: nothing recorded, which is unknown and not clean
 	Origins     []Origin          `json:"origins"`
 	Evaluations []TraceEvaluation `json:"evaluations"`
 	Approvals   []Approval        `json:"approvals"`
@@ -208,11 +209,11 @@ type StageMember struct {
 	Reason      string            `json:"reason,omitempty"`
 	Replaced    []string          `json:"replaced,omitempty"`  // name@version
 	Approvals   []Approval        `json:"approvals"`           // for this stage
-	Standing    string            `json:"standing"`            // of the artifact: good, withdrawn, tainted; or its signer's, where that is not good
+	Standing    string            `json:"standing"`            // of the artifact: as of About
 	Withdrawn   []TraceWithdrawal `json:"withdrawn,omitempty"` // in force
 	Taint       *Taint            `json:"taint,omitempty"`
 	Origin      string            `json:"origin"`        // recorded, not-counted or none
-	Why         []string          `json:"why,omitempty"` // what is wrong with a key's standing, as a person reads it
+	Why         []string          `json:"why,omitempty"` // what is wrong with keys and members, as a person reads it
 	Now         *StageNow         `json:"now,omitempty"` // with --at
 }
 
