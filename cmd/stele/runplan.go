@@ -105,7 +105,8 @@ func (w *running) wrapped() bool { return w.order.observation == statement.Obser
 func (a *app) checkShelf(dir string) error {
 	p, err := solo.OpenShelf(dir).NewManifest()
 	if errors.Is(err, fs.ErrPermission) {
-		return failf(exitError, "the ledger's folder may only be read here: %w", err).withPath(dir)
+		return failf(exitError, "%s cannot be written to: %w", dir, err).withPath(dir).
+			withHint("the ledger can still be read; it is written to as the user who made it")
 	}
 	if err != nil {
 		return err
@@ -238,23 +239,32 @@ func (w *running) planInput(r *reading, in *runInput) (err error) {
 	if err != nil {
 		return err
 	}
-	if !of.Standing.OK {
-		return failf(exitUntrusted, "--input %s: the signer of entry %d has no standing: %s", in.what(), of.Entry, of.Standing.Detail).withEntry(of.Entry).
-			withHint("`stele show " + in.what() + "` says more")
+	j, err := lineage.Judge(facts, of)
+	if err != nil {
+		return err
 	}
-	for _, d := range of.Withdrawals {
-		text := fmt.Sprintf("%s is withdrawn since entry %d (%s), by %s: %s", in.what(), d.Entry, d.Effect, d.Handle, d.Reason)
+	if fallen := fallenBrief(j); fallen != nil {
+		f := failf(exitUntrusted, "--input %s is not trusted: %s", in.what(), fallenText(fallen.Causes[0])).withEntry(fallen.Causes[0].Entry).
+			withHint("`stele trace " + in.what() + " --up` says more; a stamp by a key in good standing is another matter")
+		f.rule = string(ledger.RuleStanding)
+		return f
+	}
+	for _, d := range withdrawalsInForce(j) {
+		what := in.what()
+		if d.Of != "" {
+			what = fmt.Sprintf("%s, a member of %s,", d.Of, what)
+		}
+		text := fmt.Sprintf("%s is withdrawn since entry %d (%s), by %s: %s", what, d.Entry, d.Effect, d.Handle, d.Reason)
 		if err := w.weigh(in, d.Effect, text, d.Entry, nil); err != nil {
 			return err
 		}
 	}
-	taint, err := lineage.TaintOf(facts, of)
-	switch {
-	case errors.Is(err, lineage.ErrTooLarge):
+	if j.Unknown {
 		w.app.term.Warnf("%s was made of more than %d artifacts: whether one of them is withdrawn is not looked up", in.what(), lineage.MaxWalk)
+	}
+	taint := j.Taint
+	if taint == nil {
 		return nil
-	case err != nil || taint == nil:
-		return err
 	}
 	cause := taint.Worst().Withdrawal
 	text := fmt.Sprintf("%s is tainted: it was made of %s, withdrawn since entry %d (%s), by %s: %s",

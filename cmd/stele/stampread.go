@@ -48,7 +48,7 @@ func (s *stamping) close() {
 func (a *app) readForStamp(ctx context.Context, s *stamping) (err error) {
 	s.manifest, err = solo.OpenShelf(s.dir).NewManifest()
 	if errors.Is(err, fs.ErrPermission) {
-		return failf(exitError, "keep the manifest: %w", err).withPath(s.dir).withHint("the ledger's folder may only be read here; nothing was stamped")
+		return failf(exitError, "keep the manifest: %w", err).withPath(s.dir).withHint("nothing was stamped; the ledger can still be read, and is written to as the user who made it")
 	}
 	if err != nil {
 		return fmt.Errorf("keep the manifest: %w", err)

@@ -129,7 +129,7 @@ func lockLedger(ctx context.Context, o Options) (io.Closer, error) {
 			// A copy without the file, or nobody ever wrote here.
 			return io.NopCloser(strings.NewReader("")), nil
 		case !errors.Is(err, durable.ErrLocked):
-			return nil, fmt.Errorf("lock ledger: %w", err)
+			return nil, openError(o, fmt.Errorf("lock ledger: %w", err))
 		}
 		if time.Now().After(deadline) {
 			holder, _ := durable.ReadHolder(o.FS, name)
@@ -215,7 +215,15 @@ func (e *Engine) finishCreate() error {
 // openError says what to do about a disk that cannot be written to.
 func openError(o Options, err error) error {
 	if !o.ReadOnly && (errors.Is(err, fs.ErrPermission) || isReadOnlyDisk(err)) {
-		return withHint(err, "the ledger can still be read", "%s cannot be written to: %v", o.Dir, err)
+		return withHint(err, "the ledger can still be read; it is written to as the user who made it", "%s cannot be written to: %v", o.Dir, err)
+	}
+	return err
+}
+
+// stateError says what to do about state that is somebody else's.
+func (e *Engine) stateError(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return withHint(err, "it is your own state, and may have been made by another user (with sudo?): chown gives it back to you", "%v", err)
 	}
 	return err
 }
@@ -280,11 +288,11 @@ func (e *Engine) loadLogKeys() error {
 	want, _ := control.LogKey(evidence.MaxSize)
 	current, err := readLogKey(e.stateFS, e.statePath(logKeyFile))
 	if err != nil {
-		return err
+		return e.stateError(err)
 	}
 	next, err := readLogKey(e.stateFS, e.statePath(nextKeyFile))
 	if err != nil {
-		return err
+		return e.stateError(err)
 	}
 	switch {
 	case next != nil && next.vkey == want:
@@ -321,7 +329,7 @@ func (e *Engine) checkGuard() error {
 	case missingGuard(err):
 		return e.adoptGuard(name, err)
 	case err != nil:
-		return err
+		return e.stateError(err)
 	}
 	e.guard = g
 	have, err := e.ledger.View().LatestCheckpoint()
