@@ -23,6 +23,7 @@ type Details struct {
 	Parameters  map[string]string // of that command
 	Environment map[string]string // of that command: only what was asked for by name
 	Inputs      map[string]string // of a run: where each input was read, by name@version
+	Tree        TreeDetails       // of a run: what the fingerprint of changed code is of
 	Manifest    *Attachment       // the artifact's manifest, or nil
 	// ManifestLocations are where else the manifest was put: it is trusted
 	// because it hashes to the fingerprint, wherever it was found.
@@ -30,6 +31,25 @@ type Details struct {
 	// Marks is what the bytes of each file can be known again by, beside the
 	// manifest, or nil.
 	Marks *Attachment
+}
+
+// TreeDetails says what Code.Tree is of: how many files, and how much was left
+// out of it. The zero value says nothing.
+type TreeDetails struct {
+	Changed      uint64 `json:"changed,omitempty"`      // files that are not as the commit has them
+	Untracked    uint64 `json:"untracked,omitempty"`    // files that it does not have
+	Deleted      uint64 `json:"deleted,omitempty"`      // files of the commit that are not there, and so not in the tree
+	LeftOut      uint64 `json:"leftOut,omitempty"`      // files that the commit does not have, and that are not in the tree
+	LeftOutBytes uint64 `json:"leftOutBytes,omitempty"` // of them
+}
+
+func (t TreeDetails) check() error {
+	for _, n := range []uint64{t.Changed, t.Untracked, t.Deleted, t.LeftOut, t.LeftOutBytes} {
+		if err := checkInteger("details: tree", n, 0); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // NewDetails returns a document with a salt read from rand and nothing else.
@@ -54,6 +74,7 @@ type wireDetails struct {
 	Parameters  map[string]string `json:"parameters,omitempty"`
 	Environment map[string]string `json:"environment,omitempty"`
 	Inputs      map[string]string `json:"inputs,omitempty"`
+	Tree        TreeDetails       `json:"tree,omitzero"`
 	Manifest    *wireAttachment   `json:"manifest,omitzero"`
 	Places      []string          `json:"manifestLocations,omitempty"`
 	Marks       *wireAttachment   `json:"marks,omitzero"`
@@ -69,12 +90,15 @@ func (d *Details) Marshal() ([]byte, error) {
 			return nil, err
 		}
 	}
+	if err := d.Tree.check(); err != nil {
+		return nil, err
+	}
 	if err := d.checkStrings(); err != nil {
 		return nil, err
 	}
 	data, err := strictjson.Marshal(wireDetails{
 		detailsForm, hex.EncodeToString(d.Salt[:]), d.Locations, d.Host, d.Directory, d.Command, d.Parameters, d.Environment,
-		d.Inputs, d.Manifest.wire(), d.ManifestLocations, d.Marks.wire(),
+		d.Inputs, d.Tree, d.Manifest.wire(), d.ManifestLocations, d.Marks.wire(),
 	})
 	if err != nil {
 		return nil, malformed("details: %w", err)
@@ -116,7 +140,7 @@ func ParseDetails(data []byte) (*Details, error) {
 		return nil, malformed("details: form %s, want %s", quote(w.Form), detailsForm)
 	}
 	d := &Details{Locations: w.Locations, Host: w.Host, Directory: w.Directory, Command: w.Command,
-		Parameters: w.Parameters, Environment: w.Environment, Inputs: w.Inputs, ManifestLocations: w.Places}
+		Parameters: w.Parameters, Environment: w.Environment, Inputs: w.Inputs, Tree: w.Tree, ManifestLocations: w.Places}
 	if err := decodeHex(d.Salt[:], "details: salt", w.Salt); err != nil {
 		return nil, err
 	}

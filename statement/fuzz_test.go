@@ -164,6 +164,7 @@ func FuzzParsePrivateKey(f *testing.F) {
 
 func FuzzParseDetails(f *testing.F) {
 	f.Add(must(testDetails().Marshal()))
+	f.Add(must(treeDetails().Marshal()))
 	f.Add(must(fullDetails().Marshal()))
 	f.Add(must(runDetails().Marshal()))
 	f.Add(must((&Details{Salt: [32]byte{1}}).Marshal()))

@@ -153,6 +153,12 @@ func runDetails() *Details {
 	return d
 }
 
+func treeDetails() *Details {
+	d := runDetails()
+	d.Tree = TreeDetails{Changed: 2, Untracked: 3, Deleted: 1, LeftOut: 1, LeftOutBytes: 5 << 30}
+	return d
+}
+
 // testCollection is of two members, and says what changed since an earlier one.
 func testCollection() *Statement {
 	members := []CollectionMember{

@@ -174,6 +174,8 @@ func TestDetailsRefuse(t *testing.T) {
 		"a number":              {`"1e-4"`, `1`},
 		"null":                  {`"worker-7"`, `null`},
 		"a manifest of nothing": {`"size":8`, `"size":0`},
+		"a tree of nothing":     {`,"manifest"`, `,"tree":{},"manifest"`},
+		"an empty count":        {`,"manifest"`, `,"tree":{"changed":1,"deleted":0},"manifest"`},
 		"unsorted parameters":   {`"epochs":"3","lr":"1e-4"`, `"lr":"1e-4","epochs":"3"`},
 	} {
 		bad := strings.Replace(good, change[0], change[1], 1)
@@ -193,6 +195,7 @@ func TestDetailsRefuse(t *testing.T) {
 		"invalid UTF-8": func(d *Details) { d.Environment = map[string]string{"A": "\xff"} },
 		"too much":      func(d *Details) { d.Host = strings.Repeat("x", MaxDetails) },
 		"an empty one":  func(d *Details) { d.Manifest = &Attachment{} },
+		"2^53 bytes":    func(d *Details) { d.Tree.LeftOutBytes = 1 << 53 },
 	} {
 		d := testDetails()
 		change(d)

@@ -115,7 +115,7 @@ func TestVectorsReadBack(t *testing.T) {
 }
 
 func TestDetailsVectors(t *testing.T) {
-	for name, details := range map[string]*Details{"details": testDetails(), "details-full": fullDetails(), "details-run": runDetails()} {
+	for name, details := range map[string]*Details{"details": testDetails(), "details-full": fullDetails(), "details-run": runDetails(), "details-tree": treeDetails()} {
 		file := filepath.Join("testdata", "vectors", name)
 		got := must(details.Marshal())
 		if *update {

@@ -108,4 +108,6 @@ assert seen=={'run'}|set(kinds), seen
 details=open(V+'details-run','rb').read()
 assert H(details)==json.load(open(V+'run.payload'))['predicate']['buildDefinition']['externalParameters']['details']['sha256']
 assert json.dumps(json.loads(details),separators=(',',':'),ensure_ascii=False).encode()==details
+tree=json.load(open(V+'details-tree')); members(tree['tree'],[],['changed','untracked','deleted','leftOut','leftOutBytes']); del tree['tree']
+assert tree==json.loads(details)
 print('ok')
