@@ -134,12 +134,26 @@ func explainArguments(c *cobra.Command) {
 				if slices.Contains(args, "") { // an unset variable, and never the current folder
 					return usagef("an argument is empty").withHint("usage: " + strings.TrimSuffix(line, " [flags]") + "; `.` means this folder")
 				}
-				if err := check(c, args); err != nil {
-					return usagef("%v", err).withHint("usage: " + strings.TrimSuffix(line, " [flags]"))
+				if check(c, args) != nil {
+					return countArguments(c, check, args).withHint("usage: " + strings.TrimSuffix(line, " [flags]"))
 				}
 				return nil
 			}
 		}
 		explainArguments(sub)
 	}
+}
+
+// countArguments says which argument is one too many for a command, or that one
+// is missing.
+func countArguments(c *cobra.Command, check cobra.PositionalArgs, args []string) *failure {
+	if len(args) > 0 && c.HasSubCommands() {
+		return usagef("%s has no command %q", c.CommandPath(), args[0])
+	}
+	for n := range args {
+		if check(c, args[:n]) == nil {
+			return usagef("%s takes no further argument: %q", c.CommandPath(), args[n])
+		}
+	}
+	return usagef("%s: an argument is missing", c.CommandPath())
 }

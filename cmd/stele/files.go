@@ -29,7 +29,7 @@ func writeWhole(path string, fill func(*os.File) error) (err error) {
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
-		return err
+		return notWritten(path, err)
 	}
 	defer func() {
 		if err != nil {
@@ -50,6 +50,21 @@ func writeWhole(path string, fill func(*os.File) error) (err error) {
 		return err
 	}
 	return os.Rename(f.Name(), path)
+}
+
+// notWritten says of a file that could not be begun what is the matter, and not
+// of the temporary one that nobody asked for.
+func notWritten(path string, err error) error {
+	var pathError *fs.PathError
+	if errors.As(err, &pathError) {
+		err = pathError.Err
+	}
+	f := failf(exitError, "write %s: %w", source.Show(path), err).withPath(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		f.status = exitNotFound
+		f.hint = "there is no folder " + source.Show(filepath.Dir(path))
+	}
+	return f
 }
 
 // openRegular opens a file to read, and nothing else that stands at its path: a
@@ -79,6 +94,35 @@ func exists(path string) error {
 		return failf(exitError, "%s: %w", source.Show(path), pathError.Err).withPath(path)
 	}
 	return err
+}
+
+// writeOut writes a file whole; - is standard output.
+func (a *app) writeOut(path string, data []byte) error {
+	if path == "-" {
+		_, err := a.stdout.Write(data)
+		return err
+	}
+	return writeWhole(path, func(f *os.File) error { _, err := f.Write(data); return err })
+}
+
+// readIn is readSmall; - is standard input.
+func (a *app) readIn(path string, limit int64) ([]byte, error) {
+	if path != "-" {
+		return readSmall(path, limit)
+	}
+	data, err := io.ReadAll(io.LimitReader(a.stdin, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		return nil, failf(exitError, "standard input has more than %d bytes", limit)
+	}
+	return data, err
+}
+
+// checkOut refuses two things on standard output.
+func (a *app) checkOut(path string) error {
+	if path == "-" && a.json {
+		return usagef("-o - and --json both write to standard output").withHint("name a file: -o FILE")
+	}
+	return nil
 }
 
 // writeThrough writes to what cannot be replaced.
