@@ -14,6 +14,7 @@ import (
 
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/observe"
+	"github.com/stele-ml/stele/internal/scan"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/statement"
 )
@@ -103,8 +104,11 @@ func (w *running) lookAtCode(ctx context.Context, folder string) error {
 	if err != nil {
 		return err
 	}
-	stop := a.term.Progress(ctx, func() terminal.Snapshot { return terminal.Snapshot{Label: "looking at the code"} })
-	code, err := observe.Git(ctx, abs, observe.GitOptions{Algorithm: w.algorithm, Beside: w.besideCode(abs)})
+	progress := new(scan.Progress)
+	stop := a.term.Progress(ctx, func() terminal.Snapshot {
+		return terminal.Snapshot{Label: "looking at the code", BytesDone: progress.BytesDone.Load(), FilesDone: progress.FilesDone.Load()}
+	})
+	code, err := observe.Git(ctx, abs, observe.GitOptions{Algorithm: w.algorithm, Beside: w.besideCode(abs), Progress: progress})
 	stop()
 	root := abs
 	switch {
@@ -115,9 +119,7 @@ func (w *running) lookAtCode(ctx context.Context, folder string) error {
 	case err != nil:
 		return fmt.Errorf("look at the code: %w", err)
 	default:
-		for _, note := range code.Notes {
-			a.term.Notef("%s", note)
-		}
+		w.noteCode(code)
 		w.run.Code, root = &code.Code, code.Root
 		if real, err := filepath.EvalSymlinks(abs); err == nil {
 			abs = real // as git names its own
@@ -132,6 +134,21 @@ func (w *running) lookAtCode(ctx context.Context, folder string) error {
 	}
 	w.run.Locks = locks
 	return w.addLocks(root)
+}
+
+// noteCode tells what a person should know of the code, and keeps in the details
+// what its fingerprint is of.
+func (w *running) noteCode(code *observe.Code) {
+	for _, note := range code.Notes {
+		w.app.term.Notef("%s", note)
+	}
+	if w.details != nil {
+		w.details.Tree = code.Covers
+	}
+	if n := code.Covers.LeftOut; n > 0 {
+		w.app.term.Notef("not in the fingerprint of the code: %s of %s that git does not track: %s; a .gitignore keeps what is no code from being looked at",
+			terminal.Plural(n, "file"), terminal.Bytes(code.Covers.LeftOutBytes), someOf(code.Large, n))
+	}
 }
 
 // besideCode is what lies beside the code though it may lie in its folder:

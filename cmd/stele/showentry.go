@@ -204,10 +204,23 @@ func detailsPairs(d *statement.Details, err error) []terminal.Pair {
 			pairs = append(pairs, terminal.Pair{Key: m.key, Value: k + "=" + m.values[k]})
 		}
 	}
+	pairs = append(pairs, treePairs(d.Tree)...)
 	for _, k := range sortedKeys(d.Inputs) {
 		pairs = append(pairs, terminal.Pair{Key: "read", Value: k + " at " + d.Inputs[k]})
 	}
 	return append(pairs, terminal.Pair{Key: "host", Value: d.Host})
+}
+
+// treePairs say what the fingerprint of changed code is of.
+func treePairs(t statement.TreeDetails) []terminal.Pair {
+	if t == (statement.TreeDetails{}) {
+		return nil
+	}
+	pairs := []terminal.Pair{{Key: "tree", Value: fmt.Sprintf("%s changed, %s untracked, %s deleted", terminal.Count(t.Changed), terminal.Count(t.Untracked), terminal.Count(t.Deleted))}}
+	if t.LeftOut > 0 {
+		pairs = append(pairs, terminal.Pair{Key: "not in it", Value: terminal.Plural(t.LeftOut, "untracked file") + " of " + terminal.Bytes(t.LeftOutBytes)})
+	}
+	return pairs
 }
 
 // keyWords names a key in a few words.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,15 +12,13 @@ import (
 	"strings"
 
 	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/scan"
 	"github.com/stele-ml/stele/statement"
 )
 
 // ErrNoCode says that there is no commit to name: no git, no repository, no
 // commit in it. What carries it says which, in a clause.
 var ErrNoCode = errors.New("no code")
-
-// maxNested is how deep repositories in repositories are looked into.
-const maxNested = 8
 
 // Code is source code as git knows it.
 type Code struct {
@@ -31,16 +28,23 @@ type Code struct {
 	// Notes are what a person should know of it, each a sentence without its
 	// full stop.
 	Notes []string
+	// Covers says what Tree is of, where there is one.
+	Covers statement.TreeDetails
+	// Large names the first of the untracked files that Covers.LeftOut counts,
+	// the largest first.
+	Large []string
 }
 
 // GitOptions are choices about Git.
 type GitOptions struct {
 	// Algorithm is of the fingerprint of a tree that is dirty.
 	Algorithm fingerprint.Algorithm
-	// Beside are absolute paths below which files that git does not track are
-	// no code: the inputs and outputs of the run, which are fingerprinted
-	// themselves.
+	// Beside are absolute paths below which files are not in that fingerprint,
+	// and make nothing dirty where git does not track them: the inputs and
+	// outputs of the run, which are fingerprinted themselves.
 	Beside []string
+	// Progress, if not nil, is kept up to date while the tree is read.
+	Progress *scan.Progress
 }
 
 // Git looks at the repository that holds dir, by the git that is installed:
@@ -69,12 +73,12 @@ func Git(ctx context.Context, dir string, opts GitOptions) (*Code, error) {
 	if err := c.findRemote(ctx); err != nil {
 		return nil, err
 	}
-	w := &worktree{root: c.Root, beside: opts.Beside}
-	if err := w.look(ctx, "", 0); err != nil {
+	w := &worktree{root: c.Root, beside: really(opts.Beside)}
+	if err := w.look(ctx, checkout{pinned: true}); err != nil {
 		return nil, err
 	}
 	if c.Dirty = w.dirty; c.Dirty {
-		if err := c.fingerprint(ctx, w, opts.Algorithm); err != nil {
+		if err := c.fingerprint(ctx, w, opts); err != nil {
 			return nil, err
 		}
 	}
@@ -148,126 +152,6 @@ func Remote(address string) string {
 		return ""
 	}
 	return clean
-}
-
-// worktree is what git says of a working tree, and of those within it.
-type worktree struct {
-	root    string
-	beside  []string
-	dirty   bool
-	files   []string // below root, with '/' between segments
-	leftOut int      // links that a fingerprint cannot follow
-	odd     string   // a name that it cannot hold, or empty
-}
-
-// look asks git about one repository: that of the root, or a nested one below
-// it, at prefix.
-func (w *worktree) look(ctx context.Context, prefix string, depth int) error {
-	dir := filepath.Join(w.root, filepath.FromSlash(prefix))
-	ask := func(args ...string) ([]string, error) {
-		out, err := git(ctx, dir, args...)
-		return strings.FieldsFunc(out, func(r rune) bool { return r == 0 }), err
-	}
-	changed, err := ask("status", "--porcelain", "-z", "--untracked-files=no", "--ignore-submodules=none", "--no-renames")
-	if err != nil {
-		return err
-	}
-	tracked, err := ask("ls-files", "-z", "-v", "--cached")
-	if err != nil {
-		return err
-	}
-	others := []string{"ls-files", "-z", "--others", "--exclude-standard", "--", ":(top)"}
-	untracked, err := ask(append(others, w.excludes(dir)...)...)
-	if err != nil {
-		return err
-	}
-	w.dirty = w.dirty || len(changed)+len(untracked) > 0
-	for _, line := range tracked {
-		tag, path, _ := strings.Cut(line, " ")
-		if err := w.take(ctx, prefix, path, tag, depth); err != nil {
-			return err
-		}
-	}
-	for _, path := range untracked {
-		if err := w.take(ctx, prefix, path, "?", depth); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// excludes are the pathspecs of what lies beside the code.
-func (w *worktree) excludes(dir string) []string {
-	real, err := filepath.EvalSymlinks(dir)
-	if err != nil {
-		return nil
-	}
-	var list []string
-	for _, b := range w.beside {
-		if to, err := filepath.EvalSymlinks(b); err == nil {
-			b = to
-		} else if folder, err := filepath.EvalSymlinks(filepath.Dir(b)); err == nil { // an output that is yet to be made
-			b = filepath.Join(folder, filepath.Base(b))
-		}
-		rel, err := filepath.Rel(real, b)
-		if err != nil || !filepath.IsLocal(rel) {
-			continue
-		}
-		if rel == "." {
-			return []string{":(top,exclude)*"}
-		}
-		list = append(list, ":(top,exclude,literal)"+filepath.ToSlash(rel))
-	}
-	return list
-}
-
-// take takes one path that git names, with its tag (git-ls-files(1), -v).
-func (w *worktree) take(ctx context.Context, prefix, path, tag string, depth int) error {
-	path = prefix + strings.TrimSuffix(path, "/")
-	at := filepath.Join(w.root, filepath.FromSlash(path))
-	info, err := os.Lstat(at)
-	if errors.Is(err, fs.ErrNotExist) || err != nil && !errors.Is(err, fs.ErrPermission) {
-		return nil // deleted, which git's status tells; of a sparse tree, never there
-	}
-	if tag != "H" && tag != "?" { // "assume unchanged", "skip": git does not look whether it was changed
-		w.dirty = true
-	}
-	switch {
-	case err != nil:
-		w.odd = path
-	case info.IsDir():
-		if _, err := os.Lstat(filepath.Join(at, ".git")); err != nil || depth == maxNested {
-			return nil // a submodule that was not fetched has no files
-		}
-		return w.look(ctx, path+"/", depth+1)
-	case fingerprint.CheckPath(path) != nil:
-		w.odd = path
-	case info.Mode().IsRegular():
-		w.files = append(w.files, path)
-	case info.Mode()&fs.ModeSymlink != 0 && w.inside(at):
-		w.files = append(w.files, path)
-	default:
-		w.leftOut++
-	}
-	return nil
-}
-
-// inside reports whether a link leads to a file within the tree.
-func (w *worktree) inside(link string) bool {
-	root, err := filepath.EvalSymlinks(w.root)
-	if err != nil {
-		return false
-	}
-	to, err := filepath.EvalSymlinks(link)
-	if err != nil {
-		return false
-	}
-	rel, err := filepath.Rel(root, to)
-	if err != nil || !filepath.IsLocal(rel) {
-		return false
-	}
-	info, err := os.Stat(to)
-	return err == nil && info.Mode().IsRegular()
 }
 
 // git runs git in a folder and returns what it prints. What the environment

@@ -3,6 +3,7 @@ package observe
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/scan"
+	"github.com/stele-ml/stele/statement"
 )
 
 // repository is a real git repository.
@@ -109,21 +111,29 @@ func TestGitClean(t *testing.T) {
 }
 
 func TestGitDirty(t *testing.T) {
+	type covers = statement.TreeDetails
 	r := newRepository(t)
 	for _, c := range []struct {
-		name  string
-		do    func()
-		files []string
+		name   string
+		do     func()
+		files  []string
+		covers covers
 	}{
-		{"changed", func() { r.write("train.py", "print(2)\n") }, []string{".gitignore", "train.py"}},
-		{"staged", func() { r.write("train.py", "print(2)\n"); r.git("add", "-A") }, []string{".gitignore", "train.py"}},
-		{"untracked", func() { r.write("new/mod.py", "") }, []string{".gitignore", "new/mod.py", "train.py"}},
-		{"deleted", func() { os.Remove(filepath.Join(r.dir, "train.py")) }, []string{".gitignore"}},
-		{"all deleted", func() { r.git("rm", "-q", "-r", ".") }, []string{}},
+		{"changed", func() { r.write("train.py", "print(2)\n") }, []string{"train.py"}, covers{Changed: 1}},
+		{"staged", func() { r.write("train.py", "print(2)\n"); r.git("add", "-A") }, []string{"train.py"}, covers{Changed: 1}},
+		{"added", func() { r.write("new.py", ""); r.git("add", "-A") }, []string{"new.py"}, covers{Changed: 1}},
+		{"staged, and changed again", func() { r.write("train.py", "2"); r.git("add", "-A"); r.write("train.py", "3") }, []string{"train.py"}, covers{Changed: 1}},
+		{"untracked", func() { r.write("new/mod.py", ""); r.write("train.py", "2") }, []string{"new/mod.py", "train.py"}, covers{Changed: 1, Untracked: 1}},
+		{"intended", func() { r.write("new.py", ""); r.git("add", "-N", "new.py") }, []string{"new.py"}, covers{Changed: 1}},
+		{"deleted", func() { os.Remove(filepath.Join(r.dir, "train.py")) }, []string{}, covers{Deleted: 1}},
+		{"all deleted", func() { r.git("rm", "-q", "-r", ".") }, []string{}, covers{Deleted: 2}},
+		{"no longer tracked", func() { r.git("rm", "-q", "--cached", "train.py") }, []string{"train.py"}, covers{Deleted: 1, Untracked: 1}},
+		{"renamed", func() { r.git("mv", "train.py", "fit.py") }, []string{"fit.py"}, covers{Changed: 1, Deleted: 1}},
+		{"a name with spaces", func() { r.write("a b\tc.py", ""); r.git("add", "-A") }, []string{"a b\tc.py"}, covers{Changed: 1}},
 	} {
 		c.do()
 		got := r.look()
-		if want := r.fingerprintOf(c.files...); !got.Dirty || got.Tree == nil || *got.Tree != want || len(got.Notes) > 0 {
+		if want := r.fingerprintOf(c.files...); !got.Dirty || got.Tree == nil || *got.Tree != want || got.Covers != c.covers || len(got.Notes) > 0 {
 			t.Errorf("%s: %+v", c.name, got)
 		}
 		r.git("reset", "-q", "--hard")
@@ -132,8 +142,22 @@ func TestGitDirty(t *testing.T) {
 	if r.look().Dirty {
 		t.Error("dirty after all was taken back")
 	}
+	// What could not be merged.
+	r.git("checkout", "-q", "-b", "other")
+	r.write("train.py", "theirs")
+	r.commit()
+	r.git("checkout", "-q", "main")
+	r.write("train.py", "ours")
+	r.commit()
+	if out, err := exec.Command("git", "-C", r.dir, "-c", "user.name=ada", "-c", "user.email=a@b", "merge", "-q", "other").CombinedOutput(); err == nil {
+		t.Fatalf("it was merged: %s", out)
+	}
+	if c := r.look(); !c.Dirty || *c.Tree != r.fingerprintOf("train.py") || c.Covers != (covers{Changed: 1}) {
+		t.Errorf("unmerged: %+v", c)
+	}
+	r.git("reset", "-q", "--hard")
 	// More files than are looked up one by one.
-	files := []string{".gitignore", "train.py"}
+	var files []string
 	for i := range 80 {
 		name := "many/" + string(rune('a'+i%26)) + strings.Repeat("x", i) + ".py"
 		r.write(name, name)
@@ -145,8 +169,64 @@ func TestGitDirty(t *testing.T) {
 	}
 }
 
-// TestGitBeside: untracked inputs and outputs are no code, and are not read; code
-// that git tracks is, wherever it lies.
+// TestGitLargeUntracked: the data that lies about beside code is not read before
+// every run; small files, which code is, are in the tree all the same.
+func TestGitLargeUntracked(t *testing.T) {
+	r := newRepository(t)
+	sparse := func(name string, size int64) {
+		t.Helper()
+		r.write(name, "")
+		if err := os.Truncate(filepath.Join(r.dir, name), size); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.write("new.py", "x")
+	sparse("most", MaxUntracked)
+	sparse("big/more", MaxUntracked+1)
+	sparse("big/huge", 1<<40) // so that a test that reads it does not pass
+	if err := os.Symlink("big/huge", filepath.Join(r.dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	want := statement.TreeDetails{Untracked: 2, LeftOut: 3, LeftOutBytes: MaxUntracked + 1 + 2<<40}
+	c := r.look()
+	if !c.Dirty || *c.Tree != r.fingerprintOf("most", "new.py") || c.Covers != want || strings.Join(c.Large, " ") != "link big/huge big/more" {
+		t.Errorf("%+v", c)
+	}
+	// What git tracks is code, whatever its size.
+	sparse("most", 0)
+	sparse("big/more", MaxUntracked+2)
+	r.git("add", "big/more")
+	r.git("rm", "-q", "--cached", "train.py")
+	c = r.look()
+	if *c.Tree != r.fingerprintOf("big/more", "most", "new.py", "train.py") {
+		t.Errorf("%+v", c)
+	}
+	// All together: the smallest first.
+	r = newRepository(t)
+	for i := range MaxUntrackedBytes/MaxUntracked + 1 {
+		sparse(fmt.Sprintf("data/%02d", i), MaxUntracked)
+	}
+	r.write("z.py", "small, and last by its name")
+	c = r.look()
+	if want := (statement.TreeDetails{Untracked: MaxUntrackedBytes / MaxUntracked, LeftOut: 2, LeftOutBytes: 2 * MaxUntracked}); c.Covers != want || c.Tree == nil {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestGitManyUntracked(t *testing.T) {
+	var c Code
+	w := new(worktree)
+	for i := range MaxUntrackedFiles + 5 {
+		w.loose = append(w.loose, loose{fmt.Sprintf("%06d", i), 1})
+	}
+	w.loose = append(w.loose, loose{"sparse", 1 << 62}, loose{"sparser", 1 << 62}, loose{"sparser", 1 << 62})
+	if files := c.choose(w); len(files) != MaxUntrackedFiles || c.Covers.LeftOut != 7 || c.Covers.LeftOutBytes != mostBytes {
+		t.Errorf("%d files; %+v", len(files), c.Covers)
+	}
+}
+
+// TestGitBeside: inputs and outputs are not read for the code. Untracked ones make
+// nothing dirty; what git tracks does, wherever it lies.
 func TestGitBeside(t *testing.T) {
 	r := newRepository(t)
 	r.write("data/train/a.csv", "1")
@@ -155,16 +235,21 @@ func TestGitBeside(t *testing.T) {
 	if c := r.look(data, out, filepath.Join(r.dir, "yet/to/be/made"), t.TempDir()); c.Dirty {
 		t.Errorf("%+v", c)
 	}
-	if c := r.look(data); !c.Dirty || *c.Tree != r.fingerprintOf(".gitignore", "out/model.bin", "train.py") {
+	if c := r.look(data); !c.Dirty || *c.Tree != r.fingerprintOf("out/model.bin") {
 		t.Errorf("without the output: %+v", c)
 	}
 	if c := r.look(r.dir); c.Dirty {
 		t.Errorf("all is an input: %+v", c)
 	}
 	r.write("train.py", "print(3)")
-	if c := r.look(r.dir); !c.Dirty || *c.Tree != r.fingerprintOf(".gitignore", "train.py") {
+	if c := r.look(r.dir); !c.Dirty || *c.Tree != r.fingerprintOf([]string{}...) || c.Covers != (statement.TreeDetails{}) {
 		t.Errorf("tracked code within an input: %+v", c)
 	}
+	r.write("train.pyc", "a name that begins alike")
+	if c := r.look(filepath.Join(r.dir, "train.py"), data, out); !c.Dirty || *c.Tree != r.fingerprintOf("train.pyc") {
+		t.Errorf("a tracked file is an input: %+v", c)
+	}
+	r.git("clean", "-qf", "train.pyc")
 	// Special characters are characters.
 	r.git("checkout", "-q", "train.py")
 	r.write("*/x", "")
@@ -185,7 +270,7 @@ func TestAttackerHidesFromGit(t *testing.T) {
 		if out := r.git("status", "--porcelain"); out != "" {
 			t.Fatalf("git sees it: %s", out)
 		}
-		if c := r.look(); !c.Dirty || c.Tree == nil || *c.Tree != r.fingerprintOf(".gitignore", "train.py") {
+		if c := r.look(); !c.Dirty || c.Tree == nil || *c.Tree != r.fingerprintOf("train.py") {
 			t.Errorf("%s: %+v", flag, c)
 		}
 	}
@@ -233,7 +318,7 @@ func TestGitLinksAndNested(t *testing.T) {
 	}
 	r.write("sub/mod.py", "x")
 	c := r.look()
-	if !c.Dirty || *c.Tree != r.fingerprintOf(".gitignore", "train.py", "same.py", "sub/mod.py") || len(c.Notes) != 1 {
+	if !c.Dirty || *c.Tree != r.fingerprintOf("same.py", "sub/mod.py") || len(c.Notes) != 1 {
 		t.Errorf("%+v", c)
 	}
 	r.commit()
@@ -247,8 +332,33 @@ func TestGitLinksAndNested(t *testing.T) {
 		t.Errorf("a submodule: %+v", c)
 	}
 	r.write("lib/train.py", "changed")
-	if c := r.look(); !c.Dirty || *c.Tree != r.fingerprintOf(".gitignore", ".gitmodules", "train.py", "same.py", "sub/mod.py", "lib/.gitignore", "lib/train.py") {
+	if c := r.look(); !c.Dirty || *c.Tree != r.fingerprintOf("lib/train.py") || c.Covers != (statement.TreeDetails{Changed: 1}) {
 		t.Errorf("a changed submodule: %+v", c)
+	}
+	// At another commit than the one that is recorded, whose files nobody knows by
+	// this one.
+	lib := &repository{t, filepath.Join(r.dir, "lib")}
+	lib.commit()
+	if c := r.look(); !c.Dirty || *c.Tree != r.fingerprintOf("lib/.gitignore", "lib/train.py") || c.Covers != (statement.TreeDetails{Untracked: 2}) {
+		t.Errorf("a submodule at another commit: %+v", c)
+	}
+	r.commit()
+	if c := r.look(); c.Dirty {
+		t.Errorf("recorded: %+v", c)
+	}
+	lib.git("update-index", "--assume-unchanged", "train.py")
+	lib.write("train.py", "hidden")
+	if c := r.look(); !c.Dirty || *c.Tree != r.fingerprintOf("lib/train.py") {
+		t.Errorf("hidden in a submodule: %+v", c)
+	}
+	lib.git("update-index", "--no-assume-unchanged", "train.py")
+	lib.git("checkout", "-q", "train.py")
+	// A repository that git does not know as a submodule: none of its files is the
+	// commit's, and its own ignored ones are ignored.
+	r.git("clone", "-q", other.dir, "nest")
+	r.write("nest/x.log", "")
+	if c := r.look(); !c.Dirty || *c.Tree != r.fingerprintOf("nest/.gitignore", "nest/train.py") {
+		t.Errorf("a nested repository: %+v", c)
 	}
 }
 
