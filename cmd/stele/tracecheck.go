@@ -64,14 +64,23 @@ func tracedEntries(t *jsonv1.Trace) map[uint64]bool {
 		for _, w := range n.Withdrawn {
 			set[w.Entry] = true
 		}
+		along := func(path []jsonv1.TaintStep) {
+			for _, s := range path {
+				if s.Entry != nil {
+					set[*s.Entry] = true
+				}
+			}
+		}
 		if n.Taint != nil {
 			for _, c := range n.Taint.Causes {
 				set[c.Entry] = true
-				for _, s := range c.Path {
-					if s.Entry != nil {
-						set[*s.Entry] = true
-					}
-				}
+				along(c.Path)
+			}
+		}
+		if n.Fallen != nil {
+			for _, c := range n.Fallen.Causes {
+				set[c.Entry] = true
+				along(c.Path)
 			}
 		}
 		for _, s := range n.Stages {

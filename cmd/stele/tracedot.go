@@ -35,6 +35,9 @@ func (a *app) printDot(t *jsonv1.Trace) error {
 	drawn := map[string]bool{}
 	line := func(from, to, label string, e *jsonv1.TraceEdge) {
 		attributes := "label=" + dotText(label)
+		if e.Fallen != "" {
+			attributes = "style=dashed, label=" + dotText(strings.TrimSpace(label+" "+"said without standing"), e.Fallen)
+		}
 		if !e.Counts {
 			attributes = "style=dotted, label=" + dotText(strings.TrimSpace(label+" "+"not counted"), e.Why)
 		}
@@ -82,14 +85,19 @@ func (a *app) dotNode(b *strings.Builder, n *jsonv1.TraceNode) {
 		lines = append(lines, strings.Join(words, ", "))
 	}
 	lines = append(lines, fmt.Sprintf("%s by %s, entry %s", n.Kind, n.Signer.Handle, terminal.Count(n.Entry)), a.timeOf(n.Time))
-	for _, w := range n.Withdrawn {
+	if n.Fallen != nil {
+		lines = append(lines, fallenText(n.Fallen.Causes[0]))
+	}
+	for _, w := range withdrawalsOf(n) {
 		lines = append(lines, withdrawalText(w))
 	}
 	if n.Origin != originRecorded {
 		lines = append(lines, "no recorded origin")
 	}
 	colour := map[bool]string{true: "mistyrose", false: "white"}[n.Taint != nil]
-	if len(n.Withdrawn) > 0 {
+	if n.Fallen != nil {
+		colour = "plum"
+	} else if len(n.Withdrawn) > 0 {
 		colour = "salmon"
 	} else if n.Taint == nil && len(n.Stages) > 0 {
 		colour = "palegreen"

@@ -68,8 +68,7 @@ type tracer struct {
 	facts    *ledger.Lineage
 	depth    int // 0: all
 	up, down walked
-	taints   map[string]*lineage.Taint // by name@version
-	unknown  map[string]bool           // whether it is tainted is not known
+	judged   map[string]*lineage.Judgement // by name@version
 	stages   map[string][]jsonv1.TraceStage
 
 	out   *jsonv1.Trace
@@ -86,7 +85,7 @@ type edgeKey struct {
 // trace walks from what was named, in the directions that are asked for.
 func (r *reading) trace(named *lookedUp, o *traceOrder) (*jsonv1.Trace, error) {
 	t := &tracer{
-		r: r, depth: o.depth, taints: map[string]*lineage.Taint{}, unknown: map[string]bool{},
+		r: r, depth: o.depth, judged: map[string]*lineage.Judgement{},
 		nodes: map[string]int{}, edges: map[edgeKey]bool{}, runs: map[string]bool{},
 		out: &jsonv1.Trace{
 			Asked: named.arg, By: named.by, Roots: []string{}, Nodes: []jsonv1.TraceNode{}, Edges: []jsonv1.TraceEdge{},
@@ -140,7 +139,7 @@ func (t *tracer) asked(named *lookedUp) error {
 	return nil
 }
 
-// walk finds the artifacts, and what taints them.
+// walk finds the artifacts, and what is against them.
 func (t *tracer) walk(roots []*lineage.Artifact, run *foundRun, o *traceOrder) error {
 	starts, steps := roots, 0
 	if len(roots) == 0 && run != nil { // it made nothing: what it was given stands one step away
@@ -157,12 +156,7 @@ func (t *tracer) walk(roots []*lineage.Artifact, run *foundRun, o *traceOrder) e
 				return err
 			}
 			t.up.add(g, steps)
-			for name, taint := range g.Taints() {
-				t.taints[name] = taint
-			}
-			for _, n := range g.Nodes {
-				t.unknown[n.Ref.String()] = t.unknown[n.Ref.String()] || g.Cut
-			}
+			t.heard(g.Judgements())
 			for _, m := range g.Missing {
 				t.out.Missing = append(t.out.Missing, jsonv1.TraceMissing{ID: m.Ref.String(), Entry: m.Entry})
 			}
@@ -187,30 +181,22 @@ func (t *tracer) walk(roots []*lineage.Artifact, run *foundRun, o *traceOrder) e
 			}
 		}
 	}
-	return t.taintDown()
-}
-
-// taintDown finds what taints the artifacts downwards: also by what they were
-// made of besides.
-func (t *tracer) taintDown() error {
 	list := make([]*lineage.Artifact, len(t.down.list))
 	for i, v := range t.down.list {
 		list[i] = v.Artifact
 	}
-	taints, err := lineage.TaintAll(t.facts, list)
-	if errors.Is(err, lineage.ErrTooLarge) {
-		for _, a := range list {
-			id := a.Ref.String()
-			if t.taints[id] == nil && (t.up.at[id] == nil || t.up.cut) {
-				t.unknown[id] = true
-			}
-		}
-		return nil
-	}
-	for name, taint := range taints {
-		t.taints[name] = taint
-	}
+	judged, err := lineage.JudgeAll(t.facts, list) // also by what they were made of besides
+	t.heard(judged)
 	return err
+}
+
+// heard takes judgements: those that are whole, where there are two.
+func (t *tracer) heard(judged map[string]*lineage.Judgement) {
+	for id, j := range judged {
+		if have := t.judged[id]; have == nil || have.Unknown {
+			t.judged[id] = j
+		}
+	}
 }
 
 // inputs are what a run without outputs was given.

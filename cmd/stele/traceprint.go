@@ -132,7 +132,19 @@ func (a *app) headOf(t *jsonv1.Trace, n *jsonv1.TraceNode, o *traceOrder) (pairs
 	for _, m := range marks {
 		add(m.Style, "standing", m.Text)
 	}
-	for _, w := range n.Withdrawn {
+	if f := n.Fallen; f != nil {
+		for i, c := range f.Causes {
+			if i == 3 && !o.all {
+				add(terminal.Plain, "and", terminal.Plural(uint64(len(f.Causes)-i), "more")+map[bool]string{true: " or more"}[f.More]+"; --all and --json name them")
+				break
+			}
+			add(terminal.Bad, "not trusted", fallenText(c))
+			if len(c.Path) > 2 {
+				add(terminal.Plain, "path", pathText(c.Path, o.all))
+			}
+		}
+	}
+	for _, w := range withdrawalsOf(n) {
 		add(terminal.Plain, "withdrawn", strings.TrimPrefix(withdrawalText(w), "withdrawn "))
 	}
 	if n.Taint != nil {
@@ -198,7 +210,7 @@ func (a *app) traceSummary(t *jsonv1.Trace, o *traceOrder) (pairs []terminal.Pai
 		if marks := marksText(c); marks != "" {
 			text += "; " + marks
 		}
-		if c.Withdrawn+c.Tainted > 0 {
+		if c.Untrusted+c.Withdrawn+c.Tainted > 0 {
 			style = terminal.Bad
 		}
 		if c.NoOrigin > 0 {

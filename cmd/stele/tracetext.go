@@ -29,11 +29,19 @@ func marksOf(n *jsonv1.TraceNode) (marks []terminal.Cell) {
 	add := func(style terminal.Style, text string) {
 		marks = append(marks, terminal.Cell{Text: text, Style: style})
 	}
-	contents, name := "", false
+	if f := n.Fallen; f != nil && f.Causes[0].Steps == 0 {
+		add(terminal.Bad, "SIGNER "+strings.ToUpper(f.Causes[0].State))
+	} else if f != nil {
+		add(terminal.Bad, "NOT TRUSTED")
+	}
+	contents, name, member := "", false, ""
 	for _, w := range n.Withdrawn {
-		if w.Target == statement.TargetContents {
+		switch {
+		case w.Of != "":
+			member = lineage.Stronger(member, w.Effect)
+		case w.Target == statement.TargetContents:
 			contents = lineage.Stronger(contents, w.Effect)
-		} else {
+		default:
 			name = true
 		}
 	}
@@ -43,17 +51,36 @@ func marksOf(n *jsonv1.TraceNode) (marks []terminal.Cell) {
 	if name {
 		add(terminal.Caution, "NAME WITHDRAWN")
 	}
-	if n.Taint != nil {
+	if member != "" {
+		add(terminal.Bad, "A MEMBER WITHDRAWN, "+member)
+	}
+	if n.Taint != nil && !byMembers(n) {
 		add(terminal.Bad, "TAINTED, "+n.Taint.Effect)
 	}
-	switch n.Standing {
-	case "good", "withdrawn", "tainted":
-	case "unknown":
+	if n.Standing == standingUnknown {
 		add(terminal.Caution, "TAINT NOT KNOWN")
-	default:
-		add(terminal.Bad, "SIGNER "+strings.ToUpper(n.Standing))
 	}
 	return marks
+}
+
+// byMembers reports whether what taints an artifact are its own members.
+func byMembers(n *jsonv1.TraceNode) bool {
+	return n.Taint.More == 0 && !slices.ContainsFunc(n.Taint.Causes, func(c jsonv1.TaintCause) bool { return !ofMember(n, c.Entry) })
+}
+
+func ofMember(n *jsonv1.TraceNode, withdrawal uint64) bool {
+	return slices.ContainsFunc(n.Withdrawn, func(w jsonv1.TraceWithdrawal) bool { return w.Of != "" && w.Entry == withdrawal })
+}
+
+// withdrawalsOf are the withdrawals of an artifact that nothing else tells of:
+// what taints it is told with its path.
+func withdrawalsOf(n *jsonv1.TraceNode) (list []jsonv1.TraceWithdrawal) {
+	for _, w := range n.Withdrawn {
+		if w.Of == "" || w.Target != statement.TargetContents {
+			list = append(list, w)
+		}
+	}
+	return list
 }
 
 // stagesOf are the stages that an artifact is in, after its other marks.
@@ -74,7 +101,11 @@ func withdrawalText(w jsonv1.TraceWithdrawal) string {
 	if w.Target == statement.TargetBinding {
 		what = "the name was a mistake"
 	}
-	return fmt.Sprintf("withdrawn in entry %s by %s (%s): %s", terminal.Count(w.Entry), w.Handle, what, short(w.Reason))
+	text := fmt.Sprintf("withdrawn in entry %s by %s (%s): %s", terminal.Count(w.Entry), w.Handle, what, short(w.Reason))
+	if w.Of != "" {
+		return "its member " + w.Of + ", " + text
+	}
+	return text
 }
 
 // causeText says what taints an artifact.
@@ -159,7 +190,7 @@ func (m *treeMaker) originText(o *origin, stamped uint64) string {
 	default:
 		text = o.Way
 	}
-	if o.Entry != stamped {
+	if o.Entry != stamped || o.Fallen != "" {
 		text += fmt.Sprintf("; entry %s by %s", terminal.Count(o.Entry), o.Signer.Handle)
 	}
 	return text
@@ -230,7 +261,7 @@ func marksText(c jsonv1.TraceCount) string {
 	for _, p := range []struct {
 		n    uint64
 		word string
-	}{{c.Withdrawn, "withdrawn"}, {c.Tainted, "tainted"}, {c.Staged, "in a stage"}} {
+	}{{c.Untrusted, "not trusted"}, {c.Withdrawn, "withdrawn"}, {c.Tainted, "tainted"}, {c.Staged, "in a stage"}} {
 		switch {
 		case p.n == 0:
 		case p.n == c.Artifacts && p.n > 1:

@@ -61,7 +61,7 @@ type sprout struct {
 
 // bad reports whether an artifact is never folded away silently.
 func bad(n *jsonv1.TraceNode) bool {
-	return n != nil && (len(n.Withdrawn) > 0 || n.Taint != nil)
+	return n != nil && (n.Fallen != nil || len(n.Withdrawn) > 0 || n.Taint != nil)
 }
 
 func (a *app) treeOf(t *jsonv1.Trace, o *traceOrder, down bool) *treeMaker {
@@ -80,10 +80,12 @@ func (a *app) treeOf(t *jsonv1.Trace, o *traceOrder, down bool) *treeMaker {
 		m.runs[t.Runs[i].Run] = &t.Runs[i]
 	}
 	for _, id := range t.Roots {
-		if n := m.nodes[id]; n.Taint != nil && !down {
-			for _, s := range n.Taint.Causes[0].Path {
-				m.way[s.Name+"@"+s.Version] = true
-			}
+		n := m.nodes[id]
+		if n.Taint != nil && !down {
+			m.onWay(n.Taint.Causes[0].Path)
+		}
+		if n.Fallen != nil && !down {
+			m.onWay(n.Fallen.Causes[0].Path)
 		}
 	}
 	for _, missing := range t.Missing {
@@ -102,6 +104,12 @@ func (a *app) treeOf(t *jsonv1.Trace, o *traceOrder, down bool) *treeMaker {
 		m.said[at] = append(list, &origin{e, []string{e.Input}})
 	}
 	return m
+}
+
+func (m *treeMaker) onWay(path []jsonv1.TaintStep) {
+	for _, s := range path {
+		m.way[s.Name+"@"+s.Version] = true
+	}
 }
 
 // draw makes the trees of some roots.
@@ -156,8 +164,10 @@ func (m *treeMaker) unfoldUp(s *sprout) {
 		return
 	case n.Origin == originNone && s.steps == 0:
 		s.note(terminal.Dim, "no recorded origin")
-	case n.Origin == originNotCounted:
+	case n.Origin == originNotCounted && len(counting) == 0:
 		s.note(terminal.Caution, "no recorded origin that counts")
+	case n.Origin == originNotCounted:
+		s.note(terminal.Caution, "its origin is said by keys without standing alone: it carries taint, and makes nothing known")
 	}
 	if n.Origin == originRecorded && len(m.said[s.id]) == 0 {
 		s.note(terminal.Dim, "… made of more, beyond --depth")
@@ -296,11 +306,11 @@ func (m *treeMaker) rank(id string) int {
 	switch {
 	case n == nil, m.way[id]:
 		return 0
-	case len(n.Withdrawn) > 0:
+	case len(n.Withdrawn) > 0, n.Fallen != nil && n.Fallen.Causes[0].Steps == 0:
 		return 1
-	case n.Taint != nil && len(n.Stages) > 0:
+	case bad(n) && len(n.Stages) > 0:
 		return 2
-	case n.Taint != nil:
+	case bad(n):
 		return 3
 	case n.Standing != "good":
 		return 4
@@ -320,10 +330,12 @@ func (m *treeMaker) counted(ids []string, more string) (text string, style termi
 			continue
 		}
 		c.Kinds[n.Kind]++
-		switch {
-		case len(n.Withdrawn) > 0:
+		switch n.Standing {
+		case standingUntrusted:
+			c.Untrusted++
+		case standingWithdrawn:
 			c.Withdrawn++
-		case n.Taint != nil:
+		case standingTainted:
 			c.Tainted++
 		}
 		if len(n.Stages) > 0 {
@@ -340,7 +352,7 @@ func (m *treeMaker) counted(ids []string, more string) (text string, style termi
 	if marks := marksText(c); marks != "" {
 		text += ", " + marks
 	}
-	if c.Withdrawn+c.Tainted > 0 {
+	if c.Untrusted+c.Withdrawn+c.Tainted > 0 {
 		style = terminal.Bad
 	}
 	return text, style
@@ -421,7 +433,10 @@ func (m *treeMaker) label(s *sprout) {
 		s.node.Marks = append(s.node.Marks, terminal.Cell{Text: "no recorded origin", Style: terminal.Dim})
 	}
 	var notes []terminal.Cell
-	for _, w := range n.Withdrawn {
+	if n.Fallen != nil && (n.Fallen.Causes[0].Steps == 0 || m.shown[n.Fallen.Causes[0].Next] == nil) {
+		notes = append(notes, terminal.Cell{Text: fallenText(n.Fallen.Causes[0]), Style: terminal.Bad})
+	}
+	for _, w := range withdrawalsOf(n) {
 		notes = append(notes, terminal.Cell{Text: withdrawalText(w), Style: terminal.Bad})
 	}
 	if n.Taint != nil && m.shown[n.Taint.Causes[0].Next] == nil { // else it can be followed

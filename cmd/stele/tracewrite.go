@@ -48,7 +48,8 @@ func (t *tracer) write() error {
 		}
 	}
 	for _, id := range t.out.Roots {
-		t.out.Nodes[t.nodes[id]].Taint = taintJSON(t.taints[id])
+		n := &t.out.Nodes[t.nodes[id]]
+		n.Fallen, n.Taint = fallenJSON(t.judged[id]), taintJSON(t.judged[id].Taint)
 	}
 	t.out.Cut = t.out.Cut || t.up.cut || t.down.cut
 	t.out.Counts = jsonv1.TraceCounts{Up: t.count(&t.up), Down: t.count(&t.down)}
@@ -68,16 +69,13 @@ func (t *tracer) node(v *visited) (*jsonv1.TraceNode, error) {
 	if i, ok := t.nodes[id]; ok {
 		return &t.out.Nodes[i], nil
 	}
+	j := t.judged[id]
 	n := jsonv1.TraceNode{
 		ID: id, Name: v.Ref.Name, Version: v.Ref.Version, Fingerprint: v.Ref.Fingerprint.String(), Kind: v.Stamp.Kind,
 		Files: v.Stamp.Files, Bytes: v.Stamp.Bytes, Entry: v.Entry, Time: jsonv1.At(v.Time), Signer: signerJSON(v.Handle, v.Signer),
-		Standing: t.standing(v.Artifact), Taint: taintBrief(t.taints[id]), Origin: originRecorded, Stages: t.stages[id],
+		Standing: j.Word(), Fallen: fallenBrief(j), Withdrawn: withdrawalsInForce(j), Taint: taintBrief(j.Taint), Origin: originRecorded, Stages: t.stages[id],
 	}
-	for _, w := range v.Withdrawals {
-		n.Withdrawn = append(n.Withdrawn, jsonv1.TraceWithdrawal{
-			Entry: w.Entry, Time: jsonv1.At(w.Time), Target: w.Target, Effect: w.Effect, Reason: w.Reason, Handle: w.Handle,
-		})
-	}
+	t.out.Unknown = t.out.Unknown || n.Standing == standingUnknown
 	for i := range n.Stages {
 		e, err := t.r.Entry(n.Stages[i].Entry)
 		if err != nil {
@@ -92,23 +90,6 @@ func (t *tracer) node(v *visited) (*jsonv1.TraceNode, error) {
 	t.nodes[id] = len(t.out.Nodes)
 	t.out.Nodes = append(t.out.Nodes, n)
 	return &t.out.Nodes[len(t.out.Nodes)-1], nil
-}
-
-// standing is one word on an artifact.
-func (t *tracer) standing(a *lineage.Artifact) string {
-	id := a.Ref.String()
-	switch {
-	case len(a.Withdrawals) > 0:
-		return "withdrawn"
-	case !a.Standing.OK:
-		return a.Standing.State
-	case t.taints[id] != nil:
-		return "tainted"
-	case t.unknown[id]:
-		t.out.Unknown = true
-		return "unknown"
-	}
-	return "good"
 }
 
 // originOf is one word on what is recorded about an artifact's origin.
@@ -129,6 +110,7 @@ func (t *tracer) edge(o *lineage.Origin, output statement.Ref, inputs ...stateme
 	}
 	e := jsonv1.TraceEdge{
 		Output: output.String(), Way: o.Way, Entry: o.Entry, Time: jsonv1.At(o.Time), Signer: signerJSON(o.Handle, o.Signer), Counts: o.Counts, Why: o.Why,
+		Fallen: o.Fallen,
 	}
 	if o.Run != nil {
 		e.Run = o.RunID.String()
@@ -181,10 +163,12 @@ func (t *tracer) count(w *walked) jsonv1.TraceCount {
 		}
 		c.Artifacts++
 		c.Kinds[v.Stamp.Kind]++
-		switch {
-		case len(v.Withdrawals) > 0:
+		switch t.judged[v.Ref.String()].Word() {
+		case standingUntrusted:
+			c.Untrusted++
+		case standingWithdrawn:
 			c.Withdrawn++
-		case t.taints[v.Ref.String()] != nil:
+		case standingTainted:
 			c.Tainted++
 		}
 		if len(t.stages[v.Ref.String()]) > 0 {
@@ -208,13 +192,7 @@ func taintJSON(t *lineage.Taint) *jsonv1.Taint {
 		return out
 	}
 	for i := range t.Causes {
-		for _, s := range t.Causes[i].Path() {
-			step := jsonv1.TaintStep{Name: s.Ref.Name, Version: s.Ref.Version, Way: s.Way}
-			if s.Way != "" {
-				step.Entry = &s.Entry
-			}
-			out.Causes[i].Path = append(out.Causes[i].Path, step)
-		}
+		out.Causes[i].Path = stepsJSON(t.Causes[i].Path())
 	}
 	return out
 }

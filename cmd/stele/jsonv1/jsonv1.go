@@ -330,6 +330,9 @@ type Prove struct {
 	Documents     int            `json:"documents,omitempty"`     // how many attachments go along
 	LeftOut       []LeftOut      `json:"leftOut,omitempty"`       // entries about it that do not go along
 	Verdict       string         `json:"verdict,omitempty"`       // of whoever checks it now, with the trust that is pinned here
+	StampOnly     bool           `json:"stampOnly,omitempty"`     // who checks it has to ask about the stamp alone: --no-lineage
+	Standing      string         `json:"standing"`                // of the artifact on this ledger: good, withdrawn, tainted, untrusted or unknown
+	Against       string         `json:"against,omitempty"`       // why it is not good
 }
 
 // Artifact is a line of `stele list`.
@@ -343,7 +346,7 @@ type Artifact struct {
 	Entry       uint64 `json:"entry"`
 	Time        Time   `json:"time"`
 	Signer      Signer `json:"signer"`
-	Standing    string `json:"standing"`          // of the artifact: good, withdrawn, tainted; or the signer's, where that is not good
+	Standing    string `json:"standing"`          // of the artifact: the worst of untrusted, withdrawn, tainted, unknown; else good
 	Members     int    `json:"members,omitempty"` // of a collection
 }
 

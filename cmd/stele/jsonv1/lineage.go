@@ -37,7 +37,8 @@ type TraceNode struct {
 	Entry       uint64            `json:"entry"`
 	Time        Time              `json:"time"`
 	Signer      Signer            `json:"signer"`
-	Standing    string            `json:"standing"`            // withdrawn; else the signer's, where that is not good; else tainted, unknown or good
+	Standing    string            `json:"standing"`            // the worst of untrusted, withdrawn, tainted, unknown; else good
+	Fallen      *Fallen           `json:"fallen,omitempty"`    // why it is untrusted
 	Withdrawn   []TraceWithdrawal `json:"withdrawn,omitempty"` // in force
 	Taint       *Taint            `json:"taint,omitempty"`
 	Origin      string            `json:"origin"` // recorded; not-counted: claims only; none: nothing recorded, which is unknown and not clean
@@ -54,7 +55,8 @@ type TraceWithdrawal struct {
 	Target string `json:"target"` // contents or binding
 	Effect string `json:"effect"`
 	Reason string `json:"reason"`
-	Handle string `json:"handle"` // of whoever made it
+	Handle string `json:"handle"`       // of whoever made it
+	Of     string `json:"of,omitempty"` // of a collection: the member that is withdrawn, name@version
 }
 
 // TraceEdge says that Output was made of Input, by an entry.
@@ -66,8 +68,9 @@ type TraceEdge struct {
 	Time   Time   `json:"time"`
 	Signer Signer `json:"signer"`
 	Counts bool   `json:"counts"`
-	Why    string `json:"why,omitempty"` // why it does not count
-	Run    string `json:"run,omitempty"` // its id
+	Why    string `json:"why,omitempty"`    // why it does not count
+	Fallen string `json:"fallen,omitempty"` // of one that counts: why its signer has no standing; it is followed, and makes nothing known
+	Run    string `json:"run,omitempty"`    // its id
 }
 
 // TraceRun is a run.
@@ -112,8 +115,8 @@ type TraceMissing struct {
 	Entry uint64 `json:"entry"`
 }
 
-// TraceCounts counts the nodes besides the roots. Withdrawn and tainted are told
-// apart: what is withdrawn itself is not counted as tainted.
+// TraceCounts counts the nodes besides the roots, each of which has one standing:
+// what is untrusted or withdrawn itself is not counted as tainted.
 type TraceCounts struct {
 	Up   TraceCount `json:"up"`
 	Down TraceCount `json:"down"`
@@ -124,6 +127,7 @@ type TraceCount struct {
 	Artifacts uint64            `json:"artifacts"`
 	More      bool              `json:"more,omitempty"` // there are more than were walked
 	Kinds     map[string]uint64 `json:"kinds"`
+	Untrusted uint64            `json:"untrusted"`
 	Withdrawn uint64            `json:"withdrawn"`
 	Tainted   uint64            `json:"tainted"`
 	Staged    uint64            `json:"staged"`   // in a stage now, or at --at
@@ -134,6 +138,29 @@ type TraceCount struct {
 type TraceSince struct {
 	ID   string `json:"id"`
 	What string `json:"what"` // as a person reads it
+}
+
+// Fallen says why an artifact is untrusted: the signer of its own entry, or of one
+// that bound something it was made of, has no standing for it.
+type Fallen struct {
+	Causes []FallenCause `json:"causes"` // nearest first; the artifact itself at 0 steps
+	More   bool          `json:"more,omitempty"`
+}
+
+// FallenCause is an artifact whose binding counts for nothing, and how it is
+// reached.
+type FallenCause struct {
+	Name        string      `json:"name"`
+	Version     string      `json:"version"`
+	Fingerprint string      `json:"fingerprint"`
+	Entry       uint64      `json:"entry"` // that bound it
+	Time        Time        `json:"time"`
+	Signer      Signer      `json:"signer"`
+	State       string      `json:"state"`  // of the signer's key for that entry: compromised or void
+	Detail      string      `json:"detail"` // in a sentence
+	Steps       int         `json:"steps"`
+	Next        string      `json:"next"`           // the artifact that leads there; itself at 0 steps
+	Path        []TaintStep `json:"path,omitempty"` // from the artifact to the fallen one; of a trace for its roots alone
 }
 
 // Taint says why an artifact is tainted: what it was made of holds contents that

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/internal/terminal"
+	"github.com/stele-ml/stele/lineage"
+)
+
+const standingUntrusted = lineage.Untrusted // of an artifact, or of what it was made of
+
+// fallenJSON is why an artifact is untrusted in --json, with all paths; nil where
+// it is not.
+func fallenJSON(j *lineage.Judgement) *jsonv1.Fallen {
+	out := fallenBrief(j)
+	if out == nil {
+		return nil
+	}
+	for i := range j.Fallen {
+		out.Causes[i].Path = stepsJSON(j.Fallen[i].Path())
+	}
+	return out
+}
+
+// fallenBrief is fallenJSON without the paths, which of a chain are as long as it.
+func fallenBrief(j *lineage.Judgement) *jsonv1.Fallen {
+	if len(j.Fallen) == 0 {
+		return nil
+	}
+	out := &jsonv1.Fallen{More: j.MoreFallen}
+	for i := range j.Fallen {
+		f := &j.Fallen[i]
+		a := f.Artifact
+		out.Causes = append(out.Causes, jsonv1.FallenCause{
+			Name: a.Ref.Name, Version: a.Ref.Version, Fingerprint: a.Ref.Fingerprint.String(), Entry: a.Entry, Time: jsonv1.At(a.Time),
+			Signer: signerJSON(a.Handle, a.Signer), State: a.Standing.State, Detail: a.Standing.Detail, Steps: f.Distance(), Next: f.Next().String(),
+		})
+	}
+	return out
+}
+
+// withdrawalsInForce are those of an artifact, then those of its members.
+func withdrawalsInForce(j *lineage.Judgement) (out []jsonv1.TraceWithdrawal) {
+	add := func(w *lineage.Withdrawal, of string) {
+		out = append(out, jsonv1.TraceWithdrawal{
+			Entry: w.Entry, Time: jsonv1.At(w.Time), Target: w.Target, Effect: w.Effect, Reason: w.Reason, Handle: w.Handle, Of: of,
+		})
+	}
+	for i := range j.Artifact.Withdrawals {
+		add(&j.Artifact.Withdrawals[i], "")
+	}
+	for i := range j.Members {
+		add(&j.Members[i].Withdrawal, j.Members[i].At().String())
+	}
+	return out
+}
+
+// fallenText says what fell, and why: of the artifact itself, or of one that it
+// was made of.
+func fallenText(c jsonv1.FallenCause) string {
+	what := "its stamp"
+	if c.Steps > 0 {
+		what = "made of " + c.Name + "@" + c.Version
+	}
+	if c.Steps > 1 {
+		what += fmt.Sprintf(", %s steps up", terminal.Count(uint64(c.Steps)))
+	}
+	if c.Steps > 0 {
+		what += ", whose stamp"
+	}
+	return fmt.Sprintf("%s in entry %s counts for nothing: %s", what, terminal.Count(c.Entry), c.Detail)
+}
