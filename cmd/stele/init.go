@@ -231,7 +231,7 @@ func (a *app) printInit(o *initOrder, out *jsonv1.Init, made string) error {
 		a.printJSON(out)
 		return nil
 	}
-	if a.quiet && o.recoveryOut != "" {
+	if a.quiet { // the recovery key was shown, or kept
 		return nil
 	}
 	a.term.Printf("made a ledger in %s\n", a.term.Style(terminal.Good, out.Directory))

@@ -48,6 +48,9 @@ func (a *app) keyNew() *cobra.Command {
 				a.printJSON(jsonv1.Key{Key: key.ID().String(), Algorithm: key.Algorithm(), Local: path, Public: string(key.Text())})
 				return nil
 			}
+			if a.quiet {
+				return nil
+			}
 			a.term.Printf("made the key %s\n", a.term.Style(terminal.Good, name))
 			a.term.KeyValues([]terminal.Pair{{Key: "key", Value: key.ID().String()}, {Key: "private", Value: path}})
 			a.term.Notef("to write to somebody's ledger: `stele key request --handle YOU -o request.json`, and give them that file")
@@ -206,6 +209,9 @@ that nobody can have somebody else's key registered as their own.`,
 			}
 			if a.json {
 				a.printJSON(jsonv1.Key{Key: signer.PublicKey().ID().String(), Algorithm: signer.PublicKey().Algorithm(), Handle: handle, Public: string(signer.PublicKey().Text())})
+				return nil
+			}
+			if a.quiet {
 				return nil
 			}
 			a.term.Printf("wrote %s\n", out)

@@ -112,7 +112,7 @@ log.`,
 				}
 				if a.json {
 					a.printJSON(jsonv1.Trust{Origin: origin, Path: a.dirs.TrustPath(origin), Policy: policy.String()})
-				} else {
+				} else if !a.quiet {
 					a.term.Printf("trusting %s\n", origin)
 					a.term.Notef("pinned in %s", a.dirs.TrustPath(origin))
 				}
@@ -181,6 +181,9 @@ func (a *app) trustExport() *cobra.Command {
 			}
 			if a.json {
 				a.printJSON(jsonv1.Trust{Origin: origin, Path: out, Policy: string(text)})
+				return nil
+			}
+			if a.quiet {
 				return nil
 			}
 			a.term.Printf("wrote %s\n", out)
