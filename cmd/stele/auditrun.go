@@ -122,10 +122,11 @@ func (a *app) beginAt(r *reading, b ledger.Binding, o *auditOrder, w *auditing) 
 			return err
 		}
 	}
-	claim, further, err := a.lineageClaim(r, b)
+	claim, further, large, err := r.lineageClaim(b)
 	if err != nil {
 		return err
 	}
+	w.large = large
 	if w.file, err = r.Evidence(claim, nil, further...); err != nil {
 		return err
 	}
@@ -233,12 +234,13 @@ func differsText(r audit.Result) string {
 
 // auditVerdict puts what was found into the verdict.
 func (a *app) auditVerdict(o *auditOrder, w *auditing, plan *audit.Plan, r audit.Result, out *jsonv1.Audit) (v *evidence.Verdict, trusted bool, err error) {
-	opts := evidence.Options{Now: a.now().UnixMilli(), MaxAge: milliseconds(o.maxAge), Name: o.name, Version: o.version, Remembered: w.past, Proof: w.proof}
+	opts := evidence.Options{Now: a.now().UnixMilli(), MaxAge: milliseconds(o.maxAge), Name: o.name, Version: o.version, Remembered: w.past, Proof: w.proof, StampOnly: w.large != nil}
 	opts.Contents = contentsOfAudit(w, plan, r)
 	if v, trusted, err = a.verdictOn(w.file, opts); err != nil {
 		return nil, false, err
 	}
 	withMembers(v, w.members)
+	withLarge(v, w.large)
 	out.Members = memberVerdicts(w.sampledMembers(), w.members)
 	a.fillVerdict(&out.Verify, v)
 	return v, trusted, nil

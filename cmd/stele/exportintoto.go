@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -48,10 +47,13 @@ withdrawn is in the evidence that ` + "`stele prove`" + ` writes.`,
 			if o.out == "" {
 				return usagef("export intoto needs -o FILE").withHint("for example -o model.intoto.jsonl")
 			}
+			if err := a.checkOut(o.out); err != nil {
+				return err
+			}
 			return a.read(c.Context(), func(r *reading) error { return a.exportRuns(r, &o) })
 		},
 	}
-	c.Flags().StringVarP(&o.out, "output", "o", "", "the `file` to write; required")
+	c.Flags().StringVarP(&o.out, "output", "o", "", "the `file` to write, - for standard output; required")
 	c.Flags().BoolVar(&o.lineage, "lineage", false, "all runs in the lineage of the artifact, however far back")
 	return c
 }
@@ -90,7 +92,7 @@ func (a *app) exportRuns(r *reading, o *exportInTotoOrder) error {
 			out.Unchecked++
 		}
 	}
-	if err := writeWhole(o.out, func(f *os.File) error { _, err := f.Write(file.Bytes()); return err }); err != nil {
+	if err := a.writeOut(o.out, file.Bytes()); err != nil {
 		return err
 	}
 	a.printExportedRuns(out)
@@ -206,7 +208,7 @@ func (a *app) printExportedRuns(out *jsonv1.ExportInToto) {
 	if out.Unchecked > 0 {
 		a.term.Warnf("%s signed by SSH keys: other tools for in-toto cannot check those signatures", terminal.Plural(out.Unchecked, "run is", "runs are"))
 	}
-	if a.quiet {
+	if a.quiet || out.File == "-" {
 		return
 	}
 	a.term.Printf("wrote %s: %s, as signed\n", a.term.Style(terminal.Good, out.File), terminal.Plural(uint64(len(out.Runs)), "run"))

@@ -57,6 +57,9 @@ made: the ledger does.`,
 			if o.out == "" {
 				return usagef("export oms needs -o FILE").withHint("other tools look for model.sig")
 			}
+			if err := a.checkOut(o.out); err != nil {
+				return err
+			}
 			d, err := a.openData(c.Context(), "export", o.path, &o.flags)
 			if err != nil {
 				return err
@@ -64,7 +67,7 @@ made: the ledger does.`,
 			return d.end(a.exportModel(c.Context(), d, &o))
 		},
 	}
-	c.Flags().StringVarP(&o.out, "output", "o", "", "the `file` to write; required")
+	c.Flags().StringVarP(&o.out, "output", "o", "", "the `file` to write, - for standard output; required")
 	c.Flags().StringVar(&o.publicKey, "public-key", "", "write the public key there, too: a PEM `file`, as those who check it need")
 	o.flags.registerReading(c)
 	return c
@@ -117,7 +120,7 @@ func (a *app) exportModel(ctx context.Context, d *data, o *exportOMSOrder) error
 			return err
 		}
 	}
-	if err := writeWhole(o.out, func(f *os.File) error { _, err := f.Write(document); return err }); err != nil {
+	if err := a.writeOut(o.out, document); err != nil {
 		return err
 	}
 	id := key.ID()
@@ -185,7 +188,7 @@ func (a *app) readForExport(ctx context.Context, d *data, o *exportOMSOrder, e *
 	m = &exportedModel{ignored: map[string]bool{}, notSigned: []string{}}
 	single := d.source.Single()
 	own := "" // the signature's own path in the model
-	if out, err := place.Parse(o.out); err == nil && !single {
+	if out, err := place.Parse(o.out); err == nil && !single && o.out != "-" {
 		own = pathWithin(d.place, out)
 	}
 	unsigned := func(path string) bool { return !single && slices.Contains(oms.LeftOut(), top(path)) }
@@ -339,7 +342,7 @@ func (a *app) printExportedModel(out *jsonv1.ExportOMS, inside bool) {
 	if inside {
 		a.term.Warnf("%s lies within the data, and `stele verify` will tell it as added; other tools leave it out", out.File)
 	}
-	if a.quiet {
+	if a.quiet || out.File == "-" {
 		return
 	}
 	a.term.Printf("wrote %s: a model signature over %s, %s\n", a.term.Style(terminal.Good, out.File), terminal.Plural(out.Files, "file"), terminal.Bytes(out.Bytes))

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -49,7 +48,10 @@ made of. --range proves that bytes of a file are these. Such proofs make a few
 neighbouring paths known; they are listed.
 
 The details of the entries go along: where data lay, on which host, with which
-command and parameters. --withhold details leaves them out.`,
+command and parameters. --withhold details leaves them out.
+
+--no-lineage leaves out what it was made of: the file proves the stamp, and
+nothing about taint. Whoever checks it has to say --no-lineage as well.`,
 		Example: `  stele prove fraud/model@3 -o evidence.json
   stele prove fraud/model@3 -o evidence.json \
       --path part-03.csv --absent patients.csv
@@ -63,6 +65,9 @@ command and parameters. --withhold details leaves them out.`,
 			}
 			if o.out == "" {
 				return usagef("prove needs -o FILE")
+			}
+			if err := a.checkOut(o.out); err != nil {
+				return err
 			}
 			if len(o.ranges) > 0 && o.data == "" {
 				return usagef("--range needs --data: the bytes are read there and carried in the file")
@@ -88,7 +93,7 @@ command and parameters. --withhold details leaves them out.`,
 	f.StringVar(&o.manifest, "manifest", "", "the manifest, a `path` or a URL (default where it is found)")
 	f.BoolVar(&o.anonymous, "anonymous", false, "read a public bucket without credentials")
 	f.BoolVar(&o.tlogProof, "tlog-proof", false, "write a C2SP .tlog-proof of the entry instead")
-	f.StringVarP(&o.out, "output", "o", "", "the `file` to write; required")
+	f.StringVarP(&o.out, "output", "o", "", "the `file` to write, - for standard output; required")
 	return c
 }
 
@@ -105,6 +110,11 @@ func (a *app) prove(ctx context.Context, o *proveOrder) error {
 			return err
 		}
 		result.Fingerprint, result.Entry = b.Fingerprint.String(), b.Entry
+		judged, err := r.judgementOn(b.Ref())
+		if err != nil {
+			return err
+		}
+		result.Standing, result.Against = judged.Word(), wrongText(judged)
 		file, err := a.evidenceOf(ctx, dir, r, o, b, &result)
 		if err != nil {
 			return err
@@ -121,15 +131,21 @@ func (a *app) prove(ctx context.Context, o *proveOrder) error {
 			return failf(exitError, "%w", err).withHint("--withhold details makes it smaller; --no-lineage makes it about the stamp alone")
 		}
 		policy, _, err := a.policyFor(r.Origin())
-		if err == nil {
-			result.Verdict = string(evidence.Verify(file, policy, evidence.Options{Each: eachCore}).Verdict)
+		if err != nil {
+			return err
 		}
-		return err
+		v := evidence.Verify(file, policy, evidence.Options{Each: eachCore})
+		if v.Verdict == evidence.Unknown && !o.tlogProof { // for want of what it was made of
+			result.StampOnly = true
+			v = evidence.Verify(file, policy, evidence.Options{Each: eachCore, StampOnly: true})
+		}
+		result.Verdict = string(v.Verdict)
+		return nil
 	})
 	if err != nil {
 		return err
 	}
-	if err := writeWhole(o.out, func(f *os.File) error { _, err := f.Write(data); return err }); err != nil {
+	if err := a.writeOut(o.out, data); err != nil {
 		return err
 	}
 	result.Bytes = int64(len(data))
@@ -235,7 +251,11 @@ func (a *app) printProve(o *proveOrder, p *jsonv1.Prove) {
 		a.printJSON(p)
 		return
 	}
-	if a.quiet {
+	self := p.Name + "@" + p.Version
+	if words, ok := verdictWords[evidence.Outcome(p.Standing)]; ok && p.Lineage == nil && p.Standing != p.Verdict {
+		a.term.Warnf("this ledger knows, and the file does not say, that %s is %s: %s", self, words.text, p.Against)
+	}
+	if a.quiet || p.File == "-" {
 		return
 	}
 	a.term.Printf("wrote %s, %s\n", p.File, terminal.Bytes(uint64(p.Bytes)))
@@ -251,7 +271,6 @@ func (a *app) printProve(o *proveOrder, p *jsonv1.Prove) {
 		pairs = append(pairs, terminal.Pair{Key: "lineage", Value: fmt.Sprintf("%s; %s and %s", made,
 			terminal.Plural(uint64(l.Entries), "entry", "entries"), terminal.Plural(uint64(l.Control), "control entry", "control entries"))})
 	}
-	self := p.Name + "@" + p.Version
 	pairs = append(pairs, provedPaths(o, p)...)
 	carries := ""
 	if p.Documents > 0 {
@@ -267,7 +286,14 @@ func (a *app) printProve(o *proveOrder, p *jsonv1.Prove) {
 		a.term.Printf("who checks it now finds %s to be %s\n", self, a.term.Style(words.style, words.text))
 	}
 	if !o.tlogProof {
-		a.term.Notef("to check it: stele verify --evidence %s --trust TRUSTFILE (`stele trust export` writes one)", p.File)
+		alone := ""
+		if p.StampOnly {
+			alone = " --no-lineage"
+		}
+		a.term.Notef("to check it: stele verify --evidence %s%s --trust TRUSTFILE (`stele trust export` writes one)", p.File, alone)
+	}
+	if p.StampOnly {
+		a.term.Notef("it proves the stamp alone: without --no-lineage, who checks it finds %s to be %s", self, verdictWords[evidence.Unknown].text)
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
@@ -77,19 +78,59 @@ func (r *reading) lineageOf(b ledger.Binding, alone bool) (*proven, error) {
 
 // lineageClaim is the claim that evidence of a binding makes with its lineage,
 // and the entries that this takes. Of a lineage past maxProven artifacts it is
-// the claim about the artifact alone, and its lineage is not checked.
-func (a *app) lineageClaim(r *reading, b ledger.Binding) (claim evidence.Claim, further []uint64, err error) {
+// the claim about the artifact alone; large is then what this ledger says of it.
+func (r *reading) lineageClaim(b ledger.Binding) (claim evidence.Claim, further []uint64, large *lineage.Judgement, err error) {
 	claim = evidence.Claim{Entry: b.Entry, Name: b.Name, Version: b.Version, Fingerprint: b.Fingerprint}
 	p, err := r.lineageOf(b, false)
-	if err != nil {
-		return claim, nil, err
-	}
-	if p == nil {
-		a.term.Warnf("%s was made of more than %s artifacts: its lineage is not checked", b.Ref(), terminal.Count(maxProven))
-		return claim, nil, nil
+	switch {
+	case err != nil:
+		return claim, nil, nil, err
+	case p == nil:
+		large, err = r.judgementOn(b.Ref())
+		return claim, nil, large, err
 	}
 	claim.Lineage = true
-	return claim, p.entries, nil
+	return claim, p.entries, nil, nil
+}
+
+// withLarge adds to a verdict what the ledger says of a lineage that is too large
+// for evidence; nil: it is not.
+func withLarge(v *evidence.Verdict, j *lineage.Judgement) {
+	if j == nil {
+		return
+	}
+	check := evidence.Check{Name: evidence.CheckLineage,
+		Detail: fmt.Sprintf("more than %s artifacts, too many for evidence: looked through here, and nothing is known against them", terminal.Count(maxProven))}
+	if word := j.Word(); word != lineage.Good {
+		check.OK, check.Detail = evidence.Failed, wrongText(j)
+		if o := evidence.Outcome(word); worse(o, v.Verdict) {
+			v.Verdict = o
+		}
+	}
+	for i := range v.Checks {
+		if v.Checks[i].Name == check.Name {
+			v.Checks[i] = check
+		}
+	}
+}
+
+// wrongText says in a clause what is against an artifact, the worst of it; it is
+// empty where nothing is.
+func wrongText(j *lineage.Judgement) string {
+	switch own := j.Artifact.Withdrawals; j.Word() {
+	case lineage.Untrusted:
+		return fallText(&j.Fallen[0])
+	case lineage.Withdrawn:
+		if len(own) > 0 {
+			return withdrawalText(withdrawnJSON(own[:1])[0])
+		}
+		return memberText(&j.Members[0])
+	case lineage.Tainted:
+		return worstText(j.Taint)
+	case lineage.Unknown:
+		return fmt.Sprintf("more is recorded of what it was made of than the %s artifacts that are looked through", terminal.Count(lineage.MaxWalk))
+	}
+	return ""
 }
 
 // beside lists what else is recorded about an artifact: how it was evaluated,

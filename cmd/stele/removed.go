@@ -83,7 +83,7 @@ func (m *removal) leavesOut(path string) bool {
 
 // verdictOfStamp verifies a stamp without its data.
 func (a *app) verdictOfStamp(r *reading, b ledger.Binding) (*evidence.Verdict, error) {
-	claim, further, err := a.lineageClaim(r, b)
+	claim, further, large, err := r.lineageClaim(b)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +95,9 @@ func (a *app) verdictOfStamp(r *reading, b ledger.Binding) (*evidence.Verdict, e
 	if err != nil {
 		return nil, err
 	}
-	return evidence.Verify(f, policy, evidence.Options{Now: a.now().UnixMilli(), Name: b.Name, Version: b.Version}), nil
+	v := evidence.Verify(f, policy, evidence.Options{Now: a.now().UnixMilli(), Name: b.Name, Version: b.Version, StampOnly: large != nil})
+	withLarge(v, large)
+	return v, nil
 }
 
 // follows checks that the stamp in an entry is a later version of the target:

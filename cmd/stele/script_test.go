@@ -306,6 +306,12 @@ func cmdForge(ts *testscript.TestScript, neg bool, args []string) {
 		f.Entries[number(2)].Proof[0][0] ^= 1
 	case "last": // pretend that the log ended at the claim's entry
 		f.Last = f.Entries[number(2)]
+	case "strip": // leave out the lineage, and what may stand in the file with it alone
+		f.Claim.Lineage, f.Claim.Absent, f.Claim.Paths, f.Claim.Ranges, f.Attachments = false, nil, nil, nil, nil
+		f.Entries = slices.DeleteFunc(f.Entries, func(p evidence.Proven) bool {
+			e, err := evidence.ParseEntry(p.Leaf)
+			return err == nil && e.Index != f.Claim.Entry
+		})
 	case "drop-entry": // leave an entry out
 		n := number(2)
 		f.Entries = slices.Delete(f.Entries, n, n+1)

@@ -19,7 +19,8 @@ func toldJSON(t evidence.Told) jsonv1.Told {
 	return jsonv1.Told{
 		Entry: t.Entry, Time: jsonv1.At(t.Time), Kind: string(t.Kind), Name: t.Name, Version: t.Version, Fingerprint: t.Fingerprint,
 		Depth: t.Depth, Bound: t.Bound, Signer: jsonv1.Signer{Handle: t.Handle, Key: t.Signer.String()}, Standing: t.Standing,
-		Says: t.Says, Command: t.Command, Parameters: t.Parameters, Inputs: t.Inputs, Discounted: t.Discounted, Unknown: t.Unknown, Withdrawn: t.Withdrawn, Taint: t.Taint,
+		Says: t.Says, Command: t.Command, Parameters: t.Parameters, Of: t.Of, Inputs: t.Inputs, Discounted: t.Discounted, Unknown: t.Unknown,
+		Withdrawn: t.Withdrawn, Taint: t.Taint, Untrusted: t.Untrusted,
 	}
 }
 
@@ -61,6 +62,8 @@ func (a *app) printTold(lines []evidence.Told) {
 	bound := lines[0]
 	name := bound.Name + "@" + bound.Version
 	switch {
+	case bound.Untrusted:
+		a.term.Printf("%s  %s\n", name, a.term.Style(terminal.Bad, verdictWords[evidence.Untrusted].text))
 	case bound.Withdrawn != "":
 		a.term.Printf("%s  %s (%s)\n", name, a.term.Style(terminal.Bad, "WITHDRAWN"), bound.Withdrawn)
 	case bound.Taint != "":
@@ -70,14 +73,7 @@ func (a *app) printTold(lines []evidence.Told) {
 	}
 	var pairs []terminal.Pair
 	for _, t := range lines {
-		says := t.Says
-		if len(t.Inputs) > 0 {
-			says += "; of " + strings.Join(first(t.Inputs, 5), ", ")
-		}
-		if t.Unknown {
-			says += "; of unknown origin"
-		}
-		pairs = append(pairs, terminal.Pair{Key: fmt.Sprintf("%-10s", t.Kind), Value: says}) // in line with the artifacts above and below
+		pairs = append(pairs, terminal.Pair{Key: fmt.Sprintf("%-10s", t.Kind), Value: toldText(t)}) // in line with the artifacts above and below
 		if len(t.Command) > 0 {
 			command := "command: " + shellText(t.Command)
 			for i, name := range sortedKeys(t.Parameters) {
@@ -95,4 +91,22 @@ func (a *app) printTold(lines []evidence.Told) {
 		pairs = append(pairs, terminal.Pair{Value: fmt.Sprintf("entry %d, by %s, %s", t.Entry, by, a.term.Time(t.Time)), Style: style})
 	}
 	a.term.KeyValues(pairs)
+}
+
+// toldText is what an entry says, with what it says the artifact was made of.
+func toldText(t evidence.Told) string {
+	text := t.Says
+	if t.Of != "" {
+		text = "the same bytes as " + t.Of + ": " + text
+	}
+	inputs := strings.Join(first(t.Inputs, 5), ", ")
+	switch {
+	case inputs != "" && t.Unknown: // whoever says so has lost standing
+		text += "; said to be of " + inputs + ", which makes no origin known"
+	case inputs != "":
+		text += "; of " + inputs
+	case t.Unknown:
+		text += "; of unknown origin"
+	}
+	return text
 }

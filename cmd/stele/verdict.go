@@ -129,9 +129,16 @@ func (a *app) printVerdict(o *verifyOrder, out *jsonv1.Verify, v *evidence.Verdi
 	if v.Stamp == nil {
 		what = "the evidence"
 	}
-	if o.path == "" {
+	switch alone := o.noLineage && v.Result(evidence.CheckLineage) == evidence.NotMade; {
+	case withoutLineage(v):
+		a.term.Printf("%s is %s: its lineage is not in this file\n", what, a.term.Style(verdictWords[v.Verdict].style, verdictWords[v.Verdict].text))
+	case alone && o.path == "":
+		a.headline(what, v.Verdict, "(its stamp alone; no data was given, so its contents were not checked)")
+	case alone:
+		a.headline(what, v.Verdict, "against "+o.path+", its stamp alone")
+	case o.path == "":
 		a.headline(what, v.Verdict, "(no data was given, so its contents were not checked)")
-	} else {
+	default:
 		a.headline(what, v.Verdict, "against "+o.path)
 	}
 	if v.How != "" && out.Basis != nil {
@@ -161,10 +168,19 @@ func (a *app) printVerdict(o *verifyOrder, out *jsonv1.Verify, v *evidence.Verdi
 		a.term.Printf("stamped by %s at %s,\nas of %s of %s\n", signedBy(*out.Signer), a.term.Time(st.Time),
 			terminal.Plural(v.AsOf.Size, "entry", "entries"), v.AsOf.Origin)
 	}
+	if withoutLineage(v) {
+		a.term.Hintf("ask for evidence with it, or check the stamp alone: --no-lineage")
+	}
 	// Not where the log shows two histories: an old key may lead anywhere.
 	if v.Followed && vouched(v) && v.Result(evidence.CheckHistory) != evidence.Failed && v.Result(evidence.CheckWitnesses) != evidence.Failed {
 		a.term.Hintf("the log's key was rotated since you pinned it; pin the new one: stele trust add --replace '%s'", v.LogKey)
 	}
+}
+
+// withoutLineage reports whether evidence is unknown for want of what the
+// artifact was made of.
+func withoutLineage(v *evidence.Verdict) bool {
+	return v.Verdict == evidence.Unknown && v.Result(evidence.CheckLineage) == evidence.Failed && v.Result(evidence.CheckClaim) == evidence.Passed
 }
 
 // Digests as they stand in a check's detail.

@@ -17,6 +17,7 @@ import (
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/place"
 	"github.com/stele-ml/stele/internal/solo"
+	"github.com/stele-ml/stele/lineage"
 	"github.com/stele-ml/stele/statement"
 )
 
@@ -31,6 +32,7 @@ type verifyOrder struct {
 	altered, confidence string // of audit
 	maxAge              time.Duration
 	all, checks         bool
+	noLineage           bool     // of evidence: the stamp alone
 	oms                 omsOrder // against a model signature
 	flags               scanFlags
 
@@ -56,7 +58,8 @@ chunks, as ` + "`stele audit`" + ` does. The verdict is then "sampled", not "ver
 
 With --evidence, all that is checked offline, against the file and your trust
 alone: the stamp, all that it was made of, and that nothing of it was withdrawn;
-and it is told as a story. PATH adds the data.
+and it is told as a story. PATH adds the data. Evidence without what it was made
+of is "unknown", unless --no-lineage asks about the stamp alone.
 
 With --oms, a model is checked against an OpenSSF model signature that somebody
 else made, by a key or certificates that you give. No ledger is needed.`,
@@ -76,7 +79,8 @@ else made, by a key or certificates that you give. No ledger is needed.`,
 			return err
 		},
 	}
-	c.Flags().StringVar(&o.evidence, "evidence", "", "check this evidence `file`, offline")
+	c.Flags().StringVar(&o.evidence, "evidence", "", "check this evidence `file`, offline; - is standard input")
+	c.Flags().BoolVar(&o.noLineage, "no-lineage", false, "with --evidence: the stamp alone, whatever it was made of")
 	c.Flags().StringVar(&o.manifest, "manifest", "", "the manifest to name changes with, a `path` or a URL (default where it is found)")
 	c.Flags().StringVar(&o.recheck, "recheck", "full", "`how`: full (every byte is read), version or audit")
 	c.Flags().StringVar(&o.altered, "altered", usualAltered, "with --recheck audit: find it if this `share` of the bytes lies in altered chunks")
@@ -116,6 +120,9 @@ func (o *verifyOrder) parse(args []string) error {
 	if err := oneOf("--recheck", o.recheck, "full", "version", "audit"); err != nil {
 		return err
 	}
+	if o.noLineage && o.evidence == "" {
+		return usagef("--no-lineage goes with --evidence: the ledger has what it was made of")
+	}
 	if o.recheck != "full" && o.evidence != "" {
 		return usagef("--recheck %s needs the ledger: with --evidence every byte is read", o.recheck)
 	}
@@ -139,7 +146,7 @@ func (a *app) verify(ctx context.Context, o *verifyOrder) error {
 		return a.recheckAudit(ctx, o)
 	}
 	for _, path := range []string{o.evidence, o.manifest} {
-		if path != "" && !strings.Contains(path, "://") {
+		if path != "" && (path != "-" || path == o.manifest) && !strings.Contains(path, "://") {
 			if err := exists(path); err != nil {
 				return err
 			}
@@ -180,7 +187,8 @@ type subjectOf struct {
 	earlier *earlierStamp  // what was stamped, where the ledger is at hand
 	root    *node          // the same, with its members
 	members []memberVerdict
-	removal *removal // --removed-by
+	removal *removal           // --removed-by
+	large   *lineage.Judgement // what the ledger says of a lineage that is too large for evidence
 }
 
 // verifyLedger checks against the ledger: its evidence is made and then
@@ -239,10 +247,11 @@ func (a *app) subjectOn(ctx context.Context, dir string, o *verifyOrder) (*subje
 				a.term.Warnf("the details are left aside: %v", err)
 			}
 		}
-		claim, further, err := a.lineageClaim(r, b)
+		claim, further, large, err := r.lineageClaim(b)
 		if err != nil {
 			return err
 		}
+		s.large = large
 		if s.file, err = r.Evidence(claim, attached, further...); err != nil {
 			return err
 		}
@@ -362,7 +371,7 @@ func (a *app) stampedLocation(r *reading, st *statement.Statement) (string, erro
 
 // verifyEvidence checks an evidence file offline.
 func (a *app) verifyEvidence(ctx context.Context, o *verifyOrder) error {
-	data, err := readSmall(o.evidence, evidence.MaxFile)
+	data, err := a.readIn(o.evidence, evidence.MaxFile)
 	if err != nil {
 		return err
 	}
@@ -411,7 +420,7 @@ type judged struct {
 // judgement is the verdict, before it is printed.
 func (a *app) judgement(ctx context.Context, o *verifyOrder, s *subjectOf) (*judged, error) {
 	out := &jsonv1.Verify{Path: o.path, Changes: []jsonv1.Change{}, Ignore: s.stamp.Ignore, Fingerprint: s.fp.String()}
-	opts := evidence.Options{Now: a.now().UnixMilli(), MaxAge: milliseconds(o.maxAge), Name: o.name, Version: o.version}
+	opts := evidence.Options{Now: a.now().UnixMilli(), MaxAge: milliseconds(o.maxAge), Name: o.name, Version: o.version, StampOnly: o.noLineage || s.large != nil}
 	if o.data != nil {
 		contents, err := a.readContents(ctx, o, s, out)
 		if err != nil {
@@ -425,6 +434,7 @@ func (a *app) judgement(ctx context.Context, o *verifyOrder, s *subjectOf) (*jud
 		return nil, err
 	}
 	withMembers(v, s.members)
+	withLarge(v, s.large)
 	out.Members = memberVerdicts(out.Members, s.members)
 	a.fillVerdict(out, v)
 	return &judged{out, v, trusted}, nil

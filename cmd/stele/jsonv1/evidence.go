@@ -46,9 +46,11 @@ type Told struct {
 	Says        string            `json:"says"`                 // in one line
 	Command     []string          `json:"command,omitempty"`    // of a run whose details go along
 	Parameters  map[string]string `json:"parameters,omitempty"` // the same
+	Of          string            `json:"of,omitempty"`         // name@version it is about, where that is another one with the same bytes
 	Inputs      []string          `json:"inputs,omitempty"`     // name@version: what it says the artifact was made of
 	Discounted  string            `json:"discounted,omitempty"` // why that does not count
 	Unknown     bool              `json:"unknown,omitempty"`    // where bound: no origin of it is recorded that counts
 	Withdrawn   string            `json:"withdrawn,omitempty"`  // where bound: the strongest effect of the withdrawals that stand
 	Taint       string            `json:"taint,omitempty"`      // where bound: the same of what it was made of
+	Untrusted   bool              `json:"untrusted,omitempty"`  // where bound: its signer, or that of something it was made of, has no standing for it
 }
