@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/audit"
 	"github.com/stele-ml/stele/internal/place"
@@ -26,6 +27,8 @@ type runInput struct {
 	ref     statement.Ref
 	advised bool // it is withdrawn or tainted, and may be used all the same
 	spot    place.Place
+
+	withdrawn []evidence.Withdrawal // of places of it
 
 	watch   *inputWatch
 	known   *manifests // of a collection's members
@@ -182,16 +185,16 @@ func (w *running) verifyInput(ctx context.Context, in *runInput) error {
 		return err
 	}
 	in.path, in.subject = o.path, s
+	w.warnOfPlace(in)
 	if o.data, err = a.openData(ctx, "run", o.path, &o.flags); err != nil {
 		return err
 	}
 	j, err := a.judgement(ctx, o, s)
 	if err == nil && !in.holds(j.verdict) {
-		if err = a.pronounce(o, j); err != nil { // told already, as verify does
-			err = verdictError{w.refused(err)}
-		} else {
-			err = failf(exitError, "--input %s is %s", in.what(), j.verdict.Verdict)
+		if !a.json {
+			_ = a.pronounce(o, j) // as verify does; how this command ends is said next
 		}
+		err = w.doesNotHold(in, j.verdict, j.out)
 	}
 	if err == nil {
 		in.verdict, in.how, in.bytes = j.verdict.Verdict, j.verdict.How, s.stamp.Bytes
@@ -200,13 +203,28 @@ func (w *running) verifyInput(ctx context.Context, in *runInput) error {
 	return o.data.end(err)
 }
 
-// refused is how a command ends whose input did not hold.
-func (w *running) refused(err error) int {
-	var v verdictError
-	if !w.wrapped() && errors.As(err, &v) {
-		return v.status
+// doesNotHold is how a command ends whose input did not hold: what is wrong, in
+// a line, and that nothing was started.
+func (w *running) doesNotHold(in *runInput, v *evidence.Verdict, out *jsonv1.Verify) error {
+	why := ""
+	if c := out.Counts; v.Verdict == evidence.Tampered && c != nil && len(out.Changes) > 0 {
+		why = ": " + countsText(*c)
+		for i := range out.Changes[:min(len(out.Changes), touchedPaths)] {
+			why += map[bool]string{true: ", for example ", false: ", "}[i == 0] + source.Show(out.Changes[i].Path)
+		}
+	} else {
+		for _, c := range v.Checks {
+			if c.OK == evidence.Failed {
+				why = ": " + c.Name + ": " + c.Detail
+				break
+			}
+		}
 	}
-	return exitOurs
+	f := failf(max(v.Exit(), exitError), "--input %s is %s, read at %s%s", in.what(), verdictWords[v.Verdict].text, source.Show(in.path), why).withPath(in.path)
+	if w.wrapped() {
+		return f.withHint("nothing was started; `stele verify " + in.what() + " " + shellText([]string{in.path}) + "` shows all of it")
+	}
+	return f.withHint("nothing was recorded; an input without =PATH is named, and not looked at")
 }
 
 // holds reports whether an input may be used, by the verdict on it.
@@ -251,6 +269,7 @@ func (w *running) auditInput(ctx context.Context, in *runInput) (err error) {
 	}
 	defer func() { err = at.end(err) }()
 	in.path, in.subject = o.place, &at.subjectOf
+	w.warnOfPlace(in)
 	in.subject.root = at.root
 	if in.watch != nil {
 		if err := in.watch.fromListing(ctx, at); err != nil {
@@ -271,10 +290,10 @@ func (w *running) auditInput(ctx context.Context, in *runInput) (err error) {
 		return err
 	}
 	if !in.holds(v) {
-		if err := a.judgeAudit(o, at, plan, result, out); err != nil {
-			return verdictError{w.refused(err)}
+		if !a.json {
+			_ = a.judgeAudit(o, at, plan, result, out)
 		}
-		return failf(exitError, "--input %s is %s", in.what(), v.Verdict)
+		return w.doesNotHold(in, v, &out.Verify)
 	}
 	in.verdict, in.how, in.bytes = v.Verdict, v.How, at.stamp.Bytes
 	return w.seal(in, at.data)
