@@ -204,8 +204,9 @@ func (p *person) held() (free func()) {
 	return free
 }
 
-// waiting is the beginning of a command that waits until the test says go.
-const waiting = "echo >started; while ! test -e go; do sleep 0.01; done; "
+// waiting is the beginning of a command that waits until the test says go, or
+// has gone with its folder.
+const waiting = "echo >started; while test -e started && ! test -e go; do sleep 0.01; done; "
 
 // TestKilledBeforeAcknowledged kills a run that is signed, and that the ledger
 // does not have: another process has it open. The signed run is kept, and is
@@ -269,8 +270,8 @@ func TestKilledWhileRunning(t *testing.T) {
 		}
 	}
 	_ = u.Process.Kill()
+	p.write("go", "") // or the command goes on for ever
 	_ = u.Wait()
-	p.write("go", "")
 	for _, ask := range [][]string{{"show", id}, {"record", "run", "--resume", id}} {
 		if _, errs, status := p.stele(ask...); status != exitNotFound || !strings.Contains(errs, "cut off before its command") || !strings.Contains(errs, "nothing of it is on the ledger") {
 			t.Errorf("%v: exit status %d: %s", ask, status, errs)
