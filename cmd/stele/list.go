@@ -28,7 +28,8 @@ func (a *app) listCommand() *cobra.Command {
 		Use:   "list [NAME|PATTERN]",
 		Short: "List artifacts: names, versions, who stamped them, standing",
 		Long: `The standing is good; withdrawn; tainted: made of something that is withdrawn;
-or that of the signer's key, where that is not good.`,
+that of the signer's key (compromised, void) where the stamp counts for nothing;
+untrusted: made of such a thing; or unknown: of too large a lineage.`,
 		Example: "  stele list\n  stele list 'fraud/*' --kind model\n  stele list --fingerprint stele-sha256:6f1c…",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
