@@ -16,7 +16,9 @@ type withdrawOrder struct {
 	name, version string
 	withdrawal    statement.Withdrawal
 	after         int64 // the last entry that the author saw; -1: what the ledger has
-	dryRun        bool
+	dryRun, yes   bool
+
+	reach *jsonv1.Reach // that was shown before it was signed
 }
 
 // planWithdrawal makes the statement, after the last entry on the artifact.
@@ -41,6 +43,11 @@ func (a *app) withdraw(ctx context.Context, o *withdrawOrder) error {
 		return err
 	}
 	defer closeSigner()
+	if !o.yes && !a.json && a.term.CanAsk() {
+		if err := a.askToWithdraw(ctx, dir, signer, o); err != nil {
+			return err
+		}
+	}
 	var st *statement.Statement
 	var who jsonv1.Signer
 	var out *jsonv1.Withdrew
@@ -61,7 +68,7 @@ func (a *app) withdraw(ctx context.Context, o *withdrawOrder) error {
 	}
 	out.Entry, out.Time, out.Signer, out.Checkpoint, out.Existed = &written.Entry, written.Time, &who, &written.Checkpoint, written.Existed
 	// It is signed and acknowledged: what cannot be told of it now, is no failure.
-	if o.withdrawal.Target == statement.TargetContents {
+	if out.Reach = o.reach; out.Reach == nil && o.withdrawal.Target == statement.TargetContents {
 		err := a.readAt(ctx, dir, func(r *reading) error {
 			out.Reach, err = r.reachOf(o)
 			return err
@@ -80,7 +87,9 @@ func (a *app) withdraw(ctx context.Context, o *withdrawOrder) error {
 	if err := a.printWritten(proof, st.Kind, subject(st), out.Origin, who); err != nil || a.quiet || out.Reach == nil {
 		return err
 	}
-	a.printReach(out.Reach, "reaches")
+	if o.reach == nil {
+		a.printReach(out.Reach, "reaches")
+	}
 	if out.Reach.Downstream > 0 {
 		a.term.Notef("`stele trace %s@%s --down` shows it", o.name, o.version)
 	}
@@ -109,7 +118,7 @@ func (a *app) wouldWithdraw(ctx context.Context, o *withdrawOrder) error {
 			a.printJSON(out)
 			return nil
 		case out.Reach == nil:
-			a.term.Printf("a %s that is withdrawn taints nothing: it would reach %s@%s alone\n", o.withdrawal.Target, o.name, o.version)
+			a.term.Printf("%s\n", tellsNothing(o))
 		default:
 			a.printReached(out.Reach)
 			a.printReach(out.Reach, "would reach")
