@@ -25,7 +25,7 @@ func (a *app) showPlanned(r *reading, p *planned, stage string) {
 	if !slices.ContainsFunc(c.decisions, func(d decision) bool {
 		return d.st.Approval.Stage == stage && d.st.Approval.Decision == statement.DecisionApprove && d.counts(r)
 	}) {
-		decided = append(decided, terminal.Pair{Key: "approved", Value: "for " + stage + " by nobody"})
+		decided = append(decided, terminal.Pair{Key: "not approved", Value: "for " + stage})
 	}
 	a.term.KeyValues(append(pairs, decided...))
 	a.printEvaluations(r, c.evaluations)

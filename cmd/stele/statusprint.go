@@ -36,7 +36,7 @@ func (a *app) printStatus(o *statusOrder, list []jsonv1.Status) {
 			a.term.Printf("  nothing is in it\n")
 		case o.stage != "" && len(s.Artifacts) <= statusBlocks:
 			for k := range s.Artifacts {
-				a.printMember(o, &s.Artifacts[k], a.momentOf(o, s))
+				a.printMember(o, s.Stage, &s.Artifacts[k], a.momentOf(o, s))
 			}
 		default:
 			a.printStageTable(o, s)
@@ -66,7 +66,7 @@ func milli(t jsonv1.Time) int64 {
 }
 
 // printMember tells all of an artifact in a stage.
-func (a *app) printMember(o *statusOrder, m *jsonv1.StageMember, moment int64) {
+func (a *app) printMember(o *statusOrder, stage string, m *jsonv1.StageMember, moment int64) {
 	a.term.Printf("%s\n", a.term.Style(terminal.Accent, m.Name+"@"+m.Version))
 	since := a.timeOf(m.Since)
 	if d := time.Duration(moment-milli(m.Since)) * time.Millisecond; d >= time.Second {
@@ -80,7 +80,7 @@ func (a *app) printMember(o *statusOrder, m *jsonv1.StageMember, moment int64) {
 		{Key: "fingerprint", Value: m.Fingerprint},
 		{Key: "stamped", Value: fmt.Sprintf("%s, entry %s by %s", a.timeOf(m.Stamped), terminal.Count(m.Entry), signedBy(m.Signer))},
 	}
-	pairs = append(pairs, approvalPairs(m.Approvals, m.Signer.Handle)...)
+	pairs = append(pairs, approvalPairs(stage, m.Approvals, m.Signer.Handle)...)
 	pairs = append(pairs, terminal.Pair{Key: "standing", Value: memberStanding(m), Style: standingStyle(memberStanding(m))})
 	for _, why := range troublesOf(m) {
 		pairs = append(pairs, terminal.Pair{Key: " ", Value: why, Style: terminal.Bad})
@@ -119,7 +119,7 @@ func troublesOf(m *jsonv1.StageMember) []string {
 }
 
 // approvalPairs list who decided on an artifact for the stage it is in.
-func approvalPairs(list []jsonv1.Approval, stamper string) []terminal.Pair {
+func approvalPairs(stage string, list []jsonv1.Approval, stamper string) []terminal.Pair {
 	var pairs []terminal.Pair
 	approved := false
 	for _, d := range list {
@@ -142,7 +142,7 @@ func approvalPairs(list []jsonv1.Approval, stamper string) []terminal.Pair {
 		pairs = append(pairs, pair)
 	}
 	if !approved {
-		pairs = append(pairs, terminal.Pair{Key: "approved", Value: "by nobody"})
+		pairs = append(pairs, terminal.Pair{Key: "not approved", Value: "for " + stage})
 	}
 	return pairs
 }
