@@ -183,12 +183,13 @@ type subjectOf struct {
 	past  evidence.Remembered
 	proof tlog.TreeProof // from past to the checkpoint, where the ledger is at hand
 
-	search  manifestSearch // for the manifest to name changes with
-	earlier *earlierStamp  // what was stamped, where the ledger is at hand
-	root    *node          // the same, with its members
-	members []memberVerdict
-	removal *removal           // --removed-by
-	large   *lineage.Judgement // what the ledger says of a lineage that is too large for evidence
+	search   manifestSearch // for the manifest to name changes with
+	earlier  *earlierStamp  // what was stamped, where the ledger is at hand
+	root     *node          // the same, with its members
+	members  []memberVerdict
+	removal  *removal           // --removed-by
+	large    *lineage.Judgement // what the ledger says of a lineage that is too large for evidence
+	nameless bool               // see judged
 }
 
 // verifyLedger checks against the ledger: its evidence is made and then
@@ -415,6 +416,9 @@ type judged struct {
 	out     *jsonv1.Verify
 	verdict *evidence.Verdict
 	trusted bool // some trust in the log is pinned
+	// nameless: the data is one file, as large as the one that was stamped, and
+	// what that was called is not known
+	nameless bool
 }
 
 // judgement is the verdict, before it is printed.
@@ -437,7 +441,7 @@ func (a *app) judgement(ctx context.Context, o *verifyOrder, s *subjectOf) (*jud
 	withLarge(v, s.large)
 	out.Members = memberVerdicts(out.Members, s.members)
 	a.fillVerdict(out, v)
-	return &judged{out, v, trusted}, nil
+	return &judged{out, v, trusted, s.nameless && v.Result(evidence.CheckContents) == evidence.Failed}, nil
 }
 
 // pronounce prints a verdict. The error is how the command ends.
@@ -448,6 +452,9 @@ func (a *app) pronounce(o *verifyOrder, j *judged) error {
 		a.printVerdict(o, j.out, j.verdict)
 		if !j.trusted {
 			a.hintTrust(j.verdict)
+		}
+		if j.nameless {
+			a.term.Hintf("the name of a single file is part of its fingerprint, and what it was is not known here: if it was renamed, give it back its name")
 		}
 	}
 	if status := j.verdict.Exit(); status != exitHolds {

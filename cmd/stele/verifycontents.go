@@ -12,9 +12,11 @@ import (
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/place"
 	"github.com/stele-ml/stele/internal/scan"
 	"github.com/stele-ml/stele/internal/source"
 	"github.com/stele-ml/stele/internal/terminal"
+	"github.com/stele-ml/stele/statement"
 )
 
 // readContents reads the data as the stamp saw it, once: against the manifest
@@ -181,20 +183,17 @@ func present(ctx context.Context, src source.Source, paths []string) ([]string, 
 // renamedFrom finds the name under which a single file was stamped, if it is
 // the stamped file under another name: a file's name is where somebody put it,
 // so that is said and is no failure. The old name comes from the manifest or
-// the evidence, and counts because with it the fingerprint is the stamp's.
+// the evidence, whoever wrote it there, and counts because with it the
+// fingerprint is the stamp's.
 func renamedFrom(s *subjectOf, out *jsonv1.Verify, result scan.Result, file fingerprint.File) (from string, ok bool) {
 	if !result.Single || s.stamp.Files != 1 || result.Fingerprint == s.fp {
 		return "", false
 	}
-	var names []string
+	names := namesInEvidence(s)
 	for _, c := range out.Changes {
 		names = append(names, c.From)
 	}
-	for _, c := range s.file.Claim.Paths {
-		if c.Of == "" {
-			names = append(names, c.Path)
-		}
-	}
+	s.nameless = len(names) == 0 && result.Summary.Bytes == s.stamp.Bytes
 	for _, name := range names {
 		tree := fingerprint.NewTree(s.fp.Algorithm)
 		file.Path = name
@@ -206,4 +205,29 @@ func renamedFrom(s *subjectOf, out *jsonv1.Verify, result scan.Result, file fing
 		}
 	}
 	return "", false
+}
+
+// namesInEvidence are the names that the evidence knows a single file by: those
+// of path proofs, and of the places in its stamp's details.
+func namesInEvidence(s *subjectOf) (names []string) {
+	for _, c := range s.file.Claim.Paths {
+		if c.Of == "" && c.Present {
+			names = append(names, c.Path)
+		}
+	}
+	for _, at := range s.file.Attachments {
+		if s.stamp.Details == nil || at.SHA256 != s.stamp.Details.SHA256 {
+			continue
+		}
+		d, err := statement.ParseDetails(at.Data)
+		if err != nil {
+			continue
+		}
+		for _, location := range d.Locations {
+			if p, err := place.Parse(location); err == nil {
+				names = append(names, p.Base())
+			}
+		}
+	}
+	return names
 }
