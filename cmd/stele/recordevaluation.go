@@ -239,7 +239,10 @@ func decimalOf(text string) (statement.Decimal, error) {
 	if err == nil {
 		return d, nil
 	}
-	if !jsonNumber.MatchString(text) || !strings.ContainsAny(text, ".eE") {
+	switch {
+	case !jsonNumber.MatchString(text):
+		return "", fmt.Errorf("number %.40q: want one such as 12, 0.987 or 1.2e-3", text)
+	case !strings.ContainsAny(text, ".eE"):
 		return "", err
 	}
 	f, ferr := strconv.ParseFloat(text, 64)

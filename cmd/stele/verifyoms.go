@@ -216,9 +216,12 @@ func fillOMS(out *jsonv1.VerifyOMS, r *oms.Result, all bool) {
 	out.Ignored = ignoredJSON(r.Ignored)
 	same := r.Same()
 	out.Verdict = string(evidence.Verified)
+	if here := leftOutHere(r.Ignored); len(here) > 0 {
+		out.Verdict, out.How = string(evidence.Sampled), fmt.Sprintf("left out by the signature, and here: %s", some(here, 4))
+	}
 	detail := fmt.Sprintf("%s, %s, each by its name and its %s", terminal.Plural(r.Files, "file"), terminal.Bytes(r.Bytes), out.Hash)
 	if !same {
-		out.Verdict, detail = string(evidence.Tampered), countsText(counts)
+		out.Verdict, out.How, detail = string(evidence.Tampered), "", countsText(counts)
 	}
 	out.Checks = append(out.Checks, jsonv1.Check{Name: checkOMSFiles, OK: &same, Detail: detail})
 }
@@ -241,8 +244,8 @@ func (a *app) printOMS(out *jsonv1.VerifyOMS, r *oms.Result, o *verifyOrder) err
 		a.printJSON(out)
 	} else if !a.quiet || status != exitHolds {
 		against := "against " + o.oms.file
-		if n := leftOutHere(r.Ignored); n > 0 && r.Same() {
-			against += ", but for " + terminal.Plural(n, "path") + " left out"
+		if n := len(leftOutHere(r.Ignored)); n > 0 && r.Same() {
+			against += ", but for " + terminal.Plural(uint64(n), "path") + " left out"
 		}
 		a.headline(o.path, evidence.Outcome(out.Verdict), against)
 		if !r.Same() {
@@ -257,6 +260,8 @@ func (a *app) printOMS(out *jsonv1.VerifyOMS, r *oms.Result, o *verifyOrder) err
 		a.term.Checks(checks)
 		a.printIgnored(r.Ignored, o.all)
 		a.noteOMS(out, o)
+	} else if out.How != "" {
+		a.term.Warnf("%s is not verified whole: %s", o.path, out.How)
 	}
 	if status != exitHolds {
 		return verdictError{status}
@@ -264,14 +269,15 @@ func (a *app) printOMS(out *jsonv1.VerifyOMS, r *oms.Result, o *verifyOrder) err
 	return nil
 }
 
-// leftOutHere counts what a signature leaves out and is there.
-func leftOutHere(list []oms.Ignored) (n uint64) {
+// leftOutHere are the paths that a signature leaves out, where something stands:
+// nobody looked at that.
+func leftOutHere(list []oms.Ignored) (paths []string) {
 	for _, i := range list {
 		if i.Here {
-			n++
+			paths = append(paths, i.Path)
 		}
 	}
-	return n
+	return paths
 }
 
 // printIgnored lists what a signature leaves out: its signer chose that, and it
@@ -339,7 +345,7 @@ func (a *app) noteOMS(out *jsonv1.VerifyOMS, o *verifyOrder) {
 			break
 		}
 	}
-	if out.Verdict != string(evidence.Verified) && strings.HasSuffix(o.path, "/") && len(out.Changes) == int(out.Counts.Added+out.Counts.Removed) && out.Files == 0 {
+	if out.Verdict == string(evidence.Tampered) && strings.HasSuffix(o.path, "/") && len(out.Changes) == int(out.Counts.Added+out.Counts.Removed) && out.Files == 0 {
 		a.term.Hintf("not one file is as signed: is this the model's own folder?")
 	}
 }

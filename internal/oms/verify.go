@@ -96,6 +96,9 @@ func (st *Statement) Verify(ctx context.Context, src source.Source, o VerifyOpti
 	}
 	r := c.end()
 	st.tellIgnored(r, here, found)
+	if o.Signature != "" { // it was looked at
+		r.Ignored = slices.DeleteFunc(r.Ignored, func(i Ignored) bool { return i.Path == o.Signature })
+	}
 	if o.Tree != nil {
 		r.Found = found
 	}

@@ -3,7 +3,8 @@ package jsonv1
 // VerifyOMS is what `stele verify --oms` prints. A change may also be "linked":
 // a symbolic link where the signer had none.
 type VerifyOMS struct {
-	Verdict       string        `json:"verdict"` // verified, tampered or untrusted
+	Verdict       string        `json:"verdict"`       // verified, sampled, tampered or untrusted
+	How           string        `json:"how,omitempty"` // of a verdict sampled: what was not looked at
 	Path          string        `json:"path"`
 	Signature     string        `json:"signature"`          // the signature file
 	Model         string        `json:"model,omitempty"`    // the model's name, as its signer says
