@@ -96,6 +96,10 @@ func (a *app) trace(ctx context.Context, o *traceOrder) error {
 				return a.then(err, o.at)
 			}
 		}
+		if o.by == byPlace && len(named.bindings) > 0 { // of several: the same bytes, which such a withdrawal is of
+			ref := named.bindings[0].Ref()
+			a.warnOfPlaces(ref, r.withdrawnPlaces(ref), o.arg)
+		}
 		if t, err = r.trace(named, o); err == nil {
 			err = now.proveAll(t)
 		}

@@ -169,6 +169,13 @@ func (a *app) headOf(t *jsonv1.Trace, n *jsonv1.TraceNode, o *traceOrder) (pairs
 		}
 		add(terminal.Plain, "evaluated", evaluationText(e))
 	}
+	for i, w := range n.Places {
+		if i == traceHeads && !o.all {
+			add(terminal.Dim, "and", terminal.Plural(uint64(len(n.Places)-i), "more withdrawn place"))
+			break
+		}
+		add(terminal.Caution, "not at", placeText(w))
+	}
 	add(terminal.Plain, "stamped", fmt.Sprintf("by %s at %s, entry %s", n.Signer.Handle, a.timeOf(n.Time), terminal.Count(n.Entry)))
 	add(terminal.Plain, "fingerprint", n.Fingerprint)
 	for _, s := range t.Since {

@@ -193,6 +193,9 @@ func (m *treeMaker) originText(o *origin, stamped uint64) string {
 	if o.Entry != stamped || o.Fallen != "" {
 		text += fmt.Sprintf("; entry %s by %s", terminal.Count(o.Entry), o.Signer.Handle)
 	}
+	if o.Of != "" {
+		text += ", of the same bytes as " + o.Of
+	}
 	return text
 }
 

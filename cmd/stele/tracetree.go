@@ -186,7 +186,7 @@ func (m *treeMaker) unfoldUp(s *sprout) {
 	}
 	m.claims(s, claims, func(o *origin) *sprout {
 		text := "not counted: " + m.claimText(o) + ", entry " + terminal.Count(o.Entry)
-		return remark(terminal.Caution, text, o.Why, "of "+some(o.inputs, 4))
+		return remark(terminal.Caution, text, append(claimNotes(o), "of "+some(o.inputs, 4))...)
 	})
 }
 
@@ -219,8 +219,17 @@ func (m *treeMaker) unfoldDown(s *sprout) {
 	}
 	m.claims(s, claims, func(o *origin) *sprout {
 		text := "not counted: " + o.Output + ", " + m.claimText(o) + ", entry " + terminal.Count(o.Entry)
-		return remark(terminal.Caution, text, o.Why)
+		return remark(terminal.Caution, text, claimNotes(o)...)
 	})
+}
+
+// claimNotes say why an origin does not count, and of which name it was said.
+func claimNotes(o *origin) []string {
+	notes := []string{o.Why}
+	if o.Of != "" {
+		notes = append(notes, "of the same bytes as "+o.Of)
+	}
+	return notes
 }
 
 // tooDeep says what is left out below an artifact that is too far away from the

@@ -50,6 +50,11 @@ func (t *tracer) write() error {
 	for _, id := range t.out.Roots {
 		n := &t.out.Nodes[t.nodes[id]]
 		n.Fallen, n.Taint = fallenJSON(t.judged[id]), taintJSON(t.judged[id].Taint)
+		for _, w := range t.r.withdrawnPlaces(t.judged[id].Artifact.Ref) {
+			n.Places = append(n.Places, jsonv1.TraceWithdrawal{
+				Entry: w.Entry, Time: jsonv1.At(w.Time), Target: w.Target, Effect: w.Effect, Reason: w.Reason, Handle: w.Handle, Location: w.Location,
+			})
+		}
 	}
 	t.out.Cut = t.out.Cut || t.up.cut || t.down.cut
 	t.out.Counts = jsonv1.TraceCounts{Up: t.count(&t.up), Down: t.count(&t.down)}
@@ -111,6 +116,9 @@ func (t *tracer) edge(o *lineage.Origin, output statement.Ref, inputs ...stateme
 	e := jsonv1.TraceEdge{
 		Output: output.String(), Way: o.Way, Entry: o.Entry, Time: jsonv1.At(o.Time), Signer: signerJSON(o.Handle, o.Signer), Counts: o.Counts, Why: o.Why,
 		Fallen: o.Fallen,
+	}
+	if o.Of != output {
+		e.Of = o.Of.String()
 	}
 	if o.Run != nil {
 		e.Run = o.RunID.String()

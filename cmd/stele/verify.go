@@ -187,9 +187,10 @@ type subjectOf struct {
 	earlier  *earlierStamp  // what was stamped, where the ledger is at hand
 	root     *node          // the same, with its members
 	members  []memberVerdict
-	removal  *removal           // --removed-by
-	large    *lineage.Judgement // what the ledger says of a lineage that is too large for evidence
-	nameless bool               // see judged
+	places   []evidence.Withdrawal // that were withdrawn
+	removal  *removal              // --removed-by
+	large    *lineage.Judgement    // what the ledger says of a lineage that is too large for evidence
+	nameless bool                  // see judged
 }
 
 // verifyLedger checks against the ledger: its evidence is made and then
@@ -208,6 +209,7 @@ func (a *app) verifyLedger(ctx context.Context, o *verifyOrder) error {
 	if err != nil {
 		return err
 	}
+	a.warnOfPlaces(s.earlier.Ref(), s.places, o.path)
 	if o.data == nil {
 		if o.data, err = a.openData(ctx, "verify", o.path, &o.flags); err != nil {
 			return err
@@ -225,7 +227,7 @@ func (a *app) subjectOn(ctx context.Context, dir string, o *verifyOrder) (*subje
 		if err != nil {
 			return err
 		}
-		s.stamp, s.fp = st.Stamp, b.Fingerprint
+		s.stamp, s.fp, s.places = st.Stamp, b.Fingerprint, r.withdrawnPlaces(b.Ref())
 		if s.search, err = a.searchFor(r, st, o.flags.reach()); err != nil {
 			return err
 		}

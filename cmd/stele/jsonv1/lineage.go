@@ -40,6 +40,7 @@ type TraceNode struct {
 	Standing    string            `json:"standing"`            // the worst of untrusted, withdrawn, tainted, unknown; else good
 	Fallen      *Fallen           `json:"fallen,omitempty"`    // why it is untrusted
 	Withdrawn   []TraceWithdrawal `json:"withdrawn,omitempty"` // in force
+	Places      []TraceWithdrawal `json:"places,omitempty"`    // of a root: places that no longer hold it, which taints nothing
 	Taint       *Taint            `json:"taint,omitempty"`
 	Origin      string            `json:"origin"` // recorded; not-counted: claims only; none: nothing recorded, which is unknown and not clean
 	Stages      []TraceStage      `json:"stages,omitempty"`
@@ -50,13 +51,14 @@ type TraceNode struct {
 
 // TraceWithdrawal is a withdrawal in force.
 type TraceWithdrawal struct {
-	Entry  uint64 `json:"entry"`
-	Time   Time   `json:"time"`
-	Target string `json:"target"` // contents or binding
-	Effect string `json:"effect"`
-	Reason string `json:"reason"`
-	Handle string `json:"handle"`       // of whoever made it
-	Of     string `json:"of,omitempty"` // of a collection: the member that is withdrawn, name@version
+	Entry    uint64 `json:"entry"`
+	Time     Time   `json:"time"`
+	Target   string `json:"target"` // contents or binding; of places, location
+	Effect   string `json:"effect"`
+	Reason   string `json:"reason"`
+	Handle   string `json:"handle"`             // of whoever made it
+	Of       string `json:"of,omitempty"`       // of a collection: the member that is withdrawn, name@version
+	Location string `json:"location,omitempty"` // of places
 }
 
 // TraceEdge says that Output was made of Input, by an entry.
@@ -70,6 +72,7 @@ type TraceEdge struct {
 	Counts bool   `json:"counts"`
 	Why    string `json:"why,omitempty"`    // why it does not count
 	Fallen string `json:"fallen,omitempty"` // of one that counts: why its signer has no standing; it is followed, and makes nothing known
+	Of     string `json:"of,omitempty"`     // of which artifact of the same bytes the entry says it, where that is not the output
 	Run    string `json:"run,omitempty"`    // its id
 }
 
