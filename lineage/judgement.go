@@ -15,17 +15,6 @@ const (
 	Good      = "good"      // nothing is known against it, which of an unknown origin is little
 )
 
-// worst are the words in their order.
-var worst = []string{Untrusted, Withdrawn, Tainted, Unknown, Good}
-
-// Worse returns the worse of two words; an empty one is none.
-func Worse(a, b string) string {
-	if a == "" || b != "" && slices.Index(worst, b) < slices.Index(worst, a) {
-		return b
-	}
-	return a
-}
-
 // Judgement is what is known against an artifact, as of the facts. Every verb of
 // every program takes its word from here.
 type Judgement struct {
@@ -56,19 +45,7 @@ type Fall struct {
 }
 
 // Word returns the one word on the artifact: the worst that holds.
-func (j *Judgement) Word() string {
-	switch {
-	case len(j.Fallen) > 0:
-		return Untrusted
-	case len(j.Artifact.Withdrawals) > 0, len(j.Members) > 0:
-		return Withdrawn
-	case j.Taint != nil:
-		return Tainted
-	case j.Unknown:
-		return Unknown
-	}
-	return Good
-}
+func (j *Judgement) Word() string { return j.Against().Word() }
 
 // Judge walks everything that an artifact was made of, at most MaxWalk artifacts
 // and MaxSteps, and says what is against it. What was found until a limit holds.
@@ -218,46 +195,77 @@ func (g *Graph) nearest(sources []int, users [][]edge) [][]*link {
 	return found
 }
 
-// WordsBelow finds from below what Judge finds from above, for a whole ledger at
-// a time, on which little is wrong: the word on every artifact that is not good,
-// by name@version. Of bad are all whose signers have no standing, and all that
-// have withdrawals in force. Each walk visits at most limit artifacts, MaxWalk
-// where limit is 0 or less; where one is cut, what has no word may be good or
-// not.
-func WordsBelow(u Uses, bad []*Artifact, limit int) (words map[string]string, cut bool, err error) {
-	words = make(map[string]string)
-	below := func(roots []*Artifact, follow func(*Use) bool, word func(*Node) string) {
-		if err != nil || len(roots) == 0 {
-			return
+// Against is what a judgement says in short.
+type Against struct{ Untrusted, Withdrawn, Tainted, Unknown bool }
+
+// Against returns the judgement in short.
+func (j *Judgement) Against() Against {
+	return Against{
+		Untrusted: len(j.Fallen) > 0,
+		Withdrawn: len(j.Artifact.Withdrawals) > 0 || len(j.Members) > 0,
+		Tainted:   j.Taint != nil,
+		Unknown:   j.Unknown,
+	}
+}
+
+// Word returns the one word: the worst that holds.
+func (a Against) Word() string {
+	switch {
+	case a.Untrusted:
+		return Untrusted
+	case a.Withdrawn:
+		return Withdrawn
+	case a.Tainted:
+		return Tainted
+	case a.Unknown:
+		return Unknown
+	}
+	return Good
+}
+
+// AllAgainst finds from below what Judge finds from above, for a whole ledger at a
+// time, on which little is wrong: everything that is against something, by
+// name@version. Of bad are all artifacts whose signers have no standing for what
+// bound them, and all that have withdrawals in force. Each walk visits at most
+// limit artifacts, MaxWalk where limit is 0 or less; where one is cut, more may be
+// wrong. Whether what is withdrawn is tainted besides is not looked for.
+func AllAgainst(u Uses, bad []*Artifact, limit int) (all map[string]Against, cut bool, err error) {
+	all = make(map[string]Against)
+	var fallen, drawn, contents []*Artifact
+	for _, a := range bad {
+		if !a.Standing.OK {
+			fallen = append(fallen, a)
 		}
-		var g *Graph
-		if g, err = down(u, roots, limit, follow); err != nil {
-			return
+		if len(a.Withdrawals) > 0 {
+			drawn = append(drawn, a)
+		}
+		if len(a.Withdrawn()) > 0 {
+			contents = append(contents, a)
+		}
+	}
+	counts := func(use *Use) bool { return use.Counts }
+	collects := func(use *Use) bool {
+		return use.Counts && use.Way == WayCollection && use.Entry == use.Output.Entry
+	}
+	for _, walk := range []struct {
+		from   []*Artifact
+		follow func(*Use) bool
+		mark   func(*Against, *Node)
+	}{
+		{fallen, counts, func(a *Against, _ *Node) { a.Untrusted = true }},
+		{drawn, collects, func(a *Against, _ *Node) { a.Withdrawn = true }},
+		{contents, counts, func(a *Against, n *Node) { a.Tainted = a.Tainted || n.Depth > 0 }},
+	} {
+		g, err := down(u, walk.from, limit, walk.follow)
+		if err != nil {
+			return nil, false, err
 		}
 		cut = cut || g.Cut
 		for _, n := range g.Nodes {
-			id := n.Ref.String()
-			words[id] = Worse(words[id], word(n))
+			a := all[n.Ref.String()]
+			walk.mark(&a, n)
+			all[n.Ref.String()] = a
 		}
 	}
-	pick := func(is func(*Artifact) bool) (list []*Artifact) {
-		for _, a := range bad {
-			if is(a) {
-				list = append(list, a)
-			}
-		}
-		return list
-	}
-	counts := func(use *Use) bool { return use.Counts }
-	below(pick(func(a *Artifact) bool { return !a.Standing.OK }), counts, func(*Node) string { return Untrusted })
-	below(pick(func(a *Artifact) bool { return len(a.Withdrawals) > 0 }),
-		func(use *Use) bool { return use.Counts && use.Way == WayCollection && use.Entry == use.Output.Entry },
-		func(*Node) string { return Withdrawn })
-	below(pick(func(a *Artifact) bool { return len(a.Withdrawn()) > 0 }), counts, func(n *Node) string {
-		if n.Depth == 0 {
-			return Withdrawn
-		}
-		return Tainted
-	})
-	return words, cut, err
+	return all, cut, nil
 }

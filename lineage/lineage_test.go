@@ -55,7 +55,7 @@ func answers(t *testing.T, w *world) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	below := wordsBelow(t, w)
+	below := allAgainst(t, w)
 	for _, a := range w.artifacts {
 		up, err := lineage.Up(w, a, 0)
 		if err != nil {
@@ -201,8 +201,8 @@ func sameJudgement(t *testing.T, x, y *lineage.Judgement) {
 	sameTaint(t, x.Artifact, x.Taint, y.Taint)
 }
 
-// wordsBelow is what is found from what is wrong downwards.
-func wordsBelow(t *testing.T, w *world) map[string]string {
+// allAgainst is what is found from what is wrong downwards.
+func allAgainst(t *testing.T, w *world) map[string]lineage.Against {
 	t.Helper()
 	var bad []*lineage.Artifact
 	for _, a := range w.artifacts {
@@ -210,21 +210,23 @@ func wordsBelow(t *testing.T, w *world) map[string]string {
 			bad = append(bad, a)
 		}
 	}
-	words, cut, err := lineage.WordsBelow(w, bad, 0)
+	all, cut, err := lineage.AllAgainst(w, bad, 0)
 	if err != nil || cut {
 		t.Fatal(cut, err)
 	}
-	return words
+	return all
 }
 
-func sameWord(t *testing.T, j *lineage.Judgement, below map[string]string) {
+// sameWord compares it with what is found upwards; that contents taint others
+// with the same bytes, which are withdrawn themselves, is no matter.
+func sameWord(t *testing.T, j *lineage.Judgement, below map[string]lineage.Against) {
 	t.Helper()
-	word, ok := below[j.Artifact.Ref.String()]
-	if !ok {
-		word = lineage.Good
+	x, y := j.Against(), below[j.Artifact.Ref.String()]
+	if x.Withdrawn {
+		y.Tainted = x.Tainted
 	}
-	if word != j.Word() {
-		t.Fatalf("%s is %s from above, %s from below", j.Artifact.Ref, j.Word(), word)
+	if x != y || x.Word() != y.Word() {
+		t.Fatalf("%s is %+v from above, %+v from below", j.Artifact.Ref, x, y)
 	}
 }
 

@@ -244,7 +244,7 @@ func compare(t *testing.T, w *world, history func() string) {
 	t.Helper()
 	o := oracle{w}
 	below := map[string][]string{} // who was made of it
-	words := wordsBelow(t, w)
+	words := allAgainst(t, w)
 	all, err := lineage.JudgeAll(w, w.artifacts)
 	if err != nil {
 		t.Fatal(err)

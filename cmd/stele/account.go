@@ -149,7 +149,7 @@ func (r *reading) stagesOf(ref statement.Ref) (list []jsonv1.TraceStage, err err
 }
 
 // standing is one word on the artifact.
-func (c *account) standing() string { return standingWord(c.judged.Word(), c.Standing) }
+func (c *account) standing() string { return c.judged.Word() }
 
 // against is what is wrong with the artifact beside its own withdrawals and its
 // taint, a line each.
@@ -158,7 +158,7 @@ func (c *account) against() []string { return append(fallLines(c.judged), member
 // json is what --json prints.
 func (c *account) json(r *reading) *jsonv1.About {
 	out := &jsonv1.About{
-		Name: c.Ref.Name, Version: c.Ref.Version, Fingerprint: c.Ref.Fingerprint.String(), Standing: c.standing(), Taint: taintJSON(c.judged.Taint), Against: c.against(),
+		Name: c.Ref.Name, Version: c.Ref.Version, Fingerprint: c.Ref.Fingerprint.String(), Standing: c.standing(), Fallen: fallenJSON(c.judged), Taint: taintJSON(c.judged.Taint), Against: c.against(),
 		Origin: originOf(c.origins), Origins: []jsonv1.Origin{}, Evaluations: []jsonv1.TraceEvaluation{}, Approvals: r.decisionsJSON(c.decisions, ""),
 		Releases: []jsonv1.Release{}, Stages: append([]jsonv1.TraceStage{}, c.stages...), Imports: []jsonv1.Imported{},
 	}
@@ -180,7 +180,7 @@ func (c *account) json(r *reading) *jsonv1.About {
 // originJSON is an origin in --json. of is what it was asked about.
 func originJSON(o *lineage.Origin, of statement.Ref) jsonv1.Origin {
 	out := jsonv1.Origin{
-		Way: o.Way, Entry: o.Entry, Time: jsonv1.At(o.Time), Signer: signerJSON(o.Handle, o.Signer), Inputs: namesOf(o.Inputs), Counts: o.Counts, Why: o.Why,
+		Way: o.Way, Entry: o.Entry, Time: jsonv1.At(o.Time), Signer: signerJSON(o.Handle, o.Signer), Inputs: namesOf(o.Inputs), Counts: o.Counts, Why: o.Why, Fallen: o.Fallen,
 	}
 	if o.Of != of {
 		out.Of = o.Of.String()

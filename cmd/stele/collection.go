@@ -116,12 +116,16 @@ func (r *reading) collectionMember(flag, prefix, what string) (m statement.Colle
 	if err != nil {
 		return m, err
 	}
-	e, st, err := r.stampAt(b)
+	_, st, err := r.stampAt(b)
 	if err != nil {
 		return m, err
 	}
-	if standing := r.artifactStanding(e, ref); standing != "good" {
-		return m, failf(exitRefused, "%s: the stamp of %s does not stand: %s", flag, ref, standing).withEntry(b.Entry).
+	j, err := r.judgementOn(ref)
+	if err != nil {
+		return m, err
+	}
+	if standing := j.Word(); standing != standingGood {
+		return m, failf(exitOf(standing), "%s: the stamp of %s does not stand: %s (%s)", flag, ref, standing, wrongText(j)).withEntry(b.Entry).
 			withHint("`stele show " + ref.String() + "` says why; a collection of it would be worth no more")
 	}
 	return statement.CollectionMember{Prefix: prefix, Ref: ref, Files: st.Stamp.Files, Bytes: st.Stamp.Bytes}, nil

@@ -54,15 +54,13 @@ func (r *reading) standingOf(e *evidence.Entry) statement.Standing {
 	return r.control.Roster().Standing(e.Envelope.KeyID, e.Index, e.Time)
 }
 
-// artifactStanding is one word on a stamp: good, withdrawn, tainted, what is
-// wrong with its signer's key or, in "untrusted", with one behind what it was
-// made of; unknown where that is not known.
-func (r *reading) artifactStanding(e *evidence.Entry, ref statement.Ref) string {
+// artifactStanding is one word on an artifact: lineage's, which is everybody's.
+func (r *reading) artifactStanding(_ *evidence.Entry, ref statement.Ref) string {
 	j, err := r.judgementOn(ref)
 	if err != nil {
 		return standingUnknown
 	}
-	return standingWord(j.Word(), r.standingOf(e))
+	return j.Word()
 }
 
 // subject says in a few words what a statement is about.
@@ -139,12 +137,13 @@ func isEntry(text string) bool {
 	return err == nil
 }
 
-// The standings of an artifact that are not its signer's.
+// The standings of an artifact, the worst last but one.
 const (
 	standingGood      = lineage.Good
-	standingWithdrawn = lineage.Withdrawn
 	standingTainted   = lineage.Tainted
-	standingUnknown   = lineage.Unknown
+	standingWithdrawn = lineage.Withdrawn
+	standingUntrusted = lineage.Untrusted
+	standingUnknown   = lineage.Unknown // its lineage is too large to be walked, or cannot be read
 )
 
 // standingStyle colours a standing.

@@ -8,8 +8,6 @@ import (
 	"github.com/stele-ml/stele/lineage"
 )
 
-const standingUntrusted = lineage.Untrusted // of an artifact, or of what it was made of
-
 // fallenJSON is why an artifact is untrusted in --json, with all paths; nil where
 // it is not.
 func fallenJSON(j *lineage.Judgement) *jsonv1.Fallen {
@@ -30,14 +28,30 @@ func fallenBrief(j *lineage.Judgement) *jsonv1.Fallen {
 	}
 	out := &jsonv1.Fallen{More: j.MoreFallen}
 	for i := range j.Fallen {
-		f := &j.Fallen[i]
-		a := f.Artifact
-		out.Causes = append(out.Causes, jsonv1.FallenCause{
-			Name: a.Ref.Name, Version: a.Ref.Version, Fingerprint: a.Ref.Fingerprint.String(), Entry: a.Entry, Time: jsonv1.At(a.Time),
-			Signer: signerJSON(a.Handle, a.Signer), State: a.Standing.State, Detail: a.Standing.Detail, Steps: f.Distance(), Next: f.Next().String(),
-		})
+		out.Causes = append(out.Causes, fallenCause(&j.Fallen[i]))
 	}
 	return out
+}
+
+func fallenCause(f *lineage.Fall) jsonv1.FallenCause {
+	a := f.Artifact
+	return jsonv1.FallenCause{
+		Name: a.Ref.Name, Version: a.Ref.Version, Fingerprint: a.Ref.Fingerprint.String(), Entry: a.Entry, Time: jsonv1.At(a.Time),
+		Signer: signerJSON(a.Handle, a.Signer), State: a.Standing.State, Detail: a.Standing.Detail, Steps: f.Distance(), Next: f.Next().String(),
+	}
+}
+
+// exitOf is how a command ends that stands on an artifact of that standing.
+func exitOf(standing string) int {
+	switch standing {
+	case standingGood:
+		return exitHolds
+	case standingUntrusted:
+		return exitUntrusted
+	case standingWithdrawn, standingTainted:
+		return exitRefused
+	}
+	return exitError // its lineage is too large: never 0 when unsure
 }
 
 // withdrawalsInForce are those of an artifact, then those of its members.
@@ -69,5 +83,5 @@ func fallenText(c jsonv1.FallenCause) string {
 	if c.Steps > 0 {
 		what += ", whose stamp"
 	}
-	return fmt.Sprintf("%s in entry %s counts for nothing: %s", what, terminal.Count(c.Entry), c.Detail)
+	return fmt.Sprintf("%s in entry %d counts for nothing: %s", what, c.Entry, c.Detail)
 }

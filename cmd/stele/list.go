@@ -182,17 +182,19 @@ func (r *reading) artifact(b ledger.Binding, f *listFilter, all *allWords) (item
 		Bytes: st.Stamp.Bytes, Entry: b.Entry, Time: jsonv1.At(e.Time), Signer: signer,
 		Members: len(st.Stamp.Members),
 	}
-	if item.Standing, err = all.on(r, e, ref); err != nil {
+	against, err := all.on(r, ref)
+	if err != nil {
 		return item, false, err
 	}
+	item.Standing = against.Word()
+	wanted := !f.withdrawn && !f.tainted || f.withdrawn && against.Withdrawn || f.tainted && against.Tainted && !against.Withdrawn
 	switch {
 	case f.pattern != "" && !statement.MatchName(f.pattern, ref.Name),
 		f.kind != "" && f.kind != item.Kind,
 		f.signer != "" && f.signer != signer.Handle && !strings.HasPrefix(signer.Key, f.signer),
 		f.from != 0 && e.Time < f.from,
 		f.to != 0 && e.Time >= f.to,
-		f.withdrawn && item.Standing != standingWithdrawn && !f.tainted,
-		f.tainted && item.Standing != standingTainted && !(f.withdrawn && item.Standing == standingWithdrawn):
+		!wanted:
 		return item, false, nil
 	}
 	return item, true, nil

@@ -212,11 +212,8 @@ func (a *app) alreadyBound(s *stamping) error {
 			return err
 		}
 		// Not silently 0: nobody is to take this for a good stamp.
-		a.term.Warnf("this stamp does not stand: %s; `stele show %s` says why", b.standing, o.as)
-		if b.standing == standingWithdrawn || b.standing == standingTainted {
-			return verdictError{exitRefused}
-		}
-		return verdictError{exitUntrusted}
+		a.term.Warnf("this stamp does not stand: %s (%s); `stele show %s` says more", b.standing, b.why, o.as)
+		return verdictError{exitOf(b.standing)}
 	}
 	if diff != nil && !a.json {
 		a.printDiff(diff, o.all)

@@ -34,7 +34,8 @@ type boundName struct {
 	time       int64
 	signer     jsonv1.Signer
 	checkpoint []byte
-	standing   string // of the artifact: good, or why it counts for less
+	standing   string // of the artifact
+	why        string // it is not good
 }
 
 func (a *app) planStamp(ctx context.Context, dir string, o *stampOrder, key *statement.PublicKey) (*stampPlan, error) {
@@ -85,7 +86,11 @@ func (a *app) planStampAt(r *reading, o *stampOrder, key *statement.PublicKey) (
 		if err != nil {
 			return nil, err
 		}
-		p.bound = &boundName{Binding: b, stamp: st.Stamp, time: e.Time, signer: r.signerOf(e), checkpoint: checkpoint, standing: r.artifactStanding(e, b.Ref())}
+		j, err := r.judgementOn(b.Ref())
+		if err != nil {
+			return nil, err
+		}
+		p.bound = &boundName{Binding: b, stamp: st.Stamp, time: e.Time, signer: r.signerOf(e), checkpoint: checkpoint, standing: j.Word(), why: wrongText(j)}
 	case !errors.Is(err, ledger.ErrNotFound):
 		return nil, err
 	}
@@ -149,20 +154,18 @@ func (r *reading) mayWrite(key *statement.PublicKey, name string, now int64) err
 // warnOfOrigin says of what something is to be derived from that it does not
 // stand: that is a fact, and may be stamped.
 func (a *app) warnOfOrigin(r *reading, ref statement.Ref) error {
-	b, err := r.binding(ref.Name, ref.Version)
+	j, err := r.judgementOn(ref)
 	if err != nil {
 		return err
 	}
-	e, err := r.Entry(b.Entry)
-	if err != nil {
-		return err
-	}
-	switch standing := r.artifactStanding(e, ref); standing {
+	switch standing := j.Word(); standing {
 	case standingGood:
 	case standingWithdrawn, standingTainted:
 		a.term.Warnf("--from: %s is %s, and what is made of it is tainted", ref, standing)
+	case standingUntrusted:
+		a.term.Warnf("--from: %s is not trusted, nor is what is made of it: %s", ref, wrongText(j))
 	default:
-		a.term.Warnf("--from: the stamp of %s does not stand: %s", ref, standing)
+		a.term.Warnf("--from: whether %s is tainted is not known: %s", ref, wrongText(j))
 	}
 	return nil
 }

@@ -163,7 +163,8 @@ func memberOf(now, then *reading, stage string, p placed, o *statusOrder) (m jso
 		Name: c.Ref.Name, Version: c.Ref.Version, Fingerprint: c.Ref.Fingerprint.String(), Kind: c.Stamp.Kind, Files: c.Stamp.Files, Bytes: c.Stamp.Bytes,
 		Entry: c.Artifact.Entry, Stamped: jsonv1.At(c.Time), Signer: signerJSON(c.Handle, c.Signer),
 		Release: p.Entry, Since: jsonv1.At(p.release.Time), ReleasedBy: then.signerOf(p.release), Releaser: releaser.State, Reason: p.st.Release.Reason,
-		Approvals: then.decisionsJSON(c.decisions, stage), Standing: c.standing(), Withdrawn: withdrawnJSON(c.Withdrawals), Taint: taintJSON(c.judged.Taint),
+		Approvals: then.decisionsJSON(c.decisions, stage), Standing: c.standing(), Fallen: fallenJSON(c.judged),
+		Withdrawn: withdrawalsInForce(c.judged), Taint: taintJSON(c.judged.Taint),
 		Origin: originOf(c.origins),
 	}
 	if len(p.st.Release.Replaces) > 0 {
@@ -172,7 +173,7 @@ func memberOf(now, then *reading, stage string, p placed, o *statusOrder) (m jso
 	if !releaser.OK {
 		m.Why = append(m.Why, "who released it had no standing for it: "+releaser.Detail)
 	}
-	m.Why = append(m.Why, c.against()...)
+	m.Why = append(m.Why, fallLines(c.judged)...)
 	if o.at == "" {
 		return m, nil
 	}
@@ -212,13 +213,7 @@ func (now *reading) sinceThen(m *jsonv1.StageMember, p placed, stage string, the
 	}
 	releaser := now.standingOf(p.release)
 	out.Standing, out.Releaser = c.standing(), releaser.State
-	was := &jsonv1.TraceNode{Withdrawn: m.Withdrawn, Taint: m.Taint, Standing: m.Standing}
-	out.Since = changed(was, c.Artifact, taintJSON(c.judged.Taint))
-	for _, line := range c.against() {
-		if !slices.Contains(m.Why, line) && c.Standing.OK { // of its own signer, changed says so
-			out.Since = append(out.Since, line)
-		}
-	}
+	out.Since = changed(&jsonv1.TraceNode{Fallen: m.Fallen, Withdrawn: m.Withdrawn, Taint: m.Taint}, c.judged)
 	if !releaser.OK && releaser.State != m.Releaser {
 		out.Since = append(out.Since, "who released it has no standing for it now: "+releaser.Detail)
 	}
@@ -229,17 +224,7 @@ func (now *reading) sinceThen(m *jsonv1.StageMember, p placed, stage string, the
 // then and now.
 func statusExit(list []jsonv1.Status) int {
 	worst := exitHolds
-	take := func(standing string) {
-		switch {
-		case standing == standingGood || worst == exitUntrusted:
-		case standing == standingWithdrawn || standing == standingTainted:
-			worst = exitRefused
-		case standing != standingUnknown:
-			worst = exitUntrusted
-		case worst == exitHolds: // its lineage is too large: never 0 when unsure
-			worst = exitError
-		}
-	}
+	take := func(standing string) { worst = max(worst, exitOf(standing)) } // which are in the order of their weight
 	for _, s := range list {
 		for _, m := range s.Artifacts {
 			take(m.Standing)

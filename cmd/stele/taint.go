@@ -4,9 +4,7 @@ import (
 	"fmt"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
-	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/ledger"
-	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/lineage"
 	"github.com/stele-ml/stele/statement"
 )
@@ -30,20 +28,11 @@ func (r *reading) judgementOn(ref statement.Ref) (*lineage.Judgement, error) {
 	return lineage.Judge(made, of)
 }
 
-// standingWord is one word on an artifact: what is wrong with its signer's key,
-// where that is it; else the judgement's.
-func standingWord(word string, signer statement.Standing) string {
-	if word == lineage.Untrusted && !signer.OK {
-		return signer.State
-	}
-	return word
-}
-
-// allWords are the words on all artifacts of the ledger that are not good. They
-// are found from what is wrong downwards: that is little, and artifacts are many.
+// allWords are what is against all artifacts of the ledger that are not good. It
+// is found from what is wrong downwards: that is little, and artifacts are many.
 type allWords struct {
-	words map[string]string // by name@version
-	cut   bool              // there is more than was walked: what has no word is judged on its own
+	against map[string]lineage.Against // by name@version
+	cut     bool                       // there is more than was walked: each is judged on its own
 }
 
 // allWords judges the whole ledger.
@@ -57,7 +46,7 @@ func (r *reading) allWords() (all *allWords, err error) {
 	if err != nil {
 		return nil, err
 	}
-	all.words, all.cut, err = lineage.WordsBelow(made, bad, 0)
+	all.against, all.cut, err = lineage.AllAgainst(made, bad, 0)
 	return all, err
 }
 
@@ -101,20 +90,16 @@ func (r *reading) allWrong(made *ledger.Lineage) (bad []*lineage.Artifact, err e
 	return bad, nil
 }
 
-// on is the word on an artifact.
-func (all *allWords) on(r *reading, e *evidence.Entry, ref statement.Ref) (string, error) {
-	word := all.words[ref.String()]
-	if word == "" && all.cut {
-		j, err := r.judgementOn(ref)
-		if err != nil {
-			return "", err
-		}
-		word = j.Word()
+// on is what is against an artifact.
+func (all *allWords) on(r *reading, ref statement.Ref) (lineage.Against, error) {
+	if !all.cut {
+		return all.against[ref.String()], nil
 	}
-	if word == "" {
-		word = lineage.Good
+	j, err := r.judgementOn(ref)
+	if err != nil {
+		return lineage.Against{}, err
 	}
-	return standingWord(word, r.standingOf(e)), nil
+	return j.Against(), nil
 }
 
 // taintLines say why an artifact is tainted, and how: each cause in a line, its
@@ -154,13 +139,8 @@ func fallLines(j *lineage.Judgement) []string {
 	return lines
 }
 
-func fallText(f *lineage.Fall) string {
-	what := "its stamp"
-	if f.Distance() > 0 {
-		what = fmt.Sprintf("made of %s, whose stamp", f.Artifact.Ref)
-	}
-	return fmt.Sprintf("%s, entry %s, counts for nothing: %s", what, terminal.Count(f.Artifact.Entry), f.Artifact.Standing.Detail)
-}
+// fallText says what fell, and why.
+func fallText(f *lineage.Fall) string { return fallenText(fallenCause(f)) }
 
 // memberLines say which members of a collection are withdrawn.
 func memberLines(j *lineage.Judgement) []string {

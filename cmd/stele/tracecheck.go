@@ -133,11 +133,11 @@ func (now *reading) since(t *jsonv1.Trace) error {
 		if err != nil {
 			return err
 		}
-		taint, err := lineage.TaintOf(facts, a)
+		j, err := lineage.Judge(facts, a)
 		if err != nil {
 			return err
 		}
-		for _, what := range changed(then, a, taintJSON(taint)) {
+		for _, what := range changed(then, j) {
 			t.Since = append(t.Since, jsonv1.TraceSince{ID: then.ID, What: what})
 		}
 	}
@@ -146,14 +146,29 @@ func (now *reading) since(t *jsonv1.Trace) error {
 
 // changed tells what is known of an artifact now, and was not then, or no longer
 // holds.
-func changed(then *jsonv1.TraceNode, a *lineage.Artifact, taint *jsonv1.Taint) (list []string) {
+func changed(then *jsonv1.TraceNode, now *lineage.Judgement) (list []string) {
+	fell := map[uint64]bool{}
+	if then.Fallen != nil {
+		for _, c := range then.Fallen.Causes {
+			fell[c.Entry] = true
+		}
+	}
+	if now := fallenBrief(now); now != nil {
+		for _, c := range now.Causes {
+			if !fell[c.Entry] {
+				list = append(list, fallenText(c))
+			}
+		}
+	} else if then.Fallen != nil {
+		list = append(list, "trusted again")
+	}
 	was := map[uint64]bool{}
 	for _, w := range then.Withdrawn {
 		was[w.Entry] = true
 	}
-	for _, w := range a.Withdrawals {
+	for _, w := range withdrawalsInForce(now) {
 		if !was[w.Entry] {
-			list = append(list, withdrawalText(jsonv1.TraceWithdrawal{Entry: w.Entry, Target: w.Target, Effect: w.Effect, Reason: w.Reason, Handle: w.Handle}))
+			list = append(list, withdrawalText(w))
 		}
 		delete(was, w.Entry)
 	}
@@ -167,17 +182,14 @@ func changed(then *jsonv1.TraceNode, a *lineage.Artifact, taint *jsonv1.Taint) (
 		}
 	}
 	switch {
-	case taint == nil && then.Taint != nil:
+	case now.Taint == nil && then.Taint != nil:
 		list = append(list, "no longer tainted")
-	case taint != nil:
-		for _, c := range taint.Causes {
+	case now.Taint != nil:
+		for _, c := range taintBrief(now.Taint).Causes {
 			if !tainted[c.Entry] {
 				list = append(list, "tainted by "+causeText(c))
 			}
 		}
-	}
-	if !a.Standing.OK && then.Standing != a.Standing.State {
-		list = append(list, fmt.Sprintf("its signer %s has no standing now: %s", a.Handle, a.Standing.Detail))
 	}
 	return list
 }

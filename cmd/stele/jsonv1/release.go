@@ -9,7 +9,8 @@ type Origin struct {
 	Of     string    `json:"of,omitempty"` // where it speaks of the same bytes under another name: that
 	Inputs []string  `json:"inputs"`       // name@version
 	Counts bool      `json:"counts"`
-	Why    string    `json:"why,omitempty"` // why it does not count
+	Why    string    `json:"why,omitempty"`    // why it does not count
+	Fallen string    `json:"fallen,omitempty"` // of one that counts: why its signer has no standing; it is followed, and makes nothing known
 	Run    *TraceRun `json:"run,omitempty"`
 }
 
@@ -70,7 +71,8 @@ type About struct {
 	Name        string            `json:"name"`
 	Version     string            `json:"version"`
 	Fingerprint string            `json:"fingerprint"`
-	Standing    string            `json:"standing"` // good, withdrawn, tainted, unknown; untrusted: by what it was made of; or its signer's, where that is not good
+	Standing    string            `json:"standing"`         // the worst of untrusted, withdrawn, tainted, unknown; else good
+	Fallen      *Fallen           `json:"fallen,omitempty"` // why it is untrusted
 	Taint       *Taint            `json:"taint,omitempty"`
 	Against     []string          `json:"against,omitempty"` // what is wrong besides, as a person reads it
 	Origin      string            `json:"origin"`            // recorded; not-counted: claims only; none: nothing recorded, which is unknown and not clean
@@ -210,10 +212,11 @@ type StageMember struct {
 	Replaced    []string          `json:"replaced,omitempty"`  // name@version
 	Approvals   []Approval        `json:"approvals"`           // for this stage
 	Standing    string            `json:"standing"`            // of the artifact: as of About
+	Fallen      *Fallen           `json:"fallen,omitempty"`    // why it is untrusted
 	Withdrawn   []TraceWithdrawal `json:"withdrawn,omitempty"` // in force
 	Taint       *Taint            `json:"taint,omitempty"`
 	Origin      string            `json:"origin"`        // recorded, not-counted or none
-	Why         []string          `json:"why,omitempty"` // what is wrong with keys and members, as a person reads it
+	Why         []string          `json:"why,omitempty"` // what is wrong with keys, as a person reads it
 	Now         *StageNow         `json:"now,omitempty"` // with --at
 }
 
