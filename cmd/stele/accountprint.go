@@ -46,7 +46,7 @@ func originText(o *lineage.Origin, of statement.Ref) string {
 	text := ""
 	switch o.Way {
 	case lineage.WayRun:
-		text = fmt.Sprintf("run %s, entry %d by %s: %s, %s, took %s", o.RunID, o.Entry, o.Handle, o.Run.Observation, exitText(o.Run), took(o.Run))
+		text = fmt.Sprintf("run %s, entry %d by %s: %s, %s%s", o.RunID, o.Entry, o.Handle, o.Run.Observation, exitText(o.Run), orNothing(", took ", took(o.Run)))
 		if o.Run.Code != nil {
 			text += ", code " + codeText(o.Run.Code)
 		}
@@ -69,8 +69,16 @@ func originText(o *lineage.Origin, of statement.Ref) string {
 	return text
 }
 
-// took is how long a run took, as its signer's machine says.
+// took is how long a run took, as its signer's machine says; empty where nobody
+// said when it began.
 func took(run *statement.Run) string {
+	switch {
+	case run.Finished > run.Started: // in milliseconds
+	case run.Observation == statement.ObservationReported:
+		return ""
+	default:
+		return "less than 1 ms"
+	}
 	return terminal.Duration(time.Duration(run.Finished-run.Started) * time.Millisecond)
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stele-ml/stele/internal/place"
 	"github.com/stele-ml/stele/internal/process"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/statement"
@@ -224,6 +225,7 @@ type runOrder struct {
 	altered, confidence      string // of audit
 	code                     string
 	receipt                  string
+	receiptSpot              place.Place // where it really lies; none where nothing is replaced
 	command                  []string
 	flags                    scanFlags
 	kept                     *scanFlags // of outputs: the same, and which files count

@@ -28,8 +28,6 @@ type runInput struct {
 	advised bool // it is withdrawn or tainted, and may be used all the same
 	spot    place.Place
 
-	withdrawn []evidence.Withdrawal // of places of it
-
 	watch   *inputWatch
 	known   *manifests // of a collection's members
 	subject *subjectOf
@@ -58,12 +56,18 @@ func (w *running) findPlaces() (err error) {
 			return err
 		}
 	}
+	if err = o.findReceipt(); err != nil {
+		return err
+	}
 	return w.checkApart()
 }
 
 // checkApart refuses outputs that lie within one another, or within an input,
-// or around one.
+// or around one; and a receipt among them.
 func (w *running) checkApart() error {
+	if err := w.order.checkReceipt(); err != nil {
+		return err
+	}
 	for i, out := range w.order.out {
 		if out.path == "" {
 			continue
@@ -185,7 +189,7 @@ func (w *running) verifyInput(ctx context.Context, in *runInput) error {
 		return err
 	}
 	in.path, in.subject = o.path, s
-	w.warnOfPlace(in)
+	a.warnOfPlaces(in.ref, s.places, in.path)
 	if o.data, err = a.openData(ctx, "run", o.path, &o.flags); err != nil {
 		return err
 	}
@@ -269,7 +273,6 @@ func (w *running) auditInput(ctx context.Context, in *runInput) (err error) {
 	}
 	defer func() { err = at.end(err) }()
 	in.path, in.subject = o.place, &at.subjectOf
-	w.warnOfPlace(in)
 	in.subject.root = at.root
 	if in.watch != nil {
 		if err := in.watch.fromListing(ctx, at); err != nil {

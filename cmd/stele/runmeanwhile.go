@@ -47,13 +47,3 @@ func lies(d *evidence.Withdrawal, path string) bool {
 	y, err = spotOf(path)
 	return err == nil && x.Same(y)
 }
-
-// warnOfPlace says of the place where an input is about to be read that it was
-// withdrawn.
-func (w *running) warnOfPlace(in *runInput) {
-	for i := range in.withdrawn {
-		if d := &in.withdrawn[i]; lies(d, in.path) {
-			w.app.term.Warnf("%s, where %s is read, is a withdrawn place since entry %d, by %s: %s", in.path, in.what(), d.Entry, d.Handle, d.Reason)
-		}
-	}
-}

@@ -231,7 +231,6 @@ func (w *running) planInput(r *reading, in *runInput) (err error) {
 	if in.ref, err = r.ref(in.what(), "--input"); err != nil {
 		return err
 	}
-	in.withdrawn = r.withdrawnPlaces(in.ref)
 	facts, err := r.Lineage()
 	if err != nil {
 		return err

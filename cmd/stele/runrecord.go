@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -114,19 +111,6 @@ func (w *running) print(proof *solo.Proof) error {
 	return nil
 }
 
-func writeReceipt(path string, v any) error {
-	var text bytes.Buffer
-	enc := json.NewEncoder(&text)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return err
-	}
-	return writeWhole(path, func(f *os.File) error {
-		_, err := f.Write(text.Bytes())
-		return err
-	})
-}
-
 // json is the receipt, with what only the one who ran it knows.
 func (w *running) json(proof *solo.Proof) (*jsonv1.Run, error) {
 	out, err := receiptOfRun(w.id, &w.run, proof, w.who, w.origin)
@@ -216,11 +200,7 @@ func (a *app) printRecorded(r *jsonv1.Run, took string) {
 			add("output", text+", stamped before")
 		}
 	}
-	ended := endText(r)
-	if r.Observation == statement.ObservationWrapped || r.Started != r.Finished { // else nobody said when it began
-		ended += ", after " + took
-	}
-	add("ended", ended)
+	add("ended", endText(r)+orNothing(", after ", took))
 	if c := r.Code; c != nil {
 		add("code", c.Commit[:12]+orNothing(" of ", c.Remote)+map[bool]string{true: ", with changes that are in no commit"}[c.Dirty])
 	}
@@ -249,15 +229,17 @@ func (a *app) printRecorded(r *jsonv1.Run, took string) {
 
 // inputText says how the bytes of an input are known.
 func inputText(in jsonv1.RunInput) string {
+	known := ", verified: every byte was read"
+	if in.How != "" {
+		known = ", sampled: " + in.How
+	}
 	switch evidence.Outcome(in.Verdict) {
 	case "":
 		return ", as told: its bytes were not looked at"
-	case evidence.Verified:
-		return ", verified: every byte was read"
-	case evidence.Sampled:
-		return ", sampled: " + in.How
+	case evidence.Verified, evidence.Sampled:
+		return known
 	}
-	return ", " + in.Verdict + ", which is an advice"
+	return known + "; it is " + in.Verdict + ", with the effect advise"
 }
 
 // endText says how a command ended.

@@ -44,7 +44,11 @@ func (a *app) runPairs(r *reading, st *statement.Statement) []terminal.Pair {
 		ended.Value, ended.Style = ended.Value+"; a failed run stamps nothing", terminal.Bad
 	}
 	pairs = append(pairs, ended)
-	add("started", a.term.Time(run.Started)+", as the signer's machine says")
+	began := "started"
+	if took(run) == "" {
+		began = "finished"
+	}
+	add(began, a.term.Time(run.Started)+", as the signer's machine says")
 	add("took", took(run))
 	if !run.AttemptOf.IsZero() {
 		text := run.AttemptOf.String()
