@@ -150,7 +150,7 @@ func (b *bench) walks(v *ledger.View, l lineage, n int, t *tables) error {
 			return err
 		}
 		nodes = len(g.Nodes)
-		if g.Taints()[l.root.String()] == nil {
+		if j := g.Judgements()[l.root.String()]; j == nil || j.Taint == nil {
 			return errors.New("the model is not tainted")
 		}
 		return nil
@@ -163,7 +163,7 @@ func (b *bench) walks(v *ledger.View, l lineage, n int, t *tables) error {
 		if err != nil {
 			return err
 		}
-		_, err = walk.TaintOf(facts, a)
+		_, err = walk.Judge(facts, a)
 		return err
 	})
 	if err != nil {
@@ -182,7 +182,7 @@ func (b *bench) walks(v *ledger.View, l lineage, n int, t *tables) error {
 		for i, n := range g.Nodes {
 			list[i] = n.Artifact
 		}
-		_, err = walk.TaintAll(facts, list)
+		_, err = walk.JudgeAll(facts, list)
 		return err
 	})
 	if err != nil {
@@ -264,7 +264,7 @@ func (b *bench) stage(v *ledger.View, stage string, size, n int, t *tables) erro
 			}
 			artifacts = append(artifacts, a)
 		}
-		_, err = walk.TaintAll(facts, artifacts)
+		_, err = walk.JudgeAll(facts, artifacts)
 		return err
 	})
 	t.stages.add(n, size, in, taint)
