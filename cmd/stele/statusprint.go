@@ -6,6 +6,7 @@ import (
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/internal/terminal"
+	"github.com/stele-ml/stele/statement"
 )
 
 // statusBlocks is how many artifacts of a stage are told at length; more are a
@@ -147,6 +148,20 @@ func approvalPairs(stage string, list []jsonv1.Approval, stamper string) []termi
 	return pairs
 }
 
+// lastRejections are those that stand, and that no approval came after.
+func lastRejections(list []jsonv1.Approval) (last []jsonv1.Approval) {
+	for _, d := range list {
+		switch {
+		case d.Superseded != nil || d.Standing != standingGood:
+		case d.Decision == statement.DecisionReject:
+			last = append(last, d)
+		default:
+			last = nil
+		}
+	}
+	return last
+}
+
 // sincePairs tell what became of an artifact since the moment asked for.
 func (a *app) sincePairs(m *jsonv1.StageMember) []terminal.Pair {
 	if m.Now == nil {
@@ -181,12 +196,18 @@ func (a *app) printStageTable(o *statusOrder, s *jsonv1.Status) {
 		if m.Now != nil && standing == standingGood && len(m.Now.Since) > 0 {
 			cell = terminal.Cell{Text: "good then", Style: terminal.Caution}
 		}
+		if len(lastRejections(m.Approvals)) > 0 {
+			cell = terminal.Cell{Text: cell.Text + ", rejected", Style: terminal.Bad}
+		}
 		rows = append(rows, terminal.Row(m.Name+"@"+m.Version, a.timeOf(m.Since), m.ReleasedBy.Handle, terminal.Count(m.Release), cell))
 	}
 	a.term.Table([]terminal.Column{{Title: "NAME@VERSION", Trim: terminal.TrimMiddle}, {Title: "SINCE"}, {Title: "BY"}, {Title: "ENTRY", Right: true}, {Title: "STANDING"}}, rows)
 	for i := range s.Artifacts {
 		m := &s.Artifacts[i]
 		lines := troublesOf(m)
+		for _, d := range lastRejections(m.Approvals) {
+			lines = append(lines, fmt.Sprintf("rejected for %s by %s, entry %s", s.Stage, d.Signer.Handle, terminal.Count(d.Entry))+orNothing(": ", d.Reason))
+		}
 		if m.Now != nil {
 			for _, what := range m.Now.Since {
 				lines = append(lines, "known now: "+what)
