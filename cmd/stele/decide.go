@@ -36,7 +36,7 @@ func (f *decideFlags) register(c *cobra.Command) {
 
 // registerAfter is the flag for scripts whose author has looked before.
 func registerAfter(c *cobra.Command, after *int64) {
-	c.Flags().Int64Var(after, "after", -1, "the last `entry` that you saw, as --dry-run --json tells it; refused if there is a later one")
+	takesEntry(c, after, "after", "the last `entry` that you saw, as --dry-run --json tells it; refused if there is a later one")
 }
 
 func (f *decideFlags) check(verb string) error {

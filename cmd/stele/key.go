@@ -257,7 +257,7 @@ id with what its holder reads to you.`,
 		},
 	}
 	c.Flags().StringVar(&handle, "handle", "", "another pseudonym than the request's")
-	c.Flags().StringArrayVar(&roles, "role", []string{statement.RoleMember}, "member, approver, releaser or administrator (repeatable)")
+	c.Flags().StringArrayVar(&roles, "role", []string{statement.RoleMember}, "a `role`: member, approver, releaser or administrator (repeatable)")
 	c.Flags().StringArrayVar(&names, "names", nil, "a `pattern` of names it may write, for example 'fraud/*' (repeatable)")
 	c.Flags().StringVar(&expires, "expires", "", "the `time` from which it has no standing, or a duration such as 2160h")
 	return c
@@ -344,7 +344,7 @@ names stay bound; in every check from now on they count for nothing.`,
 			})
 		},
 	}
-	c.Flags().Int64Var(&since, "since", -1, "the first `entry` that counts for nothing; required")
+	takesEntry(c, &since, "since", "the first `entry` that counts for nothing; required")
 	return c
 }
 

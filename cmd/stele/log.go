@@ -34,7 +34,7 @@ func (a *app) logCommand() *cobra.Command {
 		},
 	}
 	c.Flags().Uint64VarP(&f.limit, "limit", "n", 50, "at most so many entries (0: all)")
-	c.Flags().Int64Var(&f.from, "from", -1, "start at this `entry` and go forwards")
+	takesEntry(c, &f.from, "from", "start at this `entry` and go forwards")
 	c.Flags().StringVar(&f.kind, "kind", "", "only entries of this `kind`: "+strings.Join(statementKinds, ", "))
 	c.Flags().StringVar(&f.signer, "signer", "", "only what this `handle` or key id signed")
 	c.Flags().StringVar(&f.since, "since", "", "only entries of this `time` or later")

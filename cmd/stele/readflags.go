@@ -162,3 +162,32 @@ func (a *app) readList(from string, p place.Place) ([]string, error) {
 	slices.Sort(list)
 	return slices.Compact(list), nil
 }
+
+// takesEntry adds a flag that takes an entry; -1 stands for none.
+func takesEntry(c *cobra.Command, p *int64, name, usage string) {
+	*p = -1
+	c.Flags().Var(&entryValue{p}, name, usage)
+}
+
+// entryValue is an entry on the command line.
+type entryValue struct{ p *int64 }
+
+// Set reads the number of an entry.
+func (v *entryValue) Set(text string) error {
+	n, err := strconv.ParseUint(text, 10, 63)
+	if err != nil {
+		return fmt.Errorf("%q is no entry: entries are numbered from 0", text)
+	}
+	*v.p = int64(n)
+	return nil
+}
+
+func (v *entryValue) String() string {
+	if v.p == nil || *v.p < 0 {
+		return ""
+	}
+	return strconv.FormatInt(*v.p, 10)
+}
+
+// Type is what help calls it.
+func (v *entryValue) Type() string { return "entry" }

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 )
 
 func TestByteSize(t *testing.T) {
@@ -56,5 +58,22 @@ func TestToldBefore(t *testing.T) {
 	_, stderr, status := p.inProcess("to read", "fingerprint", sparse)
 	if status != exitError || !strings.Contains(stderr, sparse+" holds 1 file, 64.0 GiB to read\n") || !strings.Contains(stderr, "interrupted") {
 		t.Errorf("status %d: %s", status, stderr)
+	}
+}
+
+// TestEntryFlag: an entry is a number that is not negative, and where none is
+// given the help shows none.
+func TestEntryFlag(t *testing.T) {
+	for text, want := range map[string]int64{"0": 0, "12": 12, "": -1, "-1": -1, "1.5": -1, "x": -1, "9223372036854775808": -1} {
+		var entry int64
+		c := new(cobra.Command)
+		takesEntry(c, &entry, "after", "the last `entry`")
+		if entry != -1 || strings.Contains(c.Flags().FlagUsages(), "default") {
+			t.Fatalf("%d by itself:\n%s", entry, c.Flags().FlagUsages())
+		}
+		err := c.Flags().Set("after", text)
+		if entry != want || (err != nil) != (want < 0) {
+			t.Errorf("%q: %d, %v", text, entry, err)
+		}
 	}
 }

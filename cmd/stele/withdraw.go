@@ -107,7 +107,7 @@ it.`,
 		},
 	}
 	c.Flags().StringVar(&reason, "reason", "", "one line, public and for ever; required")
-	c.Flags().Int64Var(&entry, "entry", -1, "the withdrawal's `entry`, where there are several")
+	takesEntry(c, &entry, "entry", "the withdrawal's `entry`, where there are several")
 	return c
 }
 
