@@ -7,13 +7,8 @@ import (
 	"github.com/stele-ml/stele/statement"
 )
 
-var (
-	// ErrNotFound says that there is no binding of that name and version.
-	ErrNotFound = errors.New("not found")
-
-	// ErrTooLarge is for Facts to say that they will not look any further.
-	ErrTooLarge = errors.New("the lineage is too large")
-)
+// ErrNotFound says that there is no binding of that name and version.
+var ErrNotFound = errors.New("not found")
 
 // Artifact is one name@version as a ledger has it.
 type Artifact struct {

@@ -2,7 +2,6 @@ package lineage
 
 import (
 	"cmp"
-	"errors"
 	"slices"
 )
 
@@ -51,9 +50,6 @@ func (j *Judgement) Word() string { return j.Against().Word() }
 // and MaxSteps, and says what is against it. What was found until a limit holds.
 func Judge(f Facts, a *Artifact) (*Judgement, error) {
 	g, err := UpFrom(f, []*Artifact{a}, MaxWalk)
-	if errors.Is(err, ErrTooLarge) {
-		return tooLarge(a), nil
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -67,12 +63,6 @@ func Judge(f Facts, a *Artifact) (*Judgement, error) {
 func JudgeAll(f Facts, list []*Artifact) (map[string]*Judgement, error) {
 	all := make(map[string]*Judgement, len(list))
 	g, err := UpFrom(f, list, MaxWalk)
-	if errors.Is(err, ErrTooLarge) {
-		for _, a := range list {
-			all[a.Ref.String()] = tooLarge(a)
-		}
-		return all, nil
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -80,15 +70,15 @@ func JudgeAll(f Facts, list []*Artifact) (map[string]*Judgement, error) {
 	for _, a := range list {
 		j := judged[a.Ref.String()]
 		if j == nil { // past the limit
-			j = tooLarge(a)
+			j = unwalked(a)
 		}
 		all[a.Ref.String()] = j
 	}
 	return all, nil
 }
 
-// tooLarge is what is known of an artifact without any walk.
-func tooLarge(a *Artifact) *Judgement {
+// unwalked is what is known of an artifact without any walk.
+func unwalked(a *Artifact) *Judgement {
 	j := &Judgement{Artifact: a, Unknown: true}
 	if !a.Standing.OK {
 		j.Fallen = []Fall{{a, Route{&link{node: &Node{Artifact: a}}}}}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"slices"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
@@ -54,9 +53,7 @@ func (r *reading) accountOf(b ledger.Binding) (*account, error) {
 	if c.entry, err = r.Entry(b.Entry); err != nil {
 		return nil, err
 	}
-	switch c.origins, err = made.Origins(artifact); {
-	case errors.Is(err, lineage.ErrTooLarge): // the judgement says so
-	case err != nil:
+	if c.origins, err = made.Origins(artifact); err != nil {
 		return nil, err
 	}
 	if c.judged, err = lineage.Judge(made, artifact); err != nil {

@@ -54,15 +54,6 @@ func (r *reading) standingOf(e *evidence.Entry) statement.Standing {
 	return r.control.Roster().Standing(e.Envelope.KeyID, e.Index, e.Time)
 }
 
-// artifactStanding is one word on an artifact: lineage's, which is everybody's.
-func (r *reading) artifactStanding(_ *evidence.Entry, ref statement.Ref) string {
-	j, err := r.judgementOn(ref)
-	if err != nil {
-		return standingUnknown
-	}
-	return j.Word()
-}
-
 // subject says in a few words what a statement is about.
 func subject(st *statement.Statement) string {
 	switch {

@@ -149,12 +149,12 @@ func (a *app) planExport(ctx context.Context, o *exportOMSOrder) (*exported, err
 		if err := r.proveIncluded(entry); err != nil {
 			return err
 		}
-		if standing := r.artifactStanding(entry, b.Ref()); standing != standingGood {
-			status := exitUntrusted
-			if standing == standingWithdrawn || standing == standingTainted {
-				status = exitRefused
-			}
-			return failf(status, "%s is not to be signed: its standing is %s", b.Ref(), standing).withEntry(b.Entry).
+		j, err := r.judgementOn(b.Ref())
+		if err != nil {
+			return err
+		}
+		if standing := j.Word(); standing != standingGood {
+			return failf(exitOf(standing), "%s is not to be signed: its standing is %s (%s)", b.Ref(), standing, wrongText(j)).withEntry(b.Entry).
 				withHint(fmt.Sprintf("`stele show %s` says why", b.Ref()))
 		}
 		if len(st.Stamp.Members) > 0 {
