@@ -139,6 +139,11 @@ func (w *running) stampOutput(ctx context.Context, out *runOutput) error {
 			return failf(exitError, "the output %s holds no files: %s", out.what(), out.path).withPath(out.path).
 				withHint("nothing is stamped; empty folders do not count, and ignore rules may have left files out")
 		}
+		if same, err := w.stampedMeanwhile(ctx, out, s.result.Fingerprint); same || err != nil {
+			s.close()
+			out.stamped = nil
+			return err
+		}
 		st := s.statement(w.order.notes)
 		out.stamp = st.Stamp
 		if err := a.keepForStamp(ctx, s, out.stamp); err != nil {

@@ -55,7 +55,7 @@ func (w *running) record(ctx context.Context) (err error) {
 		}
 	}
 	w.notes.acknowledged()
-	return w.print(proof)
+	return w.print(context.WithoutCancel(ctx), proof)
 }
 
 // sign signs the run. An agent that went away meanwhile is asked for once more.
@@ -92,11 +92,21 @@ func (w *running) notSubmitted(err error) error {
 }
 
 // print writes the receipt.
-func (w *running) print(proof *solo.Proof) error {
+func (w *running) print(ctx context.Context, proof *solo.Proof) error {
 	a := w.app
 	out, err := w.json(proof)
 	if err != nil {
 		return err
+	}
+	meanwhile, err := w.meanwhile(ctx)
+	if err != nil {
+		a.term.Warnf("whether an input was withdrawn while the command ran is not known: %v", err)
+	}
+	for i, in := range out.Inputs {
+		out.Inputs[i].Meanwhile = meanwhile[in.Name+"@"+in.Version]
+	}
+	if !a.json {
+		w.warnOfMeanwhile(meanwhile)
 	}
 	if w.order.receipt != "" {
 		if err := writeReceipt(w.order.receipt, out); err != nil {

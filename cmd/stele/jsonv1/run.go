@@ -34,6 +34,19 @@ type RunInput struct {
 	Path        string `json:"path,omitempty"`    // where it was read
 	Verdict     string `json:"verdict,omitempty"` // verified, sampled, or withdrawn or tainted where that is an advice; empty: its bytes were not looked at
 	How         string `json:"how,omitempty"`     // of what was not read
+
+	Meanwhile []RunMeanwhile `json:"meanwhile,omitempty"` // what was written against it since the run began
+}
+
+// RunMeanwhile is what was written against an input of a run since that began:
+// what the run made is tainted, but where Effect is empty.
+type RunMeanwhile struct {
+	Verdict string `json:"verdict"`          // withdrawn, tainted or untrusted
+	Of      string `json:"of"`               // the artifact that it was written about, name@version: the input, or one behind it
+	Entry   uint64 `json:"entry"`            // of the withdrawal; of what is untrusted, its stamp
+	Effect  string `json:"effect,omitempty"` // of the withdrawal: advise, no-new-use or stop
+	Handle  string `json:"handle,omitempty"` // who withdrew it
+	Reason  string `json:"reason"`
 }
 
 // RunOutput is what a run made.
