@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,15 +22,22 @@ func originPairs(c *account, told uint64) []terminal.Pair {
 		return []terminal.Pair{{Key: "origin", Value: "none recorded: what it was made of is not known", Style: terminal.Caution}}
 	}
 	var pairs []terminal.Pair
-	if !lineage.Known(c.origins) {
+	switch said := slices.ContainsFunc(c.origins, func(o lineage.Origin) bool { return o.Counts }); {
+	case lineage.Known(c.origins):
+	case said:
+		pairs = append(pairs, terminal.Pair{Key: "origin", Value: "said only by keys without standing: that carries taint, and makes nothing known", Style: terminal.Caution})
+	default:
 		pairs = append(pairs, terminal.Pair{Key: "origin", Value: "none recorded that counts: what it was made of is not known", Style: terminal.Caution})
 	}
 	for i := range c.origins {
 		o := &c.origins[i]
-		if o.Entry == told && o.Counts && o.Way != lineage.WayRun {
+		if o.Entry == told && o.Counts && o.Fallen == "" && o.Way != lineage.WayRun {
 			continue
 		}
 		p := terminal.Pair{Key: "origin", Value: originText(o, c.Ref)}
+		if o.Fallen != "" {
+			p = terminal.Pair{Key: "said", Value: p.Value + "; without standing: " + o.Fallen, Style: terminal.Dim}
+		}
 		if !o.Counts {
 			p = terminal.Pair{Key: "claim", Value: p.Value + "; does not count: " + o.Why, Style: terminal.Dim}
 		}

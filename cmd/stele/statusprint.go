@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
@@ -109,14 +110,14 @@ func memberStanding(m *jsonv1.StageMember) string {
 
 // troublesOf are what is wrong with an artifact in a stage, a line each.
 func troublesOf(m *jsonv1.StageMember) []string {
-	var lines []string
-	for _, w := range m.Withdrawn {
+	lines := slices.Clone(m.Why)
+	for _, w := range toldWithdrawals(m.Withdrawn) {
 		lines = append(lines, withdrawalText(w))
 	}
 	if m.Taint != nil {
 		lines = append(lines, taintLines(m.Taint)...)
 	}
-	return append(lines, m.Why...)
+	return lines
 }
 
 // approvalPairs list who decided on an artifact for the stage it is in.

@@ -88,7 +88,7 @@ func (a *app) dotNode(b *strings.Builder, n *jsonv1.TraceNode) {
 	if n.Fallen != nil {
 		lines = append(lines, fallenText(n.Fallen.Causes[0]))
 	}
-	for _, w := range withdrawalsOf(n) {
+	for _, w := range toldWithdrawals(n.Withdrawn) {
 		lines = append(lines, withdrawalText(w))
 	}
 	if n.Origin != originRecorded {

@@ -144,7 +144,7 @@ func (a *app) headOf(t *jsonv1.Trace, n *jsonv1.TraceNode, o *traceOrder) (pairs
 			}
 		}
 	}
-	for _, w := range withdrawalsOf(n) {
+	for _, w := range toldWithdrawals(n.Withdrawn) {
 		add(terminal.Plain, "withdrawn", strings.TrimPrefix(withdrawalText(w), "withdrawn "))
 	}
 	if n.Taint != nil {

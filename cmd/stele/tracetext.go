@@ -72,10 +72,10 @@ func ofMember(n *jsonv1.TraceNode, withdrawal uint64) bool {
 	return slices.ContainsFunc(n.Withdrawn, func(w jsonv1.TraceWithdrawal) bool { return w.Of != "" && w.Entry == withdrawal })
 }
 
-// withdrawalsOf are the withdrawals of an artifact that nothing else tells of:
-// what taints it is told with its path.
-func withdrawalsOf(n *jsonv1.TraceNode) (list []jsonv1.TraceWithdrawal) {
-	for _, w := range n.Withdrawn {
+// toldWithdrawals are the withdrawals of an artifact and its members that nothing
+// else tells of: what taints it is told with its path.
+func toldWithdrawals(all []jsonv1.TraceWithdrawal) (list []jsonv1.TraceWithdrawal) {
+	for _, w := range all {
 		if w.Of == "" || w.Target != statement.TargetContents {
 			list = append(list, w)
 		}

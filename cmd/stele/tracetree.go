@@ -167,7 +167,7 @@ func (m *treeMaker) unfoldUp(s *sprout) {
 	case n.Origin == originNotCounted && len(counting) == 0:
 		s.note(terminal.Caution, "no recorded origin that counts")
 	case n.Origin == originNotCounted:
-		s.note(terminal.Caution, "its origin is said by keys without standing alone: it carries taint, and makes nothing known")
+		s.note(terminal.Caution, "its origin is said only by keys without standing: that carries taint, and makes nothing known")
 	}
 	if n.Origin == originRecorded && len(m.said[s.id]) == 0 {
 		s.note(terminal.Dim, "… made of more, beyond --depth")
@@ -445,7 +445,7 @@ func (m *treeMaker) label(s *sprout) {
 	if n.Fallen != nil && (n.Fallen.Causes[0].Steps == 0 || m.shown[n.Fallen.Causes[0].Next] == nil) {
 		notes = append(notes, terminal.Cell{Text: fallenText(n.Fallen.Causes[0]), Style: terminal.Bad})
 	}
-	for _, w := range withdrawalsOf(n) {
+	for _, w := range toldWithdrawals(n.Withdrawn) {
 		notes = append(notes, terminal.Cell{Text: withdrawalText(w), Style: terminal.Bad})
 	}
 	if n.Taint != nil && m.shown[n.Taint.Causes[0].Next] == nil { // else it can be followed
