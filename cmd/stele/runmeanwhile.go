@@ -8,6 +8,7 @@ import (
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/lineage"
 	"github.com/stele-ml/stele/statement"
@@ -59,8 +60,12 @@ func lies(d *evidence.Withdrawal, path string) bool {
 // stampedMeanwhile asks the ledger whether an output was stamped while the
 // command ran: by the command itself, say. If it is the same, and its stamper is
 // who signs the run, the run names it as stamped before, and counts as its
-// origin all the same.
+// origin all the same. A ledger that another process has open is not waited for
+// here, before anything is signed and safe: admission says the same later.
 func (w *running) stampedMeanwhile(ctx context.Context, out *runOutput, fp fingerprint.Fingerprint) (same bool, err error) {
+	if w.busy {
+		return false, nil
+	}
 	err = w.app.readAt(ctx, w.dir, func(r *reading) error {
 		b, err := r.bound(out.name, out.version)
 		if errors.Is(err, ledger.ErrNotFound) {
@@ -90,6 +95,9 @@ func (w *running) stampedMeanwhile(ctx context.Context, out *runOutput, fp finge
 		f.rule = string(ledger.RuleNameBound)
 		return f.withEntry(b.Entry).withPath(out.path)
 	})
+	if errors.Is(err, solo.ErrLocked) {
+		w.busy, err = true, nil
+	}
 	return same, err
 }
 

@@ -41,6 +41,7 @@ type running struct {
 	details *statement.Details
 	masked  int  // arguments of the command that were masked
 	warned  bool // that the statement may become too large
+	busy    bool // another process has the ledger open
 	result  process.Result
 }
 
@@ -117,14 +118,10 @@ func (a *app) checkShelf(dir string) error {
 
 // plan asks the ledger about the key, the inputs and the outputs.
 func (w *running) plan(r *reading) error {
-	a, key := w.app, w.signer.PublicKey()
-	w.algorithm, w.ledger, w.origin, w.size = r.Algorithm(), r.ID(), r.Origin(), r.Size()
-	w.who = r.signerByKey(key.ID())
-	roster := r.control.Roster()
-	w.mayRun = func(st *statement.Statement) error { return roster.Check(w.size, a.now().UnixMilli(), key.ID(), st) }
+	w.identify(r)
 	w.run.Observation, w.run.AttemptOf, w.run.Image = w.order.observation, w.order.attempt, w.order.imageRef
 	if len(w.order.out) == 0 {
-		if err := r.hasStanding(key, a.now().UnixMilli()); err != nil {
+		if err := r.hasStanding(w.signer.PublicKey(), w.app.now().UnixMilli()); err != nil {
 			return err
 		}
 	}
@@ -140,6 +137,14 @@ func (w *running) plan(r *reading) error {
 		w.run.Inputs = append(w.run.Inputs, in.ref)
 	}
 	return w.newRun(r)
+}
+
+// identify takes down which ledger it is, and who signs.
+func (w *running) identify(r *reading) {
+	key, roster, size := w.signer.PublicKey(), r.control.Roster(), r.Size()
+	w.algorithm, w.ledger, w.origin, w.size = r.Algorithm(), r.ID(), r.Origin(), size
+	w.who = r.signerByKey(key.ID())
+	w.mayRun = func(st *statement.Statement) error { return roster.Check(size, w.app.now().UnixMilli(), key.ID(), st) }
 }
 
 // newRun refuses a run's id that is taken, before hours of work.
@@ -179,6 +184,17 @@ func (w *running) planOutput(r *reading, out *runOutput) (err error) {
 		}
 		return nil
 	}
+	if err := w.planStamp(r, out); err != nil {
+		return err
+	}
+	if b := out.plan.bound; b != nil {
+		return w.taken(r, out, b)
+	}
+	return nil
+}
+
+// planStamp asks the ledger about an output that is to be stamped.
+func (w *running) planStamp(r *reading, out *runOutput) (err error) {
 	out.order = stampOrder{
 		path: out.path, as: out.what(), name: out.name, version: out.version, kind: out.kind, since: out.since,
 		noDetails: w.order.noDetails, flags: *w.order.kept,
@@ -188,9 +204,6 @@ func (w *running) planOutput(r *reading, out *runOutput) (err error) {
 	}
 	if out.since == "" {
 		out.plan.earlier = nil // nothing to compare with
-	}
-	if b := out.plan.bound; b != nil {
-		return w.taken(r, out, b)
 	}
 	return nil
 }
@@ -295,7 +308,7 @@ func (w *running) weigh(in *runInput, effect, text string, entry uint64, taint *
 func (w *running) draft(folders bool) *statement.Statement {
 	run := w.run
 	if zero := uint64(0); w.wrapped() {
-		run.Exit, run.Started, run.Finished = &zero, 1, 1
+		run.Exit, run.Failed, run.Started, run.Finished = &zero, false, 1, 1
 	}
 	attachment := &statement.Attachment{Size: 1}
 	if w.details != nil {
