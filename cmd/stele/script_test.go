@@ -30,6 +30,7 @@ import (
 // scriptCommands are what scripts can say besides testscript's own commands.
 // In brackets: optional. A leading ! means that it must not hold.
 var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
+	"agree":    cmdAgree,    // agree WORD NAME@VERSION PATH [advise] every verb has that word on an artifact, and ends as it should
 	"as":       cmdAs,       // as NAME                      go on as that person: another home, other keys, other trust
 	"status":   cmdStatus,   // status N COMMAND [ARG…]       run it; its exit status must be N
 	"json":     cmdJSON,     // [!] json FILE PATH [VALUE]    what stands at PATH of a JSON file (or stdout)
