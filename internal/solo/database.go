@@ -14,8 +14,14 @@ import (
 const dbFormat = pebble.FormatWALSyncChunks
 
 const (
-	dbCache    = 64 << 20 // bytes of blocks kept in memory
 	dbMemTable = 32 << 20 // bytes written between two flushes
+
+	// dbCache is how many bytes of memory are for blocks that were read and for
+	// memtables together. Pebble takes the memtables' out of it, also while they
+	// are empty: one that is written to, and one that is flushed or kept for the
+	// next. Without them there would be none left for blocks after two flushes,
+	// and every walk would read the disk again; so 64 MiB of blocks remain.
+	dbCache = 64<<20 + 2*dbMemTable
 )
 
 // errDatabase says that the database could not be opened.
