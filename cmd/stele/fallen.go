@@ -33,6 +33,16 @@ func fallenBrief(j *lineage.Judgement) *jsonv1.Fallen {
 	return out
 }
 
+// nearestFallen is fallenBrief with the first cause alone: of a thief's thousand
+// stamps each would be told of eight.
+func nearestFallen(j *lineage.Judgement) *jsonv1.Fallen {
+	out := fallenBrief(j)
+	if out != nil && len(out.Causes) > 1 {
+		out.Causes, out.More = out.Causes[:1], true
+	}
+	return out
+}
+
 func fallenCause(f *lineage.Fall) jsonv1.FallenCause {
 	a := f.Artifact
 	return jsonv1.FallenCause{

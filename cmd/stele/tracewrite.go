@@ -78,7 +78,7 @@ func (t *tracer) node(v *visited) (*jsonv1.TraceNode, error) {
 	n := jsonv1.TraceNode{
 		ID: id, Name: v.Ref.Name, Version: v.Ref.Version, Fingerprint: v.Ref.Fingerprint.String(), Kind: v.Stamp.Kind,
 		Files: v.Stamp.Files, Bytes: v.Stamp.Bytes, Entry: v.Entry, Time: jsonv1.At(v.Time), Signer: signerJSON(v.Handle, v.Signer),
-		Standing: j.Word(), Fallen: fallenBrief(j), Withdrawn: withdrawalsInForce(j), Taint: taintBrief(j.Taint), Origin: originRecorded, Stages: t.stages[id],
+		Standing: j.Word(), Fallen: nearestFallen(j), Withdrawn: withdrawalsInForce(j), Taint: taintBrief(j.Taint), Origin: originRecorded, Stages: t.stages[id],
 	}
 	t.out.Unknown = t.out.Unknown || n.Standing == standingUnknown
 	for i := range n.Stages {

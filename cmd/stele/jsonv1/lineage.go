@@ -146,7 +146,7 @@ type TraceSince struct {
 // Fallen says why an artifact is untrusted: the signer of its own entry, or of one
 // that bound something it was made of, has no standing for it.
 type Fallen struct {
-	Causes []FallenCause `json:"causes"` // nearest first; the artifact itself at 0 steps
+	Causes []FallenCause `json:"causes"` // nearest first; the artifact itself at 0 steps. Of a trace, only roots have more than one
 	More   bool          `json:"more,omitempty"`
 }
 
