@@ -56,7 +56,7 @@ func (r *reading) accountOf(b ledger.Binding) (*account, error) {
 	if c.origins, err = made.Origins(artifact); err != nil {
 		return nil, err
 	}
-	if c.judged, err = lineage.Judge(made, artifact); err != nil {
+	if c.judged, err = r.judgementOn(c.Ref); err != nil {
 		return nil, err
 	}
 	c.decisions, err = r.decisionsOn(c.Ref)

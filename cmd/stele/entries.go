@@ -27,7 +27,8 @@ var (
 type reading struct {
 	*ledger.View
 	control *evidence.Control
-	made    *ledger.Lineage // what was made of what, once somebody has asked: see lineage
+	made    *ledger.Lineage               // what was made of what, once somebody has asked: see lineage
+	judged  map[string]*lineage.Judgement // by name@version, of those that were judged together: see judgeAll
 }
 
 // lineage is what the ledger knows of what was made of what. It keeps what it

@@ -83,7 +83,7 @@ func (a *app) parseFilter(f *listFilter) (err error) {
 
 func (a *app) list(r *reading, f *listFilter) error {
 	var rows [][]terminal.Cell
-	all, err := r.allWords()
+	all, err := r.allWords(0)
 	if err != nil {
 		return err
 	}

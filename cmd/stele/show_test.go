@@ -119,7 +119,7 @@ func TestAttackerClaims(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := r.allWords()
+	all, err := r.allWords(0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,58 +140,76 @@ func TestAttackerClaims(t *testing.T) {
 	l.Released(l.Ada, model, "production")
 }
 
+// troubledLedger is a ledger with all kinds of origins, withdrawals, and for even
+// seeds a key that was stolen; with its artifacts, of which about half were
+// released to p or q when they were new.
+func troubledLedger(t *testing.T, seed uint64) (*ledgertest.Ledger, []statement.Ref) {
+	t.Helper()
+	random := rand.New(rand.NewPCG(seed, 0))
+	l := ledgertest.New(t)
+	roles := []string{statement.RoleApprover, statement.RoleMember, statement.RoleReleaser}
+	people := []statement.Signer{l.Ada, l.Person("bob", roles...), l.Person("carol", roles...)}
+	stolen := uint64(0)
+	var refs []statement.Ref
+	pick := func() statement.Ref { return refs[random.IntN(len(refs))] }
+	for i := range 60 {
+		if i == 25 {
+			stolen = l.View().Size()
+		}
+		before := len(refs)
+		by := people[random.IntN(len(people))]
+		version := strconv.Itoa(i)
+		contents := strconv.Itoa(random.IntN(40)) // some bytes under several names
+		switch kind := random.IntN(10); {
+		case kind < 3 || len(refs) < 3:
+			refs = append(refs, l.Stamped(by, "data", version, contents))
+		case kind < 5:
+			refs = append(refs, l.Stamped(by, "derived", version, contents, pick()))
+		case kind < 7:
+			inputs := []statement.Ref{pick()}
+			if more := pick(); more != inputs[0] {
+				inputs = append(inputs, more)
+			}
+			refs = append(refs, l.Ran(by, "made", version, contents, inputs...))
+		case kind == 7:
+			refs = append(refs, l.Collected(by, "all", version, pick()))
+		case kind == 8:
+			if in, out := pick(), pick(); in.String() != out.String() { // a claim, a late run, a cycle
+				l.Put(l.Run(by, []statement.Ref{in}, []statement.Output{ledgertest.Old(out)}))
+			}
+		default:
+			target := []string{statement.TargetContents, statement.TargetContents, statement.TargetBinding}[random.IntN(3)]
+			ref := pick()
+			w := l.Withdrawn(l.Ada, ref, target, statement.EffectNoNewUse)
+			if random.IntN(3) == 0 {
+				l.Reinstated(l.Ada, ref, w)
+			}
+		}
+		if len(refs) > before && random.IntN(2) == 0 {
+			stage, ref := []string{"p", "q"}[random.IntN(2)], refs[before]
+			l.Try(l.Release(by, ref, stage, l.Saw(&statement.Release{Stage: stage}, ref))) // refused, where it is tainted
+			if random.IntN(4) == 0 {
+				l.Rejected(people[random.IntN(len(people))], ref, stage)
+			}
+		}
+	}
+	if seed%2 == 0 {
+		l.Put(l.Compromised(l.Ada, people[1].PublicKey(), "bob", stolen))
+	}
+	return l, refs
+}
+
 // TestListAgreesWithShow: what a list finds downwards from all that is withdrawn
 // is what is found upwards from each artifact, in ledgers of all kinds of origins.
 func TestListAgreesWithShow(t *testing.T) {
 	count := map[string]int{}
 	for seed := range uint64(20) {
-		random := rand.New(rand.NewPCG(seed, 0))
-		l := ledgertest.New(t)
-		people := []statement.Signer{l.Ada, l.Person("bob"), l.Person("carol")}
-		stolen := uint64(0)
-		var refs []statement.Ref
-		pick := func() statement.Ref { return refs[random.IntN(len(refs))] }
-		for i := range 60 {
-			if i == 25 {
-				stolen = l.View().Size()
-			}
-			by := people[random.IntN(len(people))]
-			version := strconv.Itoa(i)
-			contents := strconv.Itoa(random.IntN(40)) // some bytes under several names
-			switch kind := random.IntN(10); {
-			case kind < 3 || len(refs) < 3:
-				refs = append(refs, l.Stamped(by, "data", version, contents))
-			case kind < 5:
-				refs = append(refs, l.Stamped(by, "derived", version, contents, pick()))
-			case kind < 7:
-				inputs := []statement.Ref{pick()}
-				if more := pick(); more != inputs[0] {
-					inputs = append(inputs, more)
-				}
-				refs = append(refs, l.Ran(by, "made", version, contents, inputs...))
-			case kind == 7:
-				refs = append(refs, l.Collected(by, "all", version, pick()))
-			case kind == 8:
-				if in, out := pick(), pick(); in.String() != out.String() { // a claim, a late run, a cycle
-					l.Put(l.Run(by, []statement.Ref{in}, []statement.Output{ledgertest.Old(out)}))
-				}
-			default:
-				target := []string{statement.TargetContents, statement.TargetContents, statement.TargetBinding}[random.IntN(3)]
-				ref := pick()
-				w := l.Withdrawn(l.Ada, ref, target, statement.EffectNoNewUse)
-				if random.IntN(3) == 0 {
-					l.Reinstated(l.Ada, ref, w)
-				}
-			}
-		}
-		if seed%2 == 0 {
-			l.Put(l.Compromised(l.Ada, people[1].PublicKey(), "bob", stolen))
-		}
+		l, refs := troubledLedger(t, seed)
 		r, err := newReading(l.View())
 		if err != nil {
 			t.Fatal(err)
 		}
-		all, err := r.allWords()
+		all, err := r.allWords(0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -74,14 +73,8 @@ func (a *app) status(ctx context.Context, o *statusOrder) error {
 		} else if err := now.knownStage(o.stage); err != nil {
 			return err
 		}
-		for _, stage := range stages {
-			s, err := stageStatus(now, then, stage, o)
-			if err != nil {
-				return err
-			}
-			list = append(list, s)
-		}
-		return nil
+		list, err = a.statusOf(now, then, stages, o)
+		return err
 	})
 	if err != nil {
 		return err
@@ -123,27 +116,6 @@ func (r *reading) knownStage(stage string) error {
 	return f.withHint(stagesText(stage, stages))
 }
 
-// stageStatus is what was in a stage then, and what is known of it now. The two
-// readings are the same where nobody asked for the past.
-func stageStatus(now, then *reading, stage string, o *statusOrder) (jsonv1.Status, error) {
-	s := jsonv1.Status{
-		Stage: stage, At: jsonv1.StatusAt{Asked: o.at, Size: then.Size(), Time: jsonv1.At(then.Time()), Origin: then.Origin()},
-		Artifacts: []jsonv1.StageMember{},
-	}
-	in, err := then.inStage(stage)
-	if err != nil {
-		return s, err
-	}
-	for _, p := range in {
-		m, err := memberOf(now, then, stage, p, o)
-		if err != nil {
-			return s, err
-		}
-		s.Artifacts = append(s.Artifacts, m)
-	}
-	return s, nil
-}
-
 // memberOf is what is known of an artifact in a stage.
 func memberOf(now, then *reading, stage string, p placed, o *statusOrder) (m jsonv1.StageMember, err error) {
 	b, err := then.binding(p.Ref.Name, p.Ref.Version)
@@ -152,10 +124,6 @@ func memberOf(now, then *reading, stage string, p placed, o *statusOrder) (m jso
 	}
 	c, err := then.accountOf(b)
 	if err != nil {
-		return m, err
-	}
-	// Both are under the checkpoint that is trusted, which is the one of now.
-	if err := errors.Join(now.proveIncluded(c.entry), now.proveIncluded(p.release)); err != nil {
 		return m, err
 	}
 	releaser := then.standingOf(p.release)
@@ -211,12 +179,10 @@ func (now *reading) sinceThen(m *jsonv1.StageMember, p placed, stage string, the
 	if err != nil {
 		return nil, err
 	}
-	releaser := now.standingOf(p.release)
-	out.Standing, out.Releaser = c.standing(), releaser.State
-	out.Since = changed(&jsonv1.TraceNode{Fallen: m.Fallen, Withdrawn: m.Withdrawn, Taint: m.Taint}, c.judged)
-	if !releaser.OK && releaser.State != m.Releaser {
-		out.Since = append(out.Since, "who released it has no standing for it now: "+releaser.Detail)
-	}
+	var releaser []string
+	out.Releaser, releaser = now.releaserNow(p, m.Releaser)
+	out.Standing = c.standing()
+	out.Since = append(changed(&jsonv1.TraceNode{Fallen: m.Fallen, Withdrawn: m.Withdrawn, Taint: m.Taint}, c.judged), releaser...)
 	return out, nil
 }
 

@@ -25,7 +25,37 @@ func (r *reading) judgementOn(ref statement.Ref) (*lineage.Judgement, error) {
 	if err != nil {
 		return nil, err
 	}
+	if j := r.judged[ref.String()]; j != nil && j.Artifact == of {
+		return j, nil
+	}
 	return lineage.Judge(made, of)
+}
+
+// judgeAll judges artifacts before they are asked about one by one: what they
+// share is walked once. Where that is too much for one walk, each has its own.
+func (r *reading) judgeAll(refs []statement.Ref) error {
+	list := make([]*lineage.Artifact, len(refs))
+	var made *ledger.Lineage
+	for i, ref := range refs {
+		var err error
+		if made, list[i], err = r.artifactOf(ref); err != nil {
+			return err
+		}
+	}
+	if len(list) < 2 {
+		return nil
+	}
+	all, err := lineage.JudgeAll(made, list)
+	if err != nil {
+		return err
+	}
+	r.judged = map[string]*lineage.Judgement{}
+	for id, j := range all {
+		if !j.Unknown {
+			r.judged[id] = j
+		}
+	}
+	return nil
 }
 
 // allWords are what is against all artifacts of the ledger that are not good. It
@@ -35,8 +65,9 @@ type allWords struct {
 	cut     bool                       // there is more than was walked: each is judged on its own
 }
 
-// allWords judges the whole ledger.
-func (r *reading) allWords() (all *allWords, err error) {
+// allWords judges the whole ledger, walking from what is wrong to at most limit
+// artifacts at a time; 0: to as many as a lineage may have.
+func (r *reading) allWords(limit int) (all *allWords, err error) {
 	all = new(allWords)
 	made, err := r.lineage()
 	if err != nil {
@@ -46,7 +77,7 @@ func (r *reading) allWords() (all *allWords, err error) {
 	if err != nil {
 		return nil, err
 	}
-	all.against, all.cut, err = lineage.AllAgainst(made, bad, 0)
+	all.against, all.cut, err = lineage.AllAgainst(made, bad, limit)
 	return all, err
 }
 

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/lineage"
+	"github.com/stele-ml/stele/statement"
+)
+
+// statusBroad is how many times as many artifacts as a table shows are walked from
+// what is wrong on the ledger, before each is asked what it was made of instead.
+const statusBroad = 4
+
+// statusOf is what was in the stages then, and what is known of it now. The two
+// readings are the same where nobody asked for the past.
+func (a *app) statusOf(now, then *reading, stages []string, o *statusOrder) ([]jsonv1.Status, error) {
+	in := make([][]placed, len(stages))
+	var refs []statement.Ref
+	for i, stage := range stages {
+		var err error
+		if in[i], err = then.inStage(stage); err != nil {
+			return nil, err
+		}
+		for _, p := range in[i] {
+			refs = append(refs, p.Ref)
+		}
+	}
+	plain, err := a.plainOnes(now, then, refs, o)
+	if err != nil {
+		return nil, err
+	}
+	var told []statement.Ref
+	for _, ref := range refs {
+		if !plain[ref.String()] {
+			told = append(told, ref)
+		}
+	}
+	if err := then.judgeAll(told); err != nil {
+		return nil, err
+	}
+	if now != then {
+		if err := now.judgeAll(told); err != nil {
+			return nil, err
+		}
+	}
+	list := make([]jsonv1.Status, len(stages))
+	behind := map[uint64]bool{} // the entries that are told of
+	for i, stage := range stages {
+		s := &list[i]
+		*s = jsonv1.Status{
+			Stage: stage, At: jsonv1.StatusAt{Asked: o.at, Size: then.Size(), Time: jsonv1.At(then.Time()), Origin: then.Origin()},
+			Artifacts: make([]jsonv1.StageMember, len(in[i])),
+		}
+		for k, p := range in[i] {
+			member := memberOf
+			if plain[p.Ref.String()] {
+				member = plainMember
+			} else if b, err := then.binding(p.Ref.Name, p.Ref.Version); err == nil {
+				behind[b.Entry] = true
+			}
+			if s.Artifacts[k], err = member(now, then, stage, p, o); err != nil {
+				return nil, err
+			}
+			behind[p.Entry] = true
+		}
+	}
+	// All are under the checkpoint that is trusted, which is the one of now.
+	return list, now.proveEntries(behind)
+}
+
+// plainOnes are those artifacts, by name@version, against which nothing was known
+// then, and is now, where no more than that is printed: in a table. It is empty
+// where so much is wrong on the ledger that it is quicker to judge each.
+func (a *app) plainOnes(now, then *reading, refs []statement.Ref, o *statusOrder) (map[string]bool, error) {
+	if a.json || o.stage != "" && len(refs) <= statusBlocks {
+		return nil, nil
+	}
+	limit := statusBroad * len(refs)
+	was, err := then.allWords(limit)
+	if err != nil || was.cut {
+		return nil, err
+	}
+	is := was
+	if now != then {
+		if is, err = now.allWords(limit); err != nil || is.cut {
+			return nil, err
+		}
+	}
+	plain := map[string]bool{}
+	for _, ref := range refs {
+		id := ref.String()
+		if was.against[id] == (lineage.Against{}) && is.against[id] == (lineage.Against{}) {
+			plain[id] = true
+		}
+	}
+	return plain, nil
+}
+
+// plainMember is what a table tells of an artifact against which nothing is known.
+func plainMember(now, then *reading, stage string, p placed, o *statusOrder) (m jsonv1.StageMember, err error) {
+	decisions, err := then.decisionsOn(p.Ref)
+	if err != nil {
+		return m, err
+	}
+	releaser := then.standingOf(p.release)
+	m = jsonv1.StageMember{
+		Name: p.Ref.Name, Version: p.Ref.Version, Release: p.Entry, Since: jsonv1.At(p.release.Time), ReleasedBy: then.signerOf(p.release),
+		Releaser: releaser.State, Approvals: then.decisionsJSON(decisions, stage), Standing: standingGood,
+	}
+	if !releaser.OK {
+		m.Why = append(m.Why, "who released it had no standing for it: "+releaser.Detail)
+	}
+	if o.at != "" {
+		m.Now = &jsonv1.StageNow{Standing: standingGood}
+		m.Now.Releaser, m.Now.Since = now.releaserNow(p, m.Releaser)
+	}
+	return m, nil
+}
+
+// releaserNow is the standing of whoever released an artifact, and what is known
+// of it now that was not then.
+func (now *reading) releaserNow(p placed, then string) (state string, since []string) {
+	s := now.standingOf(p.release)
+	if !s.OK && s.State != then {
+		since = append(since, "who released it has no standing for it now: "+s.Detail)
+	}
+	return s.State, since
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/internal/ledger/ledgertest"
+	"github.com/stele-ml/stele/lineage"
+	"github.com/stele-ml/stele/statement"
+)
+
+// statusFor is the status of all stages, as it is made for --json or for a table.
+func statusFor(t *testing.T, l *ledgertest.Ledger, at string, asJSON bool) (list []jsonv1.Status, text string) {
+	t.Helper()
+	var out bytes.Buffer
+	a := newApp(strings.NewReader(""), &out, &out, func(string) string { return "" })
+	a.json = asJSON
+	now, err := newReading(l.View())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &statusOrder{at: at}
+	then, err := a.asOf(now, "--at", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stages, err := now.stages()
+	if err == nil {
+		list, err = a.statusOf(now, then, stages, o)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.printStatus(o, list)
+	return list, out.String()
+}
+
+// TestStatusTableAgrees: a table that is made without walking what each artifact
+// was made of prints what the whole account would, then and now.
+func TestStatusTableAgrees(t *testing.T) {
+	words := map[string]int{}
+	for seed := range uint64(12) {
+		l, _ := troubledLedger(t, seed)
+		for size := l.View().Size(); size > 4; size -= min(size-4, 13) {
+			at := fmt.Sprint(size - 1)
+			if size == l.View().Size() {
+				at = ""
+			}
+			whole, long := statusFor(t, l, at, true)
+			brief, short := statusFor(t, l, at, false)
+			if long != short {
+				t.Fatalf("seed %d, --at %q: the table is\n%s\nand of the whole\n%s", seed, at, short, long)
+			}
+			if x, y := statusExit(whole), statusExit(brief); x != y {
+				t.Errorf("seed %d, --at %q: a table ends with %d, JSON with %d", seed, at, y, x)
+			}
+			for _, s := range whole {
+				for _, m := range s.Artifacts {
+					words[m.Standing]++
+					if m.Now != nil {
+						words["now "+m.Now.Standing]++
+					}
+				}
+			}
+		}
+	}
+	for _, word := range []string{lineage.Good, lineage.Withdrawn, lineage.Tainted, lineage.Untrusted, "now good", "now tainted", "now untrusted"} {
+		if words[word] < 5 {
+			t.Errorf("%d artifacts are %s: this tests little (%v)", words[word], word, words)
+		}
+	}
+}
+
+// TestStatusOfMuchThatIsWrong: where more is wrong on the ledger than a stage
+// holds, each artifact of the stage is judged, and to the same word.
+func TestStatusOfMuchThatIsWrong(t *testing.T) {
+	l := ledgertest.New(t)
+	raw := l.Stamped(l.Ada, "raw", "1", "raw")
+	other := l.Stamped(l.Ada, "other", "1", "other")
+	for i := range 12 {
+		l.Stamped(l.Ada, "derived", fmt.Sprint(i), fmt.Sprint("derived ", i), raw)
+	}
+	l.Released(l.Ada, l.Ran(l.Ada, "m", "1", "m1", raw), "production")
+	l.Released(l.Ada, l.Ran(l.Ada, "m", "2", "m2", other), "production")
+	l.Withdrawn(l.Ada, raw, statement.TargetContents, statement.EffectStop)
+	r, err := newReading(l.View())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all, err := r.allWords(statusBroad * 2); err != nil || !all.cut {
+		t.Fatalf("this is not much: %+v, %v", all, err)
+	}
+	list, text := statusFor(t, l, "", false)
+	if m := list[0].Artifacts; m[0].Standing != lineage.Tainted || m[1].Standing != lineage.Good || statusExit(list) != exitRefused {
+		t.Errorf("%+v", m)
+	}
+	if !strings.Contains(text, "m@1 (run, entry 15), made of raw@1") {
+		t.Error(text)
+	}
+}
+
+// TestAttackerEditsAReleasedEntry: an entry behind a table that was changed in the
+// store (here when it was released) is no status of anything.
+func TestAttackerEditsAReleasedEntry(t *testing.T) {
+	l := ledgertest.New(t)
+	for i := range 3 {
+		l.Released(l.Ada, l.Stamped(l.Ada, "m", fmt.Sprint(i), fmt.Sprint("m ", i)), "production")
+	}
+	leaf, err := l.View().Leaf(4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := l.DB.NewIter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := 0
+	for rows.First(); rows.Valid(); rows.Next() {
+		if bytes.Equal(rows.Value(), leaf) {
+			forged := bytes.Clone(leaf)
+			forged[len("stele entry v1\n")+8+7] ^= 1 // its time
+			if err := l.DB.Set(bytes.Clone(rows.Key()), forged, nil); err != nil {
+				t.Fatal(err)
+			}
+			changed++
+		}
+	}
+	if err := rows.Close(); err != nil || changed != 1 {
+		t.Fatal(changed, err)
+	}
+	now, err := newReading(l.View())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := newApp(strings.NewReader(""), new(bytes.Buffer), new(bytes.Buffer), func(string) string { return "" })
+	if _, err := a.statusOf(now, now, []string{"production"}, &statusOrder{}); statusOf(err) != exitTampered {
+		t.Errorf("%v", err)
+	}
+}
