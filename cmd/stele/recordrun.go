@@ -42,8 +42,9 @@ Of a job on many machines one process tells, at the end: the one with rank 0.
 With --new-id an id is handed out before the job starts, for its logs and its
 checkpoints; --id takes it.
 
---resume submits a run that was signed, and that the ledger has not
-acknowledged: after a crash, or while the ledger could not be reached.`,
+--resume finishes a run of ` + "`stele run`" + ` that was not recorded: it submits one
+that was signed, and stamps the outputs of one whose command ended well, as
+long as they were left as they were.`,
 		Example: `  RUN=$(stele record run --new-id)
   srun python train.py --run "$RUN"
   stele record run --id "$RUN" --input lab/data@7 --output lab/net@3=net \
@@ -57,7 +58,7 @@ acknowledged: after a crash, or while the ledger could not be reached.`,
 	f := c.Flags()
 	f.StringVar(&o.id, "id", "", "the `run`'s id, handed out with --new-id (default a new one)")
 	f.BoolVar(&o.newID, "new-id", false, "print an id for a run that is to come, and do nothing else")
-	f.StringVar(&o.resume, "resume", "", "submit again the signed `run` that is kept here, or say that nothing of it was recorded")
+	f.StringVar(&o.resume, "resume", "", "finish the `run` whose record was cut short, or say that nothing of it was recorded")
 	f.StringVar(&o.started, "started", "", "`when` it began, for example 2026-11-22T02:47 or 36h (ago); default when it finished")
 	f.StringVar(&o.finished, "finished", "", "`when` it ended (default now)")
 	f.IntVar(&o.exit, "exit", 0, "exit `status` of the command; not 0: a failed run, without outputs")
@@ -106,7 +107,7 @@ func (a *app) recordRun(ctx context.Context, o *toldOrder) error {
 		return err
 	}
 	if err = w.record(ctx); err != nil && w.notes != nil {
-		w.notes.failed(err)
+		w.notes.gaveUp(err)
 	}
 	return err
 }
@@ -227,6 +228,8 @@ func (a *app) resumeRun(ctx context.Context, text string) error {
 	switch {
 	case proof == nil && p == nil:
 		return failf(exitNotFound, "the run %s is neither on this ledger nor in the notes of this machine", id).withHint("whoever ran it has the notes, in $STELE_STATE/runs")
+	case proof == nil && !p.running && p.envelope == nil && p.Finish != nil:
+		return a.finishRun(ctx, dir, id, p)
 	case proof == nil && (p.envelope == nil || p.running):
 		return a.notRecorded(p)
 	case proof == nil:
@@ -243,6 +246,9 @@ func (a *app) resumeRun(ctx context.Context, text string) error {
 		}
 	}
 	out, err := receiptOfRun(id, st.Run, proof, who, origin)
+	if p != nil && err == nil {
+		p.addVerdicts(out)
+	}
 	switch {
 	case err != nil:
 		return err

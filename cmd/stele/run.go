@@ -186,8 +186,15 @@ func (p *afterwards) told(os.Signal) {
 // finish records what a command did that has ended.
 func (w *running) finish(ctx context.Context) error {
 	a, status := w.app, w.result.Status
-	w.notes.ended(w.result)
+	w.ended()
+	w.notes.ended(w)
 	err := w.look(ctx)
+	if err == nil && status == 0 {
+		err = w.lookAtWritten(ctx)
+	}
+	if err == nil {
+		w.notes.canFinish(w)
+	}
 	if err == nil && status == 0 {
 		err = w.stampOutputs(ctx)
 	}
@@ -195,11 +202,11 @@ func (w *running) finish(ctx context.Context) error {
 		err = w.record(ctx)
 	}
 	if err != nil {
-		w.notes.failed(err)
 		if errors.Is(context.Cause(ctx), errGivenUp) {
-			err = failf(exitError, "given up: the run is not recorded, and nothing is stamped").
-				withHint("the outputs are there; `stele record run` records them as told, not watched")
+			err = failf(exitError, "%w: the run is not recorded, and nothing is stamped", errGivenUp)
 		}
+		w.notes.gaveUp(err)
+		err = w.goOn(err)
 	}
 	if status == 0 {
 		return err
@@ -211,6 +218,14 @@ func (w *running) finish(ctx context.Context) error {
 		}
 	}
 	return verdictError{status}
+}
+
+// ended takes down how the command ended.
+func (w *running) ended() {
+	status := uint64(w.result.Status)
+	w.run.Exit, w.run.Failed = &status, status != 0
+	w.run.Started = w.result.Started.UnixMilli()
+	w.run.Finished = max(w.run.Started, w.result.Finished.UnixMilli()) // the clock may have been set
 }
 
 // runOrder is one call of `stele run` or `stele record run`.

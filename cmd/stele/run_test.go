@@ -277,6 +277,13 @@ func TestKilledWhileRunning(t *testing.T) {
 			t.Errorf("%v: exit status %d: %s", ask, status, errs)
 		}
 	}
+	// What had become of it could not be noted: its room had been given free.
+	if err := os.Remove(filepath.Join(p.state(), "runs", id, reserveFile)); err != nil {
+		t.Fatal(err)
+	}
+	if _, errs, status := p.stele("show", id); status != exitNotFound || strings.Contains(errs, "before its command") || !strings.Contains(errs, "could not be noted") {
+		t.Errorf("exit status %d: %s", status, errs)
+	}
 	p.must("fsck")
 }
 
@@ -359,10 +366,10 @@ func TestRunGivenUp(t *testing.T) {
 	// More than can be read before the test has said so: it has no blocks.
 	u := p.run("truncate -s 1T net && echo >ended", "--input", "lab/data@1=data", "--output", "lab/net@1=net")
 	p.await("ended")
-	p.until("the end is noted", func() bool {
+	p.until("its outputs are read", func() bool {
 		id, ok := p.noted(noteFile)
 		text, _ := os.ReadFile(filepath.Join(p.state(), "runs", id, noteFile))
-		return ok && strings.Contains(string(text), `"ended"`)
+		return ok && strings.Contains(string(text), `"finish"`)
 	})
 	if u.ProcessState != nil {
 		t.Fatal("it has ended")
@@ -374,11 +381,11 @@ func TestRunGivenUp(t *testing.T) {
 		p.until("the first is told", func() bool { return strings.Contains(u.said(), "once more gives that up") })
 	}
 	u.ends(exitOurs)
-	if s := u.said(); !strings.Contains(s, "given up: the run is not recorded") {
+	id, _ := p.noted(noteFile)
+	if s := u.said(); !strings.Contains(s, "given up: the run is not recorded") || !strings.Contains(s, "--resume "+id) {
 		t.Errorf("%s", s)
 	}
-	id, _ := p.noted(noteFile)
-	if _, errs, status := p.stele("show", id); status != exitNotFound || !strings.Contains(errs, "is not recorded: given up") {
+	if _, errs, status := p.stele("show", id); status != exitNotFound || !strings.Contains(errs, "is not recorded: given up") || !strings.Contains(errs, "goes on from there") {
 		t.Errorf("exit status %d: %s", status, errs)
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,28 +9,36 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/stele-ml/stele/internal/durable"
 	"github.com/stele-ml/stele/internal/home"
-	"github.com/stele-ml/stele/internal/process"
 	"github.com/stele-ml/stele/internal/solo"
+	"github.com/stele-ml/stele/internal/source"
 	"github.com/stele-ml/stele/statement"
 )
 
 // What is known of a run that is not on the ledger yet lies in the user's own
-// state directory, in runs/ID: what was begun and how it ended, and, from the
-// moment it is signed, the envelope. It is removed once the ledger has
+// state directory, in runs/ID: what was begun and how it ended; once its inputs
+// were found unchanged, all that is needed to finish it (runfinish.go); and, from
+// the moment it is signed, the envelope. It is removed once the ledger has
 // acknowledged the run. So after a crash at any moment the whole of a run is on
-// the ledger, or the envelope lies here and can be submitted again, or nothing
-// of it is and nothing will be.
+// the ledger, or what lies here makes it so when asked, or nothing of it is.
 
 // The files of a run's notes.
 const (
 	noteFile     = "run.json"
 	envelopeFile = "envelope.json"
 	lockFile     = "lock"
+	// reserveFile takes up room while the command runs, so that what became of it
+	// can be noted on a disk that it filled. That it is gone says that the command
+	// has ended.
+	reserveFile = "reserve"
 )
+
+// reserveSize is in bytes: for a note and its successor, and the envelope.
+const reserveSize = 128 << 10
 
 // keepNotes is how long notes of a run are kept that was never recorded.
 const keepNotes = 30 * 24 * time.Hour
@@ -41,25 +50,47 @@ const maxNote = 4 << 20
 type note struct {
 	Run     string   `json:"run"`
 	Ledger  string   `json:"ledger"`
-	Dir     string   `json:"dir"` // the ledger's
+	Dir     string   `json:"dir"`            // the ledger's
+	Told    bool     `json:"told,omitempty"` // `stele record run`
 	Command []string `json:"command,omitempty"`
-	Inputs  []string `json:"inputs,omitempty"`
-	Outputs []string `json:"outputs,omitempty"`
 	Begun   int64    `json:"begun"`
 	Ended   int64    `json:"ended,omitempty"`
 	Status  *int     `json:"status,omitempty"`
 	Why     string   `json:"why,omitempty"` // it was not recorded
+
+	Inputs  []notedInput  `json:"inputs,omitempty"`
+	Outputs []notedOutput `json:"outputs,omitempty"`
+	Finish  *finish       `json:"finish,omitempty"` // nil: it cannot be
+}
+
+// notedInput is an input, and what was found when it was verified.
+type notedInput struct {
+	What    string `json:"what"` // name@version
+	Path    string `json:"path,omitempty"`
+	Verdict string `json:"verdict,omitempty"`
+	How     string `json:"how,omitempty"`
+}
+
+// notedOutput is an output, and what lay there when the command had ended.
+type notedOutput struct {
+	What  string `json:"what"`
+	Path  string `json:"path,omitempty"` // absolute
+	Kind  string `json:"kind,omitempty"`
+	Since string `json:"since,omitempty"`
+	State string `json:"state,omitempty"` // digest of its files' marks
+	Old   uint64 `json:"old,omitempty"`   // files from before, unchanged
 }
 
 // runNotes are the notes of the run under way. A run that is told has none until
 // it is signed.
 type runNotes struct {
-	app  *app
-	dir  string
-	note note
-	lock io.Closer
-	kept bool // the command has started: what became of it can be asked
-	done bool // the ledger has it
+	app    *app
+	dir    string
+	note   note
+	lock   io.Closer
+	kept   bool // the command has started: what became of it can be asked
+	done   bool // the ledger has it
+	failed bool // that nothing could be noted is told
 }
 
 func (a *app) runsDir() string { return filepath.Join(a.dirs.State, "runs") }
@@ -70,22 +101,22 @@ func (a *app) notesOf(id statement.Nonce) string { return filepath.Join(a.runsDi
 // any more.
 func (a *app) beginNotes(w *running) (*runNotes, error) {
 	a.dropOldNotes()
-	n := &runNotes{app: a, dir: a.notesOf(w.id), note: note{Run: w.id.String(), Ledger: w.ledger.String(), Dir: w.dir, Begun: a.now().UnixMilli()}}
+	n := &runNotes{app: a, dir: a.notesOf(w.id), note: note{
+		Run: w.id.String(), Ledger: w.ledger.String(), Dir: w.dir, Told: !w.wrapped(), Begun: a.now().UnixMilli(),
+	}}
 	if w.details != nil {
 		n.note.Command = w.details.Command
 	}
-	for _, in := range w.order.in {
-		n.note.Inputs = append(n.note.Inputs, in.what())
-	}
-	for _, out := range w.order.out {
-		n.note.Outputs = append(n.note.Outputs, out.what())
-	}
+	n.describe(w)
 	fsys := durable.Private()
 	err := durable.MkdirAll(fsys, n.dir, durable.PrivateDir)
 	if err == nil {
 		host, _ := os.Hostname()
 		// Where files cannot be locked, it is not known whether a run is under way.
 		n.lock, _ = durable.Lock(fsys, n.file(lockFile), durable.Holder{PID: os.Getpid(), Host: host, Since: n.note.Begun, Command: "stele run"}, false)
+	}
+	if err == nil && w.wrapped() {
+		err = n.reserve()
 	}
 	if err == nil {
 		err = n.write()
@@ -97,10 +128,49 @@ func (a *app) beginNotes(w *running) (*runNotes, error) {
 	return n, nil
 }
 
+// reserve takes up room. What it writes no file system makes smaller.
+func (n *runNotes) reserve() error {
+	text := make([]byte, reserveSize)
+	if _, err := rand.Read(text); err != nil {
+		return err
+	}
+	return os.WriteFile(n.file(reserveFile), text, durable.PrivateFile)
+}
+
+// describe notes the inputs and outputs, as far as they are known.
+func (n *runNotes) describe(w *running) {
+	n.note.Inputs, n.note.Outputs = nil, nil
+	for _, in := range w.order.in {
+		n.note.Inputs = append(n.note.Inputs, notedInput{in.what(), absolute(in.path), string(in.verdict), in.how})
+	}
+	for _, out := range w.order.out {
+		n.note.Outputs = append(n.note.Outputs, notedOutput{out.what(), absolute(out.path), out.kind, out.since, out.state, out.old})
+	}
+}
+
+// absolute is a place as it is found again from another folder; empty where none
+// is named.
+func absolute(path string) string {
+	if path == "" {
+		return ""
+	}
+	p, err := parsePlace(path)
+	if err == nil {
+		p, err = p.Absolute()
+	}
+	if err != nil {
+		return path
+	}
+	return p.String()
+}
+
 func (n *runNotes) file(name string) string { return filepath.Join(n.dir, name) }
 
 func (n *runNotes) write() error {
 	text, err := json.Marshal(n.note)
+	if err == nil && len(text) > maxNote {
+		err = fmt.Errorf("%d bytes, and %d is the most", len(text), maxNote)
+	}
 	if err != nil {
 		return err
 	}
@@ -108,14 +178,16 @@ func (n *runNotes) write() error {
 }
 
 // ended notes how the command ended.
-func (n *runNotes) ended(r process.Result) {
+func (n *runNotes) ended(w *running) {
 	n.kept = true
-	n.note.Ended, n.note.Status = r.Finished.UnixMilli(), &r.Status
+	os.Remove(n.file(reserveFile))
+	n.note.Ended, n.note.Status = w.result.Finished.UnixMilli(), &w.result.Status
+	n.describe(w)
 	n.tell()
 }
 
-// failed notes why the run was not recorded.
-func (n *runNotes) failed(err error) {
+// gaveUp notes why the run was not recorded.
+func (n *runNotes) gaveUp(err error) {
 	if n == nil || n.done {
 		return
 	}
@@ -124,10 +196,15 @@ func (n *runNotes) failed(err error) {
 }
 
 func (n *runNotes) tell() {
-	if err := n.write(); err != nil {
+	err := n.write()
+	if err != nil && !n.failed {
+		n.failed = true
 		n.app.term.Warnf("what became of the run %s is not noted: %v", n.note.Run, err)
 	}
 }
+
+// finishable reports whether the notes on the disk are enough to finish the run.
+func (n *runNotes) finishable() bool { return n != nil && n.note.Finish != nil && !n.failed }
 
 // keep keeps the signed envelope, before it is submitted.
 func (n *runNotes) keep(env *statement.Envelope) error {
@@ -141,9 +218,12 @@ func (n *runNotes) keep(env *statement.Envelope) error {
 	return nil
 }
 
-// refused drops the envelope that the ledger does not take: to ask again is to
-// be refused again.
-func (n *runNotes) refused() { os.Remove(n.file(envelopeFile)) }
+// refused drops what the ledger does not take: to ask again is to be refused
+// again.
+func (n *runNotes) refused() {
+	os.Remove(n.file(envelopeFile))
+	n.note.Finish = nil
+}
 
 // acknowledged says that the ledger has the run.
 func (n *runNotes) acknowledged() {
@@ -195,6 +275,7 @@ type pendingRun struct {
 	note
 	dir      string // of the notes
 	running  bool   // stele still runs it
+	reserved bool   // its command had not ended, as far as can be seen
 	envelope *statement.Envelope
 	run      *statement.Run // of the envelope
 }
@@ -220,6 +301,8 @@ func (a *app) pendingRun(id statement.Nonce) (*pendingRun, error) {
 	case err == nil:
 		lock.Close()
 	}
+	_, err = os.Lstat(filepath.Join(p.dir, reserveFile))
+	p.reserved = err == nil
 	text, err = readSmall(filepath.Join(p.dir, envelopeFile), statement.MaxDSSE)
 	if errors.Is(err, fs.ErrNotExist) {
 		return p, nil
@@ -242,21 +325,54 @@ func (a *app) pendingRun(id statement.Nonce) (*pendingRun, error) {
 func (a *app) notRecorded(p *pendingRun) error {
 	command := "its command"
 	if len(p.Command) > 0 {
-		command = "its command (" + p.Command[0] + ")"
+		command = "its command (" + source.Show(p.Command[0]) + ")"
 	}
 	begun := "the run " + p.Run + " began at " + a.term.Time(p.Begun)
 	again := "stele record run --resume " + p.Run
+	nothing := "nothing of it is on the ledger, and nothing is stamped"
+	f := failf(exitNotFound, "%s, and %s had ended; what became of it could not be noted", begun, command)
 	switch {
 	case p.running && p.envelope == nil:
 		return failf(exitNotFound, "%s and is still under way", begun).withHint("it is recorded once " + command + " has ended")
 	case p.envelope != nil:
 		return failf(exitNotFound, "%s; it is signed and kept here, and not on the ledger", begun).withHint("`" + again + "` submits it again: the same bytes, which is safe")
 	case p.Why != "":
-		return failf(exitNotFound, "%s and is not recorded: %s", begun, p.Why).withHint("nothing of it is on the ledger, and nothing is stamped")
+		f = failf(exitNotFound, "%s and is not recorded: %s", begun, p.Why)
 	case p.Status != nil:
-		return failf(exitNotFound, "%s, and %s ended with status %d at %s; stele was cut off before it was recorded", begun, command, *p.Status, a.term.Time(p.Ended)).
-			withHint("nothing of it is on the ledger, and nothing is stamped; `stele record run` can tell of it")
+		f = failf(exitNotFound, "%s, and %s ended with status %d at %s; stele was cut off before it was recorded, or could not note why it was not", begun, command, *p.Status, a.term.Time(p.Ended))
+	case p.Told:
+		return failf(exitNotFound, "%s, and stele was cut off before it was signed", begun).withHint(nothing + "; tell of it again")
+	case p.reserved:
+		f = failf(exitNotFound, "%s, and stele was cut off before %s had ended", begun, command)
+		nothing += "; the command may have gone on"
 	}
-	return failf(exitNotFound, "%s, and stele was cut off before %s had ended", begun, command).
-		withHint("nothing of it is on the ledger, and nothing is stamped; the command may have gone on. `stele record run` can tell of it")
+	if p.Finish != nil {
+		return f.withHint("`" + again + "` goes on from there, as long as the outputs are left as they are; until then " + nothing)
+	}
+	return f.withHint(nothing + "; to tell of it: " + p.line())
+}
+
+// line is the command that tells of a run that was not recorded.
+func (n *note) line() string {
+	args := []string{"stele", "record", "run", "--id", n.Run}
+	for _, in := range n.Inputs {
+		args = append(args, "--input", in.What)
+	}
+	if n.Status == nil || *n.Status == 0 {
+		for _, out := range n.Outputs {
+			args = append(args, "--output", out.What+"="+out.Path)
+			if out.Kind != statement.ArtifactDataset {
+				args = append(args, "--kind", out.What+"="+out.Kind)
+			}
+			if out.Since != "" {
+				args = append(args, "--since", out.What+"="+out.Since)
+			}
+		}
+	}
+	at := func(ms int64) string { return time.UnixMilli(ms).UTC().Format(time.RFC3339) }
+	args = append(args, "--started", at(n.Begun))
+	if n.Status != nil {
+		args = append(args, "--finished", at(max(n.Begun, n.Ended)), "--exit", strconv.Itoa(*n.Status))
+	}
+	return shellText(args)
 }

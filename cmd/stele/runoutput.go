@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"hash/maphash"
 	"io/fs"
 
@@ -25,6 +28,7 @@ type runOutput struct {
 
 	before  *outputState
 	old     uint64 // files that were there before and did not change
+	state   string // digest of what lay there when the command had ended; empty: not known
 	stamped *stamping
 	stamp   *statement.Stamp
 }
@@ -48,6 +52,17 @@ type outputState struct {
 	unknown bool // and what that is cannot be told
 	seed    maphash.Seed
 	marks   map[uint64]uint64 // of a path: of its mark
+	sum     hash.Hash         // of all paths and marks
+	unsure  bool              // a file has no mark to know it again by
+}
+
+// digest is what the state is known again by, in hexadecimal digits; empty where
+// it cannot be.
+func (s *outputState) digest() string {
+	if !s.there || s.unknown || s.unsure {
+		return ""
+	}
+	return hex.EncodeToString(s.sum.Sum(nil))
 }
 
 // lookAtOutputs notes what lies where the outputs are to be written. A place
@@ -64,7 +79,7 @@ func (w *running) lookAtOutputs(ctx context.Context) error {
 
 // stateOf looks at an output without reading it.
 func (w *running) stateOf(ctx context.Context, out *runOutput, seed maphash.Seed) (*outputState, error) {
-	s := &outputState{seed: seed, marks: map[uint64]uint64{}}
+	s := &outputState{seed: seed, marks: map[uint64]uint64{}, sum: sha256.New()}
 	flags := out.order.flags
 	flags.watched = true
 	d, err := w.app.openData(ctx, "run", out.path, &flags)
@@ -86,6 +101,8 @@ func (w *running) stateOf(ctx context.Context, out *runOutput, seed maphash.Seed
 		m, err := d.source.Mark(ctx, o)
 		if err == nil {
 			s.marks[maphash.String(seed, o.Path)] = maphash.Comparable(seed, m)
+			s.unsure = s.unsure || m.Same(m) == source.Unsure
+			fmt.Fprintf(s.sum, "%q %d %q %q %d %d %d %d\n", o.Path, m.Size, m.Version, m.ETag, m.MTime, m.CTime, m.Inode, m.Device)
 		}
 		return err
 	})
@@ -118,11 +135,19 @@ func (w *running) stampOutputs(ctx context.Context) error {
 	return nil
 }
 
+// lookAtWritten sees to it that the command wrote what it was to write, and takes
+// down what that is known again by.
+func (w *running) lookAtWritten(ctx context.Context) error {
+	for _, out := range w.order.out {
+		if err := w.written(ctx, out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (w *running) stampOutput(ctx context.Context, out *runOutput) error {
 	a := w.app
-	if err := w.written(ctx, out); err != nil {
-		return err
-	}
 	d, err := a.openData(ctx, "run", out.path, &out.order.flags)
 	if err != nil {
 		return out.missing(err)
@@ -136,6 +161,7 @@ func (w *running) stampOutput(ctx context.Context, out *runOutput) error {
 		a.noteHidden(s.result)
 		a.warnModel(s.model)
 		if s.result.Summary.Files == 0 {
+			w.notes.cannotFinish()
 			return failf(exitError, "the output %s holds no files: %s", out.what(), out.path).withPath(out.path).
 				withHint("nothing is stamped; empty folders do not count, and ignore rules may have left files out")
 		}
@@ -156,9 +182,6 @@ func (w *running) stampOutput(ctx context.Context, out *runOutput) error {
 
 // written sees to it that the command wrote an output that it was to write.
 func (w *running) written(ctx context.Context, out *runOutput) (err error) {
-	if out.before == nil {
-		return nil // of a run that is told
-	}
 	if out.spot, err = spotOf(out.path); err != nil { // a link may have taken its place
 		return err
 	}
@@ -172,6 +195,7 @@ func (w *running) written(ctx context.Context, out *runOutput) (err error) {
 	if !now.there {
 		return out.missing(fs.ErrNotExist)
 	}
+	out.state = now.digest()
 	if now.unknown || out.before.unknown {
 		return nil
 	}

@@ -19,12 +19,6 @@ import (
 // this order, so that the ledger has all of the run or nothing.
 func (w *running) record(ctx context.Context) (err error) {
 	a := w.app
-	if w.wrapped() {
-		status := uint64(w.result.Status)
-		w.run.Exit, w.run.Failed = &status, status != 0
-		w.run.Started = w.result.Started.UnixMilli()
-		w.run.Finished = max(w.run.Started, w.result.Finished.UnixMilli()) // the clock may have been set
-	}
 	if w.details != nil {
 		if w.run.Details, err = keepDetails(w.dir, w.details); err != nil {
 			return err
@@ -199,7 +193,7 @@ func (a *app) printRecorded(r *jsonv1.Run, took string) {
 	var pairs []terminal.Pair
 	add := func(key, value string) { pairs = append(pairs, terminal.Pair{Key: key, Value: value}) }
 	for _, in := range r.Inputs {
-		add("input", in.Name+"@"+in.Version+inputText(in))
+		add("input", in.Name+"@"+in.Version+inputText(r, in))
 	}
 	for _, o := range r.Outputs {
 		text := o.Name + "@" + o.Version
@@ -237,14 +231,20 @@ func (a *app) printRecorded(r *jsonv1.Run, took string) {
 	a.term.KeyValues(pairs)
 }
 
-// inputText says how the bytes of an input are known.
-func inputText(in jsonv1.RunInput) string {
+// inputText says how the bytes of an input of a run are known.
+func inputText(r *jsonv1.Run, in jsonv1.RunInput) string {
 	known := ", verified: every byte was read"
 	if in.How != "" {
 		known = ", sampled: " + in.How
 	}
 	switch evidence.Outcome(in.Verdict) {
 	case "":
+		switch {
+		case r.Observation == statement.ObservationWrapped:
+			return ", checked before the command started" // by a run of before: how is not on the ledger
+		case r.Existed:
+			return ", as told"
+		}
 		return ", as told: its bytes were not looked at"
 	case evidence.Verified, evidence.Sampled:
 		return known

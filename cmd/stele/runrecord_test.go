@@ -25,14 +25,22 @@ func TestTook(t *testing.T) {
 }
 
 func TestInputText(t *testing.T) {
-	for _, c := range []struct{ verdict, how, want string }{
-		{"", "", ", as told: its bytes were not looked at"},
-		{"verified", "", ", verified: every byte was read"},
-		{"sampled", "9 of 10 chunks", ", sampled: 9 of 10 chunks"},
-		{"tainted", "", ", verified: every byte was read; it is tainted, with the effect advise"},
-		{"withdrawn", "9 of 10 chunks", ", sampled: 9 of 10 chunks; it is withdrawn, with the effect advise"},
+	told, wrapped := &jsonv1.Run{Observation: statement.ObservationReported}, &jsonv1.Run{Observation: statement.ObservationWrapped}
+	again := &jsonv1.Run{Observation: statement.ObservationReported, Existed: true}
+	for _, c := range []struct {
+		run                *jsonv1.Run
+		verdict, how, want string
+	}{
+		{told, "", "", ", as told: its bytes were not looked at"},
+		{again, "", "", ", as told"}, // nobody knows any more
+		{wrapped, "", "", ", checked before the command started"},
+		{wrapped, "verified", "", ", verified: every byte was read"},
+		{again, "verified", "", ", verified: every byte was read"},
+		{wrapped, "sampled", "9 of 10 chunks", ", sampled: 9 of 10 chunks"},
+		{wrapped, "tainted", "", ", verified: every byte was read; it is tainted, with the effect advise"},
+		{wrapped, "withdrawn", "9 of 10 chunks", ", sampled: 9 of 10 chunks; it is withdrawn, with the effect advise"},
 	} {
-		if got := inputText(jsonv1.RunInput{Verdict: c.verdict, How: c.how}); got != c.want {
+		if got := inputText(c.run, jsonv1.RunInput{Verdict: c.verdict, How: c.how}); got != c.want {
 			t.Errorf("%+v: %q", c, got)
 		}
 	}
