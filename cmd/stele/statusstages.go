@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/lineage"
 	"github.com/stele-ml/stele/statement"
@@ -24,21 +26,13 @@ func (a *app) statusOf(now, then *reading, stages []string, o *statusOrder) ([]j
 			refs = append(refs, p.Ref)
 		}
 	}
-	plain, err := a.plainOnes(now, then, refs, o)
+	plain, err := plainOnes(now, then, refs)
 	if err != nil {
 		return nil, err
 	}
-	var told []statement.Ref
-	for _, ref := range refs {
-		if !plain[ref.String()] {
-			told = append(told, ref)
-		}
-	}
-	if err := then.judgeAll(told); err != nil {
-		return nil, err
-	}
-	if now != then {
-		if err := now.judgeAll(told); err != nil {
+	table := !a.json && (o.stage == "" || len(refs) > statusBlocks)
+	for _, r := range slices.Compact([]*reading{then, now}) {
+		if err := r.judgeBut(plain, refs, table); err != nil {
 			return nil, err
 		}
 	}
@@ -52,7 +46,7 @@ func (a *app) statusOf(now, then *reading, stages []string, o *statusOrder) ([]j
 		}
 		for k, p := range in[i] {
 			member := memberOf
-			if plain[p.Ref.String()] {
+			if table && plain[p.Ref.String()] {
 				member = plainMember
 			} else if b, err := then.binding(p.Ref.Name, p.Ref.Version); err == nil {
 				behind[b.Entry] = true
@@ -68,10 +62,10 @@ func (a *app) statusOf(now, then *reading, stages []string, o *statusOrder) ([]j
 }
 
 // plainOnes are those artifacts, by name@version, against which nothing was known
-// then, and is now, where no more than that is printed: in a table. It is empty
-// where so much is wrong on the ledger that it is quicker to judge each.
-func (a *app) plainOnes(now, then *reading, refs []statement.Ref, o *statusOrder) (map[string]bool, error) {
-	if a.json || o.stage != "" && len(refs) <= statusBlocks {
+// then, and is now. It is empty where so much is wrong on the ledger that it is
+// quicker to judge each.
+func plainOnes(now, then *reading, refs []statement.Ref) (map[string]bool, error) {
+	if len(refs) <= statusBlocks {
 		return nil, nil
 	}
 	limit := statusBroad * len(refs)
@@ -93,6 +87,31 @@ func (a *app) plainOnes(now, then *reading, refs []statement.Ref, o *statusOrder
 		}
 	}
 	return plain, nil
+}
+
+// judgeBut judges artifacts together, but for those of which it is known that
+// there is nothing against them; in a table nobody asks about these again.
+func (r *reading) judgeBut(plain map[string]bool, refs []statement.Ref, table bool) error {
+	var rest []statement.Ref
+	for _, ref := range refs {
+		if !plain[ref.String()] {
+			rest = append(rest, ref)
+		}
+	}
+	if err := r.judgeAll(rest); err != nil {
+		return err
+	}
+	for _, ref := range refs {
+		if table || !plain[ref.String()] {
+			continue
+		}
+		_, of, err := r.artifactOf(ref)
+		if err != nil {
+			return err
+		}
+		r.judged[ref.String()] = &lineage.Judgement{Artifact: of}
+	}
+	return nil
 }
 
 // plainMember is what a table tells of an artifact against which nothing is known.

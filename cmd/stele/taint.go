@@ -42,6 +42,7 @@ func (r *reading) judgeAll(refs []statement.Ref) error {
 			return err
 		}
 	}
+	r.judged = map[string]*lineage.Judgement{}
 	if len(list) < 2 {
 		return nil
 	}
@@ -49,7 +50,6 @@ func (r *reading) judgeAll(refs []statement.Ref) error {
 	if err != nil {
 		return err
 	}
-	r.judged = map[string]*lineage.Judgement{}
 	for id, j := range all {
 		if !j.Unknown {
 			r.judged[id] = j
