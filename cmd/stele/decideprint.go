@@ -54,7 +54,7 @@ func (a *app) printInStage(r *reading, p *planned, stage string) {
 			leaves := slices.Contains(rel.Replaces, in.Ref) || rel.Action == statement.ActionLeave && in.Ref == p.account.Ref
 			mark = map[bool]string{true: "leaves", false: "stays"}[leaves]
 		}
-		rows = append(rows, terminal.Row(in.Ref.String(), a.term.Time(in.release.Time), r.signerOf(in.release).Handle, terminal.Count(in.Entry), mark))
+		rows = append(rows, terminal.Row(in.Ref.String(), a.term.Time(in.release.Time), r.signerOf(in.release).Handle, entryText(in.Entry), mark))
 	}
 	a.term.Table([]terminal.Column{{Title: "IN " + stage + " NOW", Trim: terminal.TrimMiddle}, {Title: "SINCE"}, {Title: "BY"}, {Title: "ENTRY", Right: true}, {Title: ""}}, rows)
 }
@@ -135,22 +135,23 @@ func writtenJSON(p *solo.Proof, kind statement.Kind, origin string, signer jsonv
 // receiptPairs are what every receipt has.
 func receiptPairs(a *app, w jsonv1.Written) []terminal.Pair {
 	return []terminal.Pair{
-		{Key: "entry", Value: terminal.Count(w.Entry) + " of " + w.Origin},
+		{Key: "entry", Value: entryText(w.Entry) + " of " + w.Origin},
 		{Key: "time", Value: a.timeOf(w.Time) + ", as the ledger claims"},
 		{Key: "signed by", Value: signedBy(w.Signer)},
 		{Key: "checkpoint", Value: fmt.Sprintf("%s, root %s", terminal.Plural(w.Checkpoint.Size, "entry", "entries"), w.Checkpoint.Root)},
 	}
 }
 
-// cleanOf says why an artifact should not be released again; empty: it is clean.
+// unclean says why an artifact should not be released again, the worst first;
+// empty: it is clean.
 func (c *account) unclean(r *reading, stage string) string {
-	for _, w := range c.Withdrawals {
-		return fmt.Sprintf("withdrawn in entry %d by %s (%s): %s", w.Entry, w.Handle, w.Effect, short(w.Reason))
-	}
 	j := c.judged
 	switch {
 	case len(j.Fallen) > 0:
 		return fallText(&j.Fallen[0])
+	case len(c.Withdrawals) > 0:
+		w := c.Withdrawals[0]
+		return fmt.Sprintf("withdrawn in entry %d by %s (%s): %s", w.Entry, w.Handle, w.Effect, short(w.Reason))
 	case len(j.Members) > 0:
 		return memberText(&j.Members[0])
 	case j.Taint != nil:

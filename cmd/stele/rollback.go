@@ -242,7 +242,11 @@ func (r *reading) rollbackTo(o *rollbackOrder, list, now []tenure, all []stateme
 		return r.alreadyBack(o, t)
 	}
 	if why := c.unclean(r, o.stage); why != "" {
-		return nil, failf(exitRefused, "%s is not clean: %s", t.ref, why).withHint("leave --to out, and it goes back to the last version that is")
+		status := exitRefused // withdrawn, tainted, rejected, not known
+		if c.standing() == standingUntrusted {
+			status = exitUntrusted
+		}
+		return nil, failf(status, "%s is not clean: %s", t.ref, why).withHint("leave --to out, and it goes back to the last version that is")
 	}
 	return r.backTo(o, t, after)
 }
