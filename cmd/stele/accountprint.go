@@ -262,7 +262,7 @@ func (a *app) printEvaluations(r *reading, list []said) {
 				rows = append(rows, terminal.Row(name, string(m.Metrics[name])))
 				continue
 			}
-			rows = append(rows, terminal.Row(name, string(m.Metrics[name]), refsText(m.Datasets, 1), terminal.Count(s.Index), who))
+			rows = append(rows, terminal.Row(name, string(m.Metrics[name]), refsText(m.Datasets, 1), entryText(s.Index), who))
 		}
 	}
 	if len(rows) > 0 {

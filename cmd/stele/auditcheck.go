@@ -48,7 +48,7 @@ func (a *app) listAudits(ctx context.Context, o *auditOrder) error {
 				result = terminal.Count(*item.Result)
 			}
 			rows = append(rows, []terminal.Cell{
-				{Text: terminal.Count(item.Entry)}, {Text: item.Name + "@" + item.Version}, {Text: percentOf(item.Altered) + " at " + percentOf(item.Confidence)},
+				{Text: entryText(item.Entry)}, {Text: item.Name + "@" + item.Version}, {Text: percentOf(item.Altered) + " at " + percentOf(item.Confidence)},
 				{Text: item.Signer.Handle}, {Text: outcomeText(item), Style: outcomeStyle(item)}, {Text: result},
 			})
 		}

@@ -123,6 +123,10 @@ func signedBy(s jsonv1.Signer) string {
 
 func shortKey(id string) string { return id[:min(len(id), 12)] }
 
+// entryText writes the number of an entry, which is a name and no amount: as it is
+// typed.
+func entryText(entry uint64) string { return strconv.FormatUint(entry, 10) }
+
 // isEntry reports whether a moment is given as an entry, and not as a time.
 func isEntry(text string) bool {
 	_, err := strconv.ParseUint(text, 10, 64)

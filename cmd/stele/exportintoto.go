@@ -217,7 +217,7 @@ func (a *app) printExportedRuns(out *jsonv1.ExportInToto) {
 		if i == changesShown {
 			break
 		}
-		rows = append(rows, []terminal.Cell{{Text: terminal.Count(run.Entry)}, {Text: shortRun(run.Run)}, {Text: signerHandle(run.Signer)}, {Text: run.Algorithm}, {Text: some(run.Outputs, 2)}})
+		rows = append(rows, []terminal.Cell{{Text: entryText(run.Entry)}, {Text: shortRun(run.Run)}, {Text: signerHandle(run.Signer)}, {Text: run.Algorithm}, {Text: some(run.Outputs, 2)}})
 	}
 	a.term.Table([]terminal.Column{{Title: "ENTRY", Right: true}, {Title: "RUN"}, {Title: "SIGNER"}, {Title: "KEY"}, {Title: "MADE", Trim: terminal.TrimEnd}}, rows)
 	if rest := len(out.Runs) - len(rows); rest > 0 {

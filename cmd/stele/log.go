@@ -118,7 +118,7 @@ func (a *app) logRow(r *reading, e *evidence.Entry, st *statement.Statement) []t
 		signer.Text += " (" + s.State + ")"
 		signer.Style = terminal.Bad
 	}
-	return []terminal.Cell{{Text: terminal.Count(e.Index)}, {Text: a.term.Time(e.Time), Style: terminal.Dim}, {Text: string(st.Kind)}, signer, {Text: subject(st)}}
+	return []terminal.Cell{{Text: entryText(e.Index)}, {Text: a.term.Time(e.Time), Style: terminal.Dim}, {Text: string(st.Kind)}, signer, {Text: subject(st)}}
 }
 
 // timeBounds turns the filter into entries [low, high): times never go

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/stele-ml/stele/internal/ledger"
-	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/statement"
 )
 
@@ -46,7 +45,7 @@ func (r *reading) runThatBegins(digits string) (ledger.RunEntry, error) {
 	}
 	var ids []string
 	for _, e := range found[:min(len(found), runsNamed)] {
-		ids = append(ids, fmt.Sprintf("%s (entry %s)", e.ID, terminal.Count(e.Entry)))
+		ids = append(ids, fmt.Sprintf("%s (entry %s)", e.ID, entryText(e.Entry)))
 	}
 	text := strings.Join(ids, ", ")
 	if len(found) > runsNamed {

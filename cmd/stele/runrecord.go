@@ -224,7 +224,7 @@ func (a *app) printRecorded(r *jsonv1.Run, took string) {
 	add("observed", map[string]string{
 		statement.ObservationWrapped: "stele started the command and waited for it", statement.ObservationReported: "as told: stele did not run it",
 	}[r.Observation])
-	add("entry", terminal.Count(r.Entry)+" of "+r.Origin)
+	add("entry", entryText(r.Entry)+" of "+r.Origin)
 	add("time", a.timeOf(r.Time)+", as the ledger claims")
 	add("signed by", signedBy(r.Signer))
 	add("checkpoint", fmt.Sprintf("%s, root %s", terminal.Plural(r.Checkpoint.Size, "entry", "entries"), r.Checkpoint.Root))

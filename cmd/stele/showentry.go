@@ -16,7 +16,7 @@ import (
 func (a *app) entryPairs(r *reading, e *evidence.Entry, st *statement.Statement) []terminal.Pair {
 	standing := r.standingOf(e)
 	pairs := []terminal.Pair{
-		{Key: "entry", Value: fmt.Sprintf("%s, of a log of %s", terminal.Count(e.Index), terminal.Plural(r.Size(), "entry", "entries"))},
+		{Key: "entry", Value: fmt.Sprintf("%s, of a log of %s", entryText(e.Index), terminal.Plural(r.Size(), "entry", "entries"))},
 		{Key: "kind", Value: kindOf(e, st)},
 		{Key: "subject", Value: subject(st), Style: terminal.Accent},
 		{Key: "time", Value: a.term.Time(e.Time) + ", as the ledger claims"},

@@ -67,7 +67,7 @@ func (a *app) printStamp(r stampReceipt) error {
 		pairs = append(pairs, terminal.Pair{Key: "listed", Value: "exactly the files of the list; no ignore rules"})
 	}
 	if proof != nil {
-		pairs = append(pairs, terminal.Pair{Key: "entry", Value: terminal.Count(*out.Entry) + " of " + r.plan.origin},
+		pairs = append(pairs, terminal.Pair{Key: "entry", Value: entryText(*out.Entry) + " of " + r.plan.origin},
 			terminal.Pair{Key: "time", Value: a.term.Time(proof.Receipt.Time) + ", as the ledger claims"})
 	}
 	pairs = append(pairs, terminal.Pair{Key: "signed by", Value: signedBy(r.plan.signer)})
@@ -104,7 +104,7 @@ func basisPairs(b statement.Basis) []terminal.Pair {
 			pairs = append(pairs, terminal.Pair{Key: "not read", Value: terminal.Bytes(t.bytes) + " " + t.by})
 		}
 	}
-	return append(pairs, terminal.Pair{Key: "last read", Value: "for entry " + terminal.Count(*b.Entry) + ", or later"})
+	return append(pairs, terminal.Pair{Key: "last read", Value: "for entry " + entryText(*b.Entry) + ", or later"})
 }
 
 func changesJSON(c *statement.Changes) *jsonv1.Counts {

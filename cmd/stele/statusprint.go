@@ -21,12 +21,12 @@ func (a *app) printStatus(o *statusOrder, list []jsonv1.Status) {
 		return
 	}
 	at := list[0].At
-	when := fmt.Sprintf("now: as of entry %s, %s", terminal.Count(at.Size-1), a.timeOf(at.Time))
+	when := fmt.Sprintf("now: as of entry %s, %s", entryText(at.Size-1), a.timeOf(at.Time))
 	switch {
 	case o.moment != 0:
-		when = fmt.Sprintf("at %s: as of entry %s, %s", a.term.Time(o.moment), terminal.Count(at.Size-1), a.timeOf(at.Time))
+		when = fmt.Sprintf("at %s: as of entry %s, %s", a.term.Time(o.moment), entryText(at.Size-1), a.timeOf(at.Time))
 	case o.at != "":
-		when = fmt.Sprintf("after entry %s, %s", terminal.Count(at.Size-1), a.timeOf(at.Time))
+		when = fmt.Sprintf("after entry %s, %s", entryText(at.Size-1), a.timeOf(at.Time))
 	}
 	a.term.Printf("%s\n", when)
 	a.term.Printf("of %s, as the ledger claims\n", at.Origin)
@@ -80,7 +80,7 @@ func (a *app) printMember(o *statusOrder, stage string, m *jsonv1.StageMember, m
 		{Key: "replaced", Value: some(m.Replaced, originInputs)},
 		{Key: "artifact", Value: fmt.Sprintf("%s, %s in %s", m.Kind, terminal.Bytes(m.Bytes), terminal.Plural(m.Files, "file"))},
 		{Key: "fingerprint", Value: m.Fingerprint},
-		{Key: "stamped", Value: fmt.Sprintf("%s, entry %s by %s", a.timeOf(m.Stamped), terminal.Count(m.Entry), signedBy(m.Signer))},
+		{Key: "stamped", Value: fmt.Sprintf("%s, entry %s by %s", a.timeOf(m.Stamped), entryText(m.Entry), signedBy(m.Signer))},
 	}
 	pairs = append(pairs, approvalPairs(stage, m.Approvals, m.Signer.Handle)...)
 	pairs = append(pairs, terminal.Pair{Key: "standing", Value: memberStanding(m), Style: standingStyle(memberStanding(m))})
@@ -132,7 +132,7 @@ func approvalPairs(stage string, list []jsonv1.Approval, stamper string) []termi
 		if who == stamper {
 			who += ", who stamped it"
 		}
-		pair := terminal.Pair{Key: decisionWord(d.Decision), Value: fmt.Sprintf("by %s, entry %s", who, terminal.Count(d.Entry)) + orNothing(": ", d.Reason)}
+		pair := terminal.Pair{Key: decisionWord(d.Decision), Value: fmt.Sprintf("by %s, entry %s", who, entryText(d.Entry)) + orNothing(": ", d.Reason)}
 		switch {
 		case d.Standing != standingGood:
 			pair.Value, pair.Style = pair.Value+"; the key is "+d.Standing+", it counts for nothing", terminal.Dim
@@ -170,7 +170,7 @@ func (a *app) sincePairs(m *jsonv1.StageMember) []terminal.Pair {
 	}
 	var pairs []terminal.Pair
 	if l := m.Now.Left; l != nil {
-		text := fmt.Sprintf("%s, entry %s by %s", a.timeOf(l.Time), terminal.Count(l.Entry), l.Signer.Handle)
+		text := fmt.Sprintf("%s, entry %s by %s", a.timeOf(l.Time), entryText(l.Entry), l.Signer.Handle)
 		if l.ReplacedBy != "" {
 			text += ", replaced by " + l.ReplacedBy
 		}
@@ -207,7 +207,7 @@ func (a *app) printStageTable(o *statusOrder, s *jsonv1.Status) {
 		m := &s.Artifacts[i]
 		lines := troublesOf(m)
 		for _, d := range lastRejections(m.Approvals) {
-			lines = append(lines, fmt.Sprintf("rejected for %s by %s, entry %s", s.Stage, d.Signer.Handle, terminal.Count(d.Entry))+orNothing(": ", d.Reason))
+			lines = append(lines, fmt.Sprintf("rejected for %s by %s, entry %s", s.Stage, d.Signer.Handle, entryText(d.Entry))+orNothing(": ", d.Reason))
 		}
 		if m.Now != nil {
 			for _, what := range m.Now.Since {

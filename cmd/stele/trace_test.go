@@ -348,7 +348,7 @@ func TestTraceOfAThousandGenerations(t *testing.T) {
 	if lines := strings.Count(text, "\n"); lines > 100 {
 		t.Errorf("%d lines", lines)
 	}
-	for _, want := range []string{"raw@1, 1,000 steps up, withdrawn in entry 1,002", "… 995 steps …", "999 tainted", "… made of 1 model, 1 tainted"} {
+	for _, want := range []string{"raw@1, 1,000 steps up, withdrawn in entry 1002", "… 995 steps …", "999 tainted", "… made of 1 model, 1 tainted"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is missing:\n%s", want, text)
 		}

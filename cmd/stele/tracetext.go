@@ -101,7 +101,7 @@ func withdrawalText(w jsonv1.TraceWithdrawal) string {
 	if w.Target == statement.TargetBinding {
 		what = "the name was a mistake"
 	}
-	text := fmt.Sprintf("withdrawn in entry %s by %s (%s): %s", terminal.Count(w.Entry), w.Handle, what, short(w.Reason))
+	text := fmt.Sprintf("withdrawn in entry %s by %s (%s): %s", entryText(w.Entry), w.Handle, what, short(w.Reason))
 	if w.Of != "" {
 		return "its member " + w.Of + ", " + text
 	}
@@ -133,7 +133,7 @@ func pathText(path []jsonv1.TaintStep, all bool) string {
 		}
 		b.WriteString(s.Name + "@" + s.Version)
 		if s.Entry != nil {
-			fmt.Fprintf(&b, " (%s, entry %s)", s.Way, terminal.Count(*s.Entry))
+			fmt.Fprintf(&b, " (%s, entry %s)", s.Way, entryText(*s.Entry))
 		}
 	}
 	return b.String()
@@ -159,7 +159,7 @@ func evaluationText(e jsonv1.TraceEvaluation) string {
 		}
 		parts = append(parts, name+" "+e.Metrics[name])
 	}
-	text := fmt.Sprintf("%s on %s, says %s in entry %s", strings.Join(parts, ", "), some(e.Datasets, 2), e.Signer.Handle, terminal.Count(e.Entry))
+	text := fmt.Sprintf("%s on %s, says %s in entry %s", strings.Join(parts, ", "), some(e.Datasets, 2), e.Signer.Handle, entryText(e.Entry))
 	if e.Standing != "good" {
 		text += " (signer " + e.Standing + ": it counts for nothing)"
 	}
@@ -191,7 +191,7 @@ func (m *treeMaker) originText(o *origin, stamped uint64) string {
 		text = o.Way
 	}
 	if o.Entry != stamped || o.Fallen != "" {
-		text += fmt.Sprintf("; entry %s by %s", terminal.Count(o.Entry), o.Signer.Handle)
+		text += fmt.Sprintf("; entry %s by %s", entryText(o.Entry), o.Signer.Handle)
 	}
 	if o.Of != "" {
 		text += ", of the same bytes as " + o.Of

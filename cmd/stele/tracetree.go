@@ -185,7 +185,7 @@ func (m *treeMaker) unfoldUp(s *sprout) {
 		}
 	}
 	m.claims(s, claims, func(o *origin) *sprout {
-		text := "not counted: " + m.claimText(o) + ", entry " + terminal.Count(o.Entry)
+		text := "not counted: " + m.claimText(o) + ", entry " + entryText(o.Entry)
 		return remark(terminal.Caution, text, append(claimNotes(o), "of "+some(o.inputs, 4))...)
 	})
 }
@@ -218,7 +218,7 @@ func (m *treeMaker) unfoldDown(s *sprout) {
 		}
 	}
 	m.claims(s, claims, func(o *origin) *sprout {
-		text := "not counted: " + o.Output + ", " + m.claimText(o) + ", entry " + terminal.Count(o.Entry)
+		text := "not counted: " + o.Output + ", " + m.claimText(o) + ", entry " + entryText(o.Entry)
 		return remark(terminal.Caution, text, claimNotes(o)...)
 	})
 }
@@ -437,7 +437,7 @@ func (m *treeMaker) label(s *sprout) {
 		s.node.Style = terminal.Bold
 		return // the head says the rest
 	}
-	s.node.Detail = fmt.Sprintf("%s by %s, %s, entry %s", n.Kind, n.Signer.Handle, m.a.timeOf(n.Time), terminal.Count(n.Entry))
+	s.node.Detail = fmt.Sprintf("%s by %s, %s, entry %s", n.Kind, n.Signer.Handle, m.a.timeOf(n.Time), entryText(n.Entry))
 	if !m.down && n.Origin == originNone {
 		s.node.Marks = append(s.node.Marks, terminal.Cell{Text: "no recorded origin", Style: terminal.Dim})
 	}

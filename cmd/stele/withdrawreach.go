@@ -231,7 +231,7 @@ func (a *app) printReached(reach *jsonv1.Reach) {
 		x := &reach.Artifacts[i]
 		through := "these contents"
 		if x.Steps > 0 {
-			through = fmt.Sprintf("%s, entry %s, of %s@%s", x.Path[0].Way, terminal.Count(*x.Path[0].Entry), x.Path[1].Name, x.Path[1].Version)
+			through = fmt.Sprintf("%s, entry %s, of %s@%s", x.Path[0].Way, entryText(*x.Path[0].Entry), x.Path[1].Name, x.Path[1].Version)
 		}
 		rows = append(rows, terminal.Row(terminal.Count(uint64(x.Steps)), x.Name+"@"+x.Version, x.Kind, x.Signer.Handle, a.timeOf(x.Time), through))
 	}
