@@ -31,9 +31,9 @@ How far it goes:
 The stamper or an administrator may withdraw. The reason is public and for
 ever: put no personal data in it.
 
---dry-run lists what it would reach: everything that was made of the contents,
-under whatever name, and where any of it is released now. On a terminal this is
-shown in short before anything is signed, and asked about.`,
+--dry-run lists what it would reach: all that was made of the contents, under
+whatever name, the nearest first, and where any of it is released now. On a
+terminal this is shown in short before anything is signed, and asked about.`,
 		Example: `  stele withdraw clinic/wdbc@2026-11-01 --dry-run
   stele withdraw clinic/wdbc@2026-11-01 --reason 'labels in doubt'`,
 		Args: cobra.ExactArgs(1),
@@ -68,7 +68,8 @@ shown in short before anything is signed, and asked about.`,
 	c.Flags().StringVar(&w.Effect, "effect", statement.EffectNoNewUse, "advise, no-new-use or stop")
 	c.Flags().StringVar(&w.Reason, "reason", "", "one line, public and for ever; required")
 	registerAfter(c, &o.after)
-	c.Flags().BoolVarP(&o.dryRun, "dry-run", "n", false, "list everything that it would reach; write nothing")
+	c.Flags().BoolVarP(&o.dryRun, "dry-run", "n", false, "list what it would reach; write nothing")
+	c.Flags().BoolVar(&o.all, "all", false, "with --dry-run: list all of it, however much")
 	c.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask")
 	return c
 }

@@ -17,6 +17,7 @@ type withdrawOrder struct {
 	withdrawal    statement.Withdrawal
 	after         int64 // the last entry that the author saw; -1: what the ledger has
 	dryRun, yes   bool
+	all           bool // list everything that it would reach
 
 	reach *jsonv1.Reach // that was shown before it was signed
 }
@@ -120,7 +121,7 @@ func (a *app) wouldWithdraw(ctx context.Context, o *withdrawOrder) error {
 		case out.Reach == nil:
 			a.term.Printf("%s\n", tellsNothing(o))
 		default:
-			a.printReached(out.Reach)
+			a.printReached(out.Reach, o.all)
 			a.printReach(out.Reach, "would reach")
 		}
 		a.term.Notef("nothing was withdrawn; --after %d says that this is what you saw", out.After)
@@ -224,10 +225,18 @@ func (w waysTo) path(n *lineage.Node) (path []jsonv1.TaintStep) {
 	}
 }
 
-// printReached lists everything that is reached.
-func (a *app) printReached(reach *jsonv1.Reach) {
+// reachedRows is how many artifacts that a withdrawal would reach are listed,
+// unless all are asked for.
+const reachedRows = 40
+
+// printReached lists what is reached, the nearest first.
+func (a *app) printReached(reach *jsonv1.Reach, all bool) {
+	shown := len(reach.Artifacts)
+	if !all && shown > reachedRows+1 { // a line that counts one is no shorter
+		shown = reachedRows
+	}
 	var rows [][]terminal.Cell
-	for i := range reach.Artifacts {
+	for i := range reach.Artifacts[:shown] {
 		x := &reach.Artifacts[i]
 		through := "these contents"
 		if x.Steps > 0 {
@@ -237,6 +246,9 @@ func (a *app) printReached(reach *jsonv1.Reach) {
 	}
 	a.term.Table([]terminal.Column{{Title: "STEPS", Right: true}, {Title: "NAME@VERSION", Trim: terminal.TrimMiddle}, {Title: "KIND"}, {Title: "BY"}, {Title: "STAMPED"},
 		{Title: "THROUGH", Trim: terminal.TrimMiddle}}, rows)
+	if rest := len(reach.Artifacts) - shown; rest > 0 {
+		a.term.Printf("… and %s more; --all lists them\n", terminal.Count(uint64(rest)))
+	}
 	a.term.Printf("\n")
 }
 
