@@ -68,6 +68,9 @@ func (r *reading) planRelease(o *releaseOrder) (*planned, error) {
 		if err != nil {
 			return nil, err
 		}
+		if ref.Name == o.name && ref.Version == o.version {
+			return nil, usagef("--replaces %s: it cannot replace itself", ref)
+		}
 		if slices.Contains(release.Replaces, ref) {
 			return nil, usagef("--replaces %s is given twice", ref)
 		}
