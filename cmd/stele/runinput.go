@@ -330,7 +330,7 @@ func (w *inputWatch) fromListing(ctx context.Context, at *auditing) error {
 		if err != nil {
 			return err
 		}
-		return w.marks.Add(m, 0)
+		return w.mark(o.Path, m)
 	})
 }
 

@@ -40,6 +40,7 @@ type inputWatch struct {
 	kept      *os.File
 	marks     *hint.MarksWriter
 	sum       hash.Hash               // of what marks writes
+	written   hash.Hash               // of when a store says that each object was written
 	settled   int64                   // Unix ns: what changed later may change again in the same tick of its clock
 	fp        fingerprint.Fingerprint // of the files as they lie, also where they are a collection
 	trail     *source.Trail           // nil in a bucket
@@ -51,7 +52,7 @@ type inputWatch struct {
 const settledAfter = 2 * time.Second
 
 func newInputWatch(path string, a fingerprint.Algorithm, entry uint64, now time.Time) (*inputWatch, error) {
-	w := &inputWatch{path: path, algorithm: a, entry: max(entry, 1), sum: sha256.New(), settled: now.Add(-settledAfter).UnixNano()}
+	w := &inputWatch{path: path, algorithm: a, entry: max(entry, 1), sum: sha256.New(), written: sha256.New(), settled: now.Add(-settledAfter).UnixNano()}
 	var err error
 	if w.list, err = os.OpenFile(path+".manifest", os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600); err != nil {
 		return nil, err
@@ -83,10 +84,20 @@ func (w *inputWatch) keep(f fingerprint.File, m source.Mark, _ uint64) error {
 		w.err = w.files.Add(f)
 	}
 	if w.err == nil {
-		w.err = w.marks.Add(m, 0)
+		w.err = w.mark(f.Path, m)
 	}
 	return nil
 }
+
+// mark adds a file's mark.
+func (w *inputWatch) mark(path string, m source.Mark) error {
+	addWritten(w.written, path, m)
+	return w.marks.Add(m, 0)
+}
+
+// addWritten adds when an object was written: in a bucket without versions, what
+// was replaced and put back has the ETag that it had, and another time.
+func addWritten(h hash.Hash, path string, m source.Mark) { fmt.Fprintf(h, "%q %d\n", path, m.Modified) }
 
 // seal ends the watch's files.
 func (w *inputWatch) seal() error {
@@ -170,7 +181,7 @@ type seenAgain struct {
 	diff    *jsonv1.Diff
 	touched []string // the first of those whose bytes are the same, and whose marks are not
 	count   uint64
-	trail   string // a folder or a link that is not what it was, and what of it
+	trail   string // a folder, a link, or when an object was written, that is not what it was, and what of it
 }
 
 // look looks again at an input, through a source that was opened anew. Only a
@@ -184,7 +195,9 @@ func (w *inputWatch) look(ctx context.Context, a *app, d *data) (*seenAgain, err
 	fresh := freshMarks{marks: map[string]source.Mark{}}
 	opts := w.opts
 	opts.Hints = w.settledHints(joined(m, w.openMarks, w.entry), &fresh)
+	written := sha256.New()
 	opts.Kept = func(f fingerprint.File, now source.Mark, entry uint64) error {
+		addWritten(written, f.Path, now)
 		if entry != 0 || fresh.same(f.Path, now) {
 			return nil
 		}
@@ -205,6 +218,9 @@ func (w *inputWatch) look(ctx context.Context, a *app, d *data) (*seenAgain, err
 	}
 	defer before.Close()
 	s.diff, err = compare("then", "now", before.All(), a.scanning(ctx, d, opts, nil), false)
+	if err == nil && s.diff.Same && s.count == 0 && s.trail == "" && !bytes.Equal(written.Sum(nil), w.written.Sum(nil)) {
+		s.trail = "an object was written again, by the time that the store says"
+	}
 	return s, err
 }
 

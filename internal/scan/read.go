@@ -385,7 +385,9 @@ func (w *worker) known(o source.Object, h *hint.Hint) (f found, ok bool) {
 	}
 	// What is passed on is the mark of when the bytes were read, not the one of
 	// now: or what was known again by an ETag once would count as known by its
-	// version from then on.
+	// version from then on. When it was written is of now: a mark that was kept
+	// does not have it.
+	past.Mark.Modified = now.Modified
 	if resumed && past.Mark.Same(now) != source.Unsure {
 		return found{file: past.File, mark: past.Mark, resumed: past.File.Size}, true
 	}
@@ -393,5 +395,7 @@ func (w *worker) known(o source.Object, h *hint.Hint) (f found, ok bool) {
 		return f, false
 	}
 	how := w.opts.same(h, now)
-	return found{file: w.opts.takeOver(h), mark: h.Mark, how: how, entry: h.Entry}, how != source.Unsure
+	mark := h.Mark
+	mark.Modified = now.Modified
+	return found{file: w.opts.takeOver(h), mark: mark, how: how, entry: h.Entry}, how != source.Unsure
 }

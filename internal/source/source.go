@@ -42,6 +42,10 @@ type Mark struct {
 	ETag          string // as the store spells it, or empty
 	MTime, CTime  int64  // local: nanoseconds since 1970, or 0
 	Inode, Device uint64 // local
+	// Modified is when a store says that an object was written, in Unix seconds,
+	// or 0. It is not kept, and Same does not ask for it: it only tells that an
+	// object with the same ETag was written again.
+	Modified int64
 }
 
 // Same says how sure it is that the object now marked is the one that m marked.

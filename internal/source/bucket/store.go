@@ -24,6 +24,9 @@ type Item struct {
 	// none or did not say. S3's "null" is kept: it can be told from others, but
 	// is no mark to know an object by.
 	Version string
+	// Modified is when it was written, in Unix seconds, by a store of which two
+	// objects can have one ETag; 0 where it does not say, or an ETag says more.
+	Modified int64
 	// Archived is the storage class that must be restored before anything can
 	// be read, or empty. A store that cannot be sure of it leaves it empty, and
 	// answers a Read with source.ErrArchived.
@@ -32,7 +35,7 @@ type Item struct {
 
 // Mark is what an item is known by at a later time.
 func (it *Item) Mark() source.Mark {
-	m := source.Mark{Size: it.Size, Version: it.Version, ETag: it.ETag}
+	m := source.Mark{Size: it.Size, Version: it.Version, ETag: it.ETag, Modified: it.Modified}
 	if m.Version == nullVersion {
 		m.Version = ""
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -98,7 +99,7 @@ func (s *store) listCurrent(ctx context.Context, prefix, from string, page func(
 		items := make([]bucket.Item, 0, len(out.Contents))
 		for i := range out.Contents {
 			o := &out.Contents[i]
-			it, err := item(o.Key, out.EncodingType, o.Size, o.ETag)
+			it, err := item(o.Key, out.EncodingType, o.Size, o.ETag, o.LastModified)
 			if err != nil {
 				return &source.Error{Path: prefix, Err: err}
 			}
@@ -139,7 +140,7 @@ func (s *store) listVersions(ctx context.Context, prefix, from string, page func
 		last := before
 		for i := range out.Versions {
 			v := &out.Versions[i]
-			it, err := item(v.Key, out.EncodingType, v.Size, v.ETag)
+			it, err := item(v.Key, out.EncodingType, v.Size, v.ETag, v.LastModified)
 			if err != nil {
 				return &source.Error{Path: prefix, Err: err}
 			}
@@ -185,7 +186,7 @@ func goesOnNowhere(prefix string) error {
 }
 
 // item is an object of a listing.
-func item(key *string, enc types.EncodingType, size *int64, etag *string) (bucket.Item, error) {
+func item(key *string, enc types.EncodingType, size *int64, etag *string, written *time.Time) (bucket.Item, error) {
 	k, err := decoded(key, enc)
 	switch {
 	case err != nil:
@@ -193,7 +194,16 @@ func item(key *string, enc types.EncodingType, size *int64, etag *string) (bucke
 	case size == nil || *size < 0:
 		return bucket.Item{}, fmt.Errorf("the store lists %s without a size", source.Show(k))
 	}
-	return bucket.Item{Key: k, Size: *size, ETag: aws.ToString(etag)}, nil
+	return bucket.Item{Key: k, Size: *size, ETag: aws.ToString(etag), Modified: seconds(written)}, nil
+}
+
+// seconds is a time as both listings and headers can say it; 0 where there is
+// none.
+func seconds(t *time.Time) int64 {
+	if t == nil {
+		return 0
+	}
+	return t.Unix()
 }
 
 // decoded is a key as it is. Keys are asked for in percent-encoding, because XML

@@ -22,7 +22,7 @@ func (s *store) Head(ctx context.Context, key string) (bucket.Item, error) {
 	if out.ContentLength == nil {
 		return bucket.Item{}, &source.Error{Path: key, Detail: "the store does not say how long it is"}
 	}
-	return bucket.Item{Key: key, Size: *out.ContentLength, ETag: aws.ToString(out.ETag), Version: aws.ToString(out.VersionId)}, nil
+	return bucket.Item{Key: key, Size: *out.ContentLength, ETag: aws.ToString(out.ETag), Version: aws.ToString(out.VersionId), Modified: seconds(out.LastModified)}, nil
 }
 
 // Read implements bucket.Store. It asks for the current object, on condition
@@ -39,7 +39,7 @@ func (s *store) Read(ctx context.Context, it bucket.Item, off, n int64) (io.Read
 	if err != nil {
 		return nil, bucket.Item{}, s.readFailed(ctx, it.Key, err)
 	}
-	got := bucket.Item{Key: it.Key, Size: it.Size, ETag: aws.ToString(out.ETag), Version: aws.ToString(out.VersionId)}
+	got := bucket.Item{Key: it.Key, Size: it.Size, ETag: aws.ToString(out.ETag), Version: aws.ToString(out.VersionId), Modified: seconds(out.LastModified)}
 	why := ""
 	switch of := aws.ToString(out.ContentRange); {
 	case part && of == "":
