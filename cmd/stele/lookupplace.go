@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -158,14 +159,32 @@ func (r *reading) stamped(fn func(st *statement.Statement) error) error {
 	return nil
 }
 
-// underAnotherName looks for a single file among the stamps of single files of
-// its size: their names come from their manifests and details, and count
-// because with one of them the fingerprint is a stamp's.
+// underAnotherName looks for a single file among the stamps of single files.
 func (a *app) underAnotherName(ctx context.Context, r *reading, f *lookedUp, found *foundData, file fingerprint.File) error {
+	return a.renamed(ctx, r, file, 0, func(name string, bindings []ledger.Binding) error {
+		f.bindings, found.fp, found.stampedAs = bindings, bindings[0].Fingerprint, name
+		a.term.Notef("%s was stamped as %s: renamed, and the same bytes", file.Path, name)
+		return errEnough
+	})
+}
+
+// errEnough ends a search that has found enough, or was to be a short one.
+var errEnough = errors.New("enough")
+
+// renamed calls fn with each other name under which the bytes of a single file
+// were stamped, the latest first. It looks at the stamps of single files of its
+// size: their names come from their manifests and details, and count because with
+// one of them the fingerprint is a stamp's. It looks at most of these, or at all
+// if that is 0.
+func (a *app) renamed(ctx context.Context, r *reading, file fingerprint.File, most int, fn func(name string, bindings []ledger.Binding) error) error {
 	tried := map[string]bool{file.Path: true}
-	return r.stamped(func(st *statement.Statement) error {
-		if len(f.bindings) > 0 || st.Stamp.Files != 1 || st.Stamp.Bytes != file.Size {
+	looked := 0
+	err := r.stamped(func(st *statement.Statement) error {
+		if st.Stamp.Files != 1 || st.Stamp.Bytes != file.Size {
 			return nil
+		}
+		if looked++; most > 0 && looked > most {
+			return errEnough
 		}
 		ref, err := st.Ref()
 		if err != nil {
@@ -184,17 +203,20 @@ func (a *app) underAnotherName(ctx context.Context, r *reading, f *lookedUp, fou
 			if !ok {
 				continue
 			}
-			if f.bindings, err = r.bindingsOf(as); err != nil {
-				return err
+			bindings, err := r.bindingsOf(as)
+			if err == nil && len(bindings) > 0 {
+				err = fn(name, bindings)
 			}
-			if len(f.bindings) > 0 {
-				found.fp, found.stampedAs = as, name
-				a.term.Notef("%s was stamped as %s: renamed, and the same bytes", file.Path, name)
-				return nil
+			if err != nil {
+				return err
 			}
 		}
 		return nil
 	})
+	if errors.Is(err, errEnough) {
+		return nil
+	}
+	return err
 }
 
 // namesOf are the names that a stamp of a single file may have been made under:

@@ -168,6 +168,9 @@ func (a *app) stamp(ctx context.Context, d *data, o *stampOrder) error {
 	if plan.bound != nil {
 		return a.alreadyBound(s)
 	}
+	if err := a.tellRenamed(ctx, s); err != nil {
+		return err
+	}
 	if s.diff != nil && !a.json && !a.quiet {
 		a.printDiff(s.diff, o.all)
 	}

@@ -28,8 +28,9 @@ type stamping struct {
 	marks    *marking       // nil: none
 	earlier  *foundManifest // nil: it is nowhere
 	result   scan.Result
-	diff     *jsonv1.Diff // against earlier, or nil
-	model    *modelFound  // nil: it is none
+	diff     *jsonv1.Diff     // against earlier, or nil
+	model    *modelFound      // nil: it is none
+	file     fingerprint.File // the last; of a single one, the one
 }
 
 // close gives up what was not kept.
@@ -74,7 +75,8 @@ func (a *app) readForStamp(ctx context.Context, s *stamping) (err error) {
 	}
 	w := fingerprint.NewWriter(s.manifest, s.plan.algorithm, fingerprint.WriterOptions{PlainSHA256: plain})
 	models := newModelFiles(s.order.kind)
-	if s.diff, err = a.compareWithEarlier(s, watched(watched(files, models.add), w.Add)); err != nil {
+	last := func(f fingerprint.File) error { s.file = f; return nil }
+	if s.diff, err = a.compareWithEarlier(s, watched(watched(watched(files, models.add), last), w.Add)); err != nil {
 		return err
 	}
 	if _, err = w.Close(); err != nil {
