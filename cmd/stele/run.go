@@ -60,7 +60,7 @@ The exit status is the command's own; 125 where it could not be run or recorded,
 				return usagef("run needs a COMMAND").withHint("usage: " + c.UseLine())
 			}
 			if err := o.parse(); err != nil {
-				return err
+				return o.misplaced(err)
 			}
 			return a.wrapRun(c.Context(), o)
 		},
@@ -102,7 +102,7 @@ func (a *app) wrapRun(ctx context.Context, o *runOrder) (err error) {
 	w := &running{app: a, order: o}
 	defer w.close()
 	if w.program, err = process.Find(o.command[0]); err != nil {
-		return notStarted(err)
+		return o.misplaced(notStarted(err, o.command[0]))
 	}
 	if w.id, err = statement.NewNonce(rand.Reader); err != nil {
 		return err
@@ -130,7 +130,7 @@ func (a *app) wrapRun(ctx context.Context, o *runOrder) (err error) {
 		Path: w.program, Args: o.command, Env: process.With(os.Environ(), runVariable, w.id.String()),
 	})
 	if err != nil {
-		return notStarted(err)
+		return notStarted(err, o.command[0])
 	}
 	a.ran = true // from here on, an interruption is the command's
 	after, give := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -140,11 +140,31 @@ func (a *app) wrapRun(ctx context.Context, o *runOrder) (err error) {
 }
 
 // notStarted is an error of a command that did not start.
-func notStarted(err error) error {
-	if errors.Is(err, process.ErrNotFound) {
-		return failf(exitNotFound, "%w", err).withHint("nothing was recorded; is it in $PATH?")
+func notStarted(err error, command string) error {
+	switch {
+	case !errors.Is(err, process.ErrNotFound):
+		return err
+	case strings.ContainsRune(command, os.PathSeparator):
+		return failf(exitNotFound, "%w", err).withHint("nothing was recorded; the path is seen from here")
 	}
-	return err
+	return failf(exitNotFound, "%w", err).withHint("nothing was recorded; is it in $PATH?")
+}
+
+// misplaced says of a call that went wrong where its command begins, if that may
+// be what is wrong with it: a flag that stands behind it is the command's.
+func (o *runOrder) misplaced(err error) error {
+	name, _, _ := strings.Cut(o.command[0], "=")
+	_, _, notNamed := statement.ParseNameVersion(name)
+	wrong := notNamed == nil // the second of a list behind --input
+	for _, arg := range o.command[1:] {
+		wrong = wrong || len(o.in)+len(o.out) == 0 && (strings.HasPrefix(arg, "--input") || strings.HasPrefix(arg, "--output"))
+	}
+	if !wrong {
+		return err
+	}
+	f := describe(err)
+	f.hint = "the command begins at " + shellText(o.command[:1]) + ", and all behind it is the command's: each --input and --output takes one NAME@VERSION=PATH, and stands before"
+	return f
 }
 
 // errGivenUp ends the recording of a run that somebody does not wait for.
@@ -277,7 +297,11 @@ func (o *runOrder) register(c *cobra.Command) {
 func (o *runOrder) parse() (err error) {
 	seen := map[string]string{}
 	once := func(flag string, p namedPlace) error {
-		if other := seen[p.what()]; other != "" {
+		switch other := seen[p.what()]; other {
+		case "":
+		case flag:
+			return usagef("%s %s is given twice", flag, p.what())
+		default:
 			return usagef("%s is given twice, as %s and as %s", p.what(), other, flag)
 		}
 		seen[p.what()] = flag
@@ -403,6 +427,9 @@ func parseNamedPlace(flag, text string) (p namedPlace, err error) {
 	}
 	if given && path == "" {
 		return p, usagef("%s %s: the path is empty", flag, text).withHint("`.` means this folder")
+	}
+	if strings.HasPrefix(path, "~") && exists(path) != nil { // or hours later it is not there
+		return p, usagef("%s %s: there is no %s here, and no shell reads ~ behind a =", flag, text, path).withHint("write \"$HOME\" instead of ~; ./~ is a folder of that name")
 	}
 	p.path = path
 	return p, nil

@@ -191,7 +191,7 @@ func (w *running) verifyInput(ctx context.Context, in *runInput) error {
 	in.path, in.subject = o.path, s
 	a.warnOfPlaces(in.ref, s.places, in.path)
 	if o.data, err = a.openData(ctx, "run", o.path, &o.flags); err != nil {
-		return err
+		return fmt.Errorf("--input %s: %w", in.what(), err)
 	}
 	j, err := a.judgement(ctx, o, s)
 	if err == nil && !in.holds(j.verdict) {
@@ -269,7 +269,7 @@ func (w *running) auditInput(ctx context.Context, in *runInput) (err error) {
 	}
 	at, err := a.beginAudit(ctx, o)
 	if err != nil {
-		return err
+		return fmt.Errorf("--input %s: %w", in.what(), err)
 	}
 	defer func() { err = at.end(err) }()
 	in.path, in.subject = o.place, &at.subjectOf

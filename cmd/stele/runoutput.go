@@ -9,6 +9,7 @@ import (
 	"hash"
 	"hash/maphash"
 	"io/fs"
+	"path/filepath"
 
 	"github.com/stele-ml/stele/internal/place"
 	"github.com/stele-ml/stele/internal/scan"
@@ -150,7 +151,7 @@ func (w *running) stampOutput(ctx context.Context, out *runOutput) error {
 	a := w.app
 	d, err := a.openData(ctx, "run", out.path, &out.order.flags)
 	if err != nil {
-		return out.missing(err)
+		return w.missing(out, err)
 	}
 	out.stamped = &stamping{order: &out.order, plan: out.plan, dir: w.dir, data: d}
 	return d.end(func() error {
@@ -193,7 +194,7 @@ func (w *running) written(ctx context.Context, out *runOutput) (err error) {
 		return err
 	}
 	if !now.there {
-		return out.missing(fs.ErrNotExist)
+		return w.missing(out, fs.ErrNotExist)
 	}
 	out.state = now.digest()
 	if now.unknown || out.before.unknown {
@@ -203,7 +204,7 @@ func (w *running) written(ctx context.Context, out *runOutput) (err error) {
 	switch n := uint64(len(now.marks)); {
 	case n > 0 && out.old == n && n == uint64(len(out.before.marks)):
 		return failf(exitError, "the output %s was there before, and the command wrote none of it: %s", out.what(), out.path).withPath(out.path).
-			withHint("nothing is stamped; does the command write elsewhere? What it did not make is stamped with `stele stamp`, or told of with `stele record run`")
+			withHint("nothing is stamped; does the command write elsewhere? What it did not make is stamped with `stele stamp`, or told of: `stele show " + w.id.String() + "` has the line to type")
 	case out.old > 0:
 		w.app.term.Warnf("of the output %s, %s of %s had been there before and did not change", out.what(), terminal.Count(out.old), terminal.Plural(n, "file"))
 	}
@@ -211,10 +212,14 @@ func (w *running) written(ctx context.Context, out *runOutput) (err error) {
 }
 
 // missing says that an output is not there.
-func (out *runOutput) missing(err error) error {
-	if !errors.Is(err, fs.ErrNotExist) && statusOf(err) != exitNotFound {
+func (w *running) missing(out *runOutput, err error) error {
+	if !errors.Is(err, fs.ErrNotExist) && statusOf(err) != exitNotFound || !w.wrapped() {
 		return fmt.Errorf("the output %s: %w", out.what(), err)
 	}
+	hint := "nothing is stamped"
+	if dir := here(); dir != "" && !filepath.IsAbs(out.path) && !out.spot.Remote() {
+		hint += "; the path is seen from " + source.Show(dir)
+	}
 	return failf(exitNotFound, "the command wrote no %s, which was to be the output %s", out.path, out.what()).withPath(out.path).
-		withHint("nothing is stamped; the path is seen from where stele was started")
+		withHint(hint + "; `stele show " + w.id.String() + "` has the line that tells of the run, for another PATH")
 }
