@@ -210,6 +210,11 @@ func (o *toldOrder) parseCode(w *running) error {
 // that is not.
 func (a *app) resumeRun(ctx context.Context, text string) error {
 	id, err := statement.ParseNonce(text)
+	if runBegins.MatchString(text) {
+		if found, ok := a.pendingThatBegins(text); ok {
+			id, err = found, nil
+		}
+	}
 	if err != nil {
 		return usagef("--resume %q is no run's id: want 32 hexadecimal digits", text)
 	}

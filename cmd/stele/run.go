@@ -197,7 +197,7 @@ func (p *afterwards) told(os.Signal) {
 		return
 	}
 	if p.asked++; p.asked == 1 {
-		p.term.Warnf("the command has ended, and its run is being recorded; once more gives that up, and nothing is recorded")
+		p.term.Warnf("the command has ended, and its run is being recorded; once more gives that up, and nothing is recorded until it is resumed")
 		return
 	}
 	p.give(errGivenUp)
