@@ -23,6 +23,8 @@ var flow = map[string][]string{
 	"statement":           {"fingerprint", "internal/strictjson"},
 	"lineage":             {"statement", "fingerprint"},
 	"evidence":            {"lineage", "statement", "fingerprint", "internal/strictjson"},
+	"contract":            {"lineage", "statement", "fingerprint", "internal/strictjson"}, // rules over a state that others bring
+	"contracts":           {},                                                             // the ready ones: documents, embedded
 
 	"internal/durable": {}, // files that survive a crash: knows nothing of ledgers
 	"internal/source":  {"fingerprint"},
@@ -43,7 +45,9 @@ var flow = map[string][]string{
 	"internal/oms":        {"fingerprint", "internal/source", "internal/scan", "internal/strictjson"},
 	"internal/provenance": {"fingerprint", "statement", "internal/strictjson"},
 
-	"internal/ledger": {"fingerprint", "statement", "lineage", "evidence"}, // no engine, no disk but its store
+	"internal/draft":  {"internal/strictjson"},                                         // YAML in, canonical JSON out
+	"internal/report": {},                                                              // it writes what it is given
+	"internal/ledger": {"fingerprint", "statement", "lineage", "evidence", "contract"}, // no engine, no disk but its store
 	"internal/solo":   {"fingerprint", "statement", "evidence", "internal/ledger", "internal/durable", "internal/strictjson"},
 
 	"internal/server":   {}, // it serves bytes that others prove
@@ -51,7 +55,7 @@ var flow = map[string][]string{
 	"internal/home":     {"statement", "evidence", "internal/durable"},
 	"internal/demo":     {"internal/model"}, // it trains one
 	"internal/release":  {},                 // builds the archives; no part of the product
-	"cmd/stele":         {"fingerprint", "statement", "lineage", "evidence", "internal/...", "cmd/stele/..."},
+	"cmd/stele":         {"fingerprint", "statement", "lineage", "evidence", "contract", "contracts", "internal/...", "cmd/stele/..."},
 	"cmd/stele/jsonv1":  {}, // the types of --json stand alone: other programs import them
 }
 
@@ -116,28 +120,31 @@ var doors = map[string]struct {
 	packages []string
 	reason   string
 }{
-	"github.com/cockroachdb/pebble/v2":    {[]string{"internal/ledger", "internal/solo", "internal/durable"}, "the store: written by the state machine, opened by the engine, its files by durable"},
-	"github.com/aws/aws-sdk-go-v2":        {[]string{"internal/source/s3"}, "S3"},
-	"github.com/aws/smithy-go":            {[]string{"internal/source/s3"}, "S3: the SDK's errors and middleware"},
-	"cloud.google.com/go/storage":         {[]string{"internal/source/gcs"}, "Google Cloud Storage"},
-	"google.golang.org/api":               {[]string{"internal/source/gcs"}, "Google Cloud Storage: options, errors, authenticated transport"},
-	"github.com/googleapis/gax-go/v2":     {[]string{"internal/source/gcs"}, "Google Cloud Storage: retries"},
-	"github.com/Azure/azure-sdk-for-go":   {[]string{"internal/source/azure"}, "Azure Blob Storage, and who may read it"},
-	"github.com/sigstore/protobuf-specs":  {[]string{"internal/oms"}, "Sigstore bundles, by their own schema"},
-	"google.golang.org/protobuf":          {[]string{"internal/oms"}, "Sigstore bundles: their JSON"},
-	"github.com/spf13/cobra":              {[]string{"cmd/stele"}, "the command line"},
-	"github.com/spf13/pflag":              {[]string{"cmd/stele"}, "the command line"},
-	"golang.org/x/term":                   {[]string{"internal/terminal"}, "what a terminal is and how wide"},
-	"github.com/rivo/uniseg":              {[]string{"internal/terminal"}, "how many columns a character takes"},
-	"golang.org/x/sys":                    {[]string{"internal/terminal", "internal/source", "internal/durable", "internal/solo", "internal/home", "internal/process"}, "calls of the system: consoles, change times, locks, syncs, signals"},
-	"github.com/go-json-experiment/json":  {[]string{"internal/strictjson"}, "all JSON from elsewhere passes one parser"},
-	"lukechampine.com/blake3":             {[]string{"fingerprint", "internal/oms"}, "hashes are chosen in one place; other people's model signatures choose theirs"},
-	"github.com/zeebo/blake3":             {[]string{"fingerprint"}, "hashes are chosen in one place"},
-	"golang.org/x/crypto":                 {[]string{"statement", "cmd/stele", "internal/home", "internal/oms"}, "SSH keys; the command line reaches the agent; BLAKE2b of other people's model signatures"},
-	"golang.org/x/mod":                    {[]string{"statement", "evidence", "internal/ledger", "internal/solo", "cmd/stele"}, "tlog's hashes and proofs, and notes: the words that these speak with each other"},
-	"github.com/transparency-dev/formats": {nil, "tests only: somebody else's encoder is there to disagree"},
-	"github.com/transparency-dev/merkle":  {nil, "tests only: somebody else's verifier is there to disagree"},
-	"github.com/rogpeppe/go-internal":     {nil, "tests only: scripts"},
+	"github.com/cockroachdb/pebble/v2":         {[]string{"internal/ledger", "internal/solo", "internal/durable"}, "the store: written by the state machine, opened by the engine, its files by durable"},
+	"github.com/aws/aws-sdk-go-v2":             {[]string{"internal/source/s3"}, "S3"},
+	"github.com/aws/smithy-go":                 {[]string{"internal/source/s3"}, "S3: the SDK's errors and middleware"},
+	"cloud.google.com/go/storage":              {[]string{"internal/source/gcs"}, "Google Cloud Storage"},
+	"google.golang.org/api":                    {[]string{"internal/source/gcs"}, "Google Cloud Storage: options, errors, authenticated transport"},
+	"github.com/googleapis/gax-go/v2":          {[]string{"internal/source/gcs"}, "Google Cloud Storage: retries"},
+	"github.com/Azure/azure-sdk-for-go":        {[]string{"internal/source/azure"}, "Azure Blob Storage, and who may read it"},
+	"github.com/sigstore/protobuf-specs":       {[]string{"internal/oms"}, "Sigstore bundles, by their own schema"},
+	"google.golang.org/protobuf":               {[]string{"internal/oms"}, "Sigstore bundles: their JSON"},
+	"cel.dev/cel-go":                           {[]string{"contract"}, "rules: parsed, checked, priced and evaluated in one place, whose settings are frozen"},
+	"go.yaml.in/yaml/v3":                       {[]string{"internal/draft"}, "contracts as people write them"},
+	"github.com/spf13/cobra":                   {[]string{"cmd/stele"}, "the command line"},
+	"github.com/spf13/pflag":                   {[]string{"cmd/stele"}, "the command line"},
+	"golang.org/x/term":                        {[]string{"internal/terminal"}, "what a terminal is and how wide"},
+	"github.com/rivo/uniseg":                   {[]string{"internal/terminal"}, "how many columns a character takes"},
+	"golang.org/x/sys":                         {[]string{"internal/terminal", "internal/source", "internal/durable", "internal/solo", "internal/home", "internal/process"}, "calls of the system: consoles, change times, locks, syncs, signals"},
+	"github.com/go-json-experiment/json":       {[]string{"internal/strictjson"}, "all JSON from elsewhere passes one parser"},
+	"lukechampine.com/blake3":                  {[]string{"fingerprint", "internal/oms"}, "hashes are chosen in one place; other people's model signatures choose theirs"},
+	"github.com/zeebo/blake3":                  {[]string{"fingerprint"}, "hashes are chosen in one place"},
+	"golang.org/x/crypto":                      {[]string{"statement", "cmd/stele", "internal/home", "internal/oms"}, "SSH keys; the command line reaches the agent; BLAKE2b of other people's model signatures"},
+	"golang.org/x/mod":                         {[]string{"statement", "evidence", "internal/ledger", "internal/solo", "cmd/stele"}, "tlog's hashes and proofs, and notes: the words that these speak with each other"},
+	"github.com/transparency-dev/formats":      {nil, "tests only: somebody else's encoder is there to disagree"},
+	"github.com/transparency-dev/merkle":       {nil, "tests only: somebody else's verifier is there to disagree"},
+	"github.com/rogpeppe/go-internal":          {nil, "tests only: scripts"},
+	"github.com/santhosh-tekuri/jsonschema/v6": {nil, "tests only: published schemas"},
 }
 
 // refusedNames say nothing about what is inside.

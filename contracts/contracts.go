@@ -1,0 +1,2 @@
+// Package contracts holds ready contracts, each with its tests and a page.
+package contracts

@@ -1,0 +1,3 @@
+// Package report is what a gate found, as other programs read it: SARIF, JUnit,
+// annotations of GitHub and its job summary.
+package report

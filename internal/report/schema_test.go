@@ -1,0 +1,3 @@
+package report
+
+import _ "github.com/santhosh-tekuri/jsonschema/v6"
