@@ -42,8 +42,9 @@ var flow = map[string][]string{
 	"internal/model":      {"internal/strictjson"},                                          // it reads headers
 	"internal/process":    {},                                                               // it starts a command
 	"internal/observe":    {"fingerprint", "statement", "internal/source", "internal/scan"}, // a dirty tree is fingerprinted
-	"internal/oms":        {"fingerprint", "internal/source", "internal/scan", "internal/strictjson"},
-	"internal/provenance": {"fingerprint", "statement", "internal/strictjson"},
+	"internal/oms":        {"fingerprint", "internal/source", "internal/scan", "internal/strictjson", "internal/keyfile"},
+	"internal/provenance": {"fingerprint", "statement", "internal/strictjson", "internal/keyfile"},
+	"internal/keyfile":    {}, // other people's public keys, as bytes
 
 	"internal/draft":  {"internal/strictjson"},                                         // YAML in, canonical JSON out
 	"internal/report": {},                                                              // it writes what it is given

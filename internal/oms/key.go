@@ -14,6 +14,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/stele-ml/stele/internal/keyfile"
 )
 
 // PublicKey is a key that signs models: ECDSA on P-256, P-384 or P-521. The
@@ -24,31 +26,15 @@ type PublicKey struct {
 	der  []byte // of its SubjectPublicKeyInfo (RFC 5280, section 4.1.2.7)
 }
 
-// maxKeyFile bounds a file with a public key, in bytes.
-const maxKeyFile = 16 << 10
-
 // ParsePublicKey reads a PEM block "PUBLIC KEY", or its DER.
 func ParsePublicKey(text []byte) (*PublicKey, error) {
-	if len(text) > maxKeyFile {
-		return nil, fmt.Errorf("public key: %d bytes, at most %d are read", len(text), maxKeyFile)
-	}
-	der := text
-	if block, rest := pem.Decode(text); block != nil {
-		switch {
-		case strings.HasSuffix(block.Type, "PRIVATE KEY"):
-			return nil, &refusal{fmt.Errorf("public key: this is a private key"), "give the public key: `openssl pkey -in FILE -pubout`"}
-		case block.Type == "CERTIFICATE":
-			return nil, &refusal{fmt.Errorf("public key: this is a certificate"), "give it with --certificate-chain"}
-		case block.Type != "PUBLIC KEY":
-			return nil, fmt.Errorf("public key: PEM block %s, want PUBLIC KEY", quote(block.Type))
-		case len(bytes.TrimSpace(rest)) > 0:
-			return nil, fmt.Errorf("public key: something follows the PEM block")
-		}
-		der = block.Bytes
-	}
-	key, err := x509.ParsePKIXPublicKey(der)
-	if err != nil {
-		return nil, fmt.Errorf("public key: neither PEM nor DER of a public key")
+	key, err := keyfile.ParsePublic(text)
+	var wrong *keyfile.WrongKindError
+	switch {
+	case errors.As(err, &wrong) && wrong.Type == "CERTIFICATE":
+		return nil, &refusal{err, "give it with --certificate-chain"}
+	case err != nil:
+		return nil, err
 	}
 	return newPublicKey(key)
 }

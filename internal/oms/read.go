@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/scan"
@@ -68,7 +67,7 @@ func Read(ctx context.Context, src source.Source, o ReadOptions) ([]Found, error
 	defer cancel(nil)
 	r := &reading{src: src, o: &o, slots: make(chan struct{}, o.Workers), cancel: cancel}
 	r.buffers.New = func() any { return new([piece]byte) }
-	defer r.measure(ctx)()
+	defer scan.CountAhead(ctx, src, o.Skip, o.Progress)()
 	linked := func(source.Object) bool { return false }
 	if s, ok := src.(interface{ Linked(source.Object) bool }); ok {
 		linked = s.Linked
@@ -141,37 +140,6 @@ func (r *reading) fail(err error) {
 	if err != nil {
 		r.cancel(err)
 	}
-}
-
-// measureAfter is how long a reading has to take until it is worth counting how
-// much there is.
-const measureAfter = 250 * time.Millisecond
-
-// measure counts, after a while, how much there is, for the progress line. stop
-// ends it.
-func (r *reading) measure(ctx context.Context) (stop func()) {
-	m, ok := r.src.(source.Measurer)
-	if !ok {
-		return func() {}
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		wait := time.NewTimer(measureAfter)
-		defer wait.Stop()
-		select {
-		case <-ctx.Done():
-			return
-		case <-wait.C:
-		}
-		var files, bytes uint64
-		if m.Measure(ctx, r.o.Skip, func(n uint64) { files++; bytes += n }) == nil {
-			r.o.Progress.BytesTotal.Store(bytes)
-			r.o.Progress.FilesTotal.Store(files)
-		}
-	}()
-	return func() { cancel(); <-done }
 }
 
 // spend counts bytes before they are read.

@@ -1,7 +1,6 @@
 package provenance
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -10,9 +9,9 @@ import (
 	"crypto/sha256"
 	_ "crypto/sha512" // SHA-384 and SHA-512
 	"crypto/x509"
-	"encoding/pem"
 	"fmt"
-	"strings"
+
+	"github.com/stele-ml/stele/internal/keyfile"
 )
 
 // PublicKey is a key that builders sign with: ECDSA on P-256, P-384 or P-521
@@ -23,33 +22,14 @@ type PublicKey struct {
 	der []byte // of its SubjectPublicKeyInfo (RFC 5280, section 4.1.2.7)
 }
 
-const (
-	// maxKeyFile bounds a file with a public key, in bytes.
-	maxKeyFile = 16 << 10
-	// The sizes of RSA keys that are accepted, in bits.
-	minRSA, maxRSA = 2048, 8192
-)
+// The sizes of RSA keys that are accepted, in bits.
+const minRSA, maxRSA = 2048, 8192
 
 // ParsePublicKey reads a PEM block "PUBLIC KEY", or its DER.
 func ParsePublicKey(text []byte) (*PublicKey, error) {
-	if len(text) > maxKeyFile {
-		return nil, fmt.Errorf("public key: %d bytes, at most %d are read", len(text), maxKeyFile)
-	}
-	der := text
-	if block, rest := pem.Decode(text); block != nil {
-		switch {
-		case strings.HasSuffix(block.Type, "PRIVATE KEY"):
-			return nil, &refusal{fmt.Errorf("public key: this is a private key"), "give the public key: `openssl pkey -in FILE -pubout`"}
-		case block.Type != "PUBLIC KEY":
-			return nil, fmt.Errorf("public key: PEM block %s, want PUBLIC KEY", quote(block.Type))
-		case len(bytes.TrimSpace(rest)) > 0:
-			return nil, fmt.Errorf("public key: something follows the PEM block")
-		}
-		der = block.Bytes
-	}
-	key, err := x509.ParsePKIXPublicKey(der)
+	key, err := keyfile.ParsePublic(text)
 	if err != nil {
-		return nil, fmt.Errorf("public key: neither PEM nor DER of a public key")
+		return nil, err
 	}
 	switch k := key.(type) {
 	case ed25519.PublicKey:

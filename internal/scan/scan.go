@@ -11,7 +11,6 @@ import (
 	"io/fs"
 	"runtime"
 	"strings"
-	"time"
 
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/shard"
@@ -64,7 +63,7 @@ func Run(ctx context.Context, src source.Source, opts Options, emit func(fingerp
 		opts.Progress = new(Progress)
 	} else {
 		if !opts.few() {
-			defer count(ctx, src, filter(&opts, hides), opts.Progress)()
+			defer CountAhead(ctx, src, filter(&opts, hides), opts.Progress)()
 		}
 	}
 	skip := func(path string, folder bool) bool {
@@ -212,38 +211,4 @@ func readIgnoreFile(ctx context.Context, src source.Source, a fingerprint.Algori
 	data := buf[:got.N]
 	rules, err := ParseIgnoreFile(data)
 	return &ignoreFile{uint64(got.N), a.Sum(data)}, rules, err
-}
-
-// countAfter is how long a scan has to take until it is worth counting how much
-// there is; a shorter one shows no progress anyway.
-const countAfter = 250 * time.Millisecond
-
-// count finds out in the background, after a while, how much there is to do.
-// stop ends it.
-func count(ctx context.Context, src source.Source, skip source.Skip, p *Progress) (stop func()) {
-	m, ok := src.(source.Measurer)
-	if !ok {
-		return func() {}
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		wait := time.NewTimer(countAfter)
-		defer wait.Stop()
-		select {
-		case <-ctx.Done():
-		case <-wait.C:
-			measure(ctx, m, skip, p)
-		}
-	}()
-	return func() { cancel(); <-done }
-}
-
-func measure(ctx context.Context, m source.Measurer, skip source.Skip, p *Progress) {
-	var files, total uint64
-	if err := m.Measure(ctx, skip, func(n uint64) { files++; total += n }); err == nil {
-		p.BytesTotal.Store(total)
-		p.FilesTotal.Store(files)
-	}
 }
