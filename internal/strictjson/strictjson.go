@@ -8,6 +8,7 @@
 // and 2^53-1 written in their shortest form, and documents larger or deeper
 // than the caller's named limits.
 //
+// [UnmarshalNumbers] lets negative numbers and fractions through besides.
 // What other programs wrote, and would write otherwise, is read by
 // [UnmarshalForeign], which keeps to what keeps two readers of one mind.
 //
@@ -37,10 +38,23 @@ type Raw = jsontext.Value
 // Unmarshal decodes data, one JSON value of at most maxBytes bytes and at most
 // maxDepth nested objects and arrays (a lone string has depth 0), into v.
 func Unmarshal(data []byte, v any, maxBytes, maxDepth int) error {
+	return unmarshal(data, v, maxBytes, maxDepth, checkInteger)
+}
+
+// UnmarshalNumbers is [Unmarshal] for documents in which people write numbers:
+// besides integers it takes negative ones and fractions, each in the one
+// spelling that RFC 8785 section 3.2.2.3 gives its double, between
+// -MaxInteger and MaxInteger. Where the Go type is an integer, a fraction is
+// refused as ever.
+func UnmarshalNumbers(data []byte, v any, maxBytes, maxDepth int) error {
+	return unmarshal(data, v, maxBytes, maxDepth, checkNumber)
+}
+
+func unmarshal(data []byte, v any, maxBytes, maxDepth int, number func([]byte) error) error {
 	if len(data) > maxBytes {
 		return fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrLimit, len(data), maxBytes)
 	}
-	if err := scan(data, maxDepth); err != nil {
+	if err := scan(data, maxDepth, number); err != nil {
 		return err
 	}
 	return explain(json.Unmarshal(data, v, json.RejectUnknownMembers(true)))
@@ -119,7 +133,7 @@ func Canonical(data []byte) ([]byte, error) {
 // scan makes the checks that the JSON library leaves to its caller: depth,
 // numbers, null. It relies on the library for the grammar, so it only has to
 // know where strings begin and end.
-func scan(data []byte, maxDepth int) error {
+func scan(data []byte, maxDepth int, number func([]byte) error) error {
 	depth := 0
 	for i := 0; i < len(data); i++ {
 		switch c := data[i]; {
@@ -138,7 +152,7 @@ func scan(data []byte, maxDepth int) error {
 			for i+1 < len(data) && isNumber(data[i+1]) {
 				i++
 			}
-			if err := checkInteger(data[start : i+1]); err != nil {
+			if err := number(data[start : i+1]); err != nil {
 				return fmt.Errorf("%w at byte %d", err, start)
 			}
 		}
@@ -187,6 +201,23 @@ func checkInteger(text []byte) error {
 	n, err := strconv.ParseUint(string(text), 10, 64)
 	if err != nil || n > MaxInteger || strconv.FormatUint(n, 10) != string(text) {
 		return fmt.Errorf("json: number %s, integers from 0 to %d are allowed", text, uint64(MaxInteger))
+	}
+	return nil
+}
+
+// checkNumber lets through what RFC 8785 writes for a double that is neither too
+// large to be exact where it is whole, nor minus zero.
+func checkNumber(text []byte) error {
+	const longest = 25 // "-2.2250738585072014e-308" has 24
+	if len(text) > longest {
+		return fmt.Errorf("json: number of %d characters, at most %d are allowed", len(text), longest)
+	}
+	f, err := strconv.ParseFloat(string(text), 64)
+	if err != nil || f < -MaxInteger || f > MaxInteger {
+		return fmt.Errorf("json: number %s, numbers from -%d to %d are allowed", text, uint64(MaxInteger), uint64(MaxInteger))
+	}
+	if again, err := Canonical(text); err != nil || string(again) != string(text) {
+		return fmt.Errorf("json: number %s, not in the shortest form of its double", text)
 	}
 	return nil
 }
