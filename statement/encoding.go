@@ -40,6 +40,7 @@ var wires = map[Kind]func() wirePredicate{
 	KindReinstatement: func() wirePredicate { return new(wireReinstatement) },
 	KindAudit:         func() wirePredicate { return new(wireAudit) },
 	KindImport:        func() wirePredicate { return new(wireImport) },
+	KindContract:      func() wirePredicate { return new(wireContract) },
 	KindLogKey:        func() wirePredicate { return new(wireLogKey) },
 }
 
@@ -74,6 +75,7 @@ func (s *Statement) predicate() (predicate, error) {
 	set(KindReinstatement, s.Reinstatement != nil, s.Reinstatement)
 	set(KindAudit, s.Audit != nil, s.Audit)
 	set(KindImport, s.Import != nil, s.Import)
+	set(KindContract, s.Contract != nil, s.Contract)
 	set(KindLogKey, s.LogKey != nil, s.LogKey)
 	if count != 1 || kind != s.Kind {
 		return nil, malformed("statement of kind %s: want exactly its own predicate", quote(string(s.Kind)))
@@ -176,7 +178,11 @@ func readOutside(payload []byte) (*wireStatement, error) {
 // readAs reads a payload whose predicate is of that kind.
 func readAs(kind Kind, payload []byte) (*wireStatement, error) {
 	w := &wireStatement{Predicate: wires[kind]()}
-	if err := strictjson.Unmarshal(payload, w, MaxPayload, MaxDepth); err != nil {
+	read, depth := strictjson.Unmarshal, MaxDepth
+	if kind == KindContract {
+		read, depth = strictjson.UnmarshalNumbers, MaxContractDepth
+	}
+	if err := read(payload, w, MaxPayload, depth); err != nil {
 		return nil, malformed("statement: %w", err)
 	}
 	if w.Type != StatementType || w.PredicateType != kind.PredicateType() {
@@ -189,6 +195,10 @@ func readAny(payload []byte) (*wireStatement, error) {
 	var raw strictjson.Raw
 	w := &wireStatement{Predicate: &raw}
 	if err := strictjson.Unmarshal(payload, w, MaxPayload, MaxDepth); err != nil {
+		// Only a contract may nest deeper, or have such numbers.
+		if w, err := readAs(KindContract, payload); err == nil {
+			return w, nil
+		}
 		return nil, malformed("statement: %w", err)
 	}
 	if w.Type != StatementType {

@@ -21,6 +21,12 @@ const (
 	MaxDSSE = 84 << 10
 	// MaxDepth is how deep the JSON of an envelope or statement may nest.
 	MaxDepth = 8
+	// MaxContractDepth is the same of a statement with a contract in it, whose
+	// document nests.
+	MaxContractDepth = 16
+	// maxDocumentDepth is what of it is left to the document, which stands in the
+	// predicate of a statement.
+	maxDocumentDepth = MaxContractDepth - 2
 
 	// MaxName is the longest name of an artifact, and of a pattern.
 	MaxName = 255
@@ -59,6 +65,12 @@ const (
 	MaxAdministrators = 32
 	// MaxPublicKey is the longest public key in its text form.
 	MaxPublicKey = 4096
+
+	// MaxContract is the largest document of a contract, in its canonical form. It
+	// fits a payload with 8 KiB to spare.
+	MaxContract = 48 << 10
+	// MaxContractVersion is the highest version of a contract.
+	MaxContractVersion = 1_000_000_000
 
 	// MaxStage is the longest name of a stage.
 	MaxStage = 64

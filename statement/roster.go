@@ -254,9 +254,17 @@ func (m *Member) may(signer KeyID, st *Statement) error {
 		return refuse(ErrNotAllowed, "", "identity statements are issued by administrators; %s is none", m.Handle)
 	}
 	if m.Recovery {
-		return refuse(ErrNotAllowed, "register a key with it, and use that", "the recovery key may issue identity statements only")
+		// A rule that refuses everybody cannot keep the recovery key from lifting it.
+		if st.Kind == KindContract && st.Contract.Action == ContractLift {
+			return nil
+		}
+		return refuse(ErrNotAllowed, "register a key with it, and use that", "the recovery key may issue identity statements only, and lift contracts")
 	}
 	switch st.Kind {
+	case KindContract:
+		if !m.administers() {
+			return refuse(ErrNotAllowed, "ask an administrator", "contracts are put, proposed and lifted by administrators; %s is none", m.Handle)
+		}
 	case KindLogKey:
 		if !m.administers() {
 			return refuse(ErrNotAllowed, "", "the log's key is changed by administrators; %s is none", m.Handle)

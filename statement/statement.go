@@ -26,6 +26,7 @@ const (
 	KindReinstatement Kind = "reinstatement"
 	KindAudit         Kind = "audit"
 	KindImport        Kind = "import"
+	KindContract      Kind = "contract"
 	KindLogKey        Kind = "log-key"
 )
 
@@ -58,6 +59,7 @@ func (k Kind) Noun() string {
 //	reinstatement, audit, import  name@version     stele-sha256 or stele-blake3: the fingerprint
 //	run                           name@version     the same, of each of its outputs
 //	run without outputs           run/<its id>     stele-run: its id
+//	contract                      name@version     sha256: of the contract's document
 //	log-key                       the origin       sha256: of the next vkey text
 type Subject struct {
 	Name   string            `json:"name"`
@@ -85,6 +87,7 @@ type Statement struct {
 	Reinstatement *Reinstatement
 	Audit         *Audit
 	Import        *Import
+	Contract      *Contract
 	LogKey        *LogKey
 }
 
