@@ -1,0 +1,4 @@
+package contract
+
+// Given is the state and the statement of a test.
+type Given struct{}
