@@ -32,6 +32,9 @@ type Control struct {
 	byData map[fingerprint.Fingerprint][]int
 	ends   map[uint64][]reinstatement // withdrawal entry → what would end it
 	turned map[fingerprint.Fingerprint][]*Rejection
+
+	contracts []*ContractEntry // in order of entries; each is never changed once it is there
+	force     *inForce
 }
 
 type reinstatement struct {
@@ -80,6 +83,7 @@ func NewControl() *Control {
 		byData: make(map[fingerprint.Fingerprint][]int),
 		ends:   make(map[uint64][]reinstatement),
 		turned: make(map[fingerprint.Fingerprint][]*Rejection),
+		force:  new(inForce),
 	}
 }
 
@@ -93,6 +97,7 @@ func (c *Control) Clone() *Control {
 	d.byData = cloneLists(c.byData)
 	d.ends = cloneLists(c.ends)
 	d.turned = cloneLists(c.turned)
+	d.contracts = slices.Clip(c.contracts)
 	if c.roster != nil {
 		d.roster = c.roster.Clone()
 	}
@@ -277,6 +282,11 @@ func (c *Control) follow(e *Entry, st *statement.Statement) error {
 			return fmt.Errorf("entry %d: %w: %w", e.Index, ErrFormat, err)
 		}
 		change = func() { c.reject(e, ref, st.Approval) }
+	case statement.KindContract:
+		if _, err := c.CheckContract(st.Contract); err != nil {
+			return fmt.Errorf("entry %d: %w: %w", e.Index, ErrUntrusted, err)
+		}
+		change = func() { c.enact(e, st.Contract) }
 	default:
 		return fmt.Errorf("entry %d: %w: this version does not know what %s does", e.Index, ErrFormat, st.Kind.Noun())
 	}
@@ -284,6 +294,11 @@ func (c *Control) follow(e *Entry, st *statement.Statement) error {
 		return fmt.Errorf("entry %d: %w: %w", e.Index, ErrUntrusted, err)
 	}
 	change()
+	// Only these change which contracts are in force: retirement and expiry do not
+	// reach back.
+	if st.Kind == statement.KindContract || st.Kind == statement.KindIdentity {
+		c.force = new(inForce)
+	}
 	return nil
 }
 
