@@ -175,6 +175,11 @@ const (
 	// Fails as tampered; as withdrawn.
 	CheckMembers = "members"
 
+	// CheckReleased, where the caller asked about a stage alone: an entry in the
+	// file released the artifact to that stage, and none in the file took it out
+	// again. Fails as unknown.
+	CheckReleased = "released"
+
 	// CheckPathPresent, once for each such path: the path is among the files,
 	// of the claim's artifact or of another of its lineage. Fails as tampered.
 	CheckPathPresent = "path present"
@@ -268,6 +273,14 @@ type Verdict struct {
 
 	// Taint is why a verdict is tainted, where it is known how; else nil.
 	Taint *lineage.Taint `json:"-"`
+
+	// Judged is what the file knows against the claim's artifact, with the
+	// effect of each withdrawal; nil where that was not reached. What the file
+	// does not hold, it does not know: see CheckLineage.
+	Judged *lineage.Judgement `json:"-"`
+
+	// Release is the entry behind CheckReleased, if that passed; else nil.
+	Release *Release `json:"release,omitempty"`
 
 	// LogKey is the vkey that signs the log's checkpoints now. Where Followed
 	// is true, the policy names an older one, and should name this one.

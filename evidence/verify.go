@@ -31,6 +31,10 @@ type Options struct {
 	// evidence claims.
 	Name, Version string
 
+	// Stage is a stage that the artifact must have been released to; empty: that
+	// is not asked, and the check CheckReleased is not among the verdict's.
+	Stage string
+
 	// Contents is the fingerprint of the data at hand, made under the stamp's
 	// ignore rules (see File.Stamp); nil if there is none.
 	Contents *Contents
@@ -175,7 +179,7 @@ var mandatory = []string{
 func (v *Verdict) finish(stopped string) *Verdict {
 	if stopped != "" {
 		for _, name := range checkOrder {
-			if name != CheckMembers && name != CheckAbsentFromAll && !slices.ContainsFunc(v.Checks, func(c Check) bool { return c.Name == name }) {
+			if name != CheckMembers && name != CheckReleased && name != CheckAbsentFromAll && !slices.ContainsFunc(v.Checks, func(c Check) bool { return c.Name == name }) {
 				v.skip(name, "not reached: the check %q failed", stopped)
 			}
 		}
@@ -202,7 +206,7 @@ func (v *Verdict) finish(stopped string) *Verdict {
 // checkOrder lists the checks as a verdict does.
 var checkOrder = []string{
 	CheckFormat, CheckLedger, CheckTrustedLog, CheckCheckpoint, CheckWitnesses, CheckFresh, CheckHistory,
-	CheckControl, CheckIncluded, CheckSignature, CheckStanding, CheckClaim, CheckNotWithdrawn, CheckLineage, CheckNotTainted, CheckMembers,
+	CheckControl, CheckIncluded, CheckSignature, CheckStanding, CheckClaim, CheckNotWithdrawn, CheckLineage, CheckNotTainted, CheckMembers, CheckReleased,
 	CheckPathPresent, CheckPathAbsent, CheckAbsentFromAll, CheckRange, CheckContents, CheckAttachments, CheckTime, CheckRules,
 }
 

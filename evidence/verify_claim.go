@@ -212,6 +212,7 @@ func (c *verification) claim() bool {
 	}
 	c.withdrawn(ref)
 	c.lineage()
+	c.released(ref)
 	c.paths()
 	c.story()
 	return true

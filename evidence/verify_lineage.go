@@ -16,6 +16,7 @@ func (c *verification) lineage() {
 	c.root = c.facts.bound[c.f.Claim.Ref().String()]
 	c.graph, _ = lineage.Up(c.facts, c.root, MaxLineage) // these facts do not fail
 	c.judged, _ = lineage.Judge(c.facts, c.root)
+	c.Judged = c.judged
 	c.untainted(c.wholeLineage())
 	c.members()
 }
