@@ -27,7 +27,13 @@ type Error struct {
 	Hint    string  `json:"hint,omitempty"`
 	Path    string  `json:"path,omitempty"`
 	Entry   *uint64 `json:"entry,omitempty"`
-	Rule    string  `json:"rule,omitempty"`
+	Rule    string  `json:"rule,omitempty"` // of a contract: production@3/two-approvals, the first that refuses
+
+	// Of what contracts refuse:
+	Contract   string      `json:"contract,omitempty"` // production, that the rule is of
+	Version    uint64      `json:"version,omitempty"`  // of it
+	Violations []Violation `json:"violations,omitempty"`
+	Cost       uint64      `json:"cost,omitempty"` // of the whole evaluation
 }
 
 // Signer is who signed: a pseudonym and the key's id.
