@@ -15,7 +15,8 @@ type Receipt struct {
 	Index   uint64
 	Time    int64 // of the entry, unix ms
 	ID      statement.ID
-	Existed bool // it was there before: this is its first receipt again
+	Existed bool   // it was there before: this is its first receipt again
+	Cost    uint64 // of the contracts that were evaluated for it, in their units
 }
 
 // Admit takes a candidate into the block, or refuses it with a *Refusal, which
@@ -153,8 +154,11 @@ func (b *Block) checkSigner(c *Candidate) error {
 
 // controlRule is the rule of the roster's refusals that are of no other.
 func controlRule(st *statement.Statement) Rule {
-	if st.Kind == statement.KindLogKey {
+	switch st.Kind {
+	case statement.KindLogKey:
 		return RuleLogKey
+	case statement.KindContract:
+		return RuleInForce
 	}
 	return RuleIdentity
 }

@@ -80,7 +80,7 @@ func prepare(env *statement.Envelope) (*Candidate, error) {
 	}
 	c := &Candidate{env: env, st: st, stamps: st.Stamps(), id: env.ID()}
 	switch st.Kind {
-	case statement.KindGenesis, statement.KindIdentity, statement.KindLogKey, statement.KindRun:
+	case statement.KindGenesis, statement.KindIdentity, statement.KindContract, statement.KindLogKey, statement.KindRun:
 	default:
 		if c.ref, err = st.Ref(); err != nil {
 			return nil, because(RuleShape, ClassMalformed, err)

@@ -59,6 +59,7 @@ var kindBytes = map[statement.Kind]byte{
 	statement.KindEvaluation:    10,
 	statement.KindApproval:      11,
 	statement.KindRelease:       12,
+	statement.KindContract:      13,
 }
 
 func u64key(fam byte, n uint64) []byte {

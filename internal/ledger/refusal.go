@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/stele-ml/stele/contract"
 	"github.com/stele-ml/stele/statement"
 )
 
@@ -51,6 +52,8 @@ const (
 	RuleStanding   Rule = "standing"   // of that key, now
 	RuleWhoMay     Rule = "who-may"    // role and name patterns; the stamper
 	RuleReferences Rule = "references" // what it names is there, and is that
+	RuleDocument   Rule = "document"   // a contract's document compiles, and its own tests hold
+	RuleInForce    Rule = "in-force"   // what is lifted is a contract in force
 	RuleAudit      Rule = "audit"      // a result follows from its announcement
 	RuleLedger     Rule = "ledger"     // made for this ledger and its hash
 	RuleNameBound  Rule = "name-bound" // name@version is bound once and for ever
@@ -70,6 +73,12 @@ type Refusal struct {
 	Message string  // what is wrong, with values; one line
 	Hint    string  // what to do, or empty
 	Entry   *uint64 // the entry that stands against it, or nil
+
+	// Violations are what the contracts in force have against it, in their order;
+	// of RuleContract, and only there. Message, Hint and Entry are of the first.
+	Violations []contract.RuleResult
+	// Cost is what the contracts spent on it until then, in their units.
+	Cost uint64
 
 	cause error
 }
