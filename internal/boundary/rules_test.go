@@ -41,6 +41,7 @@ var flow = map[string][]string{
 
 	"internal/model":      {"internal/strictjson"},                                          // it reads headers
 	"internal/process":    {},                                                               // it starts a command
+	"internal/pin":        {"internal/source"},                                              // a copy of what is read
 	"internal/observe":    {"fingerprint", "statement", "internal/source", "internal/scan"}, // a dirty tree is fingerprinted
 	"internal/oms":        {"fingerprint", "internal/source", "internal/scan", "internal/strictjson", "internal/keyfile"},
 	"internal/provenance": {"fingerprint", "statement", "internal/strictjson", "internal/keyfile"},
