@@ -279,6 +279,10 @@ func samples() []sample {
 		{"release-leave", testLeave(), p256("alice")},
 		{"import-oms", testImportOMS(), ed("bob")},
 		{"import-in-toto", testImportInToto(), ed("bob")},
+		{"contract", testContract(ContractPut), p256("alice")},
+		{"contract-propose", testContract(ContractPropose), ed("bob")},
+		{"contract-lift", testLift("the stage is closed"), p256("alice")},
+		{"contract-lift-bare", testLift(""), ed("recovery")},
 		{"log-key", testLogKey(edKey("log"), edKey("log 2")), p256("alice")},
 	}
 }

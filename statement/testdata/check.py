@@ -96,15 +96,25 @@ def imported(p):
     attachment({'details':p['document']}); members(p['key'],['method','sha256'],['subject'] if p['key']['method']=='certificate' else []); assert HEX(64,p['key']['sha256'])
     if p['format']=='oms': assert p['hash'] in('sha256','blake2b','blake3') and p['resources']>0 and p.get('ignored')==sorted(set(p['ignored']))
     else: assert p['format']=='in-toto' and refs(p['inputs'],100)
+def contract(p):
+    action=p['action']; d=st['subject'][0]['digest']; assert list(d)==['sha256']
+    if action=='lift':
+        members(p,['ledger','nonce','action','name','version','sha256'],['reason']); assert HEX(64,p['sha256']); doc,digest=p,p['sha256']
+    else:
+        members(p,['ledger','nonce','action','document'],[]); assert action in('put','propose')
+        text=json.dumps(p['document'],sort_keys=True,separators=(',',':'),ensure_ascii=False).encode(); digest=H(text) # RFC 8785, where names are ASCII and numbers short
+        assert text in raw and len(text)<=48<<10 and p['document']['apiVersion']=='stele.dev/v1' and p['document']['kind']=='Contract'; doc=p['document']['metadata']
+    assert 1<=doc['version']<=10**9 and st['subject'][0]=={'name':'%s@%d'%(doc['name'],doc['version']),'digest':{'sha256':digest}}
 kinds={'evaluation':evaluation,'approval':approval,'release':release,'import':imported}
 seen=set()
 for f in sorted(glob.glob(V+'*.payload')):
-    st=json.load(open(f)); t=st['predicateType']; kind=t.split('/')[3]
+    raw=open(f,'rb').read(); st=json.loads(raw); t=st['predicateType']; kind=t.split('/')[3]
     if t=='https://slsa.dev/provenance/v1': run(st); seen.add('run')
+    elif kind=='contract': contract(st['predicate']); seen.add(kind)
     elif kind in kinds:
         assert t=='https://stele.dev/%s/v1'%kind and len(st['subject'])==1; own=ref(st['subject'][0]); kinds[kind](st['predicate']); seen.add(kind)
         assert own not in [r['name'] for k in('replaces','inputs') for r in st['predicate'].get(k,[])]
-assert seen=={'run'}|set(kinds), seen
+assert seen=={'run','contract'}|set(kinds), seen
 details=open(V+'details-run','rb').read()
 assert H(details)==json.load(open(V+'run.payload'))['predicate']['buildDefinition']['externalParameters']['details']['sha256']
 assert json.dumps(json.loads(details),separators=(',',':'),ensure_ascii=False).encode()==details
