@@ -19,7 +19,8 @@ var (
 	artifactKinds  = []string{statement.ArtifactDataset, statement.ArtifactModel, statement.ArtifactCode, statement.ArtifactOther}
 	statementKinds = []string{string(statement.KindGenesis), string(statement.KindIdentity), string(statement.KindStamp),
 		string(statement.KindRun), string(statement.KindEvaluation), string(statement.KindApproval), string(statement.KindRelease),
-		string(statement.KindWithdrawal), string(statement.KindReinstatement), string(statement.KindAudit), string(statement.KindImport), string(statement.KindLogKey)}
+		string(statement.KindWithdrawal), string(statement.KindReinstatement), string(statement.KindAudit), string(statement.KindImport),
+		string(statement.KindContract), string(statement.KindLogKey)}
 )
 
 // reading is a view of the ledger with the fold of its control entries: who
@@ -83,6 +84,8 @@ func subject(st *statement.Statement) string {
 		return st.Subject[0].Name + " " + releaseWords(st.Release)
 	case st.Import != nil:
 		return st.Subject[0].Name + " (" + st.Import.Format + ")"
+	case st.Contract != nil:
+		return contractSubject(st.Contract)
 	case st.Audit != nil && st.Audit.Announcement != nil:
 		return st.Subject[0].Name + " (announced)"
 	case st.Audit != nil:

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/contract"
 	"github.com/stele-ml/stele/internal/source"
 )
 
@@ -36,6 +36,11 @@ type failure struct {
 	rule    string
 	entry   *uint64
 	err     error
+
+	violations []contract.RuleResult // of a refusal by contracts
+	cost       uint64                // what they spent on it
+	context    string                // then: what was refused, where the message says more than the rule
+	problems   []problem             // of a contract that does not compile
 }
 
 func (f *failure) Error() string { return f.message }
@@ -96,11 +101,9 @@ func (a *app) finish(err error) int {
 	}
 	f := describe(err)
 	if a.json && !a.printedJSON {
-		a.printJSON(jsonv1.Failure{Error: jsonv1.Error{
-			Code: codes[f.status], Message: f.message, Hint: f.hint, Path: f.path, Entry: f.entry, Rule: f.rule,
-		}})
+		a.printJSON(failureJSON(f))
 	} else {
-		a.term.Error(f)
+		a.tell(f)
 	}
 	return f.status
 }
@@ -123,6 +126,7 @@ func describe(err error) *failure {
 	var known *failure
 	if errors.As(err, &known) {
 		f.hint, f.path, f.rule, f.entry = known.hint, known.path, known.rule, known.entry
+		f.violations, f.cost, f.context, f.problems = known.violations, known.cost, known.context, known.problems
 	}
 	var hinted interface{ Hint() string }
 	if f.hint == "" && errors.As(err, &hinted) {

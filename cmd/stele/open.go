@@ -362,6 +362,7 @@ func describeLedger(err error, f *failure) {
 		if f.hint == "" {
 			f.hint = r.Hint
 		}
+		f.takeViolations(r)
 	}
 	if f.hint != "" {
 		return

@@ -232,7 +232,7 @@ func (w *running) finish(ctx context.Context) error {
 		return err
 	}
 	if err != nil { // the command failed first
-		a.term.Error(describe(err))
+		a.tell(describe(err))
 		if !w.notes.done {
 			a.term.Warnf("the failed run %s is not recorded", w.id)
 		}

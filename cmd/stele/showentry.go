@@ -91,6 +91,8 @@ func (a *app) entryPairs(r *reading, e *evidence.Entry, st *statement.Statement)
 		add("recovery key", keyWords(g.Recovery))
 	case st.Audit != nil:
 		pairs = append(pairs, r.auditEntryPairs(e, st.Audit)...)
+	case st.Contract != nil:
+		pairs = append(pairs, a.contractEntryPairs(r, e.Index, st.Contract)...)
 	case st.LogKey != nil:
 		add("next key", st.LogKey.Next)
 	}

@@ -68,6 +68,13 @@ func releaseWords(r *statement.Release) string {
 	return "joins " + r.Stage
 }
 
+// contractSubject says in a few words what a contract statement does: with log's
+// columns, "contract", "alice", "production@3 put".
+func contractSubject(c *statement.Contract) string {
+	word := map[string]string{statement.ContractPut: "put", statement.ContractPropose: "proposed", statement.ContractLift: "lifted"}[c.Action]
+	return c.ID() + " " + word
+}
+
 // refsText lists artifacts by name; of more than most it says how many.
 func refsText(refs []statement.Ref, most int) string {
 	var list []string

@@ -24,6 +24,10 @@ type Snapshot struct {
 	BytesTotal uint64
 	FilesDone  uint64
 	FilesTotal uint64
+
+	// Noun, and the word for several, is what is counted instead of files; bytes
+	// are then not shown.
+	Noun, Nouns string
 }
 
 // progressLine is the one line on the screen that is written over.
@@ -135,12 +139,16 @@ func (t *Terminal) progressText(s Snapshot, rate float64, elapsed time.Duration,
 			left = seconds(math.Ceil(need)) + " left"
 		}
 	}
+	noun, nouns := "file", "files"
+	if s.Noun != "" {
+		noun, nouns, bytes = s.Noun, s.Nouns, ""
+	}
 	files := ""
 	switch {
 	case s.FilesTotal > 0:
-		files = Count(s.FilesDone) + "/" + Plural(s.FilesTotal, "file")
+		files = Count(s.FilesDone) + "/" + Plural(s.FilesTotal, noun, nouns)
 	case s.FilesDone > 0:
-		files = Plural(s.FilesDone, "file")
+		files = Plural(s.FilesDone, noun, nouns)
 	}
 	speed := ""
 	if rate > 0 {

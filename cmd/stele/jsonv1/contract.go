@@ -12,6 +12,14 @@ type Violation struct {
 	Cost     uint64 `json:"cost"`
 }
 
+// Problem is what is wrong with a contract's document, and where.
+type Problem struct {
+	At      string `json:"at"`      // file:line:column
+	Path    string `json:"path"`    // in the document: spec.validations[1].expression
+	Message string `json:"message"` // of an expression with its line, and a caret under the place
+	Hint    string `json:"hint,omitempty"`
+}
+
 // Contract is a line of `stele contract list`, and with Document what `stele
 // contract show` prints: one version of a contract, as the ledger has it.
 type Contract struct {

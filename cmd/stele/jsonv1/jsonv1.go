@@ -34,6 +34,8 @@ type Error struct {
 	Version    uint64      `json:"version,omitempty"`  // of it
 	Violations []Violation `json:"violations,omitempty"`
 	Cost       uint64      `json:"cost,omitempty"` // of the whole evaluation
+
+	Problems []Problem `json:"problems,omitempty"` // of a contract that does not compile
 }
 
 // Signer is who signed: a pseudonym and the key's id.

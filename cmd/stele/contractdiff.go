@@ -1,0 +1,318 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/internal/terminal"
+)
+
+func (a *app) contractDiff() *cobra.Command {
+	var exitCode bool
+	c := &cobra.Command{
+		Use:   "diff A [B]",
+		Short: "Show what changed between two contracts, part by part",
+		Long: `A and B are each a file, NAME@VERSION of this ledger, or NAME: its version in
+force. With a file alone, it is held against the version in force of its name.
+Changes are shown by what they change, and not as lines of text.`,
+		Example: `  stele contract diff production.yaml
+  stele contract diff production@2 production@3
+  stele contract diff production ./production.yaml --exit-code`,
+		Args: cobra.RangeArgs(1, 2),
+		RunE: func(c *cobra.Command, args []string) error {
+			out, err := a.diffContracts(c.Context(), args)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				a.printJSON(out)
+			} else {
+				a.printContractDiff(out)
+			}
+			if exitCode && !out.Same {
+				return verdictError{exitTampered}
+			}
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&exitCode, "exit-code", false, "end with status 3 where the two differ")
+	return c
+}
+
+// contractSide is one side of a comparison.
+type contractSide struct {
+	name     string
+	document []byte
+}
+
+func (a *app) diffContracts(ctx context.Context, args []string) (*jsonv1.ContractDiff, error) {
+	var sides []contractSide
+	if len(args) == 1 {
+		d, err := readContract(args[0])
+		if err != nil {
+			return nil, err
+		}
+		old, err := a.contractOn(ctx, d.Name())
+		if err != nil {
+			return nil, err
+		}
+		sides = []contractSide{old, d.side()}
+	}
+	for _, arg := range args[:len(args)&^1] { // both, or none
+		side, err := a.contractSide(ctx, arg)
+		if err != nil {
+			return nil, err
+		}
+		sides = append(sides, side)
+	}
+	changes, err := diffDocuments(sides[0].document, sides[1].document)
+	if err != nil {
+		return nil, err
+	}
+	return &jsonv1.ContractDiff{
+		A: sides[0].name, B: sides[1].name, Same: bytes.Equal(sides[0].document, sides[1].document), Changes: changes,
+	}, nil
+}
+
+func (d *drafted) side() contractSide {
+	return contractSide{d.ID() + " (" + d.path + ")", d.draft.Document}
+}
+
+// contractSide is what a person names: a file, if there is one of that name, or
+// a contract of the ledger.
+func (a *app) contractSide(ctx context.Context, arg string) (contractSide, error) {
+	if info, err := os.Stat(arg); strings.ContainsAny(arg, `./\`) && !strings.Contains(arg, "@") || err == nil && info.Mode().IsRegular() {
+		d, err := readContract(arg)
+		if err != nil {
+			return contractSide{}, err
+		}
+		return d.side(), nil
+	}
+	return a.contractOn(ctx, arg)
+}
+
+// contractOn is a contract of the ledger.
+func (a *app) contractOn(ctx context.Context, text string) (side contractSide, err error) {
+	name, version, err := parseContract(text)
+	if err != nil {
+		return side, err
+	}
+	err = a.read(ctx, func(r *reading) error {
+		s, err := r.contractNamed(name, version)
+		if err == nil {
+			side = contractSide{fmt.Sprintf("%s (entry %d)", s.ID(), s.Entry), s.Document}
+		}
+		return err
+	})
+	return side, err
+}
+
+// diffDocuments compares two contracts by their parts. Both are in canonical
+// form, so what is equal is equal as text.
+func diffDocuments(old, now []byte) ([]jsonv1.ContractChange, error) {
+	type document struct {
+		Metadata struct {
+			Name        string `json:"name"`
+			Version     uint64 `json:"version"`
+			Description string `json:"description"`
+		} `json:"metadata"`
+		Spec struct {
+			Engine      string                       `json:"engine"`
+			Match       map[string]json.RawMessage   `json:"match"`
+			Params      map[string]json.RawMessage   `json:"params"`
+			Variables   []map[string]json.RawMessage `json:"variables"`
+			Validations []map[string]json.RawMessage `json:"validations"`
+			Gate        json.RawMessage              `json:"gate"`
+			Tests       []map[string]json.RawMessage `json:"tests"`
+		} `json:"spec"`
+	}
+	var a, b document
+	for _, side := range []struct {
+		text []byte
+		into *document
+	}{{old, &a}, {now, &b}} {
+		if err := json.Unmarshal(side.text, side.into); err != nil {
+			return nil, err // it was parsed strictly before
+		}
+	}
+	d := contractDiffer{list: []jsonv1.ContractChange{}}
+	d.value("name", "", "", a.Metadata.Name, b.Metadata.Name)
+	d.value("version", "", "", fmt.Sprint(a.Metadata.Version), fmt.Sprint(b.Metadata.Version))
+	d.value("description", "", "", a.Metadata.Description, b.Metadata.Description)
+	d.value("engine", "", "", a.Spec.Engine, b.Spec.Engine)
+	d.values("match", a.Spec.Match, b.Spec.Match)
+	d.values("param", a.Spec.Params, b.Spec.Params)
+	d.items("variable", "name", a.Spec.Variables, b.Spec.Variables)
+	d.items("rule", "id", a.Spec.Validations, b.Spec.Validations)
+	d.value("gate", "", "", string(a.Spec.Gate), string(b.Spec.Gate))
+	d.items("test", "name", a.Spec.Tests, b.Spec.Tests)
+	return d.list, nil
+}
+
+type contractDiffer struct{ list []jsonv1.ContractChange }
+
+// value compares two values; empty: there is none.
+func (d *contractDiffer) value(what, name, part, old, now string) {
+	change := "modified"
+	switch {
+	case old == now:
+		return
+	case old == "":
+		change = "added"
+	case now == "":
+		change = "removed"
+	}
+	d.list = append(d.list, jsonv1.ContractChange{What: what, Name: name, Part: part, Change: change, Old: old, New: now})
+}
+
+func (d *contractDiffer) values(what string, old, now map[string]json.RawMessage) {
+	for _, name := range unionKeys(old, now) {
+		d.value(what, name, "", plainJSON(old[name]), plainJSON(now[name]))
+	}
+}
+
+// items compares lists whose items have names of their own, part by part.
+func (d *contractDiffer) items(what, key string, old, now []map[string]json.RawMessage) {
+	names := func(list []map[string]json.RawMessage) (out []string) {
+		for _, item := range list {
+			out = append(out, plainJSON(item[key]))
+		}
+		return out
+	}
+	oldNames, newNames := names(old), names(now)
+	for i, name := range oldNames {
+		if !slices.Contains(newNames, name) {
+			d.value(what, name, "", itemText(key, old[i]), "")
+		}
+	}
+	for i, name := range newNames {
+		at := slices.Index(oldNames, name)
+		if at < 0 {
+			d.value(what, name, "", "", itemText(key, now[i]))
+			continue
+		}
+		for _, part := range unionKeys(old[at], now[i]) {
+			d.value(what, name, part, plainJSON(old[at][part]), plainJSON(now[i][part]))
+		}
+	}
+	// Variables see those before them, and the first rule that refuses is named
+	// first: another order is a change.
+	stay := func(list, others []string) []string {
+		return slices.DeleteFunc(slices.Clone(list), func(n string) bool { return !slices.Contains(others, n) })
+	}
+	if before, after := stay(oldNames, newNames), stay(newNames, oldNames); !slices.Equal(before, after) {
+		d.list = append(d.list, jsonv1.ContractChange{What: what, Change: "moved", Old: strings.Join(before, ", "), New: strings.Join(after, ", ")})
+	}
+}
+
+// itemText is the most telling part of an item that came or went.
+func itemText(key string, item map[string]json.RawMessage) string {
+	if text := plainJSON(item["expression"]); text != "" {
+		return text
+	}
+	if text := plainJSON(item["expect"]); text != "" {
+		return "expect " + text
+	}
+	return plainJSON(item[key])
+}
+
+func unionKeys(a, b map[string]json.RawMessage) []string {
+	keys := append(sortedKeys(a), sortedKeys(b)...)
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
+
+// plainJSON is text as it is, and anything else as JSON.
+func plainJSON(raw json.RawMessage) string {
+	var text string
+	if json.Unmarshal(raw, &text) == nil {
+		return text
+	}
+	return string(raw)
+}
+
+func (a *app) printContractDiff(d *jsonv1.ContractDiff) {
+	if a.quiet && d.Same {
+		return
+	}
+	if d.Same {
+		a.term.Printf("%s and %s are the same document\n", d.A, d.B)
+		return
+	}
+	a.term.Printf("from %s\nto   %s\n", d.A, d.B)
+	a.printContractChanges(d.Changes, true)
+}
+
+// printContractChanges shows changes, one below the other; without tests where
+// only what decides is of interest.
+func (a *app) printContractChanges(list []jsonv1.ContractChange, tests bool) {
+	shown := 0
+	var testChanges []string
+	for _, c := range list {
+		switch {
+		case c.What == "version" || c.What == "name" && !tests:
+			continue
+		case c.What == "test" && !tests:
+			testChanges = append(testChanges, c.Name)
+			continue
+		}
+		shown++
+		a.printContractChange(c)
+	}
+	testChanges = slices.Compact(testChanges)
+	switch n := len(testChanges); {
+	case n > 0:
+		a.term.Printf("  ~ %s changed\n", countOf(n, "test"))
+	case shown == 0:
+		a.term.Printf("  nothing but the version\n")
+	}
+}
+
+func (a *app) printContractChange(c jsonv1.ContractChange) {
+	mark, style := "~", terminal.Caution
+	switch c.Change {
+	case "added":
+		mark, style = "+", terminal.Good
+	case "removed":
+		mark, style = "-", terminal.Bad
+	}
+	head := c.What
+	if c.Name != "" {
+		head += " " + c.Name
+	}
+	if c.Part != "" {
+		head += ", " + c.Part
+	}
+	if c.Change == "moved" {
+		head += "s in another order" // of variables, rules, tests
+	}
+	old, now := strings.Split(strings.TrimSpace(c.Old), "\n"), strings.Split(strings.TrimSpace(c.New), "\n")
+	if len(old) == 1 && len(now) == 1 && len(head)+len(c.Old)+len(c.New) < 60 {
+		switch text := strings.TrimSpace(c.Old + " → " + c.New); c.Change {
+		case "modified", "moved":
+			a.term.Printf("  %s %s: %s\n", a.term.Style(style, mark), head, text)
+		default:
+			a.term.Printf("  %s %s: %s\n", a.term.Style(style, mark), head, c.Old+c.New)
+		}
+		return
+	}
+	a.term.Printf("  %s %s\n", a.term.Style(style, mark), head)
+	for _, line := range old {
+		if c.Old != "" {
+			a.term.Printf("      - %s\n", line)
+		}
+	}
+	for _, line := range now {
+		if c.New != "" {
+			a.term.Printf("      + %s\n", line)
+		}
+	}
+}

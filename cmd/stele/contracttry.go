@@ -1,0 +1,150 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/contract"
+	"github.com/stele-ml/stele/statement"
+)
+
+// What contracts would say is asked before anybody signs, or runs a command for
+// hours. It is a look: what decides is the ledger, when the statement comes.
+
+// try returns why contracts would refuse a statement now, or nil, and the rules
+// that cannot be decided without knowing who signs. The zero key is nobody's.
+func (r *reading) try(st *statement.Statement, key statement.KeyID, now int64) (refusal error, undecided []contract.RuleResult, err error) {
+	if len(r.control.ContractsInForce()) == 0 {
+		return nil, nil, nil
+	}
+	trial, err := r.Try(st, r.signs(key), now)
+	if err != nil || trial.Verdict == nil {
+		return nil, nil, err
+	}
+	for _, rule := range trial.Verdict.Results {
+		if rule.Undecided {
+			undecided = append(undecided, rule)
+		}
+	}
+	return byContracts(trial.Verdict), undecided, nil
+}
+
+// signs is whoever would sign, as rules see them.
+func (r *reading) signs(key statement.KeyID) contract.Signer {
+	_, m, ok := r.control.Roster().Key(key)
+	if !ok {
+		return contract.Signer{}
+	}
+	return contract.Signer{Handle: m.Handle, Key: key, Roles: m.Roles, Known: true}
+}
+
+// noteUndecided tells of rules that depend on who will sign.
+func (a *app) noteUndecided(list []contract.RuleResult) {
+	var rules []string
+	for _, rule := range list {
+		if id := ruleID(rule); !slices.Contains(rules, id) {
+			rules = append(rules, id)
+		}
+	}
+	if len(rules) > 0 {
+		a.term.Notef("not decided without knowing who signs: %s", some(rules, 4))
+	}
+}
+
+// The best that anybody who wants to end a contract can hope for: every
+// administrator has proposed the same, and much time has passed.
+const (
+	laterEntries = 1_000_000
+	laterMS      = 10 * 365 * 24 * 3600 * 1000
+)
+
+// everybodyProposed is a ledger's state on which every administrator has proposed
+// whatever is asked about.
+type everybodyProposed struct {
+	contract.State
+	proposals []contract.Proposal
+}
+
+func (s everybodyProposed) Proposals([32]byte) []contract.Proposal { return s.proposals }
+
+// locksOut warns of a contract that nobody but the recovery key could end: not one
+// of the administrators could lift it, or put its next version, even if all of
+// them had proposed that and years had passed. It is judged as the ledger is now.
+func (r *reading) locksOut(c *contract.Contract, now int64) ([]jsonv1.ContractWarning, error) {
+	if !slices.Contains(c.Document().Match.Statements, statement.KindContract) {
+		return nil, nil
+	}
+	state, err := r.ContractState()
+	if err != nil {
+		return nil, err
+	}
+	admins := r.administrators(now)
+	best := everybodyProposed{State: state}
+	for _, m := range admins {
+		best.proposals = append(best.proposals, contract.Proposal{Handle: m.Handle, Key: m.Key.ID(), Entry: r.Size(), Time: now})
+	}
+	lift := &statement.Contract{Action: statement.ContractLift, Name: c.Name(), Version: c.Version(), Digest: c.Digest()}
+	next := &statement.Contract{Action: statement.ContractPut, Name: c.Name(), Version: c.Version() + 1, Digest: c.Digest()}
+	var stops []contract.RuleResult
+	for _, m := range admins {
+		for _, said := range []*statement.Contract{lift, next} {
+			refused, err := r.wouldStop(c, said, m, best, now)
+			if err != nil {
+				return nil, err
+			}
+			if len(refused) == 0 {
+				return nil, nil // there is a way
+			}
+			stops = append(stops, refused...)
+		}
+	}
+	rules := idsOf(stops)
+	w := jsonv1.ContractWarning{
+		Code: "locks-out",
+		Message: fmt.Sprintf("as this ledger is now, none of its %s could lift %s or put its next version, whatever they propose and however long they wait: %s",
+			countOf(len(admins), "administrator"), c.ID(), strings.Join(rules, ", ")),
+		Hint: "the recovery key alone could then lift it: `stele contract lift " + c.Name() + " --key RECOVERY`",
+	}
+	if len(stops) > 0 {
+		w.Message += " (" + violationText(stops[0]) + ")"
+	}
+	return []jsonv1.ContractWarning{w}, nil
+}
+
+// wouldStop is what a contract would say of a contract statement by a member.
+func (r *reading) wouldStop(c *contract.Contract, said *statement.Contract, m statement.Member, state contract.State, now int64) ([]contract.RuleResult, error) {
+	v, err := contract.Evaluate([]contract.InForce{{Contract: c, Entry: r.Size()}}, &contract.Input{
+		Statement: &statement.Statement{Kind: statement.KindContract, Subject: []statement.Subject{{Name: said.ID()}}, Ledger: r.ID(), Contract: said},
+		Signer:    contract.Signer{Handle: m.Handle, Key: m.Key.ID(), Roles: m.Roles, Known: true},
+		Entry:     r.Size() + laterEntries, Time: now + laterMS, State: state,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return v.Refused(), nil
+}
+
+// administrators are the keys that may put contracts now, but for the recovery
+// key.
+func (r *reading) administrators(now int64) (list []statement.Member) {
+	roster := r.control.Roster()
+	for _, m := range roster.Members() {
+		if !m.Recovery && slices.Contains(m.Roles, statement.RoleAdministrator) && roster.Standing(m.Key.ID(), r.Size(), now).OK {
+			list = append(list, m)
+		}
+	}
+	return list
+}
+
+// idsOf are the ids of rules, each once.
+func idsOf(list []contract.RuleResult) (ids []string) {
+	for _, v := range list {
+		if !slices.Contains(ids, v.Rule) {
+			ids = append(ids, v.Rule)
+		}
+	}
+	return ids
+}
+
