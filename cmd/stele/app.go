@@ -102,10 +102,10 @@ an append-only Merkle log; anybody can check any of it later, offline.`,
 	}
 	add("work", a.initCommand(), a.fingerprintCommand(), a.stampCommand(), a.verifyCommand(), a.auditCommand(), a.diffCommand(),
 		a.runCommand(), a.recordCommand(),
-		a.approveCommand(), a.releaseCommand(), a.rollbackCommand(),
+		a.approveCommand(), a.gateCommand(), a.releaseCommand(), a.rollbackCommand(), a.guardCommand(),
 		a.proveCommand(), a.withdrawCommand(), a.reinstateCommand())
 	add("look", a.statusCommand(), a.listCommand(), a.logCommand(), a.showCommand(), a.traceCommand(), a.manifestCommand())
-	add("keep", a.exportCommand(), a.importCommand(), a.keyCommand(), a.trustCommand(), a.fsckCommand(), a.serveCommand(), a.demoCommand())
+	add("keep", a.contractCommand(), a.exportCommand(), a.importCommand(), a.keyCommand(), a.trustCommand(), a.fsckCommand(), a.serveCommand(), a.demoCommand())
 	add("keep", a.demoSteps()...)
 	explainArguments(root)
 	return root

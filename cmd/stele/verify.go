@@ -37,7 +37,8 @@ type verifyOrder struct {
 	flags               scanFlags
 
 	data  *data       // open, where there is a path
-	watch *inputWatch // of a run's input: what it is known again by; nil elsewhere
+	watch *inputWatch // of a run's input, or a guard's model: what it is known again by; nil elsewhere
+	known *guardCheck // an earlier check of the same files; nil: none, or nobody asked for it
 }
 
 func (a *app) verifyCommand() *cobra.Command {

@@ -50,6 +50,7 @@ func (a *app) readContents(ctx context.Context, o *verifyOrder, s *subjectOf, ou
 	}
 	r := &contentsReader{o: o, m: m}
 	o.watch.begin(&opts)
+	o.known.takeOver(&opts)
 	err = r.read(ctx, a, opts)
 	if opts.Only != nil && errors.Is(err, fs.ErrNotExist) {
 		// Some of the listed files are gone: told with what became of the others.
@@ -71,7 +72,7 @@ func (a *app) readContents(ctx context.Context, o *verifyOrder, s *subjectOf, ou
 	a.noteHidden(result)
 	contents := &evidence.Contents{
 		Fingerprint: result.Fingerprint, Files: result.Summary.Files, Bytes: result.Summary.Bytes,
-		Unread: b.Version + b.ETag + b.MTime, How: howTaken(b),
+		Unread: b.Version + b.ETag + b.MTime, How: o.known.how(b),
 	}
 	if from, ok := renamedFrom(s, out, result, r.last); ok {
 		out.Changes = []jsonv1.Change{{Path: r.last.Path, Change: fingerprint.Renamed, From: from}}

@@ -203,6 +203,17 @@ func (c *Copy) Source(src source.Source) source.Source {
 	return s
 }
 
+// Size returns how many files were copied so far, and of how many bytes.
+func (c *Copy) Size() (files, bytes uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, f := range c.files {
+		files++
+		bytes += f.size
+	}
+	return files, bytes
+}
+
 // Keep ends the copy: each file that was read is whole, and each of its bytes
 // was written exactly once. An earlier copy of that name makes room for it. It
 // returns the copy's path; where the source was one file, that lies in it.
