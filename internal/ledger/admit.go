@@ -29,6 +29,7 @@ func (b *Block) Admit(c *Candidate) (Receipt, error) {
 	if b.Full() {
 		return Receipt{}, errors.New("admit: the block is full")
 	}
+	c.facts, c.cost = nil, 0
 	if !c.verified {
 		key, ok := b.key(c.env.KeyID)
 		if !ok {
@@ -60,7 +61,7 @@ func (b *Block) Admit(c *Candidate) (Receipt, error) {
 	if err != nil {
 		return Receipt{}, err
 	}
-	return Receipt{Index: e.Index, Time: e.Time, ID: c.id}, nil
+	return Receipt{Index: e.Index, Time: e.Time, ID: c.id, Cost: c.cost}, nil
 }
 
 // key returns a registered key, the block's own included.
@@ -195,6 +196,8 @@ func (b *Block) checkReferences(c *Candidate) error {
 		return b.checkStamp(c.st.Stamp)
 	case c.st.Run != nil:
 		return b.checkRun(c)
+	case c.st.Contract != nil:
+		return b.checkDocument(c)
 	}
 	if c.ref.Name != "" {
 		if _, _, err := b.checkBound(string(c.st.Kind), c.ref); err != nil {
@@ -421,13 +424,11 @@ func (b *Block) checkName(c *Candidate) error {
 	if c.st.Run != nil {
 		return b.checkRunNames(c)
 	}
+	if c.st.Contract != nil {
+		return b.checkContractName(c)
+	}
 	if c.bound != nil {
 		return nameBound(c.ref, c.bound)
 	}
 	return nil
 }
-
-// checkContracts is where the contracts in force will be evaluated: last, over
-// the statement and the state that the checks before it have seen. There are
-// none yet.
-func (b *Block) checkContracts(*Candidate) error { return nil }

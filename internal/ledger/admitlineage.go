@@ -38,7 +38,7 @@ func (b *Block) seenRun(c *Candidate) (Receipt, bool, error) {
 	index, ok := b.moves.runs[c.st.Nonce]
 	if !ok {
 		var err error
-		if index, ok, err = b.l.run(c.st.Nonce); err != nil || !ok {
+		if index, ok, err = b.baseView().run(c.st.Nonce); err != nil || !ok {
 			return Receipt{}, false, err
 		}
 	}
@@ -151,16 +151,28 @@ func (b *Block) checkRelease(c *Candidate) error {
 	if r == nil {
 		return nil
 	}
-	at, in, err := b.placedAt(r.Stage, c.ref)
+	if err := b.checkStage(c.ref, r); err != nil || r.Action == statement.ActionLeave {
+		return err
+	}
+	against, err := b.unclean(c)
+	if err != nil || len(against) == 0 {
+		return err
+	}
+	return against[0]
+}
+
+// checkStage: what moves is where the release says that it is.
+func (b *Block) checkStage(ref statement.Ref, r *statement.Release) error {
+	at, in, err := b.placedAt(r.Stage, ref)
 	switch {
 	case err != nil:
 		return err
 	case r.Action == statement.ActionLeave && !in:
-		return b.notIn(r.Stage, c.ref)
+		return b.notIn(r.Stage, ref)
 	case r.Action == statement.ActionLeave:
 		return nil
 	case in:
-		return refuse(RuleStage, ClassRefused, "%s is in %s already: entry %d", c.ref, r.Stage, at).at(at)
+		return refuse(RuleStage, ClassRefused, "%s is in %s already: entry %d", ref, r.Stage, at).at(at)
 	}
 	for _, old := range r.Replaces {
 		_, in, err := b.placedAt(r.Stage, old)
@@ -171,51 +183,60 @@ func (b *Block) checkRelease(c *Candidate) error {
 			return b.notIn(r.Stage, old)
 		}
 	}
-	return b.checkClean(c)
+	return nil
 }
 
 func (b *Block) notIn(stage string, ref statement.Ref) *Refusal {
 	return refuse(RuleStage, ClassRefused, "%s is not in %s", ref, stage).hint("stele status --stage %s lists what is", stage)
 }
 
-// checkClean: what joins a stage counts, and so does everything that it was made
-// of; and neither its name nor its contents are withdrawn, nor those of a member,
-// nor the contents of anything that it was made of. An advice is for people to
-// weigh.
-func (b *Block) checkClean(c *Candidate) error {
-	f := newFacts(b, b.control)
+// lineage returns what a candidate is admitted over: the record as it is now,
+// of which nothing is read twice for one candidate.
+func (b *Block) lineage(c *Candidate) *facts {
+	if c.facts == nil {
+		c.facts = newFacts(b, b.control)
+	}
+	return c.facts
+}
+
+// unclean returns what is against an artifact that is to join a stage. It counts,
+// and so does everything that it was made of; and neither its name nor its
+// contents are withdrawn, nor those of a member, nor the contents of anything
+// that it was made of. An advice is for people to weigh.
+func (b *Block) unclean(c *Candidate) (against []*Refusal, err error) {
+	f := b.lineage(c)
 	a, err := f.Artifact(c.ref.Name, c.ref.Version)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	j, err := lineage.Judge(f, a)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if len(j.Fallen) > 0 {
-		return fallen(c.ref, &j.Fallen[0])
+		against = append(against, fallen(c.ref, &j.Fallen[0]))
 	}
 	for _, w := range a.Withdrawals {
 		if forbids(w.Effect) {
-			return withdrawn(c.ref.String(), &w)
+			against = append(against, withdrawn(c.ref.String(), &w))
 		}
 	}
 	for _, m := range j.Members {
 		if forbids(m.Withdrawal.Effect) {
-			return withdrawn(fmt.Sprintf("%s, a member of %s,", m.At(), c.ref), &m.Withdrawal)
+			against = append(against, withdrawn(fmt.Sprintf("%s, a member of %s,", m.At(), c.ref), &m.Withdrawal))
 		}
 	}
-	switch {
-	case j.Taint != nil && forbids(j.Taint.Effect()):
+	if j.Taint != nil && forbids(j.Taint.Effect()) {
 		w := j.Taint.Worst().Withdrawal
-		return refuse(RuleWithdrawn, ClassRefused, "%s is tainted: it was made of %s, withdrawn since entry %d (%s), by %s: %s",
+		against = append(against, refuse(RuleWithdrawn, ClassRefused, "%s is tainted: it was made of %s, withdrawn since entry %d (%s), by %s: %s",
 			c.ref, w.Ref, w.Entry, w.Effect, w.Handle, w.Reason).
-			at(w.Entry).hint("stele trace %s shows the way; make it again without %s", c.ref, w.Ref)
-	case j.Unknown:
-		return refuse(RuleWithdrawn, ClassRefused, "%s was made of more than %d artifacts, or in more than %d ways; whether any of them is withdrawn is not looked up", c.ref, lineage.MaxWalk, lineage.MaxSteps).
-			hint("stamp what it was made of as fewer, larger artifacts")
+			at(w.Entry).hint("stele trace %s shows the way; make it again without %s", c.ref, w.Ref))
 	}
-	return nil
+	if j.Unknown {
+		against = append(against, refuse(RuleWithdrawn, ClassRefused, "%s was made of more than %d artifacts, or in more than %d ways; whether any of them is withdrawn is not looked up", c.ref, lineage.MaxWalk, lineage.MaxSteps).
+			hint("stamp what it was made of as fewer, larger artifacts"))
+	}
+	return against, nil
 }
 
 // fallen refuses what a key stamped whose entry counts for nothing, or what was

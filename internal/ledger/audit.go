@@ -57,8 +57,8 @@ func (v *View) Audit(announcement uint64) (Audit, error) {
 	if a.Announced.Statement.Audit == nil || a.Announced.Statement.Audit.Announcement == nil {
 		return Audit{}, fmt.Errorf("entry %d: %w: it announces no audit", announcement, ErrNotFound)
 	}
-	index, ok, err := v.l.auditResult(announcement)
-	if err != nil || !ok || index >= v.n {
+	index, ok, err := v.auditResult(announcement)
+	if err != nil || !ok {
 		return a, err
 	}
 	result, err := v.auditEntry(index)
@@ -84,14 +84,14 @@ func (v *View) auditEntry(index uint64) (AuditEntry, error) {
 	return AuditEntry{e, st}, nil
 }
 
-// auditResult returns the entry that ends an audit, of the whole store.
-func (l *Ledger) auditResult(announcement uint64) (index uint64, ok bool, err error) {
-	value, ok, err := l.store.get(resultKey(announcement))
+// auditResult returns the entry that ends an audit; ok is false if there is none.
+func (v *View) auditResult(announcement uint64) (index uint64, ok bool, err error) {
+	value, ok, err := v.l.store.get(resultKey(announcement))
 	if err != nil || !ok {
 		return 0, false, err
 	}
 	index, err = parseU64(value)
-	return index, err == nil, err
+	return index, err == nil && index < v.n, err
 }
 
 // CheckpointOver returns the first checkpoint that covers an entry: what the
@@ -213,5 +213,5 @@ func (b *Block) auditResult(announcement uint64) (index uint64, ok bool, err err
 	if index, ok = b.results[announcement]; ok {
 		return index, true, nil
 	}
-	return b.l.auditResult(announcement)
+	return b.baseView().auditResult(announcement)
 }

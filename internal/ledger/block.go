@@ -34,6 +34,7 @@ type Block struct {
 
 	control *evidence.Control // base's, or a copy of it with the block's additions
 	own     bool              // control is the block's to change
+	enacted *enacted          // the contracts in force by it
 	logKey  evidence.VKey     // in force before the block; zero before genesis
 	rotated []evidence.VKey   // that came into force in it
 	genesis *statement.Genesis
@@ -75,7 +76,7 @@ func (l *Ledger) Begin(timeMS int64) (*Block, error) {
 		results:  map[uint64]uint64{},
 		moves:    newMoves(),
 		keys:     map[statement.KeyID]*statement.PublicKey{},
-		control:  s.control, own: l.opts.inPlace,
+		control:  s.control, own: l.opts.inPlace, enacted: s.enacted,
 		logKey: currentLogKey(s.control), genesis: s.genesis,
 	}
 	return l.block, nil
@@ -144,6 +145,9 @@ func (b *Block) append(c *Candidate) (*evidence.Entry, error) {
 			return nil, err
 		}
 	}
+	if c.law != nil {
+		b.l.laws.add(c.st.Contract.Digest, c.law)
+	}
 	b.entries = append(b.entries, parsedEntry{e, c.st})
 	b.bytes += len(leaf)
 	b.set(entryKey(e.Index), leaf)
@@ -165,6 +169,7 @@ func (b *Block) addControl(e *evidence.Entry, st *statement.Statement) error {
 		return rosterRefusal(controlRule(st), err)
 	}
 	b.control, b.own = next, true
+	b.enacted = b.l.enact(next, b.enacted)
 	switch {
 	case st.Genesis != nil:
 		b.genesis = st.Genesis
@@ -232,6 +237,7 @@ func (b *Block) mark(e *evidence.Entry, fp fingerprint.Fingerprint, value []byte
 // indexAudit writes what an audit can be found by. It changes nothing about the
 // artifact, so it is not among the entries that a withdrawal must have seen.
 func (b *Block) indexAudit(e *evidence.Entry, fp fingerprint.Fingerprint, a *statement.Audit) {
+	b.moves.said(fp, statement.KindAudit, e.Index)
 	if a.Announcement != nil {
 		b.set(auditKey(fp, e.Index), nil)
 		return
@@ -329,7 +335,7 @@ func (b *Block) Publish() (*View, error) {
 	}
 	s := &state{
 		time: b.time, tree: b.tree, root: b.tree.root(),
-		checkpoint: b.checkpoint, control: b.control, genesis: b.genesis,
+		checkpoint: b.checkpoint, control: b.control, enacted: b.enacted, genesis: b.genesis,
 		id: b.control.Ledger(), origin: b.Origin(),
 	}
 	for id, k := range b.keys {

@@ -15,6 +15,7 @@ type moves struct {
 	claimed map[fingerprint.Fingerprint][]uint64 // as record.claimed
 	decided map[decided]uint64                   // the last approval or release
 	places  map[place][]StageChange
+	on      map[topic][]uint64 // as ruled.on
 }
 
 type decided struct {
@@ -24,12 +25,27 @@ type decided struct {
 
 type place struct{ stage, name string }
 
+// said is what entries of a kind are about.
+type topic struct {
+	fp   fingerprint.Fingerprint
+	kind statement.Kind
+}
+
 func newMoves() moves {
 	return moves{
 		runs:    map[statement.Nonce]uint64{},
 		claimed: map[fingerprint.Fingerprint][]uint64{},
 		decided: map[decided]uint64{},
 		places:  map[place][]StageChange{},
+		on:      map[topic][]uint64{},
+	}
+}
+
+// said adds an entry to those of a kind about a fingerprint, once.
+func (m *moves) said(fp fingerprint.Fingerprint, kind statement.Kind, index uint64) {
+	at := topic{fp, kind}
+	if list := m.on[at]; len(list) == 0 || list[len(list)-1] != index {
+		m.on[at] = append(list, index)
 	}
 }
 
@@ -61,6 +77,7 @@ func (b *Block) indexLineage(e *evidence.Entry, c *Candidate) {
 		b.indexClaim(e, statement.KindImport, c.ref.Fingerprint)
 	case st.Evaluation != nil:
 		b.set(onKey(c.ref.Fingerprint, statement.KindEvaluation, e.Index), nil)
+		b.moves.said(c.ref.Fingerprint, statement.KindEvaluation, e.Index)
 	case st.Approval != nil:
 		b.indexDecided(e, statement.KindApproval, c.ref.Fingerprint, st.Approval.Stage)
 	case st.Release != nil:
@@ -84,6 +101,7 @@ func (b *Block) indexClaim(e *evidence.Entry, kind statement.Kind, fp fingerprin
 func (b *Block) indexDecided(e *evidence.Entry, kind statement.Kind, fp fingerprint.Fingerprint, stage string) {
 	b.set(onKey(fp, kind, e.Index), []byte(stage))
 	b.moves.decided[decided{fp, stage}] = e.Index
+	b.moves.said(fp, kind, e.Index)
 }
 
 func (b *Block) indexRelease(e *evidence.Entry, ref statement.Ref, r *statement.Release) {

@@ -16,6 +16,9 @@ type Candidate struct {
 	verified bool // the signature was checked, against the key that its id names
 
 	// What the checks found; nothing is admitted between them.
+	facts *facts                    // what it is admitted over, once somebody asked
+	law   *law                      // the document that it puts or proposes, once examined
+	cost  uint64                    // of the contracts evaluated for it
 	bound *Binding                  // what a stamp's name@version is bound to already
 	run   *uint64                   // the entry that has a run's id already
 	mine  []fingerprint.Fingerprint // outputs of a run that its signer stamped before
@@ -48,7 +51,24 @@ func (l *Ledger) Prepare(env *statement.Envelope) (*Candidate, error) {
 			return nil, r
 		}
 	}
+	if r := l.examineEarly(c); r != nil {
+		return nil, r
+	}
 	return c, nil
+}
+
+// examineEarly reads a contract's document while the writer is not waiting for
+// it: for whoever may put or propose one. Others are refused before anything is
+// compiled for them.
+func (l *Ledger) examineEarly(c *Candidate) *Refusal {
+	s := l.state.Load()
+	if !c.verified || c.st.Contract == nil || c.st.Contract.Action == statement.ContractLift || s.control == nil || s.control.Roster() == nil {
+		return nil
+	}
+	if s.control.Roster().Check(s.tree.size, s.time, c.env.KeyID, c.st) != nil {
+		return nil
+	}
+	return l.examine(c)
 }
 
 // PrepareVerifiedUnsafe is Prepare without the signature: for a replay of
@@ -59,6 +79,9 @@ func (l *Ledger) PrepareVerifiedUnsafe(env *statement.Envelope) (*Candidate, err
 		return nil, err
 	}
 	c.verified = true
+	if r := l.examineEarly(c); r != nil {
+		return nil, r
+	}
 	return c, nil
 }
 
@@ -74,11 +97,21 @@ func prepare(env *statement.Envelope) (*Candidate, error) {
 	case env.PayloadType != statement.PayloadType:
 		return nil, refuse(RuleShape, ClassMalformed, "payload type %.80q; it must be %s", env.PayloadType, statement.PayloadType)
 	}
-	st, err := statement.Parse(env.Payload)
+	c, err := prepareStatement(env.Payload)
+	if err != nil {
+		return nil, err
+	}
+	c.env, c.id = env, env.ID()
+	return c, nil
+}
+
+// prepareStatement makes those that depend on nothing but the payload.
+func prepareStatement(payload []byte) (*Candidate, error) {
+	st, err := statement.Parse(payload)
 	if err != nil {
 		return nil, because(RuleShape, ClassMalformed, err)
 	}
-	c := &Candidate{env: env, st: st, stamps: st.Stamps(), id: env.ID()}
+	c := &Candidate{st: st, stamps: st.Stamps()}
 	switch st.Kind {
 	case statement.KindGenesis, statement.KindIdentity, statement.KindContract, statement.KindLogKey, statement.KindRun:
 	default:

@@ -1,39 +1,253 @@
 package ledger
 
 import (
-	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
 
 	"github.com/stele-ml/stele/contract"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/statement"
 )
 
+// MaxContracts is how many contracts may be in force under names of their own.
+const MaxContracts = 256
+
+// law is the document of a contract that an entry puts or proposes, and the
+// contract once it was asked for: to compile one takes longer than to admit many
+// statements.
+type law struct {
+	document *contract.Document
+	source   []byte
+
+	once     sync.Once
+	compiled *contract.Contract
+	err      error
+}
+
+// contract returns the contract, compiled the first time.
+func (w *law) contract() (*contract.Contract, error) {
+	w.once.Do(func() { w.compiled, w.err = contract.Compile(w.source) })
+	return w.compiled, w.err
+}
+
+// laws keeps the documents that entries hold, by their digests. What was refused
+// never comes into it, and what was not asked for while a generation filled is
+// forgotten.
+type laws struct {
+	mu         sync.Mutex
+	young, old map[[32]byte]*law
+}
+
+func (l *laws) get(digest [32]byte) (*law, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	w, ok := l.young[digest]
+	if !ok {
+		if w, ok = l.old[digest]; ok {
+			l.put(digest, w)
+		}
+	}
+	return w, ok
+}
+
+func (l *laws) add(digest [32]byte, w *law) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.put(digest, w)
+}
+
+// put adds to the young. The caller holds the lock.
+func (l *laws) put(digest [32]byte, w *law) {
+	if l.young == nil || len(l.young) >= MaxContracts {
+		l.young, l.old = make(map[[32]byte]*law), l.young
+	}
+	l.young[digest] = w
+}
+
+// law returns the document of an entry.
+func (l *Ledger) law(e *evidence.ContractEntry) (*law, error) {
+	if w, ok := l.laws.get(e.Digest); ok {
+		return w, nil
+	}
+	doc, err := contract.ParseDocument(e.Document)
+	if err != nil {
+		return nil, damaged("the contract in entry %d: %w", e.Entry, err)
+	}
+	w := &law{document: doc, source: e.Document}
+	l.laws.add(e.Digest, w)
+	return w, nil
+}
+
+// enacted are the contracts in force after some control entries. They are read
+// and compiled when first asked for: most statements meet none. It is safe for
+// concurrent use.
+type enacted struct {
+	l       *Ledger
+	entries []evidence.ContractEntry // shared with the fold
+
+	mu     sync.Mutex
+	laws   []*law // of each entry; nil until needed
+	byKind map[statement.Kind][]contract.InForce
+}
+
+// enact returns the contracts in force by a fold; had are those before it.
+func (l *Ledger) enact(c *evidence.Control, had *enacted) *enacted {
+	entries := c.ContractsInForce()
+	if had != nil && len(entries) == len(had.entries) && (len(entries) == 0 || &entries[0] == &had.entries[0]) {
+		return had
+	}
+	return &enacted{l: l, entries: entries, byKind: make(map[statement.Kind][]contract.InForce)}
+}
+
+// about returns the contracts that may be about a statement of that kind, by name
+// and then by entry.
+func (e *enacted) about(kind statement.Kind) ([]contract.InForce, error) {
+	if e == nil || len(e.entries) == 0 {
+		return nil, nil
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	list, ok := e.byKind[kind]
+	if ok {
+		return list, nil
+	}
+	list, err := e.compile(func(m *contract.Match) bool { return mayConcern(m, kind) })
+	if err == nil {
+		e.byKind[kind] = list
+	}
+	return list, err
+}
+
+// all returns all of them.
+func (e *enacted) all() ([]contract.InForce, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.compile(func(*contract.Match) bool { return true })
+}
+
+// compile returns those whose match is wanted. The caller holds the lock.
+func (e *enacted) compile(wanted func(*contract.Match) bool) ([]contract.InForce, error) {
+	if e.laws == nil {
+		read := make([]*law, len(e.entries))
+		for i := range e.entries {
+			var err error
+			if read[i], err = e.l.law(&e.entries[i]); err != nil {
+				return nil, err
+			}
+		}
+		e.laws = read
+	}
+	var list []contract.InForce
+	for i, w := range e.laws {
+		if !wanted(&w.document.Match) {
+			continue
+		}
+		c, err := w.contract()
+		if err != nil {
+			return nil, damaged("the contract in entry %d: %w", e.entries[i].Entry, err)
+		}
+		list = append(list, contract.InForce{Contract: c, Entry: e.entries[i].Entry})
+	}
+	return list, nil
+}
+
+// mayConcern reports whether a contract may be about a statement of that kind: a
+// run stamps its outputs.
+func mayConcern(m *contract.Match, kind statement.Kind) bool {
+	return slices.Contains(m.Statements, kind) ||
+		kind == statement.KindRun && slices.Contains(m.Statements, statement.KindStamp)
+}
+
 // Contracts returns the contracts in force as of the view, by name and then by
-// entry. The list is shared: it is not to be changed.
-func (v *View) Contracts() ([]contract.InForce, error) { return nil, nil }
-
-// ContractState returns what rules can ask of the ledger, as of the view. It
-// keeps what it has read, and is for one goroutine.
-func (v *View) ContractState() (contract.State, error) { return nil, nil }
-
-// Trial is what a statement would meet.
-type Trial struct {
-	// Refusals are of every rule of the ledger's own that would refuse it, in the
-	// order in which admission has them: admission names the first alone.
-	Refusals []*Refusal
-	// Verdict is that of the contracts in force; nil if it could not be formed,
-	// because what the statement is about is not on the ledger.
-	Verdict *contract.Verdict
+// entry.
+func (v *View) Contracts() ([]contract.InForce, error) {
+	e, err := v.enacted()
+	if err != nil {
+		return nil, err
+	}
+	return e.all()
 }
 
-// Try says what a statement would meet, if it were signed and submitted now.
-// Nothing is written.
-func (v *View) Try(st *statement.Statement, as contract.Signer, timeMS int64) (*Trial, error) {
-	return &Trial{Verdict: &contract.Verdict{}}, nil
+func (v *View) enacted() (*enacted, error) {
+	c, err := v.Control()
+	if err != nil {
+		return nil, err
+	}
+	return v.l.enact(c, v.s.enacted), nil
 }
 
-// Judge evaluates contracts for every entry up to the view that they are about,
-// each at its own height, as if they had been in force from the beginning.
-func (v *View) Judge(ctx context.Context, contracts []contract.InForce, each func(*statement.Statement, *evidence.Entry, *contract.Verdict) error) error {
+// examine reads the document that a candidate puts or proposes: its rules
+// compile, and its own tests hold.
+func (l *Ledger) examine(c *Candidate) *Refusal {
+	said := c.st.Contract
+	if w, ok := l.laws.get(said.Digest); ok {
+		c.law = w // an entry has it
+		return nil
+	}
+	compiled, err := contract.Compile(said.Document)
+	if err != nil {
+		return badDocument(said, err)
+	}
+	results, err := compiled.RunTests()
+	if err != nil {
+		return refuse(RuleDocument, ClassRefused, "contract %s: %s", said.ID(), firstLine(err.Error())).because(err)
+	}
+	if r := failedTests(said, results); r != nil {
+		return r
+	}
+	c.law = &law{document: compiled.Document(), source: said.Document, compiled: compiled}
+	c.law.once.Do(func() {})
 	return nil
+}
+
+// badDocument refuses a document that does not compile, with the first of what
+// is wrong with it.
+func badDocument(said *statement.Contract, err error) *Refusal {
+	r := refuse(RuleDocument, ClassRefused, "contract %s: %s", said.ID(), firstLine(err.Error()))
+	var problems *contract.CompileError
+	if errors.As(err, &problems) && len(problems.Problems) > 0 {
+		first := problems.Problems[0]
+		r.Message = fmt.Sprintf("contract %s: %s: %s%s", said.ID(), first.Path, firstLine(first.Message),
+			others(len(problems.Problems)-1, "problem"))
+		r.Hint = firstLine(first.Hint)
+	}
+	if r.Hint == "" {
+		r.Hint = "stele contract test shows every place"
+	}
+	return r.because(err)
+}
+
+// failedTests refuses a contract whose own tests do not hold.
+func failedTests(said *statement.Contract, results []contract.TestResult) *Refusal {
+	var failed []contract.TestResult
+	for _, t := range results {
+		if !t.OK {
+			failed = append(failed, t)
+		}
+	}
+	if len(failed) == 0 {
+		return nil
+	}
+	return refuse(RuleDocument, ClassRefused, "contract %s: its own test %q fails: %s%s",
+		said.ID(), failed[0].Name, firstLine(failed[0].Message), others(len(failed)-1, "test")).
+		hint("stele contract test shows what each test expects and gets")
+}
+
+// others says how many more there are of what a sentence names the first.
+func others(n int, what string) string {
+	switch n {
+	case 0:
+		return ""
+	case 1:
+		return " (and 1 other " + what + ")"
+	}
+	return fmt.Sprintf(" (and %d other %ss)", n, what)
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"golang.org/x/mod/sumdb/tlog"
 
+	"github.com/stele-ml/stele/contract"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/statement"
@@ -61,6 +62,7 @@ type Ledger struct {
 	state atomic.Pointer[state] // as of the last commit
 
 	parsed parsed
+	laws   laws
 
 	mu       sync.Mutex // guards what follows: the writer's
 	block    *Block     // begun and neither published nor dropped
@@ -76,6 +78,7 @@ type state struct {
 	origin     string
 	checkpoint []byte            // signed, over tree.size and root
 	control    *evidence.Control // folded over the control entries
+	enacted    *enacted          // the contracts in force by it
 	genesis    *statement.Genesis
 }
 
@@ -294,12 +297,31 @@ func (l *Ledger) adopt(s *state, c *evidence.Control) error {
 	if c.Roster() == nil {
 		return damaged("no genesis")
 	}
-	s.control, s.genesis = c, c.Roster().Genesis()
+	s.control, s.enacted, s.genesis = c, l.enact(c, nil), c.Roster().Genesis()
 	if s.origin != c.Origin() {
 		return damaged("the last checkpoint is of the log %s, genesis of %s", s.origin, c.Origin())
 	}
 	for _, m := range c.Roster().Members() {
 		l.keys.Store(m.Key.ID(), m.Key)
+	}
+	for _, e := range c.ContractsInForce() {
+		if err := newerEngine(&e); err != nil && l.unusable == nil {
+			l.unusable = err
+		}
+	}
+	return nil
+}
+
+// newerEngine says that the rules of a contract in force are for an engine that
+// only a newer program has: what it would refuse must not be admitted.
+func newerEngine(e *evidence.ContractEntry) error {
+	var doc struct {
+		Spec struct {
+			Engine string `json:"engine"`
+		} `json:"spec"`
+	}
+	if err := json.Unmarshal(e.Document, &doc); err == nil && doc.Spec.Engine != contract.Engine {
+		return fmt.Errorf("%w: the contract %s in entry %d is for the engine %.40q, this program has %s", ErrRules, e.ID(), e.Entry, doc.Spec.Engine, contract.Engine)
 	}
 	return nil
 }

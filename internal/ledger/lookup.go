@@ -185,21 +185,21 @@ func (v *View) Run(id statement.Nonce) (index uint64, err error) {
 	if err := v.l.checkIndex(); err != nil {
 		return 0, err
 	}
-	index, ok, err := v.l.run(id)
-	if err == nil && (!ok || index >= v.n) {
+	index, ok, err := v.run(id)
+	if err == nil && !ok {
 		err = fmt.Errorf("run %s: %w", id, ErrNotFound)
 	}
 	return index, err
 }
 
-// run returns the entry of a run, of the whole store.
-func (l *Ledger) run(id statement.Nonce) (index uint64, ok bool, err error) {
-	value, ok, err := l.store.get(runKey(id))
+// run returns the entry of a run; ok is false if it is not there.
+func (v *View) run(id statement.Nonce) (index uint64, ok bool, err error) {
+	value, ok, err := v.l.store.get(runKey(id))
 	if err != nil || !ok {
 		return 0, false, err
 	}
 	index, err = parseU64(value)
-	return index, err == nil, err
+	return index, err == nil && index < v.n, err
 }
 
 // BySigner goes through the entries by a key, in order. The last pair may be

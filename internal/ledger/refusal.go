@@ -102,6 +102,12 @@ func (r *Refusal) at(entry uint64) *Refusal {
 	return r
 }
 
+// because says what the refusal rests on.
+func (r *Refusal) because(err error) *Refusal {
+	r.cause = err
+	return r
+}
+
 // because makes a refusal of an error of statement's.
 func because(rule Rule, class Class, err error) *Refusal {
 	r := &Refusal{Rule: rule, Class: class, Message: err.Error(), cause: err}
