@@ -140,11 +140,19 @@ func markdown(text string) string {
 	return b.String()
 }
 
-// code is foreign text set as code, in which GitHub looks for nothing.
+// code is foreign text as a code span, in which GitHub looks for nothing; the bar
+// is escaped for tables, which are parted before spans.
 func code(text string) string {
 	if text == "" {
 		return ""
 	}
-	text = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "|", "&#124;", "`", "&#96;", "*", "&#42;", "_", "&#95;", "[", "&#91;", "\\", "&#92;", "~", "&#126;", "$", "&#36;").Replace(clean(text))
-	return "<code>" + text + "</code>"
+	text = clean(text)
+	fence := "`"
+	for strings.Contains(text, fence) {
+		fence += "`"
+	}
+	if len(fence) > 1 {
+		text = " " + text + " "
+	}
+	return fence + strings.ReplaceAll(text, "|", `\|`) + fence
 }

@@ -133,4 +133,3 @@ func class(word string) string {
 		return r
 	}, word)
 }
-

@@ -71,6 +71,7 @@ const (
 	NotMade Outcome = iota
 	Passed
 	Failed
+	Warned // it does not hold, and that is for people to weigh
 )
 
 // A Check is one line of a verdict.
@@ -95,15 +96,19 @@ func (t *Terminal) Checks(checks []Check) {
 			mark, style = "✓", Good
 		case c.Outcome == Failed:
 			mark, style = "✗", Bad
+		case c.Outcome == Warned:
+			mark, style = "!", Caution
 		}
 		if !t.unicode {
-			mark = map[Outcome]string{Passed: "+", Failed: "x", NotMade: "-"}[c.Outcome]
+			mark = map[Outcome]string{Passed: "+", Failed: "x", Warned: "!", NotMade: "-"}[c.Outcome]
 		}
 		b.WriteString("  " + t.out.paint(style, mark) + " " + pad(Clean(c.Name), names, false))
 		detail := Clean(c.Detail)
 		switch {
 		case c.Outcome == Failed:
 			detail = strings.TrimSuffix("FAILED: "+detail, ": ")
+		case c.Outcome == Warned:
+			detail = strings.TrimSuffix("warning: "+detail, ": ")
 		case c.Outcome == NotMade:
 			detail = strings.TrimSuffix("not made: "+detail, ": ")
 		}

@@ -1,0 +1,197 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/internal/report"
+	"github.com/stele-ml/stele/internal/terminal"
+	"github.com/stele-ml/stele/lineage"
+	"github.com/stele-ml/stele/statement"
+)
+
+// checkLineage tells what is known of what the artifact was made of, by the same
+// judgement as every other verb.
+func (g *gated) checkLineage(c *account) (err error) {
+	g.out.Standing, g.out.Origin = c.standing(), originOf(c.origins)
+	if g.graph, err = lineage.Up(g.made, c.Artifact, 0); err != nil {
+		return err
+	}
+	if err := g.checkRecorded(); err != nil {
+		return err
+	}
+	j := c.judged
+	g.checkFallen(j)
+	g.checkWithdrawn(j)
+	g.checkTaint(c)
+	g.checkOrigin(c)
+	return nil
+}
+
+// checkRecorded holds every entry that the lineage rests on against the log.
+func (g *gated) checkRecorded() error {
+	check := report.Check{
+		ID: "lineage/recorded", Group: "lineage", Title: "recorded", Required: true, Outcome: report.Passed,
+		Help: "Every entry that says what the artifact was made of is in the log that was checked. Their signatures were checked when they were admitted; `stele verify` checks them again.",
+	}
+	entries, err := lineageEntries(g.made, g.graph)
+	if err != nil {
+		return err
+	}
+	switch err := g.r.proveEntries(entries); {
+	case errors.Is(err, evidence.ErrTampered), errors.Is(err, ledger.ErrDamaged):
+		check.Outcome, check.Message = report.Failed, err.Error()
+		check.Hint = "`stele fsck` says what is damaged; get the ledger again from where it is kept"
+	case err != nil:
+		return err
+	default:
+		check.Message = fmt.Sprintf("%s, all in the log: %s that it was made of", terminal.Plural(uint64(len(entries)), "entry", "entries"),
+			terminal.Plural(uint64(len(g.graph.Nodes)-1), "artifact"))
+	}
+	g.add(exitTampered, check)
+	return nil
+}
+
+// checkFallen: what a signer without standing stamped counts for nothing, and so
+// does what was made of it.
+func (g *gated) checkFallen(j *lineage.Judgement) {
+	check := report.Check{
+		ID: "lineage/trusted", Group: "lineage", Title: "trusted", Required: true, Outcome: report.Passed,
+		Help:    "Whoever stamped the artifact, and all that it was made of, had standing for it as is known now.",
+		Message: "everybody who stamped it, or what it was made of, has standing for it",
+	}
+	if len(j.Fallen) > 0 {
+		f := &j.Fallen[0]
+		check.Outcome, check.Message = report.Failed, strings.Join(fallLines(j), "; ")
+		check.Entry = &f.Artifact.Entry
+		check.Hint = fmt.Sprintf("stamp %s under a new version with a key in good standing, and make what came of it again", f.Artifact.Ref)
+	}
+	g.add(exitUntrusted, check)
+}
+
+// checkWithdrawn: an advice is for people to weigh, everything else forbids.
+func (g *gated) checkWithdrawn(j *lineage.Judgement) {
+	check := report.Check{
+		ID: "lineage/not-withdrawn", Group: "lineage", Title: "not withdrawn", Required: true, Outcome: report.Passed,
+		Help:    "Neither the artifact's name nor its contents, nor a member of it, is withdrawn.",
+		Message: "neither its name nor its contents",
+	}
+	var lines []string
+	effect := ""
+	for _, w := range withdrawalsInForce(j) {
+		lines = append(lines, withdrawalText(w))
+		if effect == "" || lineage.Stronger(effect, w.Effect) != effect {
+			effect, check.Entry = w.Effect, &w.Entry
+		}
+	}
+	if len(lines) > 0 {
+		check.Message = strings.Join(lines, "; ")
+		check.Outcome, check.Hint = weigh(effect, "release another version, or have the withdrawal ended: `stele reinstate`")
+	}
+	g.add(exitRefused, check)
+}
+
+// weigh is what a withdrawal makes of a check, by its effect.
+func weigh(effect, hint string) (report.Outcome, string) {
+	if lineage.Stronger(effect, statement.EffectAdvise) == statement.EffectAdvise {
+		return report.Warning, ""
+	}
+	return report.Failed, hint
+}
+
+func (g *gated) checkTaint(c *account) {
+	j := c.judged
+	check := report.Check{
+		ID: "lineage/not-tainted", Group: "lineage", Title: "not tainted", Required: true, Outcome: report.Passed,
+		Help:    "No contents that the artifact was made of, however far back, are withdrawn.",
+		Message: "none of " + terminal.Plural(uint64(len(g.graph.Nodes)-1), "artifact") + " that it was made of is withdrawn",
+	}
+	switch {
+	case j.Taint != nil:
+		w := j.Taint.Worst()
+		check.Entry = &w.Withdrawal.Entry
+		check.Message = worstText(j.Taint) + "; the way: " + pathText(stepsJSON(w.Path()), false)
+		if n := len(j.Taint.Causes) + j.Taint.More - 1; n > 0 {
+			check.Message += fmt.Sprintf("; and %s more", terminal.Plural(uint64(n), "withdrawal"))
+		}
+		check.Outcome, check.Hint = weigh(j.Taint.Effect(), fmt.Sprintf("make it again without %s; `stele trace %s --up` shows everything", w.At(), c.Ref))
+	case j.Unknown:
+		check.Outcome = report.Failed
+		check.Message = "more is recorded of what it was made of than is walked, so whether any of it is withdrawn is not known"
+		check.Hint = "stamp what it was made of as fewer, larger artifacts"
+	case !lineage.Known(c.origins):
+		check.Outcome, check.Required = report.NotMade, false
+		check.Message = "no origin of it is recorded that counts"
+	}
+	g.add(exitRefused, check)
+}
+
+// checkOrigin warns of a model of which nobody said what it was made of. Data
+// begin somewhere.
+func (g *gated) checkOrigin(c *account) {
+	check := report.Check{
+		ID: "lineage/origin", Group: "lineage", Title: "origin", Outcome: report.Passed,
+		Help: "Somebody whose word counts said what the artifact was made of. What is not recorded is unknown, and not clean.",
+	}
+	switch {
+	case lineage.Known(c.origins):
+		check.Message = "recorded"
+	case g.stamp.Kind == statement.ArtifactModel:
+		check.Outcome = report.Warning
+		check.Message = "none recorded that counts: what it was made of is unknown, which is not clean"
+		check.Hint = "`stele run`, or `stele record run`, says what a model was made of"
+	default:
+		check.Outcome, check.Message = report.NotMade, "none recorded; data begin somewhere"
+	}
+	g.add(exitRefused, check)
+}
+
+// checkApprovals tells who decided on the artifact for the stage. By themselves
+// approvals are a record: what needs one, a contract says.
+func (g *gated) checkApprovals(c *account) {
+	g.out.Approvals = g.r.decisionsJSON(c.decisions, g.o.stage)
+	var approved, rejected, void []string
+	var last *uint64
+	for i := range c.decisions {
+		d := &c.decisions[i]
+		p := d.st.Approval
+		if p.Stage != g.o.stage {
+			continue
+		}
+		who := fmt.Sprintf("%s, entry %s", g.r.signerOf(d.Entry).Handle, entryText(d.Index))
+		switch s := g.r.standingOf(d.Entry); {
+		case !s.OK:
+			void = append(void, who+": "+s.Detail)
+		case d.superseded != nil:
+		case p.Decision == statement.DecisionReject:
+			rejected = append(rejected, who+orNothing(": ", short(p.Reason)))
+			last = &d.Index
+		default:
+			approved = append(approved, who+orNothing(": ", short(p.Reason)))
+		}
+	}
+	given := report.Check{
+		ID: "approvals/given", Group: "approvals", Title: "approved", Outcome: report.NotMade,
+		Help:    "Who approved the artifact for the stage. How many it takes, and whose, is for contracts.",
+		Message: "nobody has approved it for " + g.o.stage,
+	}
+	if len(approved) > 0 {
+		given.Outcome, given.Message = report.Passed, "by "+some(approved, originInputs)
+	}
+	if len(void) > 0 {
+		given.Message += "; does not count: " + some(void, originInputs)
+	}
+	g.add(exitRefused, given)
+	against := report.Check{
+		ID: "approvals/not-rejected", Group: "approvals", Title: "not rejected", Outcome: report.Passed,
+		Help: "Nobody's last word on the artifact for the stage is a rejection.", Message: "by nobody",
+	}
+	if len(rejected) > 0 {
+		against.Outcome, against.Message, against.Entry = report.Warning, "rejected by "+some(rejected, originInputs), last
+		against.Hint = "by itself a rejection is a record; a contract can make it count"
+	}
+	g.add(exitRefused, against)
+}

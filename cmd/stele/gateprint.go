@@ -1,0 +1,338 @@
+package main
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/stele-ml/stele/internal/place"
+	"github.com/stele-ml/stele/internal/report"
+	"github.com/stele-ml/stele/internal/terminal"
+)
+
+// The formats of a gate's report.
+const (
+	formatText   = "text"
+	formatJSON   = "json"
+	formatSARIF  = "sarif"
+	formatJUnit  = "junit"
+	formatGitHub = "github"
+)
+
+var gateFormatNames = []string{formatText, formatJSON, formatSARIF, formatJUnit, formatGitHub}
+
+// gateFormats are how a gate is told, and where.
+type gateFormats struct {
+	format string
+	output []string // FILE, or FORMAT=FILE
+
+	files []gateFile
+}
+
+// gateFile is a file that a report goes to.
+type gateFile struct{ format, path string }
+
+// parse tells formats and files apart.
+func (f *gateFormats) parse(a *app) error {
+	if err := oneOf("--format", f.format, gateFormatNames...); err != nil {
+		return err
+	}
+	for _, text := range f.output {
+		file := gateFile{f.format, text}
+		if format, path, ok := strings.Cut(text, "="); ok && slices.Contains(gateFormatNames, format) {
+			file = gateFile{format, path}
+		}
+		if file.path == "" || file.path == "-" {
+			return usagef("--output %s: name a file; standard output has the report without it", text)
+		}
+		if slices.ContainsFunc(f.files, func(other gateFile) bool { return other.path == file.path }) {
+			return usagef("--output %s: two reports would go to one file", text)
+		}
+		f.files = append(f.files, file)
+	}
+	if a.json && f.format != formatText && f.format != formatJSON && len(f.files) == 0 {
+		return usagef("--json and --format %s both write to standard output", f.format).withHint("name a file for the one: --output " + f.format + "=FILE")
+	}
+	return nil
+}
+
+// tell writes the reports: to files, and to standard output what is not in one.
+// failed is why the gate came to nothing, or nil; whoever called then says so.
+func (g *gated) tell(failed error) error {
+	a, f := g.a, &g.o.formats
+	r := g.report()
+	for _, file := range f.files {
+		data, err := g.encode(r, file.format)
+		if err == nil {
+			err = a.writeOut(file.path, data)
+		}
+		if err != nil {
+			return fmt.Errorf("the report: %w", err)
+		}
+	}
+	inFile := slices.ContainsFunc(f.files, func(file gateFile) bool { return file.format == f.format })
+	switch {
+	case a.json && failed == nil:
+		a.printJSON(&g.out)
+	case a.json:
+	case f.format == formatGitHub:
+		return g.tellGitHub(r, failed)
+	case f.format == formatText || inFile:
+		if failed == nil && (!a.quiet || g.out.Exit != exitHolds) {
+			g.print()
+		}
+	default:
+		data, err := g.encode(r, f.format)
+		if err != nil {
+			return err
+		}
+		if _, err := a.stdout.Write(data); err != nil {
+			return err
+		}
+		a.printedJSON = failed != nil && f.format == formatJSON
+	}
+	return nil
+}
+
+// encode is a report in one of the formats. That of GitHub in a file is the
+// Markdown: commands count on standard output alone.
+func (g *gated) encode(r *report.Report, format string) ([]byte, error) {
+	var b bytes.Buffer
+	var err error
+	switch format {
+	case formatSARIF:
+		err = r.SARIF(&b, g.o.all)
+	case formatJUnit:
+		err = r.JUnit(&b)
+	case formatGitHub:
+		err = r.Summary(&b)
+	case formatJSON:
+		enc := json.NewEncoder(&b)
+		enc.SetEscapeHTML(false)
+		err = enc.Encode(&g.out)
+	default:
+		plain := *g.a
+		plain.term = terminal.New(strings.NewReader(""), &b, &b, g.a.getenv)
+		to := *g
+		to.a = &plain
+		to.print()
+	}
+	return b.Bytes(), err
+}
+
+// tellGitHub prints the text for whoever reads the log, the annotations, and adds
+// the job's summary to the file that GitHub names.
+//
+// The runner looks for commands in all that is printed. So the text stands between
+// two commands that turn them off and on again, by a word that nobody can know.
+func (g *gated) tellGitHub(r *report.Report, failed error) error {
+	a := g.a
+	if failed == nil && (!a.quiet || g.out.Exit != exitHolds) {
+		var word [16]byte
+		if _, err := rand.Read(word[:]); err != nil {
+			return err
+		}
+		token := "stele-" + hex.EncodeToString(word[:])
+		fmt.Fprintf(a.stdout, "::stop-commands::%s\n", token)
+		g.print()
+		fmt.Fprintf(a.stdout, "::%s::\n", token)
+	}
+	if err := r.Annotations(a.stdout); err != nil {
+		return err
+	}
+	path := a.getenv("GITHUB_STEP_SUMMARY")
+	if path == "" {
+		return nil
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	if err == nil {
+		err = r.Summary(f)
+		if cerr := f.Close(); err == nil {
+			err = cerr
+		}
+	}
+	if err != nil {
+		a.term.Warnf("the job's summary was not written: %v", err)
+	}
+	return nil
+}
+
+// gateManual is the manual's page on gates.
+const gateManual = "https://github.com/stele-ml/stele/blob/main/docs/command-line.md#gates"
+
+// report is the same for other programs.
+func (g *gated) report() *report.Report {
+	r := &report.Report{
+		Version: version, HelpURI: gateManual, Name: g.o.name, Of: g.o.version, Fingerprint: g.out.Fingerprint, Stage: g.o.stage,
+		Location: belowHere(g.o.path), Verdict: g.out.Verdict, Headline: g.out.Headline, Exit: g.out.Exit, At: g.a.now(),
+	}
+	if g.out.AsOf != nil {
+		r.Origin, r.Entries = g.out.AsOf.Origin, g.out.AsOf.Size
+	}
+	for i := range g.checks {
+		r.Checks = append(r.Checks, g.checks[i].Check)
+	}
+	return r
+}
+
+// belowHere is where data lie, if that is below the working folder: with slashes,
+// from there. Elsewhere it is empty.
+func belowHere(path string) string {
+	p, err := place.Parse(path)
+	if path == "" || err != nil || p.Remote() {
+		return ""
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		return ""
+	}
+	at, err := filepath.Abs(path)
+	if err != nil {
+		return ""
+	}
+	if rel, err := filepath.Rel(here, at); err == nil && rel != "." && filepath.IsLocal(rel) {
+		return filepath.ToSlash(rel)
+	}
+	return ""
+}
+
+// print writes the verdict for a person: what closes the gate first, then all by
+// their groups.
+func (g *gated) print() {
+	t := g.a.term
+	style := terminal.Good
+	switch g.out.Exit {
+	case exitHolds:
+	case exitNotFound:
+		style = terminal.Caution
+	default:
+		style = terminal.Bad
+	}
+	t.Printf("%s\n", t.Style(style, g.out.Headline))
+	for i := range g.checks {
+		if c := &g.checks[i]; !c.Holds() {
+			g.printRefusal(c)
+		}
+	}
+	for i := range g.checks {
+		if c := &g.checks[i]; c.Outcome == report.Warning {
+			g.printFinding("warning", terminal.Caution, c)
+		}
+	}
+	if n := g.out.Counts; n != nil && len(g.out.Changes) > 0 {
+		t.Printf("\n%s\n", countsText(*n))
+		g.a.printChanges(g.out.Changes, *n, g.o.all)
+	}
+	t.Printf("\n")
+	for _, group := range g.report().Grouped() {
+		if lines := g.linesOf(group); len(lines) > 0 {
+			t.Printf("%s\n", t.Style(terminal.Bold, group.Name))
+			t.Checks(lines)
+		}
+	}
+	pairs := []terminal.Pair{{Key: "fingerprint", Value: g.out.Fingerprint}}
+	if by := g.out.By; by != nil {
+		value := by.Handle + " (key " + shortKey(by.Key) + ")"
+		if len(by.Roles) > 0 {
+			value += ": " + strings.Join(by.Roles, ", ")
+		}
+		pairs = append(pairs, terminal.Pair{Key: "released by", Value: value})
+	} else {
+		pairs = append(pairs, terminal.Pair{Key: "released by", Value: "nobody who is known; --by HANDLE says who", Style: terminal.Dim})
+	}
+	if of := g.out.AsOf; of != nil {
+		value := terminal.Plural(of.Size, "entry", "entries") + " of " + of.Origin
+		if of.Time != "" {
+			value += ", " + g.a.timeOf(of.Time)
+		}
+		pairs = append(pairs, terminal.Pair{Key: "as of", Value: value})
+	}
+	t.Printf("\n")
+	t.KeyValues(pairs)
+}
+
+// printRefusal tells what closes the gate, as every verb tells a refusal.
+func (g *gated) printRefusal(c *gateCheck) {
+	word := "refused by"
+	switch {
+	case c.Outcome == report.NotMade:
+		word = "not decided:"
+	case c.status == exitTampered:
+		word = "TAMPERED:"
+	case c.status == exitUntrusted:
+		word = "NOT TRUSTED:"
+	}
+	style := terminal.Bad
+	if c.Outcome == report.NotMade {
+		style = terminal.Caution
+	}
+	g.printFinding(word, style, c)
+}
+
+func (g *gated) printFinding(word string, style terminal.Style, c *gateCheck) {
+	t := g.a.term
+	if !strings.HasSuffix(word, "by") && !strings.HasSuffix(word, ":") {
+		word += ":"
+	}
+	t.Printf("%s %s\n", t.Style(style, word), findingTitle(c))
+	t.Printf("  %s\n", inert(c.Message))
+	if c.Hint != "" {
+		t.Printf("  %s %s\n", t.Style(terminal.Accent, "hint:"), inert(c.Hint))
+	}
+}
+
+// findingTitle is what a finding is about: of a contract's rule, that.
+func findingTitle(c *gateCheck) string {
+	if c.Group == "contracts" || c.Group == "gate" {
+		return c.Title
+	}
+	return c.Group + " / " + c.Title
+}
+
+// linesOf are the lines of a group. What passed among the checks of the log is one
+// line; what stands above with its message is not told again.
+func (g *gated) linesOf(group report.Group) []terminal.Check {
+	var lines []terminal.Check
+	var passed, unmade []string
+	folded := group.Name == "ledger" && !g.o.all
+	for i := range group.Checks {
+		c := &group.Checks[i]
+		switch {
+		case !c.Holds() && c.Outcome == report.NotMade:
+			lines = append(lines, terminal.Check{Name: c.Title, Outcome: terminal.NotMade, Detail: "see above"})
+		case !c.Holds():
+			lines = append(lines, terminal.Check{Name: c.Title, Outcome: terminal.Failed, Detail: "see above"})
+		case c.Outcome == report.Warning:
+			lines = append(lines, terminal.Check{Name: c.Title, Outcome: terminal.Warned, Detail: "see above"})
+		case folded && c.Outcome == report.Passed:
+			passed = append(passed, c.Title)
+		case folded:
+			unmade = append(unmade, c.Title)
+		case c.Outcome == report.Passed:
+			lines = append(lines, terminal.Check{Name: c.Title, Outcome: terminal.Passed, Detail: brief(inert(c.Message))})
+		default:
+			lines = append(lines, terminal.Check{Name: c.Title, Outcome: terminal.NotMade, Detail: brief(inert(c.Message))})
+		}
+	}
+	if len(passed) > 0 {
+		lines = append(lines, terminal.Check{Name: "passed", Outcome: terminal.Passed, Detail: strings.Join(passed, ", ")})
+	}
+	if len(unmade) > 0 {
+		lines = append(lines, terminal.Check{Name: "others", Outcome: terminal.NotMade, Detail: strings.Join(unmade, ", ") + " (--all says why)"})
+	}
+	return lines
+}
+
+// inert is text in which nothing is a command to whatever runs the job and reads
+// its output: GitHub takes ::name:: at the beginning of a line, also of one that
+// was broken, and ##[name] anywhere; Azure Pipelines ##vso[name].
+func inert(text string) string {
+	text = strings.ReplaceAll(text, "##", "# #")
+	return strings.ReplaceAll(text, "::", ": :")
+}

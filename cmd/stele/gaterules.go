@@ -1,0 +1,153 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/stele-ml/stele/contract"
+	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/internal/report"
+	"github.com/stele-ml/stele/internal/terminal"
+)
+
+// checkRules asks the ledger what it would say to the release: its own rules, and
+// every contract in force.
+func (g *gated) checkRules() error {
+	trial, err := g.r.Try(g.signed, g.signer, max(g.a.now().UnixMilli(), g.r.Time()))
+	if err != nil {
+		return err
+	}
+	g.ownRules(trial)
+	g.contractRules(trial.Verdict)
+	return nil
+}
+
+// findDemands finds which checks the contracts ask a gate for that are about the
+// release.
+func (g *gated) findDemands() error {
+	contracts, err := g.r.Contracts()
+	if err != nil {
+		return err
+	}
+	for _, c := range contracts {
+		document := c.Document()
+		subjects, err := document.Match.Subjects(g.signed, g.made)
+		if err != nil {
+			return err
+		}
+		if len(subjects) == 0 {
+			continue
+		}
+		g.about++
+		for _, name := range document.Gate {
+			if g.demand[name] == "" {
+				g.demand[name] = c.ID()
+			}
+		}
+	}
+	return nil
+}
+
+// toldElsewhere are rules whose refusals the checks of lineage tell, with the way.
+var toldElsewhere = map[ledger.Rule][]string{
+	ledger.RuleWithdrawn: {"lineage/not-withdrawn", "lineage/not-tainted"},
+	ledger.RuleStanding:  {"lineage/trusted"},
+}
+
+// ownRules tells of the ledger's own rules. That the artifact is in the stage
+// already is no refusal here: a gate runs again and again.
+func (g *gated) ownRules(trial *ledger.Trial) {
+	taken := true
+	for _, r := range trial.Refusals {
+		if r.Rule == ledger.RuleContract || r.Rule == ledger.RuleStage && g.out.Released != nil && r.Entry != nil && *r.Entry == *g.out.Released {
+			continue
+		}
+		if slices.ContainsFunc(g.checks, func(c gateCheck) bool {
+			return c.Outcome == report.Failed && slices.Contains(toldElsewhere[r.Rule], c.ID)
+		}) {
+			taken = false
+			continue
+		}
+		taken = false
+		g.add(statusOf(r), report.Check{
+			ID: "rules/" + string(r.Rule), Group: "rules", Title: string(r.Rule), Rule: string(r.Rule), Required: true, Outcome: report.Failed,
+			Message: r.Message, Hint: r.Hint, Entry: r.Entry, Help: "A rule of the ledger's own, which it applies to every statement.",
+		})
+	}
+	if taken {
+		check := report.Check{
+			ID: "rules/own", Group: "rules", Title: "the ledger's own", Required: true, Outcome: report.Passed,
+			Help: "The rules that every ledger applies: who may release, what may join a stage.", Message: "it would take the release",
+		}
+		if !g.signer.Known {
+			check.Message = "it would take the release by a releaser in good standing"
+		}
+		g.add(exitRefused, check)
+	}
+	if g.out.Released != nil {
+		g.add(exitRefused, report.Check{
+			ID: "rules/released", Group: "rules", Title: "in " + g.o.stage, Outcome: report.Passed, Entry: g.out.Released,
+			Help: "Whether the artifact is in the stage already.", Message: fmt.Sprintf("it is there already, since entry %s", entryText(*g.out.Released)),
+		})
+	}
+}
+
+// contractRules tells what each rule of each contract says.
+func (g *gated) contractRules(v *contract.Verdict) {
+	for _, name := range slices.Sorted(maps.Keys(g.demand)) {
+		if !slices.Contains(gateChecks, name) {
+			by := g.demand[name]
+			g.add(exitNotFound, report.Check{
+				ID: "gate/" + name, Group: "gate", Title: name, Contract: by, Rule: name, Required: true, Outcome: report.NotMade,
+				Message: fmt.Sprintf("%s asks for the check %q, which this program does not know", by, name), Hint: "get a newer version of it",
+			})
+		}
+	}
+	var results []contract.RuleResult
+	if v != nil {
+		results = v.Results
+	}
+	for i := range results {
+		g.contractRule(&results[i])
+	}
+	switch {
+	case len(results) > 0:
+	case g.about > 0:
+		g.add(exitRefused, report.Check{ID: "contract/none", Group: "contracts", Title: "rules", Outcome: report.Passed,
+			Message: terminal.Plural(uint64(g.about), "contract") + " in force, and none has a rule about it"})
+	default:
+		g.add(exitRefused, report.Check{ID: "contract/none", Group: "contracts", Title: "rules", Outcome: report.NotMade,
+			Message: "no contract in force is about releasing it to " + g.o.stage, Hint: "`stele contract put` puts one in force"})
+	}
+}
+
+func (g *gated) contractRule(r *contract.RuleResult) {
+	name, version := splitContract(r.Contract)
+	check := report.Check{
+		ID: "contract/" + name + "/" + r.Rule, Group: "contracts", Title: r.Contract + " / " + r.Rule, Contract: r.Contract, Rule: r.Rule,
+		Required: true, Outcome: report.Passed, Message: r.Message, Hint: r.Hint,
+		Help: fmt.Sprintf("A rule of the contract %s, which the ledger applies to every statement that it is about. `stele contract show %s` shows it.", name, name),
+	}
+	if slices.ContainsFunc(g.checks, func(c gateCheck) bool { return c.ID == check.ID }) {
+		check.ID += fmt.Sprintf("@%d", version) // an older version, by a signer who fell since, still refuses
+	}
+	if r.Entry != 0 {
+		check.Entry = &r.Entry
+	}
+	status := exitRefused
+	switch {
+	case r.Undecided:
+		check.Outcome, status = report.NotMade, exitNotFound
+		check.Message = "undecided: it looks at who signs, and who would release is not known"
+		check.Hint = "say who would release: --by HANDLE"
+	case !r.OK:
+		check.Outcome = report.Failed
+		if r.Error != "" {
+			check.Message = "it could not be evaluated, which refuses: " + r.Error
+		}
+	default:
+		check.Message, check.Hint = "allows it", ""
+	}
+	g.checks = append(g.checks, gateCheck{Check: check, status: status, cost: r.Cost})
+}
