@@ -10,6 +10,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/stele-ml/stele/bench/stopwatch"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/home"
@@ -104,7 +105,7 @@ func (b *bench) fill(ctx context.Context, n int) (p *place, err error) {
 	if f.err == nil {
 		f.err = db.Flush()
 	}
-	progress("%d artifacts, %d entries: filled in %s", n, f.entries+1, short(time.Since(begin)))
+	stopwatch.Progress("%d artifacts, %d entries: filled in %s", n, f.entries+1, stopwatch.Short(time.Since(begin)))
 	return p, f.err
 }
 

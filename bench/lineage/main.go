@@ -34,12 +34,13 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/stele-ml/stele/bench/stopwatch"
 )
 
 type bench struct {
@@ -120,12 +121,11 @@ func (b *bench) run(ctx context.Context) error {
 			return fmt.Errorf("build ./cmd/stele (run this from the root of the repository): %w", err)
 		}
 	}
-	raw, err := signatureCost()
+	raw, err := stopwatch.Signature()
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s %s/%s, %d CPUs; %s; medians of %d rounds; one P-256 signature checks in %s\n\n",
-		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), processor(), b.rounds, short(raw))
+	fmt.Printf("%s; medians of %d rounds; one P-256 signature checks in %s\n\n", stopwatch.Machine(), b.rounds, stopwatch.Short(raw))
 	t := newTables(raw)
 	for _, n := range b.artifacts {
 		if err := b.measure(ctx, n, t); err != nil {
@@ -136,46 +136,7 @@ func (b *bench) run(ctx context.Context) error {
 	return nil
 }
 
-// processor names the processor, where Linux says it.
-func processor() string {
-	text, _ := os.ReadFile("/proc/cpuinfo")
-	for line := range strings.Lines(string(text)) {
-		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return "unknown processor"
-}
-
 // median of several runs of do.
 func (b *bench) median(do func() error) (time.Duration, error) {
-	var all []time.Duration
-	for range b.rounds {
-		runtime.GC()
-		begin := time.Now()
-		if err := do(); err != nil {
-			return 0, err
-		}
-		all = append(all, time.Since(begin))
-	}
-	slices.Sort(all)
-	return all[len(all)/2], nil
+	return stopwatch.Median(b.rounds, do)
 }
-
-// short writes a time with three digits.
-func short(d time.Duration) string {
-	switch {
-	case d < 10*time.Microsecond:
-		return fmt.Sprintf("%.2f µs", float64(d)/float64(time.Microsecond))
-	case d < time.Millisecond:
-		return fmt.Sprintf("%.0f µs", float64(d)/float64(time.Microsecond))
-	case d < 100*time.Millisecond:
-		return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
-	case d < time.Second:
-		return fmt.Sprintf("%.0f ms", float64(d)/float64(time.Millisecond))
-	}
-	return fmt.Sprintf("%.2f s", d.Seconds())
-}
-
-// progress says on the standard error what is under way.
-func progress(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }

@@ -2,18 +2,16 @@ package main
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/stele-ml/stele/bench/stopwatch"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/solo"
@@ -21,68 +19,25 @@ import (
 	"github.com/stele-ml/stele/statement"
 )
 
-// table is one of those that are printed.
-type table struct {
-	title, head string
-	rows        []string
-}
-
-func (t *table) add(cells ...any) {
-	text := make([]string, len(cells))
-	for i, c := range cells {
-		if d, ok := c.(time.Duration); ok {
-			c = short(d)
-		}
-		text[i] = fmt.Sprint(c)
-	}
-	t.rows = append(t.rows, "| "+strings.Join(text, " | ")+" |")
-}
-
 type tables struct {
 	raw                               time.Duration // one P-256 signature
-	walks, evidence, commands, stages *table
+	walks, evidence, commands, stages *stopwatch.Table
 }
 
 func newTables(raw time.Duration) *tables {
 	return &tables{
 		raw:      raw,
-		walks:    &table{title: "Walks, in process", head: "ledger, artifacts | shape | lineage, artifacts | up and taint | taint alone | down and taint | entries to prove"},
-		evidence: &table{title: "The whole lineage in one file", head: "ledger, artifacts | shape | lineage, artifacts | signatures | made in | file, KB | checked offline in | the P-256 signatures alone | ratio"},
-		commands: &table{title: "Whole processes", head: "ledger, artifacts | command | time"},
-		stages:   &table{title: "What is in a stage, in process", head: "ledger, artifacts | in the stage | InStage | with taint"},
+		walks:    &stopwatch.Table{Title: "Walks, in process", Head: "ledger, artifacts | shape | lineage, artifacts | up and taint | taint alone | down and taint | entries to prove"},
+		evidence: &stopwatch.Table{Title: "The whole lineage in one file", Head: "ledger, artifacts | shape | lineage, artifacts | signatures | made in | file, KB | checked offline in | the P-256 signatures alone | ratio"},
+		commands: &stopwatch.Table{Title: "Whole processes", Head: "ledger, artifacts | command | time"},
+		stages:   &stopwatch.Table{Title: "What is in a stage, in process", Head: "ledger, artifacts | in the stage | InStage | with taint"},
 	}
 }
 
 func (t *tables) print() {
-	for _, one := range []*table{t.walks, t.evidence, t.stages, t.commands} {
-		fmt.Printf("%s:\n\n| %s |\n|%s\n", one.title, one.head, strings.Repeat("---|", strings.Count(one.head, "|")+1))
-		for _, r := range one.rows {
-			fmt.Println(r)
-		}
-		fmt.Println()
+	for _, one := range []*stopwatch.Table{t.walks, t.evidence, t.stages, t.commands} {
+		one.Print(os.Stdout)
 	}
-}
-
-// signatureCost is what checking one P-256 signature costs by the standard
-// library alone.
-func signatureCost() (time.Duration, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return 0, err
-	}
-	digest := sha256.Sum256([]byte("a statement"))
-	signature, err := ecdsa.SignASN1(rand.Reader, key, digest[:])
-	if err != nil {
-		return 0, err
-	}
-	const n = 2000
-	begin := time.Now()
-	for range n {
-		if !ecdsa.VerifyASN1(&key.PublicKey, digest[:], signature) {
-			return 0, errors.New("a good signature does not verify")
-		}
-	}
-	return time.Since(begin) / n, nil
 }
 
 // measure fills a ledger and measures all of it.
@@ -109,7 +64,7 @@ func (b *bench) inProcess(ctx context.Context, p *place, n int, t *tables) (err 
 	}()
 	v := e.View()
 	for _, l := range p.lineages {
-		progress("%d artifacts: %s of %d", n, l.shape, l.nodes)
+		stopwatch.Progress("%d artifacts: %s of %d", n, l.shape, l.nodes)
 		if err := b.walks(v, l, n, t); err != nil {
 			return fmt.Errorf("%s of %d: %w", l.shape, l.nodes, err)
 		}
@@ -192,7 +147,7 @@ func (b *bench) walks(v *ledger.View, l lineage, n int, t *tables) error {
 		_, _, err := v.LineageEntries(l.root, 0)
 		return err
 	})
-	t.walks.add(n, l.shape, nodes, up, taint, down, entries)
+	t.walks.Add(n, l.shape, nodes, up, taint, down, entries)
 	return err
 }
 
@@ -231,7 +186,7 @@ func (b *bench) proof(v *ledger.View, p *place, l lineage, n int, t *tables) err
 	}
 	signatures := len(file.Entries) + len(file.Control)
 	alone := time.Duration(signatures) * t.raw
-	t.evidence.add(n, l.shape, l.nodes, signatures, made, (len(data)+512)/1024, checked, alone, fmt.Sprintf("%.2f", float64(checked)/float64(alone)))
+	t.evidence.Add(n, l.shape, l.nodes, signatures, made, (len(data)+512)/1024, checked, alone, fmt.Sprintf("%.2f", float64(checked)/float64(alone)))
 	return nil
 }
 
@@ -267,14 +222,14 @@ func (b *bench) stage(v *ledger.View, stage string, size, n int, t *tables) erro
 		_, err = walk.JudgeAll(facts, artifacts)
 		return err
 	})
-	t.stages.add(n, size, in, taint)
+	t.stages.Add(n, size, in, taint)
 	return err
 }
 
 // processes measures commands from their start to their end.
 func (b *bench) processes(ctx context.Context, p *place, n int, t *tables) error {
 	run := func(args ...string) error {
-		progress("%d artifacts: stele %s", n, strings.Join(args, " "))
+		stopwatch.Progress("%d artifacts: stele %s", n, strings.Join(args, " "))
 		took, err := b.median(func() error {
 			c := exec.CommandContext(ctx, b.stele, args...)
 			var stderr strings.Builder
@@ -287,7 +242,7 @@ func (b *bench) processes(ctx context.Context, p *place, n int, t *tables) error
 		if err != nil {
 			return err
 		}
-		t.commands.add(n, "`stele "+strings.Join(args, " ")+"`", took)
+		t.commands.Add(n, "`stele "+strings.Join(args, " ")+"`", took)
 		return nil
 	}
 	for _, l := range p.lineages {

@@ -140,5 +140,5 @@ esac
 bin=$(mktemp -d)
 install "$bin"
 status=0
-"$stele" gate "$@" --report "junit=${STELE_REPORT:-stele-gate.xml}" || status=$?
+"$stele" gate --output "junit=${STELE_REPORT:-stele-gate.xml}" "$@" || status=$?
 exit "$status"
