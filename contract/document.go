@@ -132,7 +132,7 @@ func readDocument(n node) *Document {
 	return d
 }
 
-func (d *Document) readSpec(spec object) {
+func (d *Document) readSpec(spec fields) {
 	if n := spec.need("engine"); n.there() {
 		d.Engine = n.text()
 		if d.Engine != Engine {
@@ -165,7 +165,7 @@ func (d *Document) readSpec(spec object) {
 
 // readValidations reads the rules. That there are none is written out: a list
 // that was forgotten would look the same.
-func (d *Document) readValidations(spec object) {
+func (d *Document) readValidations(spec fields) {
 	n := spec.need("validations")
 	if string(n.raw) == "[]" {
 		return
@@ -194,7 +194,7 @@ func (d *Document) readValidations(spec object) {
 	}
 }
 
-func (d *Document) readTests(spec object) {
+func (d *Document) readTests(spec fields) {
 	n := spec.get("tests")
 	if len(d.Validations) == 0 {
 		if n.there() {

@@ -213,21 +213,21 @@ func (n node) members(max int) []member {
 	}
 	list := make([]member, 0, len(raws))
 	for name, raw := range raws {
-		list = append(list, member{name, node{n.r, join(n.path, name), raw}})
+		list = append(list, member{name, node{n.r, joinPath(n.path, name), raw}})
 	}
 	slices.SortFunc(list, func(a, b member) int { return strings.Compare(a.name, b.name) })
 	return list
 }
 
-// object is an object whose members are known.
-type object struct {
+// fields is an object whose members are known.
+type fields struct {
 	node
 	members map[string]strictjson.Raw
 }
 
 // object reads an object that may have the members named, and no others.
-func (n node) object(known ...string) object {
-	o := object{node: n}
+func (n node) object(known ...string) fields {
+	o := fields{node: n}
 	if !n.is("an object", "{") || !n.decode(&o.members) {
 		return o
 	}
@@ -241,21 +241,21 @@ func (n node) object(known ...string) object {
 		} else {
 			hint = "it may have " + either(sortedWords(known))
 		}
-		n.r.problem(join(n.path, name), hint, "unknown member %s", quoted(name))
+		n.r.problem(joinPath(n.path, name), hint, "unknown member %s", quoted(name))
 	}
 	return o
 }
 
 // get returns a member, which may not be there.
-func (o object) get(name string) node {
-	return node{o.r, join(o.path, name), o.members[name]}
+func (o fields) get(name string) node {
+	return node{o.r, joinPath(o.path, name), o.members[name]}
 }
 
 // has reports whether the member is there.
-func (o object) has(name string) bool { return o.get(name).there() }
+func (o fields) has(name string) bool { return o.get(name).there() }
 
 // need returns a member; that it is missing is a problem.
-func (o object) need(name string) node {
+func (o fields) need(name string) node {
 	n := o.get(name)
 	if !n.there() && o.members != nil {
 		o.problem("%s is missing", name)
@@ -263,9 +263,9 @@ func (o object) need(name string) node {
 	return n
 }
 
-// join adds a member's name to a path: spec.params.minAUC, or, where it is no
+// joinPath adds a member's name to a path: spec.params.minAUC, or, where it is no
 // plain word, annotations["a/b"].
-func join(path, name string) string {
+func joinPath(path, name string) string {
 	switch {
 	case !isPlain(name):
 		return path + "[" + strconv.Quote(name) + "]"
