@@ -1,8 +1,16 @@
 package contract
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"strings"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+
+	"github.com/stele-ml/stele/statement"
 )
 
 // Engine is the id of the environment that expressions are checked and
@@ -13,23 +21,195 @@ const Engine = "cel/1"
 // Contract is a document whose expressions are compiled. It does not change and
 // may be used by many goroutines at a time.
 type Contract struct {
-	document *Document
-	digest   [32]byte
+	document  *Document
+	digest    [32]byte
+	id        string
+	params    *object   // of a class of the contract's own
+	variables []program // as in the document
+	rules     []rule    // of the validations, as in the document
+
+	variablesClass *class
+}
+
+// program is an expression that is ready to be evaluated.
+type program struct {
+	cel.Program
+	gives *types.Type
+}
+
+// rule is a validation that is ready to be evaluated.
+type rule struct {
+	*Validation
+	holds   program
+	message *program // or nil
 }
 
 // Compile parses a document in its canonical form and compiles its expressions.
-// A document that is not one is what [ParseDocument] says; one whose expressions
-// do not compile is a [*CompileError].
+// Whatever is wrong with either is told in a [*CompileError].
 func Compile(canonical []byte) (*Contract, error) {
 	doc, err := ParseDocument(canonical)
 	if err != nil {
 		return nil, err
 	}
-	return &Contract{document: doc}, nil
+	base, err := frozen()
+	if err != nil {
+		return nil, err
+	}
+	c := &Contract{document: doc, digest: sha256.Sum256(canonical), id: statement.ContractID(doc.Name, doc.Version)}
+	own := c.declare()
+	env, err := base.Extend(cel.CustomTypeProvider(own))
+	if err != nil {
+		return nil, fmt.Errorf("the environment %s: %w", Engine, err)
+	}
+	k := &compiler{env: env, classes: own, broken: make(map[string]bool)}
+	for i, v := range doc.Variables {
+		k.path = fmt.Sprintf("spec.variables[%d].expression", i)
+		p, ok := k.compile(v.Expression, nil)
+		if !ok {
+			k.broken[v.Name] = true
+		}
+		c.variables = append(c.variables, p)
+		if ok {
+			c.variablesClass.fields = append(c.variablesClass.fields, field{v.Name, p.gives, func(o *object) ref.Val { return o.in.(*scope).variable(i) }})
+		}
+	}
+	for i := range doc.Validations {
+		v := &doc.Validations[i]
+		r := rule{Validation: v}
+		k.path = fmt.Sprintf("spec.validations[%d].expression", i)
+		r.holds, _ = k.compile(v.Expression, types.BoolType)
+		if v.MessageExpression != "" {
+			k.path = fmt.Sprintf("spec.validations[%d].messageExpression", i)
+			message, _ := k.compile(v.MessageExpression, types.StringType)
+			r.message = &message
+		}
+		c.rules = append(c.rules, r)
+	}
+	if len(k.problems) > 0 {
+		return nil, &CompileError{k.problems}
+	}
+	return c, nil
+}
+
+// declare makes the classes of params and variables. The latter gets its fields
+// as they are compiled, so that each sees those before it.
+func (c *Contract) declare() *provider {
+	params := newClass(paramsClass.name)
+	for _, p := range c.document.Params {
+		value, typ := paramValue(p.Value)
+		params.fields = append(params.fields, field{p.Name, typ, func(*object) ref.Val { return value }})
+	}
+	c.params = &object{class: params, in: c}
+	c.variablesClass = newClass(variablesClass.name)
+	return &provider{own: map[string]*class{params.name: params, c.variablesClass.name: c.variablesClass}}
+}
+
+// paramValue returns a param as CEL has it.
+func paramValue(value any) (ref.Val, *types.Type) {
+	switch v := value.(type) {
+	case bool:
+		return types.Bool(v), types.BoolType
+	case int64:
+		return types.Int(v), types.IntType
+	case float64:
+		return types.Double(v), types.DoubleType
+	case string:
+		return types.String(v), types.StringType
+	case []bool:
+		return paramList(v, types.BoolType)
+	case []int64:
+		return paramList(v, types.IntType)
+	case []float64:
+		return paramList(v, types.DoubleType)
+	case []string:
+		return paramList(v, types.StringType)
+	}
+	panic(fmt.Sprintf("contract: a param of type %T", value)) // not of ParseDocument
+}
+
+func paramList[T any](list []T, elem *types.Type) (ref.Val, *types.Type) {
+	vals := make([]ref.Val, len(list))
+	for i, v := range list {
+		vals[i], _ = paramValue(v)
+	}
+	return values(vals), types.NewListType(elem)
+}
+
+// compiler compiles the expressions of one contract.
+type compiler struct {
+	env      *cel.Env
+	classes  *provider
+	broken   map[string]bool // variables that did not compile
+	path     string          // in the document, of the expression
+	problems []Problem
+}
+
+// compile checks an expression and makes it ready. A type that is wanted, and not
+// had, is a problem, too.
+func (k *compiler) compile(expression string, want *types.Type) (program, bool) {
+	source := common.NewStringSource(expression, k.path)
+	checked, issues := k.env.CompileSource(source)
+	if issues.Err() != nil {
+		k.report(source, issues)
+		return program{}, false
+	}
+	before := len(k.problems)
+	k.guard(source, checked)
+	gives := checked.OutputType()
+	if want != nil && !gives.IsExactType(want) && before == len(k.problems) {
+		k.problem(source, common.NewLocation(1, 0), fmt.Sprintf("it is of type %s, and has to be %s", gives, want), "")
+	}
+	if len(k.problems) > before {
+		return program{}, false
+	}
+	if worst, err := estimate(k.env, checked); err != nil || worst > MaxEstimate {
+		k.problem(source, common.NewLocation(1, 0), tooDear(worst), "look at fewer things: a loop in a loop over all ancestors is too much")
+		return program{}, false
+	}
+	// Optimising compiles regular expressions and makes constants of lists once.
+	p, err := k.env.Program(checked, cel.EvalOptions(cel.OptOptimize))
+	if err != nil {
+		k.problem(source, common.NewLocation(1, 0), plainLine(err.Error()), "")
+		return program{}, false
+	}
+	return program{p, gives}, true
+}
+
+func tooDear(worst uint64) string {
+	if worst == 1<<64-1 {
+		return "what it costs at worst has no bound"
+	}
+	return fmt.Sprintf("at worst it costs %d, and %d is the most", worst, uint64(MaxEstimate))
+}
+
+// report adds what CEL has to say.
+func (k *compiler) report(source common.Source, issues *cel.Issues) {
+	for _, e := range issues.Errors() {
+		if k.echo(e) {
+			continue
+		}
+		k.problem(source, e.Location, strings.ReplaceAll(e.Message, " (in container '')", ""), k.suggest(source, e))
+	}
+}
+
+// echo reports whether an error only follows from a variable that did not
+// compile, which has been told.
+func (k *compiler) echo(e *cel.Error) bool {
+	name, ok := strings.CutPrefix(e.Message, "undefined field '")
+	return ok && k.broken[strings.TrimSuffix(name, "'")]
+}
+
+// problem adds a problem at a place in the expression: CEL counts lines from 1
+// and columns from 0.
+func (k *compiler) problem(source common.Source, where common.Location, message, hint string) {
+	line, column := max(where.Line(), 1), max(where.Column(), 0)
+	shown := (&common.Error{Location: common.NewLocation(line, column), Message: message}).ToDisplayString(source)
+	_, shown, _ = strings.Cut(shown, fmt.Sprintf(":%d:%d: ", line, column+1))
+	k.problems = append(k.problems, Problem{Path: k.path, Line: line, Column: column + 1, Message: shown, Hint: hint})
 }
 
 // ID returns the contract's name and version: production@3.
-func (c *Contract) ID() string { return fmt.Sprintf("%s@%d", c.document.Name, c.document.Version) }
+func (c *Contract) ID() string { return c.id }
 
 // Name returns the contract's name.
 func (c *Contract) Name() string { return c.document.Name }
@@ -43,7 +223,7 @@ func (c *Contract) Digest() [32]byte { return c.digest }
 // Document returns the document, which is shared and not to be changed.
 func (c *Contract) Document() *Document { return c.document }
 
-// CompileError says what is wrong with a contract's expressions.
+// CompileError says what is wrong with a contract.
 type CompileError struct {
 	Problems []Problem // at least one, in the order of the document
 }
@@ -55,19 +235,32 @@ func (e *CompileError) Error() string {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
-		fmt.Fprintf(&b, "%s: %s", p.Path, p.Message)
+		b.WriteString(p.Place())
+		b.WriteString(p.Message)
 		if p.Hint != "" {
-			fmt.Fprintf(&b, "\nhint: %s", p.Hint)
+			b.WriteString("\nhint: " + p.Hint)
 		}
 	}
 	return b.String()
 }
 
-// Problem is one thing that is wrong with an expression.
+// Problem is one thing that is wrong with a document or an expression of it.
 type Problem struct {
-	Path    string // in the document: spec.validations[1].expression
-	Line    int    // of the expression, from 1
+	Path    string // in the document: spec.validations[1].expression; empty: all of it
+	Line    int    // of the expression, from 1; 0: the problem is not in one
 	Column  int    // of the line, in code points, from 1
-	Message string // CEL's own, with the line and a caret under the place
+	Message string // of an expression: CEL's own, then the line and a caret under the place
 	Hint    string // what may have been meant, or empty
+}
+
+// Place returns where the problem is, with a colon and a space behind it; empty
+// for one of the whole document.
+func (p Problem) Place() string {
+	switch {
+	case p.Path == "":
+		return ""
+	case p.Line == 0:
+		return p.Path + ": "
+	}
+	return fmt.Sprintf("%s:%d:%d: ", p.Path, p.Line, p.Column)
 }

@@ -1,0 +1,191 @@
+package contract
+
+import (
+	"fmt"
+	"math"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/cost"
+	"cel.dev/cel-go/common/overloads"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+)
+
+// What things cost, in units of about a tenth of a microsecond: what CEL charges
+// for reading a field. They are part of the engine and never change with it.
+const (
+	priceRule     = 20  // for beginning to evaluate an expression
+	priceLook     = 100 // for looking one entry or artifact up
+	priceWalk     = 120 // for one artifact of a walk, its origins included
+	priceStep     = 2   // for one origin or input on a walk
+	priceItem     = 10  // for one element of what has been read
+	priceOdds     = 200 // for the odds of an audit
+	priceDocument = 20_000
+	priceRegexp   = 2 // for each byte that a regular expression is applied to
+)
+
+// costVersion is the revision of CEL's own prices.
+const costVersion = 1
+
+// sizing is how sizes are measured: of lists and maps with all that they hold,
+// of texts in bytes. So what is compared is what is paid for.
+var sizing = cost.AggregateSizingStrategy(types.SizeCalculatorMaxDepth(8), types.SizeCalculatorMaxTraversal(1<<24))
+
+// models price what CEL takes for free, or too little for: what goes through a
+// whole text or list, and regular expressions by the largest that are let in.
+var models = func() []cost.OverloadModel {
+	scan := cost.EvalCost(cost.Sum(cost.Const(1), cost.Scale(cost.Arg(0), cost.StringTraversalCostFactor)))
+	var list []cost.OverloadModel
+	for _, id := range []string{
+		overloads.SizeString, overloads.SizeStringInst,
+		overloads.StringToBool, overloads.StringToDouble, overloads.StringToDuration, overloads.StringToInt,
+		overloads.StringToTimestamp, overloads.StringToUint,
+	} {
+		if id == overloads.SizeStringInst {
+			list = append(list, cost.MemberOverload(id, cost.EvalCost(cost.Sum(cost.Const(1), cost.Scale(cost.Target(), cost.StringTraversalCostFactor)))))
+			continue
+		}
+		list = append(list, cost.Overload(id, scan))
+	}
+	for _, id := range []string{
+		overloads.BoolToString, overloads.DoubleToString, overloads.DurationToString, overloads.IntToString,
+		overloads.TimestampToString, overloads.UintToString,
+	} {
+		list = append(list, cost.Overload(id, cost.EvalCost(cost.Const(2)), cost.ResultSize(cost.Const(maxNumberText))))
+	}
+	return append(list,
+		cost.Overload(overloads.StringToString, cost.EvalCost(cost.Const(1)), cost.ResultSize(cost.Arg(0))),
+		cost.Overload(overloads.Matches, cost.EvalCost(cost.Scale(cost.Sum(cost.Arg(0), cost.Const(1)), priceRegexp))),
+		cost.MemberOverload(overloads.MatchesString, cost.EvalCost(cost.Scale(cost.Sum(cost.Target(), cost.Const(1)), priceRegexp))),
+	)
+}()
+
+// maxNumberText is the longest text of a number, a time or a duration.
+const maxNumberText = 64
+
+// chargeCall is how work is charged that CEL does not see: as a call of a
+// function whose result is its price.
+type chargeCall struct{}
+
+const chargeID = "stele_charge"
+
+// Function implements cost.Call.
+func (chargeCall) Function() string { return chargeID }
+
+// OverloadID implements cost.Call.
+func (chargeCall) OverloadID() string { return chargeID }
+
+// meterOf is the tracker that each evaluation has a copy of.
+var meterOf = func() *cost.Tracker {
+	t, err := cost.NewTracker(nil,
+		cost.ModelVersion(costVersion), cost.WithSizingStrategy(sizing), cost.Model(models...),
+		cost.TrackerLimit(MaxCost), cost.TrackerPresenceTestHasCost(true),
+		cost.OverloadTracker(chargeID, func(_ []ref.Val, result ref.Val) *uint64 {
+			n := uint64(result.(types.Int))
+			return &n
+		}),
+		cost.OverloadTracker("stele_list_join_string", func(args []ref.Val, result ref.Val) *uint64 {
+			n := uint64(1)
+			if s, ok := result.(types.String); ok {
+				n += uint64(len(s)) / 10
+			}
+			n += cost.ActualSize(args[0])
+			return &n
+		}),
+	)
+	if err != nil {
+		panic(fmt.Sprintf("contract: the prices: %v", err)) // they are constant
+	}
+	return t
+}()
+
+// charge spends. It ends the evaluation of the expression if that is more than
+// is left.
+func (ev *evaluation) charge(n uint64) {
+	if n > 0 {
+		ev.tracker.EvalZeroArity(nil, 0, chargeCall{}, types.Int(min(n, math.MaxInt64)))
+	}
+}
+
+// afford ends the evaluation, as charge does, if n is more than is left, and else
+// spends nothing.
+func (ev *evaluation) afford(n uint64) {
+	if spent := ev.tracker.ActualCost(); spent > MaxCost || n > MaxCost-spent {
+		ev.charge(n)
+	}
+}
+
+// estimator knows how large values can be, and what functions can cost.
+type estimator struct{}
+
+// EstimateSize implements cost.Estimator. Every bound is one that a format or an
+// evaluation holds.
+func (estimator) EstimateSize(n cost.AstNode) *cost.SizeEstimate {
+	if e := n.Expr(); e != nil {
+		switch e.Kind() {
+		case ast.LiteralKind, ast.ListKind, ast.MapKind:
+			return nil
+		}
+	}
+	if n.Type() == nil {
+		return nil
+	}
+	ofVariable := len(n.Path()) > 0 && n.Path()[0] == "variables"
+	limit := func(of, ofVariables uint64) *cost.SizeEstimate {
+		if ofVariable {
+			of = ofVariables
+		}
+		s := cost.RangedSizeEstimate(0, of)
+		return &s
+	}
+	switch n.Type().Kind() {
+	case types.StringKind, types.BytesKind:
+		return limit(maxFieldText, MaxText)
+	case types.ListKind:
+		return limit(maxFieldList, MaxFound)
+	case types.MapKind:
+		return limit(maxFieldMap, MaxFound)
+	}
+	return nil
+}
+
+// The largest values of fields, by the formats that they are from.
+const (
+	maxFieldText = 2048 // bytes: statement.MaxLocation, MaxRemote and what is shorter
+	maxFieldList = 256  // statement.MaxIgnoreRules, MaxParamValues, and what is shorter
+	maxFieldMap  = 64   // statement.MaxMetrics, MaxAnnotations
+)
+
+// EstimateCallCost implements cost.Estimator.
+func (estimator) EstimateCallCost(_, id string, target *cost.AstNode, args []cost.AstNode) *cost.CallEstimate {
+	if id == "stele_list_join_string" {
+		size := cost.RangedSizeEstimate(0, MaxText)
+		return cost.NewCallEstimate(cost.RangedCostEstimate(1, MaxText), &size)
+	}
+	f, ok := functionsByID[id]
+	if !ok {
+		return nil
+	}
+	price := cost.RangedCostEstimate(1, 1+f.atMost)
+	switch f.gives.Kind() {
+	case types.StringKind:
+		size := cost.RangedSizeEstimate(0, maxNumberText)
+		return cost.NewCallEstimate(price, &size)
+	case types.ListKind:
+		elem := cost.FixedSizeEstimate(1)
+		if f.gives.Parameters()[0].Kind() == types.StringKind {
+			elem = cost.RangedSizeEstimate(1, maxNumberText)
+		}
+		size := cost.ListSizeEstimate(cost.RangedSizeEstimate(1, 1+f.list*elem.Max), elem)
+		return cost.NewCallEstimate(price, &size)
+	}
+	return cost.NewCallEstimate(price, nil)
+}
+
+// estimate returns what an expression costs at worst, math.MaxUint64 where there
+// is no bound.
+func estimate(env *cel.Env, checked *cel.Ast) (uint64, error) {
+	e, err := env.EstimateCost(checked, estimator{})
+	return e.Max, err
+}
