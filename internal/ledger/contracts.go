@@ -15,12 +15,12 @@ import (
 // MaxContracts is how many contracts may be in force under names of their own.
 const MaxContracts = 256
 
-// law is the document of a contract that an entry puts or proposes, and the
-// contract once it was asked for: to compile one takes longer than to admit many
+// law is a contract that an entry puts or proposes: what it is about, and the
+// rest once it was asked for. To compile one takes longer than to admit many
 // statements.
 type law struct {
-	document *contract.Document
-	source   []byte
+	match  contract.Match
+	source []byte // the document
 
 	once     sync.Once
 	compiled *contract.Contract
@@ -76,7 +76,7 @@ func (l *Ledger) law(e *evidence.ContractEntry) (*law, error) {
 	if err != nil {
 		return nil, damaged("the contract in entry %d: %w", e.Entry, err)
 	}
-	w := &law{document: doc, source: e.Document}
+	w := &law{match: doc.Match, source: e.Document}
 	l.laws.add(e.Digest, w)
 	return w, nil
 }
@@ -142,7 +142,7 @@ func (e *enacted) compile(wanted func(*contract.Match) bool) ([]contract.InForce
 	}
 	var list []contract.InForce
 	for i, w := range e.laws {
-		if !wanted(&w.document.Match) {
+		if !wanted(&w.match) {
 			continue
 		}
 		c, err := w.contract()
@@ -198,7 +198,7 @@ func (l *Ledger) examine(c *Candidate) *Refusal {
 	if r := failedTests(said, results); r != nil {
 		return r
 	}
-	c.law = &law{document: compiled.Document(), source: said.Document, compiled: compiled}
+	c.law = &law{match: compiled.Document().Match, source: said.Document, compiled: compiled}
 	c.law.once.Do(func() {})
 	return nil
 }
