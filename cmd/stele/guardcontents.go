@@ -34,6 +34,7 @@ type guardModel struct {
 	temp     string            // the folder of the watch's files, where these are not kept
 	path     string            // that the server is given
 	pin      jsonv1.GuardPin
+	odds     []string // of an audit, a sentence each
 }
 
 func (m *guardModel) what() string { return m.name + "@" + m.version }
@@ -154,7 +155,7 @@ func (g *guarding) readContents(ctx context.Context, m *guardModel) (err error) 
 	if copied != nil {
 		return g.keepCopy(m, copied, single)
 	}
-	if o.known == nil {
+	if m.verdict.How == "" { // every byte was read
 		g.keepWatch(m)
 	}
 	return nil
@@ -190,7 +191,22 @@ func (g *guarding) holds(m *guardModel, j *judged) error {
 	if v.Result(evidence.CheckContents) != evidence.Passed && v.How == "" {
 		return failf(exitError, "%s: its contents were not checked", m.what())
 	}
+	if g.folder == nil {
+		g.beside(m, j.out.Hidden)
+	}
 	return g.acceptable(m, v, m.standing.judged)
+}
+
+// beside warns of files that lie where the server looks, and are no part of what
+// was stamped. A copy does not have them.
+func (g *guarding) beside(m *guardModel, hidden uint64) {
+	const served = "it was not verified, and the server can read it (--pin copy leaves it out)"
+	switch {
+	case hidden > 0:
+		g.warn(fmt.Sprintf("%s: the stamp's ignore rules leave out %s: %s", m.what(), terminal.Plural(hidden, "path"), served))
+	case m.subject.stamp.Listed:
+		g.warn(fmt.Sprintf("%s was stamped as the files of a list; of what else lies there, %s", m.what(), served))
+	}
 }
 
 // auditContents reads random chunks.
@@ -231,6 +247,7 @@ func (g *guarding) auditContents(ctx context.Context, m *guardModel) (err error)
 	if err != nil {
 		return err
 	}
+	m.odds = plan.Odds(o.altered, spelling)
 	if !found.Held() && !a.json {
 		_ = a.judgeAudit(o, w, plan, found, out)
 	}
@@ -343,7 +360,7 @@ func (g *guarding) pinned(ctx context.Context, m *guardModel) error {
 		return failf(exitRefused, "%s is not on a read-only mount: %s", m.what(), source.Show(writable)).withPath(writable).
 			withHint("mount it read-only, or --pin copy")
 	}
-	m.pin = jsonv1.GuardPin{Kind: onlyChecked, Detail: "only checked: what changes after the server has started is not seen" + onThisSystem()}
+	m.pin = jsonv1.GuardPin{Kind: onlyChecked, Detail: "only checked: what is changed from here on is not seen" + onThisSystem()}
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/terminal"
 )
 
@@ -27,12 +28,22 @@ func (g *guarding) tell(variables map[string]string, replaces bool) {
 	}
 	for _, m := range g.order.models {
 		words := verdictWords[m.verdict.Verdict]
-		a.term.Printf("%s is %s\n", m.what(), a.term.Style(words.style, words.text))
+		rest := ""
+		if v := m.verdict.Verdict; v == evidence.Withdrawn || v == evidence.Tainted {
+			rest = ", and served all the same: the withdrawal does not forbid that"
+		}
+		a.term.Printf("%s is %s%s\n", m.what(), a.term.Style(words.style, words.text), rest)
 		stamp := m.subject.stamp
 		pairs := []terminal.Pair{{Key: "files", Value: fmt.Sprintf("%s in %s", terminal.Bytes(stamp.Bytes), terminal.Plural(stamp.Files, "file"))}}
-		if m.verdict.How == "" {
+		switch {
+		case m.verdict.How == "":
 			pairs[0].Value += ", every byte was read"
-		} else {
+		case g.order.check == checkAudit:
+			pairs = append(pairs, terminal.Pair{Key: "read", Value: m.verdict.How, Style: terminal.Caution})
+			for _, text := range m.odds {
+				pairs = append(pairs, terminal.Pair{Key: "odds", Value: text})
+			}
+		default:
 			pairs = append(pairs, terminal.Pair{Key: "not read", Value: m.verdict.How, Style: terminal.Caution})
 		}
 		release := m.standing.release
@@ -50,7 +61,7 @@ func (g *guarding) tell(variables map[string]string, replaces bool) {
 func (m *guardModel) pinPair() terminal.Pair {
 	switch m.pin.Kind {
 	case onlyChecked:
-		return terminal.Pair{Key: "pinned", Value: "no: " + m.pin.Detail, Style: terminal.Caution}
+		return terminal.Pair{Key: "pinned", Value: "no, " + m.pin.Detail, Style: terminal.Caution}
 	default:
 		return terminal.Pair{Key: "pinned", Value: m.pin.Detail, Style: terminal.Good}
 	}
@@ -70,7 +81,7 @@ func (g *guarding) json(variables map[string]string, replaces bool) *jsonv1.Guar
 		out.Models = append(out.Models, jsonv1.GuardModel{
 			Name: m.name, Version: m.version, Fingerprint: ref.Fingerprint.String(), Files: stamp.Files, Bytes: stamp.Bytes,
 			Place: m.place, Path: m.path, Verdict: string(m.verdict.Verdict), Unread: m.verdict.Unread, How: m.verdict.How,
-			Release: m.standing.release, Pin: m.pin,
+			Odds: m.odds, Release: m.standing.release, Pin: m.pin,
 		})
 	}
 	return out

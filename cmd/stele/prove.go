@@ -26,6 +26,7 @@ type proveOrder struct {
 	tlogProof       bool
 	noLineage       bool
 	anonymous       bool
+	stage           string // of which it proves the release; empty: of none
 }
 
 func (a *app) proveCommand() *cobra.Command {
@@ -46,6 +47,9 @@ that it was made of and that has it; NAME@VERSION:FILE names which. --absent
 proves that no file of that path is in the artifact, nor in anything that it was
 made of. --range proves that bytes of a file are these. Such proofs make a few
 neighbouring paths known; they are listed.
+
+--stage proves besides that the artifact is in that stage, for a server that
+` + "`stele guard --evidence`" + ` starts without the ledger. It is refused where it is not.
 
 The details of the entries go along: where data lay, on which host, with which
 command and parameters. --withhold details leaves them out.
@@ -75,6 +79,12 @@ nothing about taint. Whoever checks it has to say --no-lineage as well.`,
 			if o.tlogProof && len(o.present)+len(o.absent)+len(o.ranges) > 0 {
 				return usagef("a .tlog-proof carries no path proofs; leave out --tlog-proof")
 			}
+			if o.stage != "" && (o.noLineage || o.tlogProof) {
+				return usagef("--stage proves that it may be served, which takes what it was made of: leave out --no-lineage and --tlog-proof")
+			}
+			if err := statement.CheckStage(o.stage); o.stage != "" && err != nil {
+				return usagef("--stage: %v", err)
+			}
 			for _, w := range o.withhold {
 				if w != "details" {
 					return usagef("--withhold %q: only details can be left out", w)
@@ -88,6 +98,7 @@ nothing about taint. Whoever checks it has to say --no-lineage as well.`,
 	f.StringArrayVar(&o.absent, "absent", nil, "prove that no `file` of this path is among any of the data, or that of NAME@VERSION:FILE (repeatable)")
 	f.StringArrayVar(&o.ranges, "range", nil, "prove the bytes of `file:start:end`, end exclusive (repeatable)")
 	f.StringVar(&o.data, "data", "", "where the data for --range lies, a `path` or a URL")
+	f.StringVar(&o.stage, "stage", "", "prove besides that it is in this `stage`, for `stele guard`")
 	f.BoolVar(&o.noLineage, "no-lineage", false, "of the stamp alone: nothing about what it was made of, or what became of it")
 	f.StringArrayVar(&o.withhold, "withhold", nil, "leave out: `details`")
 	f.StringVar(&o.manifest, "manifest", "", "the manifest, a `path` or a URL (default where it is found)")
@@ -134,7 +145,7 @@ func (a *app) prove(ctx context.Context, o *proveOrder) error {
 		if err != nil {
 			return err
 		}
-		v := evidence.Verify(file, policy, evidence.Options{Each: eachCore})
+		v := evidence.Verify(file, policy, evidence.Options{Each: eachCore, Stage: o.stage})
 		if v.Verdict == evidence.Unknown && !o.tlogProof { // for want of what it was made of
 			result.StampOnly = true
 			v = evidence.Verify(file, policy, evidence.Options{Each: eachCore, StampOnly: true})
@@ -180,6 +191,14 @@ func (a *app) evidenceOf(ctx context.Context, dir string, r *reading, o *proveOr
 			return nil, err
 		}
 		entries, result.LeftOut = append(slices.Clone(p.entries), beside...), left
+		if o.stage != "" {
+			release, err := r.releaseTo(b.Ref(), o.stage)
+			if err != nil {
+				return nil, err
+			}
+			entries, result.Stage, result.Release = append(entries, release), o.stage, &release
+			result.LeftOut = slices.DeleteFunc(result.LeftOut, func(l jsonv1.LeftOut) bool { return l.Entry == release })
+		}
 	}
 	slices.Sort(entries)
 	entries = slices.Compact(entries)
@@ -262,6 +281,9 @@ func (a *app) printProve(o *proveOrder, p *jsonv1.Prove) {
 	pairs := []terminal.Pair{
 		{Key: "proves", Value: fmt.Sprintf("%s@%s, stamped in entry %d", p.Name, p.Version, p.Entry)},
 		{Key: "fingerprint", Value: p.Fingerprint},
+	}
+	if p.Release != nil {
+		pairs = append(pairs, terminal.Pair{Key: "released", Value: fmt.Sprintf("to %s, in entry %d", p.Stage, *p.Release)})
 	}
 	if l := p.Lineage; l != nil {
 		made := terminal.Plural(uint64(l.Artifacts), "artifact")

@@ -27,6 +27,7 @@ type GuardModel struct {
 	Verdict     string       `json:"verdict"`          // verified or sampled; withdrawn or tainted where that does not keep it from starting
 	Unread      uint64       `json:"unread,omitempty"` // bytes that were not read now
 	How         string       `json:"how,omitempty"`    // of what was not read
+	Odds        []string     `json:"odds,omitempty"`   // of an audit, a sentence each
 	Release     GuardRelease `json:"release"`
 	Pin         GuardPin     `json:"pin"`
 }
