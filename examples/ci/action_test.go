@@ -122,6 +122,65 @@ func TestActionIsPinnedAndInjectsNothing(t *testing.T) {
 	}
 }
 
+// The pipelines to copy are YAML, give the action what it takes, name other
+// people's actions by their commits, and put nothing of anybody's into a script.
+func TestPipelinesToCopy(t *testing.T) {
+	a := readAction(t)
+	for _, name := range []string{"github-workflow.yml", ".gitlab-ci.yml"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var p struct {
+			Jobs map[string]struct{ Steps []step }
+			Gate struct {
+				Script    []string
+				Artifacts struct {
+					When    string
+					Reports struct{ Junit string }
+				}
+			}
+		}
+		if err := yaml.Unmarshal(text, &p); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if name == ".gitlab-ci.yml" {
+			if len(p.Gate.Script) != 1 || !strings.HasPrefix(p.Gate.Script[0], "sh ci/gate.sh ") || p.Gate.Artifacts.When != "always" || p.Gate.Artifacts.Reports.Junit != "stele-gate.xml" {
+				t.Errorf("%s: %+v", name, p.Gate)
+			}
+			continue
+		}
+		gated := false
+		for _, j := range p.Jobs {
+			for _, s := range j.Steps {
+				if strings.Contains(s.Run, "${{") {
+					t.Errorf("%s: an expression within a script: %s", name, s.Run)
+				}
+				if !strings.HasPrefix(s.Uses, "stele-ml/stele@") {
+					if s.Uses != "" && !pinned.MatchString(s.Uses) {
+						t.Errorf("%s: %s is not named by a commit", name, s.Uses)
+					}
+					continue
+				}
+				gated = true
+				for in := range s.With {
+					if _, ok := a.Inputs[in]; !ok {
+						t.Errorf("%s: the action has no input %s", name, in)
+					}
+				}
+				for in, want := range a.Inputs {
+					if _, ok := s.With[in]; want.Required && !ok {
+						t.Errorf("%s: the action needs the input %s", name, in)
+					}
+				}
+			}
+		}
+		if !gated {
+			t.Errorf("%s: the gate is not asked", name)
+		}
+	}
+}
+
 // A job runs the action's steps on this machine, as a runner would.
 type job struct {
 	t       *testing.T
@@ -131,6 +190,9 @@ type job struct {
 	dir     string // the workspace
 	temp    string
 	uploads func(s step, with map[string]string) error // what other people's actions do
+
+	installs bool   // the first step is run, too; else there is
+	program  string // a stele already
 
 	outputs, outcomes map[string]string // by "step.output", by step
 	failed            bool
@@ -218,11 +280,15 @@ func (j *job) run() bool {
 	j.outputs, j.outcomes = map[string]string{}, map[string]string{}
 	j.temp = j.t.TempDir()
 	for i, s := range j.action.Runs.Steps {
+		if i == 0 && !j.installs {
+			j.outputs[s.ID+".stele"] = j.program
+			continue
+		}
 		if !j.holds(s.If) {
 			j.outcomes[s.ID] = "skipped"
 			continue
 		}
-		err := j.step(i, s)
+		err := j.step(s)
 		j.outcomes[s.ID] = "success"
 		if err != nil {
 			j.outcomes[s.ID] = "failure"
@@ -232,7 +298,7 @@ func (j *job) run() bool {
 	return j.failed
 }
 
-func (j *job) step(i int, s step) error {
+func (j *job) step(s step) error {
 	if s.Uses != "" {
 		with := map[string]string{}
 		for name, v := range s.With {

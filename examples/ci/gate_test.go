@@ -32,6 +32,7 @@ func (p *published) job(t *testing.T, s *site, inputs map[string]string) *job {
 	j := &job{
 		t: t, action: readAction(t), dir: s.dir, env: append(s.env, "CURL_CA_BUNDLE="+p.certificates),
 		uploads: func(step, map[string]string) error { return nil },
+		program: p.program,
 		inputs: map[string]string{
 			"artifact": s.good, "stage": "production", "ledger": s.ledger, "trust": s.trust,
 			"version": p.version, "checksum": p.sum, "download-url": p.url,
@@ -60,9 +61,9 @@ func testAction(t *testing.T, p *published, s *site) {
 		"withdrawn, upload fails":  {map[string]string{"artifact": s.withdrawn, "upload": "artifact,code-scanning"}, true, "4", 2},
 		"withdrawn, no upload":     {map[string]string{"artifact": s.withdrawn, "upload": "none", "format": "text"}, false, "4", 0},
 		"other files":              {map[string]string{"path": filepath.Join(s.models, "1")}, false, "3", 1},
-		"no such artifact":         {map[string]string{"artifact": "fraud/net@9"}, false, "5", 0},
+		"no such artifact":         {map[string]string{"artifact": "fraud/net@9"}, false, "5", 1},
 		"no trust":                 {map[string]string{"trust": ""}, false, "6", 1},
-		"no ledger":                {map[string]string{"ledger": "/nowhere"}, false, "5", 0},
+		"no ledger":                {map[string]string{"ledger": "/nowhere"}, false, "5", 1},
 		"a format there is not":    {map[string]string{"format": "xml"}, false, "2", 0},
 		"a report there is not":    {map[string]string{"report": "pdf"}, false, "", 0},
 		"a version there is not":   {map[string]string{"version": "9.9.9"}, false, "", 0},
@@ -74,6 +75,10 @@ func testAction(t *testing.T, p *published, s *site) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			j := p.job(t, s, c.inputs)
+			_, version := c.inputs["version"]
+			_, pin := c.inputs["checksum"]
+			_, url := c.inputs["download-url"]
+			j.installs = version || pin || url || c.inputs == nil
 			kept := 0
 			j.uploads = func(by step, with map[string]string) error {
 				kept++
@@ -116,12 +121,14 @@ func testAction(t *testing.T, p *published, s *site) {
 			if c.status == "" {
 				return
 			}
-			path, err := os.ReadFile(filepath.Join(j.temp, "path"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := os.Stat(filepath.Join(strings.TrimSpace(string(path)), "stele")); err != nil {
-				t.Errorf("what the PATH of later steps has: %v", err)
+			if j.installs {
+				path, err := os.ReadFile(filepath.Join(j.temp, "path"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := os.Stat(filepath.Join(strings.TrimSpace(string(path)), "stele")); err != nil {
+					t.Errorf("what the PATH of later steps has: %v", err)
+				}
 			}
 			if c.kept == 0 || j.inputs["format"] == "text" {
 				return
@@ -140,10 +147,7 @@ func testAttackInputs(t *testing.T, p *published, s *site) {
 		"$(touch pwned)", "`touch pwned`", "'; touch pwned; '", "\"; touch pwned; \"", "a@1\nstatus=0", "a@1\n::set-output name=status::0",
 		"--help", "--version", "-h", "--", "", "a@1 --help", "${{ github.token }}", "*",
 	} {
-		for _, input := range []string{"artifact", "stage", "by"} {
-			if text == "" && input == "by" {
-				continue // nobody is named
-			}
+		for _, input := range []string{"artifact", "stage"} {
 			t.Run(fmt.Sprintf("%s %q", input, text), func(t *testing.T) {
 				t.Parallel()
 				j := p.job(t, s, map[string]string{input: text})
@@ -171,6 +175,30 @@ func shells(t *testing.T) (list [][]string) {
 	return list
 }
 
+// applets is a folder with busybox under every name that it has, and curl: what
+// Alpine has after `apk add curl`.
+func applets(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	list, err := exec.Command("busybox", "--list").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range strings.FieldsSeq(string(list)) {
+		if path, err := exec.LookPath("busybox"); err != nil || os.Symlink(path, filepath.Join(dir, name)) != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
+	path, err := exec.LookPath("curl")
+	if err == nil {
+		err = os.Symlink(path, filepath.Join(dir, "curl"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 // A script run has the script's own answer.
 func (p *published) script(t *testing.T, shell []string, dir string, env []string, args ...string) (string, int) {
 	t.Helper()
@@ -195,7 +223,7 @@ func (p *published) environment(s *site) []string {
 }
 
 func testScript(t *testing.T, p *published, s *site) {
-	for _, shell := range shells(t) {
+	for i, shell := range shells(t) {
 		for name, c := range map[string]struct {
 			args   []string
 			status int
@@ -207,10 +235,17 @@ func testScript(t *testing.T, p *published, s *site) {
 			"no name":   {nil, 2, false},
 			"no stage":  {[]string{s.good}, 2, false},
 		} {
+			if i > 0 && name != "open" && name != "no name" {
+				continue // the shells differ in how they read the script, and not in what it says
+			}
 			t.Run(shell[0]+" "+name, func(t *testing.T) {
 				t.Parallel()
 				dir, temp := t.TempDir(), t.TempDir()
-				out, status := p.script(t, shell, dir, append(p.environment(s), "TMPDIR="+temp), c.args...)
+				env := append(p.environment(s), "TMPDIR="+temp)
+				if shell[0] == "busybox" {
+					env = append(env, "PATH="+applets(t))
+				}
+				out, status := p.script(t, shell, dir, env, c.args...)
 				if status != c.status {
 					t.Errorf("status %d, want %d\n%s", status, c.status, out)
 				}
