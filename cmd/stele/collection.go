@@ -182,6 +182,11 @@ func (a *app) stampCollection(ctx context.Context, o *stampOrder) error {
 		}
 		return a.alreadyBound(&stamping{order: o, plan: plan, result: scan.Result{Fingerprint: ref.Fingerprint}})
 	}
+	if o.dryRun || since != nil && !o.yes && a.term.CanAsk() && !a.json {
+		if err := a.tryStamp(ctx, dir, st, signer); err != nil {
+			return err
+		}
+	}
 	if o.dryRun {
 		return a.printCollection(st, nil, plan, since, diff, true)
 	}

@@ -35,7 +35,9 @@ type contractState struct {
 }
 
 // refuses reports whether it is evaluated.
-func (s *contractState) refuses() bool { return s.state == contractInForce || s.state == contractFallen }
+func (s *contractState) refuses() bool {
+	return s.state == contractInForce || s.state == contractFallen
+}
 
 // contractStateOf says what became of a contract that was put or proposed.
 func (r *reading) contractStateOf(e *evidence.ContractEntry) *contractState {

@@ -97,7 +97,7 @@ type enacting struct {
 	control  uint64
 	origin   string
 	who      jsonv1.Signer
-	refusal  error
+	tried    tried
 
 	done       *evidence.ContractEntry // it is on the ledger already
 	checkpoint []byte                  // then: the one it is under
@@ -151,12 +151,12 @@ func (a *app) enact(ctx context.Context, p *enacting) error {
 	switch {
 	case p.done != nil:
 		return a.printEnacted(p, &solo.Proof{Receipt: ledger.Receipt{Index: p.done.Entry, Time: p.done.Time, Existed: true}, Checkpoint: p.checkpoint})
-	case o.dryRun && p.refusal != nil:
-		return p.refusal
+	case o.dryRun && p.tried.refusal != nil:
+		return p.tried.refusal
 	case o.dryRun:
 		return a.printEnacted(p, nil)
-	case p.refusal != nil:
-		return p.refusal
+	case p.tried.refusal != nil:
+		return p.tried.refusal
 	case p.locks && !agreed && !asks:
 		return usagef("nobody can be asked here whether %s is meant", p.said.ID()).withHint("--yes puts it all the same, or --digest as it was tested")
 	}
@@ -217,11 +217,11 @@ func (a *app) planEnacting(r *reading, p *enacting, signer statement.Signer, sho
 			return err
 		}
 	}
-	refusal, undecided, err := r.try(p.statement(), key, now)
+	tried, err := r.try(p.statement(), key, now)
 	if err != nil {
 		return err
 	}
-	p.refusal = refusal
+	p.tried = tried
 	if p.said.Action == statement.ContractPut {
 		locks, err := r.locksOut(p.file.Contract, now)
 		if err != nil {
@@ -239,7 +239,7 @@ func (a *app) planEnacting(r *reading, p *enacting, signer statement.Signer, sho
 	if p.file != nil {
 		a.printWarnings(p.order.path, p.warnings)
 	}
-	a.noteUndecided(undecided)
+	a.noteUndecided(p.tried.undecided)
 	return nil
 }
 
@@ -307,7 +307,7 @@ func (a *app) showEnacting(r *reading, p *enacting) {
 	if p.said.Action == statement.ContractPut && len(p.now) == 0 {
 		pairs = append(pairs, terminal.Pair{Key: "in force", Value: "no version of it"})
 	}
-	pairs = append(pairs, terminal.Pair{Key: "digest", Value: digestText(p.said.Digest)})
+	pairs = append(append(pairs, p.tried.pairs()...), terminal.Pair{Key: "digest", Value: digestText(p.said.Digest)})
 	a.term.KeyValues(pairs)
 	if p.file != nil && len(p.now) > 0 {
 		last := p.now[len(p.now)-1]
@@ -375,4 +375,3 @@ func (a *app) printEnacted(p *enacting, proof *solo.Proof) error {
 	}
 	return nil
 }
-

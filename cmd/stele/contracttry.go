@@ -7,28 +7,53 @@ import (
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/contract"
+	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/statement"
 )
 
 // What contracts would say is asked before anybody signs, or runs a command for
 // hours. It is a look: what decides is the ledger, when the statement comes.
 
-// try returns why contracts would refuse a statement now, or nil, and the rules
-// that cannot be decided without knowing who signs. The zero key is nobody's.
-func (r *reading) try(st *statement.Statement, key statement.KeyID, now int64) (refusal error, undecided []contract.RuleResult, err error) {
+// tried is what contracts would say of a statement now.
+type tried struct {
+	refusal   error                 // or nil
+	undecided []contract.RuleResult // without knowing who signs
+	asked     []string              // the contracts that are about it
+}
+
+// try asks the contracts in force about a statement. The zero key is nobody's.
+func (r *reading) try(st *statement.Statement, key statement.KeyID, now int64) (t tried, err error) {
 	if len(r.control.ContractsInForce()) == 0 {
-		return nil, nil, nil
+		return t, nil
 	}
 	trial, err := r.Try(st, r.signs(key), now)
 	if err != nil || trial.Verdict == nil {
-		return nil, nil, err
+		return t, err
 	}
 	for _, rule := range trial.Verdict.Results {
 		if rule.Undecided {
-			undecided = append(undecided, rule)
+			t.undecided = append(t.undecided, rule)
+		}
+		if !slices.Contains(t.asked, rule.Contract) {
+			t.asked = append(t.asked, rule.Contract)
 		}
 	}
-	return byContracts(trial.Verdict), undecided, nil
+	t.refusal = byContracts(trial.Verdict)
+	return t, nil
+}
+
+// pairs say it where a person looks before signing.
+func (t *tried) pairs() []terminal.Pair {
+	p := terminal.Pair{Key: "contracts", Value: some(t.asked, 4) + ": it is admitted", Style: terminal.Good}
+	switch {
+	case len(t.asked) == 0:
+		return nil
+	case t.refusal != nil:
+		p.Value, p.Style = some(t.asked, 4)+": REFUSED", terminal.Bad
+	case len(t.undecided) > 0:
+		p.Value, p.Style = some(t.asked, 4)+": depends on who signs", terminal.Caution
+	}
+	return []terminal.Pair{p}
 }
 
 // signs is whoever would sign, as rules see them.
@@ -42,15 +67,19 @@ func (r *reading) signs(key statement.KeyID) contract.Signer {
 
 // noteUndecided tells of rules that depend on who will sign.
 func (a *app) noteUndecided(list []contract.RuleResult) {
-	var rules []string
+	if len(list) > 0 {
+		a.term.Notef("not decided without knowing who signs: %s", some(contractRules(list), 4))
+	}
+}
+
+// contractRules name rules, each once: production@3/two-approvals.
+func contractRules(list []contract.RuleResult) (ids []string) {
 	for _, rule := range list {
-		if id := ruleID(rule); !slices.Contains(rules, id) {
-			rules = append(rules, id)
+		if id := ruleID(rule); !slices.Contains(ids, id) {
+			ids = append(ids, id)
 		}
 	}
-	if len(rules) > 0 {
-		a.term.Notef("not decided without knowing who signs: %s", some(rules, 4))
-	}
+	return ids
 }
 
 // The best that anybody who wants to end a contract can hope for: every
@@ -147,4 +176,3 @@ func idsOf(list []contract.RuleResult) (ids []string) {
 	}
 	return ids
 }
-

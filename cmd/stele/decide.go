@@ -68,6 +68,7 @@ type planned struct {
 	concerns []string         // what a person should know first: then the answer is not yes by itself
 	notes    []string         // what may be meant
 	refusal  error            // why the ledger would not take it, or nil
+	tried    tried            // what contracts would say of it
 	control  uint64           // how many control entries there were
 	question string
 	origin   string
@@ -142,6 +143,12 @@ func (a *app) decide(ctx context.Context, f *decideFlags, plan func(*reading) (*
 				return err
 			}
 		}
+		if p.refusal == nil && (asks || f.dryRun) {
+			if p.tried, err = r.try(p.st, key, max(a.now().UnixMilli(), r.Time())); err != nil {
+				return err
+			}
+			p.refusal = p.tried.refusal
+		}
 		p.control = r.control.Count()
 		if a.json || a.quiet && !asks {
 			if f.dryRun {
@@ -155,6 +162,7 @@ func (a *app) decide(ctx context.Context, f *decideFlags, plan func(*reading) (*
 		for _, note := range p.notes {
 			a.term.Notef("%s", note)
 		}
+		a.noteUndecided(p.tried.undecided)
 		for _, concern := range p.concerns {
 			a.term.Warnf("%s", concern)
 		}

@@ -27,7 +27,7 @@ func (a *app) showPlanned(r *reading, p *planned, stage string) {
 	}) {
 		decided = append(decided, terminal.Pair{Key: "not approved", Value: "for " + stage})
 	}
-	a.term.KeyValues(append(pairs, decided...))
+	a.term.KeyValues(append(append(pairs, decided...), p.tried.pairs()...))
 	a.printEvaluations(r, c.evaluations)
 	a.printInStage(r, p, stage)
 	if len(p.skipped) > 0 {

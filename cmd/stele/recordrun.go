@@ -102,6 +102,9 @@ func (a *app) recordRun(ctx context.Context, o *toldOrder) error {
 	if err := w.checkDraft(); err != nil {
 		return err
 	}
+	if err := w.foreseeAgain(ctx); err != nil {
+		return err
+	}
 	err := w.stampOutputs(ctx)
 	if err != nil {
 		return err

@@ -119,6 +119,9 @@ func (a *app) wrapRun(ctx context.Context, o *runOrder) (err error) {
 	if err := w.checkDraft(); err != nil {
 		return err
 	}
+	if err := w.foreseeAgain(ctx); err != nil {
+		return err
+	}
 	if err := w.lookAtOutputs(ctx); err != nil {
 		return err
 	}

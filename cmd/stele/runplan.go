@@ -93,8 +93,47 @@ func (w *running) begin(ctx context.Context) (err error) {
 	if err := w.checkDraft(); err != nil {
 		return err
 	}
+	if err := w.foresee(r, false); err != nil {
+		return err
+	}
 	if w.wrapped() {
 		w.notes, err = a.beginNotes(w)
+	}
+	return err
+}
+
+// foresee refuses what contracts would refuse whatever the command makes, before
+// it has run: by its inputs, its signer, its names, and once it was looked at
+// the code.
+func (w *running) foresee(r *reading, code bool) error {
+	unknown := [][]string{unreadWords}
+	if w.wrapped() {
+		unknown = append(unknown, unendedWords)
+	}
+	if !code {
+		unknown = append(unknown, codeWords)
+	}
+	f, err := r.foresee(w.draft(true), w.signer.PublicKey().ID(), max(w.app.now().UnixMilli(), r.Time()), unknown...)
+	if err != nil {
+		return err
+	}
+	switch {
+	case f.refusal != nil && w.wrapped():
+		return failf(exitRefused, "nothing was started: %w", f.refusal)
+	case f.refusal != nil:
+		return failf(exitRefused, "nothing was read: %w", f.refusal)
+	case code:
+		w.app.tellForeseen(f)
+	}
+	return nil
+}
+
+// foreseeAgain is foresee with all that is known before the command starts.
+func (w *running) foreseeAgain(ctx context.Context) error {
+	err := w.app.readAt(ctx, w.dir, func(r *reading) error { return w.foresee(r, true) })
+	if errors.Is(err, solo.ErrLocked) { // by another process: the run goes on, and is decided at its end
+		w.app.term.Warnf("another process has the ledger open: what contracts say of the code was not asked")
+		err = nil
 	}
 	return err
 }

@@ -76,6 +76,12 @@ func (w *running) sign(ctx context.Context, st *statement.Statement) (*statement
 // have, or may not have.
 func (w *running) notSubmitted(err error) error {
 	var refusal *ledger.Refusal
+	if errors.As(err, &refusal) && refusal.Rule == ledger.RuleContract {
+		// What rules refuse now they may admit later: the run stays signed and kept.
+		again := "`stele record run --resume " + w.id.String() + "` asks again"
+		f := failf(exitRefused, "the run %s is refused: %w", w.id, err)
+		return f.withHint("nothing is lost: the outputs are where they are, and the signed run is kept. Once the rule holds, or its contract has changed, " + again)
+	}
 	if errors.As(err, &refusal) {
 		w.notes.refused()
 		w.notes.kept = w.wrapped() // who told of it can tell again

@@ -175,6 +175,11 @@ func (a *app) stamp(ctx context.Context, d *data, o *stampOrder) error {
 		a.printDiff(s.diff, o.all)
 	}
 	st := s.statement(annotations)
+	if o.dryRun || !o.yes && a.term.CanAsk() && !a.json {
+		if err := a.tryStamp(ctx, dir, st, signer); err != nil {
+			return err
+		}
+	}
 	if o.dryRun {
 		return a.printStamp(stampReceipt{st: st, plan: plan, diff: s.diff, model: s.model, resumed: s.result.Basis.Resumed, elsewhere: o.manifest != "", dry: true})
 	}

@@ -41,8 +41,10 @@ type boundName struct {
 func (a *app) planStamp(ctx context.Context, dir string, o *stampOrder, key *statement.PublicKey) (*stampPlan, error) {
 	var p *stampPlan
 	err := a.readAt(ctx, dir, func(r *reading) (err error) {
-		p, err = a.planStampAt(r, o, key)
-		return err
+		if p, err = a.planStampAt(r, o, key); err != nil || p.bound != nil || o.collection.given() {
+			return err
+		}
+		return a.foreseeStamp(r, p, o, key)
 	})
 	return p, err
 }

@@ -22,6 +22,13 @@ func (a *app) askToWithdraw(ctx context.Context, dir string, by statement.Signer
 		if err := r.control.Roster().Check(r.Size(), max(a.now().UnixMilli(), r.Time()), by.PublicKey().ID(), st); err != nil {
 			return err
 		}
+		t, err := r.try(st, by.PublicKey().ID(), max(a.now().UnixMilli(), r.Time()))
+		if err == nil {
+			err = t.refusal
+		}
+		if err != nil {
+			return err
+		}
 		o.after = int64(st.Withdrawal.After)
 		if o.withdrawal.Target == statement.TargetContents {
 			if o.reach, err = r.reachOf(o); err != nil {
