@@ -81,10 +81,7 @@ func (r *Report) JUnit(w io.Writer) error {
 			// GitLab shows the text where there is one, else the attributes; Jenkins
 			// shows both. The type is one of three words: GitLab's reader casts the
 			// text by it where it is the name of a Ruby type, such as "yaml".
-			detail := &junitDetail{Message: junitPlain(clean(c.Message)), Text: text}
-			if detail.Message == "" {
-				detail.Message = junitPlain(clean(c.Title))
-			}
+			detail := &junitDetail{Message: junitPlain(message(c)), Text: text}
 			switch {
 			case c.Outcome == NotMade && c.Required:
 				detail.Type = "not-made"

@@ -46,6 +46,7 @@ type Report struct {
 	Verdict     string // one word
 	Headline    string // one sentence
 	Exit        int    // the status that the gate ends with
+	Broken      bool   // the gate came to nothing: what was to be checked could not be read
 	Origin      string // of the ledger; empty: there was none to ask
 	Entries     uint64 // it had when it was asked
 	At          time.Time

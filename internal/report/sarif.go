@@ -125,7 +125,7 @@ func (r *Report) SARIF(w io.Writer, all bool) error {
 		// What GitHub takes as the category: the next gate on this name and stage
 		// takes the place of this one, and closes its alerts.
 		Automation:  sarifAutomation{"stele-gate/" + sarifPlain(r.Name) + "/" + sarifPlain(r.Stage) + "/"},
-		Invocations: []sarifInvocation{{Successful: true, ExitCode: r.Exit, EndTime: r.At.UTC().Format(time.RFC3339)}},
+		Invocations: []sarifInvocation{{Successful: !r.Broken, ExitCode: r.Exit, EndTime: r.At.UTC().Format(time.RFC3339)}},
 		Results:     []sarifResult{},
 		Properties: map[string]any{
 			"verdict": clean(r.Verdict), "headline": clean(r.Headline), "artifact": clean(r.Subject()), "fingerprint": clean(r.Fingerprint),
@@ -155,8 +155,8 @@ func (r *Report) SARIF(w io.Writer, all bool) error {
 
 func (r *Report) sarifRule(c *Check) sarifRule {
 	help := c.Help
-	if help == "" {
-		help = c.Title
+	if clean(help) == "" {
+		help = titled(c)
 	}
 	level := "warning"
 	if c.Required {
@@ -179,10 +179,7 @@ func (r *Report) sarifResult(c *Check, rule int) sarifResult {
 	case c.Outcome == NotMade && !c.Required:
 		kind, level = "notApplicable", "none"
 	}
-	text := sarifPlain(c.Message)
-	if text == "" {
-		text = sarifPlain(c.Title)
-	}
+	text := sarifPlain(message(c))
 	properties := map[string]any{"outcome": string(c.Outcome), "required": c.Required, "group": clean(c.Group)}
 	if c.Hint != "" {
 		properties["hint"] = clean(c.Hint)

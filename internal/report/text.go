@@ -12,10 +12,11 @@ import (
 // as much.
 const MaxText = 4096
 
-// clean makes foreign text fit for any report: valid UTF-8, on one line, of
-// MaxText bytes at most. Control characters and those that are invisible or
+// clean makes foreign text fit for any report: valid UTF-8, on one line
+// without spaces around it, of MaxText bytes at most. Control characters and those that are invisible or
 // reorder what is read are shown by their numbers.
 func clean(text string) string {
+	text = strings.TrimSpace(text)
 	if plain(text) {
 		return text
 	}
@@ -74,20 +75,30 @@ func escaped(r rune) string {
 
 // said is a check's message and its hint, a line each.
 func said(c *Check) string {
-	text := clean(c.Message)
-	if text == "" {
-		text = clean(c.Title)
-	}
+	text := message(c)
 	if c.Hint != "" {
 		text += "\nhint: " + clean(c.Hint)
 	}
 	return text
 }
 
-// titled is a check's title with the contract and rule where it has them.
-func titled(c *Check) string {
-	if c.Contract != "" && c.Rule != "" {
-		return clean(c.Contract + " / " + c.Rule)
+// message is a check's message; where it has none, its title: readers take no
+// empty ones.
+func message(c *Check) string {
+	if text := clean(c.Message); text != "" {
+		return text
 	}
-	return clean(c.Title)
+	return titled(c)
+}
+
+// titled is a check's title; of a contract's rule, these two.
+func titled(c *Check) string {
+	text := clean(c.Title)
+	if c.Contract != "" && c.Rule != "" {
+		text = clean(c.Contract + " / " + c.Rule)
+	}
+	if text == "" {
+		return "a check"
+	}
+	return text
 }
