@@ -68,7 +68,10 @@ const maxNumberText = 64
 // function whose result is its price.
 type chargeCall struct{}
 
-const chargeID = "stele_charge"
+const (
+	chargeID = "stele_charge"
+	joinID   = "stele_join_list_string"
+)
 
 // Function implements cost.Call.
 func (chargeCall) Function() string { return chargeID }
@@ -85,7 +88,7 @@ var meterOf = func() *cost.Tracker {
 			n := uint64(result.(types.Int))
 			return &n
 		}),
-		cost.OverloadTracker("stele_list_join_string", func(args []ref.Val, result ref.Val) *uint64 {
+		cost.OverloadTracker(joinID, func(args []ref.Val, result ref.Val) *uint64 {
 			n := uint64(1)
 			if s, ok := result.(types.String); ok {
 				n += uint64(len(s)) / 10
@@ -116,11 +119,21 @@ func (ev *evaluation) afford(n uint64) {
 	}
 }
 
-// estimator knows how large values can be, and what functions can cost.
+// The ledger that an estimate is made for: larger than most, so that what passes
+// on it is likely to pass on all, and not as large as formats allow, at which any
+// loop in a loop would be too much.
+const (
+	usualLineage = 1_000 // ancestors of an artifact, and elements of a variable
+	usualFound   = 20    // entries of a kind about an artifact
+	usualText    = 256   // bytes of a text; a variable's: four times as many
+	usualList    = 100   // elements of a list in a statement
+	usualHandle  = 16    // bytes of a handle
+)
+
+// estimator knows how large values usually are, and what functions then cost.
 type estimator struct{}
 
-// EstimateSize implements cost.Estimator. Every bound is one that a format or an
-// evaluation holds.
+// EstimateSize implements cost.Estimator.
 func (estimator) EstimateSize(n cost.AstNode) *cost.SizeEstimate {
 	if e := n.Expr(); e != nil {
 		switch e.Kind() {
@@ -131,51 +144,44 @@ func (estimator) EstimateSize(n cost.AstNode) *cost.SizeEstimate {
 	if n.Type() == nil {
 		return nil
 	}
-	ofVariable := len(n.Path()) > 0 && n.Path()[0] == "variables"
-	limit := func(of, ofVariables uint64) *cost.SizeEstimate {
-		if ofVariable {
-			of = ofVariables
-		}
-		s := cost.RangedSizeEstimate(0, of)
-		return &s
-	}
+	variable := len(n.Path()) > 0 && n.Path()[0] == variablesName
+	size := cost.RangedSizeEstimate(0, 1)
 	switch n.Type().Kind() {
 	case types.StringKind, types.BytesKind:
-		return limit(maxFieldText, MaxText)
-	case types.ListKind:
-		return limit(maxFieldList, MaxFound)
-	case types.MapKind:
-		return limit(maxFieldMap, MaxFound)
+		if size.Max = usualText; variable {
+			size.Max = 4 * usualText
+		}
+	case types.ListKind, types.MapKind:
+		if size.Max = usualList; variable {
+			size.Max = usualLineage
+		}
+	case types.StructKind:
+		size.Min = 1
+	default:
+		return nil
 	}
-	return nil
+	return &size
 }
 
-// The largest values of fields, by the formats that they are from.
-const (
-	maxFieldText = 2048 // bytes: statement.MaxLocation, MaxRemote and what is shorter
-	maxFieldList = 256  // statement.MaxIgnoreRules, MaxParamValues, and what is shorter
-	maxFieldMap  = 64   // statement.MaxMetrics, MaxAnnotations
-)
-
 // EstimateCallCost implements cost.Estimator.
-func (estimator) EstimateCallCost(_, id string, target *cost.AstNode, args []cost.AstNode) *cost.CallEstimate {
-	if id == "stele_list_join_string" {
-		size := cost.RangedSizeEstimate(0, MaxText)
-		return cost.NewCallEstimate(cost.RangedCostEstimate(1, MaxText), &size)
+func (estimator) EstimateCallCost(_, id string, _ *cost.AstNode, _ []cost.AstNode) *cost.CallEstimate {
+	if id == joinID {
+		size := cost.RangedSizeEstimate(0, 4*usualText)
+		return cost.NewCallEstimate(cost.RangedCostEstimate(1, usualLineage), &size)
 	}
 	f, ok := functionsByID[id]
 	if !ok {
 		return nil
 	}
-	price := cost.RangedCostEstimate(1, 1+f.atMost)
+	price := cost.RangedCostEstimate(1, 1+f.price)
 	switch f.gives.Kind() {
 	case types.StringKind:
-		size := cost.RangedSizeEstimate(0, maxNumberText)
+		size := cost.RangedSizeEstimate(0, usualHandle)
 		return cost.NewCallEstimate(price, &size)
 	case types.ListKind:
 		elem := cost.FixedSizeEstimate(1)
 		if f.gives.Parameters()[0].Kind() == types.StringKind {
-			elem = cost.RangedSizeEstimate(1, maxNumberText)
+			elem = cost.FixedSizeEstimate(usualHandle)
 		}
 		size := cost.ListSizeEstimate(cost.RangedSizeEstimate(1, 1+f.list*elem.Max), elem)
 		return cost.NewCallEstimate(price, &size)
@@ -183,8 +189,8 @@ func (estimator) EstimateCallCost(_, id string, target *cost.AstNode, args []cos
 	return cost.NewCallEstimate(price, nil)
 }
 
-// estimate returns what an expression costs at worst, math.MaxUint64 where there
-// is no bound.
+// estimate returns what an expression costs at worst on the ledger that
+// estimates are made for; math.MaxUint64 where there is no bound.
 func estimate(env *cel.Env, checked *cel.Ast) (uint64, error) {
 	e, err := env.EstimateCost(checked, estimator{})
 	return e.Max, err

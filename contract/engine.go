@@ -163,7 +163,7 @@ func (k *compiler) compile(expression string, want *types.Type) (program, bool) 
 		return program{}, false
 	}
 	if worst, err := estimate(k.env, checked); err != nil || worst > MaxEstimate {
-		k.problem(source, common.NewLocation(1, 0), tooDear(worst), "look at fewer things: a loop in a loop over all ancestors is too much")
+		k.problem(source, common.NewLocation(1, 0), tooDear(worst), "look at fewer things: no call of the ledger in a loop in a loop over ancestors")
 		return program{}, false
 	}
 	// Optimising compiles regular expressions and makes constants of lists once.
@@ -177,9 +177,9 @@ func (k *compiler) compile(expression string, want *types.Type) (program, bool) 
 
 func tooDear(worst uint64) string {
 	if worst == 1<<64-1 {
-		return "what it costs at worst has no bound"
+		return "what it costs has no bound"
 	}
-	return fmt.Sprintf("at worst it costs %d, and %d is the most", worst, uint64(MaxEstimate))
+	return fmt.Sprintf("on a large ledger it may cost %d, and %d is the most", worst, uint64(MaxEstimate))
 }
 
 // report adds what CEL has to say.
@@ -188,7 +188,14 @@ func (k *compiler) report(source common.Source, issues *cel.Issues) {
 		if k.echo(e) {
 			continue
 		}
-		k.problem(source, e.Location, strings.ReplaceAll(e.Message, " (in container '')", ""), k.suggest(source, e))
+		// CEL suggests names, too, and does not know of which of them are the
+		// ledger's.
+		said, guess, _ := strings.Cut(strings.ReplaceAll(e.Message, " (in container '')", ""), " (did you mean '")
+		hint := k.suggest(source, e)
+		if guess, ok := strings.CutSuffix(guess, "'?)"); ok && hint == "" {
+			hint = "did you mean " + guess + "?"
+		}
+		k.problem(source, e.Location, said, hint)
 	}
 }
 

@@ -49,6 +49,9 @@ func standard() *env.LibrarySubset {
 	)
 }
 
+// variablesName is what the variables of a contract are fields of.
+const variablesName = "variables"
+
 // frozen is the environment cel/1. Nothing of it may change: an entry that was
 // admitted has to be admitted again by whoever replays the ledger, with the same
 // words and the same cost.
@@ -85,7 +88,7 @@ var frozen = sync.OnceValues(func() (*cel.Env, error) {
 		cel.Variable("entry", entryClass.typ),
 		cel.Variable("ledger", ledgerClass.typ),
 		cel.Variable("params", paramsClass.typ),
-		cel.Variable("variables", variablesClass.typ),
+		cel.Variable(variablesName, variablesClass.typ),
 	}
 	e, err := cel.NewCustomEnv(append(options, functionOptions()...)...)
 	if err != nil {

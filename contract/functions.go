@@ -16,12 +16,13 @@ import (
 
 // function is a function of the ledger's: ledger.NAME(ARGUMENTS).
 type function struct {
-	name   string
-	takes  []*types.Type
-	gives  *types.Type
-	call   func(ev *evaluation, args []ref.Val) ref.Val
-	atMost uint64 // what a call costs at worst, for the estimate
-	list   uint64 // how long the list that it gives may be at worst
+	name  string
+	form  string // of its arguments, as a hint says it
+	takes []*types.Type
+	gives *types.Type
+	call  func(ev *evaluation, args []ref.Val) ref.Val
+	price uint64 // of a call on a ledger as the estimate takes it to be
+	list  uint64 // how long the list is that it gives there
 }
 
 // id is the function's overload, as a frozen environment names it.
@@ -42,32 +43,32 @@ var (
 func init() {
 	a, s := artifactClass.typ, types.StringType
 	list := func(c *class) *types.Type { return types.NewListType(c.typ) }
-	const walks, found = lineage.MaxWalk*priceWalk + lineage.MaxSteps*priceStep, MaxFound * priceLook
+	const walks, found = usualLineage * (priceWalk + 8*priceStep), (1 + usualFound) * priceLook
 	functions = []*function{
-		{"artifact", []*types.Type{s}, a, ledgerArtifact, priceLook, 0},
-		{"has", []*types.Type{s}, types.BoolType, ledgerHas, priceLook, 0},
-		{"stamps", []*types.Type{a}, artifacts, onArtifact(ledgerStamps), found, MaxFound},
-		{"inputs", []*types.Type{a}, artifacts, onArtifact(ledgerInputs), found, MaxFound},
-		{"ancestors", []*types.Type{a}, artifacts, onArtifact(ledgerAncestors), MaxAncestors*priceWalk + lineage.MaxSteps*priceStep, MaxAncestors},
-		{"standing", []*types.Type{a}, s, func(ev *evaluation, args []ref.Val) ref.Val { return ev.standing(args[1].(*object)) }, walks, 0},
-		{"known", []*types.Type{a}, types.BoolType, func(ev *evaluation, args []ref.Val) ref.Val { return ev.known(args[1].(*object)) }, found, 0},
-		{"runs", []*types.Type{a}, list(runClass), onArtifact(ledgerRuns), found, MaxFound},
-		{"authors", []*types.Type{a}, strings_, onArtifact(ledgerAuthors), 2 * found, MaxFound},
-		{"allAuthors", []*types.Type{a}, strings_, onArtifact(ledgerAllAuthors), 2 * walks, MaxFound},
-		{"approvals", []*types.Type{a}, list(approvalClass), onArtifact(ledgerApprovals), found, MaxFound},
-		{"approvals", []*types.Type{a, s}, list(approvalClass), onArtifact(ledgerApprovals), found, MaxFound},
-		{"approvers", []*types.Type{a}, strings_, onArtifact(deciders(statement.DecisionApprove)), found, MaxFound},
-		{"approvers", []*types.Type{a, s}, strings_, onArtifact(deciders(statement.DecisionApprove)), found, MaxFound},
-		{"rejecters", []*types.Type{a}, strings_, onArtifact(deciders(statement.DecisionReject)), found, MaxFound},
-		{"rejecters", []*types.Type{a, s}, strings_, onArtifact(deciders(statement.DecisionReject)), found, MaxFound},
-		{"evaluations", []*types.Type{a}, list(evaluationClass), onArtifact(ledgerEvaluations), found, MaxFound},
-		{"releases", []*types.Type{a}, list(releaseClass), onArtifact(ledgerReleases), found, MaxFound},
-		{"inStage", []*types.Type{s}, list(releaseClass), ledgerInStage, 2 * found, MaxFound},
-		{"withdrawals", []*types.Type{a}, list(withdrawalClass), onArtifact(ledgerWithdrawals), found, MaxFound},
-		{"audits", []*types.Type{a}, list(auditClass), onArtifact(ledgerAudits), 2 * found, MaxFound},
-		{"lastRead", []*types.Type{a}, types.TimestampType, onArtifact(ledgerLastRead), MaxCost, 0},
-		{"people", []*types.Type{s}, strings_, ledgerPeople, found, MaxFound},
-		{"proposals", []*types.Type{contractClass.typ}, list(proposalClass), ledgerProposals, found, MaxFound},
+		{"artifact", `"name@version"`, []*types.Type{s}, a, ledgerArtifact, priceLook, 0},
+		{"has", `"name@version"`, []*types.Type{s}, types.BoolType, ledgerHas, priceLook, 0},
+		{"stamps", "artifact", []*types.Type{a}, artifacts, onArtifact(ledgerStamps), found, usualFound},
+		{"inputs", "artifact", []*types.Type{a}, artifacts, onArtifact(ledgerInputs), found, usualFound},
+		{"ancestors", "artifact", []*types.Type{a}, artifacts, onArtifact(ledgerAncestors), walks, usualLineage},
+		{"standing", "artifact", []*types.Type{a}, s, func(ev *evaluation, args []ref.Val) ref.Val { return ev.standing(args[1].(*object)) }, walks, 0},
+		{"known", "artifact", []*types.Type{a}, types.BoolType, func(ev *evaluation, args []ref.Val) ref.Val { return ev.known(args[1].(*object)) }, found, 0},
+		{"runs", "artifact", []*types.Type{a}, list(runClass), onArtifact(ledgerRuns), found, usualFound},
+		{"authors", "artifact", []*types.Type{a}, strings_, onArtifact(ledgerAuthors), 2 * found, usualFound},
+		{"allAuthors", "artifact", []*types.Type{a}, strings_, onArtifact(ledgerAllAuthors), walks + usualLineage*found, usualFound},
+		{"approvals", "artifact", []*types.Type{a}, list(approvalClass), onArtifact(ledgerApprovals), found, usualFound},
+		{"approvals", "artifact, stage", []*types.Type{a, s}, list(approvalClass), onArtifact(ledgerApprovals), found, usualFound},
+		{"approvers", "artifact", []*types.Type{a}, strings_, onArtifact(deciders(statement.DecisionApprove)), found, usualFound},
+		{"approvers", "artifact, stage", []*types.Type{a, s}, strings_, onArtifact(deciders(statement.DecisionApprove)), found, usualFound},
+		{"rejecters", "artifact", []*types.Type{a}, strings_, onArtifact(deciders(statement.DecisionReject)), found, usualFound},
+		{"rejecters", "artifact, stage", []*types.Type{a, s}, strings_, onArtifact(deciders(statement.DecisionReject)), found, usualFound},
+		{"evaluations", "artifact", []*types.Type{a}, list(evaluationClass), onArtifact(ledgerEvaluations), found, usualFound},
+		{"releases", "artifact", []*types.Type{a}, list(releaseClass), onArtifact(ledgerReleases), found, usualFound},
+		{"inStage", "stage", []*types.Type{s}, list(releaseClass), ledgerInStage, 2 * found, usualFound},
+		{"withdrawals", "artifact", []*types.Type{a}, list(withdrawalClass), onArtifact(ledgerWithdrawals), found, usualFound},
+		{"audits", "artifact", []*types.Type{a}, list(auditClass), onArtifact(ledgerAudits), 2 * found, usualFound},
+		{"lastRead", "artifact", []*types.Type{a}, types.TimestampType, onArtifact(ledgerLastRead), 100 * found, 0},
+		{"people", "role", []*types.Type{s}, strings_, ledgerPeople, found, usualFound},
+		{"proposals", "statement.contract", []*types.Type{contractClass.typ}, list(proposalClass), ledgerProposals, found, usualFound},
 	}
 	for _, f := range functions {
 		functionsByID[f.id()] = f
@@ -90,7 +91,7 @@ func functionOptions() []cel.EnvOption {
 				return f.call(ledger.ev, args)
 			}))))
 	}
-	return append(options, cel.Function("join", cel.MemberOverload("stele_list_join_string", []*types.Type{strings_, types.StringType}, types.StringType,
+	return append(options, cel.Function("join", cel.MemberOverload(joinID, []*types.Type{strings_, types.StringType}, types.StringType,
 		cel.BinaryBinding(joinTexts))))
 }
 

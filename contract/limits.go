@@ -14,9 +14,10 @@ const (
 	// every rule after it.
 	MaxCost = 10_000_000
 
-	// MaxEstimate is the most that one expression may cost at worst, as estimated
-	// before it is ever evaluated. Beyond it the contract is refused.
-	MaxEstimate = 1_000_000_000_000
+	// MaxEstimate is the most that one expression may cost at worst on a large
+	// ledger, as estimated before it is ever evaluated: a hundred times of what
+	// there is to spend. Beyond it the contract is refused.
+	MaxEstimate = 100 * MaxCost
 
 	// MaxAncestors is the most ancestors that a rule may ask for: of a larger
 	// lineage the call is an error.
