@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stele-ml/stele/internal/home"
+	"github.com/stele-ml/stele/internal/process"
 	"github.com/stele-ml/stele/internal/terminal"
 )
 
@@ -35,6 +37,9 @@ type app struct {
 	// looked is called between the look at the ledger and the signature of what
 	// was decided. Only tests set it.
 	looked func()
+	// become makes this process another command: process.Replace. Only tests set
+	// it to something else.
+	become func(context.Context, process.Command) error
 
 	dirs        home.Dirs
 	printedJSON bool    // an object was printed already; a failure goes to standard error alone
@@ -44,7 +49,7 @@ type app struct {
 }
 
 func newApp(stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) *app {
-	return &app{stdin: stdin, stdout: &checked{w: stdout}, stderr: stderr, term: terminal.New(stdin, stdout, stderr, getenv), getenv: getenv, now: time.Now}
+	return &app{stdin: stdin, stdout: &checked{w: stdout}, stderr: stderr, term: terminal.New(stdin, stdout, stderr, getenv), getenv: getenv, now: time.Now, become: process.Replace}
 }
 
 // command builds the tree of verbs, in the order of a day's work.

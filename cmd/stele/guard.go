@@ -291,7 +291,7 @@ func (g *guarding) start(ctx context.Context) error {
 	g.tell(variables, !stays)
 	if !stays {
 		g.letGo()
-		return guardNotStarted(process.Replace(ctx, c), o.command[0])
+		return guardNotStarted(a.become(ctx, c), o.command[0])
 	}
 	keeper := process.Keep(func(os.Signal) {})
 	defer keeper.Release()
@@ -319,6 +319,9 @@ func (g *guarding) letGo() {
 
 // guardNotStarted is an error of a command that did not start.
 func guardNotStarted(err error, command string) error {
+	if err == nil {
+		return nil
+	}
 	f := notStarted(err, command)
 	if known, ok := f.(*failure); ok {
 		known.hint = strings.Replace(known.hint, "nothing was recorded; ", "", 1)
