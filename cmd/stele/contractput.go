@@ -180,7 +180,7 @@ func (a *app) enact(ctx context.Context, p *enacting) error {
 }
 
 func (p *enacting) statement() *statement.Statement {
-	return &statement.Statement{Kind: statement.KindContract, Subject: []statement.Subject{{Name: p.said.ID()}}, Contract: p.said}
+	return &statement.Statement{Kind: statement.KindContract, Contract: p.said}
 }
 
 func (p *enacting) question() string {

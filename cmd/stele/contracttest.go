@@ -221,7 +221,7 @@ func (a *app) printTested(out *jsonv1.ContractTest, all bool) {
 // printHistory shows what a contract would have refused.
 func (a *app) printHistory(h *jsonv1.ContractHistory, all bool) {
 	if h.Refused == 0 {
-		a.term.Printf("would have refused none of %s of the past; it is about %s of them\n", terminal.Plural(h.Entries, "entry", "entries"), terminal.Count(h.Judged))
+		a.term.Printf("would have refused none of %s; it is about %s of them\n", terminal.Plural(h.Entries, "entry", "entries"), terminal.Count(h.Judged))
 		return
 	}
 	a.term.Printf("%s\n", a.term.Style(terminal.Caution, wouldHave(h)))
@@ -244,11 +244,11 @@ func (a *app) printHistory(h *jsonv1.ContractHistory, all bool) {
 
 // wouldHave is the headline of a replay.
 func wouldHave(h *jsonv1.ContractHistory) string {
-	these := "this 1"
-	if h.Refused > 1 {
-		these = "these " + terminal.Count(h.Refused)
+	these := "these " + terminal.Count(h.Refused)
+	if h.Refused == 1 {
+		these = "this one"
 	}
-	return fmt.Sprintf("would have refused %s of %s of the past:", these, terminal.Plural(h.Entries, "entry", "entries"))
+	return fmt.Sprintf("would have refused %s of %s:", these, terminal.Plural(h.Entries, "entry", "entries"))
 }
 
 // signerWord is the signer's handle, or what is known of one who has none.

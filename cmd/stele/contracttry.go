@@ -145,7 +145,7 @@ func (r *reading) locksOut(c *contract.Contract, now int64) ([]jsonv1.ContractWa
 // wouldStop is what a contract would say of a contract statement by a member.
 func (r *reading) wouldStop(c *contract.Contract, said *statement.Contract, m statement.Member, state contract.State, now int64) ([]contract.RuleResult, error) {
 	v, err := contract.Evaluate([]contract.InForce{{Contract: c, Entry: r.Size()}}, &contract.Input{
-		Statement: &statement.Statement{Kind: statement.KindContract, Subject: []statement.Subject{{Name: said.ID()}}, Ledger: r.ID(), Contract: said},
+		Statement: &statement.Statement{Kind: statement.KindContract, Ledger: r.ID(), Contract: said},
 		Signer:    contract.Signer{Handle: m.Handle, Key: m.Key.ID(), Roles: m.Roles, Known: true},
 		Entry:     r.Size() + laterEntries, Time: now + laterMS, State: state,
 	})
