@@ -22,7 +22,7 @@ const (
 	priceItem     = 10  // for one element of what has been read
 	priceOdds     = 200 // for the odds of an audit
 	priceDocument = 20_000
-	priceRegexp   = 2 // for each byte that a regular expression is applied to
+	priceRegexp   = 16 // for each byte that a regular expression is applied to
 )
 
 // costVersion is the revision of CEL's own prices.

@@ -96,6 +96,7 @@ type evaluation struct {
 	in      *Input
 	record  *record
 	tracker *cost.Tracker
+	answers map[question]answer
 	err     error // the state could not be read
 
 	statement, signer, entry, ledger *object
@@ -110,7 +111,7 @@ func newEvaluation(in *Input) (*evaluation, error) {
 	if err != nil {
 		return nil, err
 	}
-	ev := &evaluation{in: in, record: record, tracker: tracker}
+	ev := &evaluation{in: in, record: record, tracker: tracker, answers: make(map[question]answer)}
 	ev.statement = &object{statementClass, ev, in.Statement}
 	ev.signer = &object{signerClass, ev, in}
 	ev.entry = &object{entryClass, ev, in}

@@ -85,14 +85,57 @@ func functionOptions() []cel.EnvOption {
 				if !ok || ledger.class != ledgerClass {
 					return types.NewErr("no such overload: %s", f.name)
 				}
-				if ledger.ev.err != nil {
-					return ledger.ev.unread(ledger.ev.err)
-				}
-				return f.call(ledger.ev, args)
+				return ledger.ev.ask(f, args)
 			}))))
 	}
 	return append(options, cel.Function("join", cel.MemberOverload(joinID, []*types.Type{strings_, types.StringType}, types.StringType,
 		cel.BinaryBinding(joinTexts))))
+}
+
+// question is a call of a function, as far as its answer depends on it.
+type question struct {
+	function *function
+	of       statement.Ref
+	walk     *walk // what is known of an ancestor need not be found out
+	text     string
+}
+
+// answer is what came of a call, and what it cost.
+type answer struct {
+	value ref.Val
+	price uint64
+}
+
+// ask calls a function of the ledger's. The same question has the same answer all
+// through an evaluation, and costs the same each time: several rules, of several
+// contracts, ask it.
+func (ev *evaluation) ask(f *function, args []ref.Val) ref.Val {
+	if ev.err != nil {
+		return ev.unread(ev.err)
+	}
+	q := question{function: f}
+	for _, a := range args[1:] {
+		switch a := a.(type) {
+		case types.String:
+			q.text = string(a)
+		case *object:
+			x, ok := a.in.(*artifact)
+			if !ok {
+				return f.call(ev, args)
+			}
+			q.of, q.walk = x.ref, x.walk
+		}
+	}
+	if known, ok := ev.answers[q]; ok {
+		ev.charge(known.price)
+		return known.value
+	}
+	before := ev.tracker.ActualCost()
+	v := f.call(ev, args)
+	if ev.err == nil {
+		ev.answers[q] = answer{v, ev.tracker.ActualCost() - before}
+	}
+	return v
 }
 
 // joinTexts puts texts together, with another between each two.
