@@ -53,6 +53,8 @@ type Document struct {
 	Validations []Validation // may be empty: the contract then refuses nothing
 	Gate        []string     // checks that a gate has to make, in the order given
 	Tests       []Test       // at least one where there are validations, and else none
+
+	unclear bool // while it is read: there are problems with its match
 }
 
 // Param is a value that expressions see as params.NAME.
@@ -140,7 +142,9 @@ func (d *Document) readSpec(spec fields) {
 		}
 	}
 	if n := spec.need("match"); n.there() {
+		before := len(n.r.problems)
 		d.Match = readMatch(n)
+		d.unclear = len(n.r.problems) > before
 	}
 	for _, m := range spec.get("params").members(MaxParams) {
 		checkIdentifier(m.node, m.name)
@@ -210,7 +214,7 @@ func (d *Document) readTests(spec fields) {
 			once(seen, name, t.Name)
 		}
 		t.Expect = d.readExpect(o.need("expect"))
-		if given := o.need("given"); given.there() {
+		if given := o.need("given"); given.there() && !d.unclear { // what tests leave out is taken from the match
 			t.Given = readGiven(given, &d.Match)
 		}
 		d.Tests = append(d.Tests, t)
@@ -228,9 +232,11 @@ func (d *Document) readExpect(n node) (e Expect) {
 		}
 	}
 	e.Allow, e.Ignored = o.has("allow"), o.has("applies")
-	ids := make([]string, len(d.Validations))
-	for i, v := range d.Validations {
-		ids[i] = v.ID
+	var ids []string
+	for _, v := range d.Validations {
+		if v.ID != "" {
+			ids = append(ids, v.ID)
+		}
 	}
 	e.Deny = o.get("deny").words(MaxValidations, oneOf(ids...))
 	if len(o.members) != 1 {
@@ -262,7 +268,7 @@ func (n node) expression() string {
 	}
 	for line := range strings.SplitSeq(s, "\n") {
 		line = strings.ReplaceAll(line, "\t", " ")
-		if line != "" && !n.check(statement.CheckText("expression", line, len(line))) {
+		if line != "" && !n.check(checkText(line, len(line))) {
 			break
 		}
 	}
@@ -376,7 +382,7 @@ func (n node) scalar() any {
 			n.problem("%d bytes, at most %d are allowed", len(s), MaxParamText)
 		}
 		if s != "" && len(s) <= MaxParamText {
-			n.check(statement.CheckText("text", s, MaxParamText))
+			n.check(checkText(s, MaxParamText))
 		}
 		return s
 	case '{', '[':

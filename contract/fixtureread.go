@@ -52,7 +52,7 @@ var verbs = map[string][]string{
 }
 
 // runMembers are what a run says.
-var runMembers = []string{"inputs", "outputs", "kind", "observation", "failed", "exit", "code", "image", "annotations", "ignore", "basis"}
+var runMembers = []string{"inputs", "outputs", "kind", "observation", "failed", "exit", "code", "image", "annotations", "ignore", "basis", "bytes"}
 
 // verbOf is the verb of a statement that a test names by its kind, and by its
 // action where there are several.
@@ -112,7 +112,7 @@ func readGiven(n node, m *Match) Given {
 	}
 	h.ages(items)
 	if !judged.value.there() && slices.Contains(sayOfArtifact, judged.verb) {
-		h.example()
+		h.example(judged)
 	}
 	for _, it := range items {
 		h.do(it)

@@ -151,13 +151,13 @@ func (h *historian) exampleName() string {
 }
 
 // example stamps the artifact that a statement is about which names none.
-func (h *historian) example() {
+func (h *historian) example(judged item) {
 	kind := statement.ArtifactModel
 	if len(h.match.Kinds) > 0 {
 		kind = h.match.Kinds[0]
 	}
 	ref := h.fresh(h.exampleName() + "@1")
-	it := item{fields: fields{node: node{r: h.r}}, verb: "stamp", age: h.age}
+	it := item{fields: fields{node: judged.node}, verb: "stamp", age: h.age}
 	h.record(h.by(it, fixtureMaker, statement.RoleMember), &statement.Statement{
 		Kind: statement.KindStamp, Subject: []statement.Subject{ref.Subject()}, Stamp: plainStamp(kind)})
 }

@@ -65,11 +65,11 @@ func readMatch(n node) (m Match) {
 	for _, k := range m.Statements {
 		possible = append(possible, actions[k]...)
 	}
-	if n := o.get("actions"); n.there() && (len(possible) > 0 || len(m.Statements) == 0) {
-		m.Actions = n.words(MaxMatch, oneOf(possible...))
+	if len(m.Statements) == 0 || len(m.Statements) < len(o.get("statements").items(len(governed))) {
+		return m // what could be done with them is not known
 	}
-	if len(m.Statements) == 0 {
-		return m
+	if n := o.get("actions"); n.there() && len(possible) > 0 {
+		m.Actions = n.words(MaxMatch, oneOf(possible...))
 	}
 	for _, dead := range []struct {
 		list  string

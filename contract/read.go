@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -92,10 +93,18 @@ func (n node) text() (s string) {
 // line reads one line of text for people.
 func (n node) line(max int) string {
 	s := n.text()
-	if n.there() && len(n.raw) > 0 && n.raw[0] == '"' {
-		n.check(statement.CheckText("text", s, max))
+	if n.there() && n.raw[0] == '"' {
+		n.check(checkText(s, max))
 	}
 	return s
+}
+
+// checkText is statement.CheckText of a text whose path is said.
+func checkText(s string, max int) error {
+	if err := statement.CheckText("", s, max); err != nil {
+		return errors.New(strings.TrimPrefix(plain(err), ": "))
+	}
+	return nil
 }
 
 // check makes a problem of an error.
@@ -161,8 +170,7 @@ func (n node) words(max int, check func(string) error) []string {
 		case len(item.raw) > 0 && item.raw[0] != '"': // said already
 		case slices.Contains(words, word):
 			item.problem("%s twice", quoted(word))
-		default:
-			item.check(check(word))
+		case item.check(check(word)):
 			words = append(words, word)
 		}
 	}
