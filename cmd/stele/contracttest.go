@@ -89,7 +89,7 @@ func (a *app) testContract(ctx context.Context, o *contractTestOrder) error {
 	if a.json {
 		a.printJSON(out)
 	} else {
-		a.printTested(out, o.all)
+		a.printTested(o.path, out, o.all)
 	}
 	if !out.OK || o.strict != 0 && out.History != nil && out.History.Refused > 0 {
 		return verdictError{exitRefused}
@@ -189,18 +189,10 @@ func (a *app) printTests(d *drafted, out *jsonv1.ContractTest) {
 		checks = append(checks, check)
 	}
 	a.term.Checks(checks)
-	for _, t := range out.Tests {
-		if t.OK {
-			continue
-		}
-		for _, v := range t.Violations {
-			a.term.Printf("    %s refused: %s\n", v.Rule, v.Message)
-		}
-	}
 }
 
 // printTested ends a test: what it says of the past, and what can be put.
-func (a *app) printTested(out *jsonv1.ContractTest, all bool) {
+func (a *app) printTested(path string, out *jsonv1.ContractTest, all bool) {
 	if failed := failedTests(out); failed > 0 {
 		a.term.Printf("%s: %s of %d\n", a.term.Style(terminal.Bad, "FAILED"), countOf(failed, "test"), len(out.Tests))
 		return
@@ -214,7 +206,7 @@ func (a *app) printTested(out *jsonv1.ContractTest, all bool) {
 	if out.History == nil {
 		a.term.Notef("the past was not replayed: %s", out.Skipped)
 	}
-	a.printWarnings("", out.Warnings)
+	a.printWarnings(path, out.Warnings)
 	a.term.KeyValues([]terminal.Pair{{Key: "document", Value: terminal.Bytes(uint64(out.Bytes)) + ", as it is signed"}, {Key: "digest", Value: out.Digest}})
 }
 

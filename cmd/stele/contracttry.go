@@ -114,12 +114,22 @@ func (r *reading) locksOut(c *contract.Contract, now int64) ([]jsonv1.ContractWa
 	for _, m := range admins {
 		best.proposals = append(best.proposals, contract.Proposal{Handle: m.Handle, Key: m.Key.ID(), Entry: r.Size(), Time: now})
 	}
+	all := []contract.InForce{{Contract: c, Entry: r.Size()}}
+	inForce, err := r.Contracts()
+	if err != nil {
+		return nil, err
+	}
+	for _, other := range inForce {
+		if other.Name() != c.Name() { // what it replaces says nothing any more
+			all = append(all, other)
+		}
+	}
 	lift := &statement.Contract{Action: statement.ContractLift, Name: c.Name(), Version: c.Version(), Digest: c.Digest()}
 	next := &statement.Contract{Action: statement.ContractPut, Name: c.Name(), Version: c.Version() + 1, Digest: c.Digest()}
 	var stops []contract.RuleResult
 	for _, m := range admins {
 		for _, said := range []*statement.Contract{lift, next} {
-			refused, err := r.wouldStop(c, said, m, best, now)
+			refused, err := r.wouldStop(all, said, m, best, now)
 			if err != nil {
 				return nil, err
 			}
@@ -129,22 +139,25 @@ func (r *reading) locksOut(c *contract.Contract, now int64) ([]jsonv1.ContractWa
 			stops = append(stops, refused...)
 		}
 	}
-	rules := idsOf(stops)
-	w := jsonv1.ContractWarning{
-		Code: "locks-out",
-		Message: fmt.Sprintf("as this ledger is now, none of its %s could lift %s or put its next version, whatever they propose and however long they wait: %s",
-			countOf(len(admins), "administrator"), c.ID(), strings.Join(rules, ", ")),
-		Hint: "the recovery key alone could then lift it: `stele contract lift " + c.Name() + " --key RECOVERY`",
+	who := "its only administrator"
+	if len(admins) != 1 {
+		who = fmt.Sprintf("none of its %d administrators", len(admins))
 	}
+	why := ""
 	if len(stops) > 0 {
-		w.Message += " (" + violationText(stops[0]) + ")"
+		why = fmt.Sprintf(": %s (%s)", strings.Join(contractRules(stops), ", "), violationText(stops[0]))
 	}
-	return []jsonv1.ContractWarning{w}, nil
+	could := map[bool]string{true: "could neither lift %s nor put its next version", false: "could lift %s or put its next version"}[len(admins) == 1]
+	return []jsonv1.ContractWarning{{
+		Code:    "locks-out",
+		Message: "as this ledger is now, " + who + " " + fmt.Sprintf(could, c.ID()) + ", whatever is proposed and however long they wait" + why,
+		Hint:    "the recovery key alone could then lift it: `stele contract lift " + c.Name() + " --key RECOVERY`",
+	}}, nil
 }
 
-// wouldStop is what a contract would say of a contract statement by a member.
-func (r *reading) wouldStop(c *contract.Contract, said *statement.Contract, m statement.Member, state contract.State, now int64) ([]contract.RuleResult, error) {
-	v, err := contract.Evaluate([]contract.InForce{{Contract: c, Entry: r.Size()}}, &contract.Input{
+// wouldStop is what contracts would say of a contract statement by a member.
+func (r *reading) wouldStop(all []contract.InForce, said *statement.Contract, m statement.Member, state contract.State, now int64) ([]contract.RuleResult, error) {
+	v, err := contract.Evaluate(all, &contract.Input{
 		Statement: &statement.Statement{Kind: statement.KindContract, Ledger: r.ID(), Contract: said},
 		Signer:    contract.Signer{Handle: m.Handle, Key: m.Key.ID(), Roles: m.Roles, Known: true},
 		Entry:     r.Size() + laterEntries, Time: now + laterMS, State: state,
@@ -165,14 +178,4 @@ func (r *reading) administrators(now int64) (list []statement.Member) {
 		}
 	}
 	return list
-}
-
-// idsOf are the ids of rules, each once.
-func idsOf(list []contract.RuleResult) (ids []string) {
-	for _, v := range list {
-		if !slices.Contains(ids, v.Rule) {
-			ids = append(ids, v.Rule)
-		}
-	}
-	return ids
 }
