@@ -16,17 +16,6 @@ import (
 	"testing"
 )
 
-// TestGate runs the action and the script: on a release that is good and on
-// ones that somebody meddled with, before gates that are open and shut.
-func TestGate(t *testing.T) {
-	p := publish(t)
-	s := p.build(t)
-	t.Run("action", func(t *testing.T) { testAction(t, p, s) })
-	t.Run("inputs are no scripts", func(t *testing.T) { testAttackInputs(t, p, s) })
-	t.Run("script", func(t *testing.T) { testScript(t, p, s) })
-	t.Run("release", func(t *testing.T) { testAttackRelease(t, p, s) })
-}
-
 // job is the action before a site, with these inputs beside the usual ones.
 func (p *published) job(t *testing.T, s *site, inputs map[string]string) *job {
 	j := &job{
@@ -44,7 +33,9 @@ func (p *published) job(t *testing.T, s *site, inputs map[string]string) *job {
 	return j
 }
 
-func testAction(t *testing.T, p *published, s *site) {
+// TestAction asks gates that are open and shut, and has uploads fail.
+func TestAction(t *testing.T) {
+	p, s := before(t)
 	for name, c := range map[string]struct {
 		inputs map[string]string
 		broken bool // the uploads fail
@@ -142,7 +133,8 @@ func testAction(t *testing.T, p *published, s *site) {
 
 // Somebody who names an artifact, in a pull request, wants a program of theirs
 // to run, or a gate that says yes.
-func testAttackInputs(t *testing.T, p *published, s *site) {
+func TestAttackerNamesAnArtifact(t *testing.T) {
+	p, s := before(t)
 	for _, text := range []string{
 		"$(touch pwned)", "`touch pwned`", "'; touch pwned; '", "\"; touch pwned; \"", "a@1\nstatus=0", "a@1\n::set-output name=status::0",
 		"--help", "--version", "-h", "--", "", "a@1 --help", "${{ github.token }}", "*",
@@ -222,7 +214,9 @@ func (p *published) environment(s *site) []string {
 		"STELE_LEDGER="+s.ledger, "STELE_TRUST="+s.trust)
 }
 
-func testScript(t *testing.T, p *published, s *site) {
+// TestScript runs gate.sh in every shell that is here.
+func TestScript(t *testing.T) {
+	p, s := before(t)
 	for i, shell := range shells(t) {
 		for name, c := range map[string]struct {
 			args   []string
@@ -263,7 +257,12 @@ func testScript(t *testing.T, p *published, s *site) {
 
 // Somebody who has the mirror, or the way to it, gives another program. None of
 // it is unpacked, or run.
-func testAttackRelease(t *testing.T, p *published, s *site) {
+func TestAttackerReplacesTheRelease(t *testing.T) {
+	p, s := before(t)
+	program, err := unpack(p.files["/v"+p.version+"/"+p.archive])
+	if err != nil {
+		t.Fatal(err)
+	}
 	sum := func(data []byte) string {
 		h := sha256.Sum256(data)
 		return hex.EncodeToString(h[:])
@@ -275,7 +274,7 @@ func testAttackRelease(t *testing.T, p *published, s *site) {
 	t.Cleanup(plain.Close)
 	other := "1.2.4"
 	renamed := strings.Replace(p.archive, p.version, other, 1)
-	repacked := pack(t, strings.TrimSuffix(renamed, ".tar.gz"), unpack(t, good))
+	repacked := pack(t, strings.TrimSuffix(renamed, ".tar.gz"), program)
 	line := func(sum, name string) string { return sum + "  " + name + "\n" }
 	for name, c := range map[string]struct {
 		version, sums, archive string // "": as they are

@@ -8,6 +8,7 @@ import (
 	"compress/gzip"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +17,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -25,8 +27,7 @@ const root = "../.."
 var tooSlow string
 
 // A published release is what ./release made for this machine, behind TLS on
-// loopback, as a mirror would have it. A test may put something else in place
-// of a file.
+// loopback, as a mirror would have it.
 type published struct {
 	url, certificates string            // of the server, and the file that says whom to trust
 	version, archive  string            // the archive's name
@@ -35,8 +36,25 @@ type published struct {
 	program           string            // what is in the archive, for the tests' own use
 }
 
-// publish builds a release once for all tests.
-func publish(t *testing.T) *published {
+// shared is the release and the site of all tests: linking takes a while.
+var shared struct {
+	once sync.Once
+	dir  string
+	*published
+	*site
+	err error
+}
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	if shared.dir != "" {
+		os.RemoveAll(shared.dir)
+	}
+	os.Exit(status)
+}
+
+// before returns a release, and a site that uses it.
+func before(t *testing.T) (*published, *site) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("it links the program")
@@ -52,33 +70,52 @@ func publish(t *testing.T) *published {
 	if runtime.GOOS != "linux" && runtime.GOOS != "darwin" {
 		t.Skipf("the steps are run on Linux and macOS, not on %s", runtime.GOOS)
 	}
-	dist := t.TempDir()
+	shared.once.Do(func() {
+		if shared.dir, shared.err = os.MkdirTemp("", "stele-ci-"); shared.err != nil {
+			return
+		}
+		if shared.published, shared.err = publish(filepath.Join(shared.dir, "dist")); shared.err == nil {
+			shared.site, shared.err = shared.build(filepath.Join(shared.dir, "site"))
+		}
+	})
+	if shared.err != nil {
+		t.Fatal(shared.err)
+	}
+	return shared.published, shared.site
+}
+
+// publish builds a release into a folder, and serves it.
+func publish(dist string) (*published, error) {
 	build := exec.Command("go", "run", "./internal/release", "-version", "1.2.3", "-only", runtime.GOOS+"/"+runtime.GOARCH, "-allow-dirty", "-o", dist)
 	build.Dir = root
 	build.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off")
 	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("./release: %v\n%s", err, out)
+		return nil, fmt.Errorf("./release: %w\n%s", err, out)
 	}
 	sums, err := os.ReadFile(filepath.Join(dist, "SHA256SUMS"))
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	p := &published{files: map[string][]byte{}}
 	fields := strings.Fields(string(sums))
 	if len(fields) != 2 {
-		t.Fatalf("SHA256SUMS of one archive: %q", sums)
+		return nil, fmt.Errorf("SHA256SUMS of one archive: %q", sums)
 	}
 	p.sum, p.archive = fields[0], fields[1]
 	p.version = strings.Split(p.archive, "_")[1] // 1.2.3, or 1.2.3-dirty
 	archive, err := os.ReadFile(filepath.Join(dist, p.archive))
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	p.files["/v"+p.version+"/SHA256SUMS"] = sums
 	p.files["/v"+p.version+"/"+p.archive] = archive
+	program, err := unpack(archive)
+	if err != nil {
+		return nil, err
+	}
 	p.program = filepath.Join(dist, "stele")
-	if err := os.WriteFile(p.program, unpack(t, archive), 0o755); err != nil {
-		t.Fatal(err)
+	if err := os.WriteFile(p.program, program, 0o755); err != nil {
+		return nil, err
 	}
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		data, ok := p.files[r.URL.Path]
@@ -88,34 +125,25 @@ func publish(t *testing.T) *published {
 		}
 		_, _ = w.Write(data)
 	}))
-	t.Cleanup(server.Close)
-	p.url = server.URL
+	p.url = server.URL // until the process ends
 	p.certificates = filepath.Join(dist, "ca.pem")
 	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
-	if err := os.WriteFile(p.certificates, block, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return p
+	return p, os.WriteFile(p.certificates, block, 0o644)
 }
 
 // unpack returns the program in an archive.
-func unpack(t *testing.T, archive []byte) []byte {
-	t.Helper()
+func unpack(archive []byte) ([]byte, error) {
 	z, err := gzip.NewReader(bytes.NewReader(archive))
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	for r := tar.NewReader(z); ; {
 		h, err := r.Next()
 		if err != nil {
-			t.Fatalf("no program in the archive: %v", err)
+			return nil, fmt.Errorf("no program in the archive: %w", err)
 		}
 		if filepath.Base(h.Name) == "stele" {
-			data, err := io.ReadAll(r)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return data
+			return io.ReadAll(r)
 		}
 	}
 }
@@ -148,38 +176,39 @@ type site struct {
 	env                   []string // of a machine with nothing of anybody's on it
 }
 
-// build makes the ledger with somebody's keys, and leaves these behind.
-func (p *published) build(t *testing.T) *site {
-	t.Helper()
-	s := &site{dir: t.TempDir(), good: "fraud/net@2", withdrawn: "fraud/net@1"}
-	s.ledger, s.trust, s.models = filepath.Join(s.dir, ".stele"), filepath.Join(s.dir, "stele.policy"), filepath.Join(s.dir, "models")
-	owner := t.TempDir()
-	env := bare(owner)
-	stele := func(args ...string) {
-		t.Helper()
+// build makes the ledger with somebody's keys, and takes these away.
+func (p *published) build(dir string) (*site, error) {
+	s := &site{dir: dir, good: "fraud/net@2", withdrawn: "fraud/net@1"}
+	s.ledger, s.trust, s.models = filepath.Join(dir, ".stele"), filepath.Join(dir, "stele.policy"), filepath.Join(dir, "models")
+	owner := dir + "-owner"
+	defer os.RemoveAll(owner)
+	for _, folder := range []string{owner, filepath.Join(s.models, "1"), filepath.Join(s.models, "2"), dir + "-runner"} {
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			return nil, err
+		}
+	}
+	for version, text := range map[string]string{"1": "old weights", "2": "new weights"} {
+		if err := os.WriteFile(filepath.Join(s.models, version, "weights.bin"), []byte(text), 0o644); err != nil {
+			return nil, err
+		}
+	}
+	for _, args := range [][]string{
+		{"init", "--handle", "ada", "--recovery-out", filepath.Join(owner, "recovery")},
+		{"stamp", "models/1", "--as", s.withdrawn, "--kind", "model"},
+		{"stamp", "models/2", "--as", s.good, "--kind", "model"},
+		{"approve", s.withdrawn, "--stage", "production"},
+		{"approve", s.good, "--stage", "production"},
+		{"withdraw", s.withdrawn, "--reason", "labels in doubt", "--yes"},
+		{"trust", "export", "-o", "stele.policy"},
+	} {
 		c := exec.Command(p.program, args...)
-		c.Dir, c.Env = s.dir, env
+		c.Dir, c.Env = dir, bare(owner)
 		if out, err := c.CombinedOutput(); err != nil {
-			t.Fatalf("stele %s: %v\n%s", strings.Join(args, " "), err, out)
+			return nil, fmt.Errorf("stele %s: %w\n%s", strings.Join(args, " "), err, out)
 		}
 	}
-	for name, text := range map[string]string{"1": "old weights", "2": "new weights"} {
-		if err := os.MkdirAll(filepath.Join(s.models, name), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(s.models, name, "weights.bin"), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	stele("init", "--handle", "ada", "--recovery-out", filepath.Join(owner, "recovery"))
-	for _, v := range []string{"1", "2"} {
-		stele("stamp", filepath.Join("models", v), "--as", "fraud/net@"+v, "--kind", "model")
-		stele("approve", "fraud/net@"+v, "--stage", "production")
-	}
-	stele("withdraw", s.withdrawn, "--reason", "labels in doubt", "--yes")
-	stele("trust", "export", "-o", "stele.policy")
-	s.env = bare(t.TempDir())
-	return s
+	s.env = bare(dir + "-runner")
+	return s, nil
 }
 
 // bare is the environment of somebody whose home is dir, and empty but for what
