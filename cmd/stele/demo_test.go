@@ -27,11 +27,15 @@ func TestDemo(t *testing.T) {
 		"stele run --input clinic/wdbc@2026-10-01", "recorded the run", "91 parameters in 4 tensors",
 		"stele run --input clinic/wdbc@2026-11-01=training", "TAMPERED", "exit status 125",
 		"stele run --input clinic/wdbc@2026-11-01=training", "455 to train on, 114 held out", "recorded the run",
-		"stele demo-evaluate", "auc=0.99", "stele record evaluation", "stele approve", "signed by bea", "stele release", "signed by cleo",
+		"stele demo-evaluate", "auc=0.99", "stele record evaluation",
+		"stele contract new two-approvals", "wrote two-approvals.yaml", "stele contract put", "two-approvals@1 is put in force",
+		"stele approve", "--key bea", "stele release", "refused by two-approvals@1 / enough-approvals", "production needs 2 approvals", "found 1 (bea)", "exit status 4",
+		"stele approve", "signed by dan", "stele release", "signed by cleo",
 		"stele status", "clinic/net@2", "good", "stele trace", "clinic/train@2026-11-01", "clinic/wdbc@2026-11-01",
 		"stele prove clinic/net@2", "stele verify --evidence net.json", "is verified", "joined production",
 		"--dry-run", "clinic/net@2", "nothing was withdrawn", "stele withdraw", "withdrawn", "stele status", "tainted", "exit status 4",
-		"stele verify clinic/net@2", "TAINTED", "exit status 4", "stele rollback", "clinic/net@1 joins production", "stele status", "clinic/net@1", "good", "stele fsck",
+		"stele gate clinic/net@2", "may not stay in production", "not tainted", "every byte as stamped", "two-approvals@1 / enough-approvals", "exit status 4",
+		"stele rollback", "clinic/net@1 joins production", "stele status", "clinic/net@1", "good", "stele fsck",
 	} {
 		_, after, ok := strings.Cut(rest, want)
 		if !ok {

@@ -57,7 +57,7 @@ func (s *Story) Tell(ctx context.Context) error {
 		return err
 	}
 	for _, tell := range []func(context.Context) error{
-		s.stamp, s.alter, s.handOver, s.lastMonth, s.train, s.release, s.walkBack, s.callAtNight,
+		s.stamp, s.alter, s.handOver, s.lastMonth, s.train, s.rule, s.release, s.walkBack, s.callAtNight,
 	} {
 		if err := tell(ctx); err != nil {
 			return err
@@ -147,6 +147,7 @@ Try, after `+"`go install ./cmd/stele`"+` from the repository:
 		"stele log",
 		"stele show " + newModel,
 		"stele trace " + artifact + " --down",
+		"stele contract show two-approvals",
 		"stele diff " + october + " " + artifact,
 		"stele reinstate " + artifact + " --reason 'labels were right'",
 		"stele status --at 12",

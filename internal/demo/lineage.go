@@ -49,8 +49,8 @@ func (s *Story) lastMonth(ctx context.Context) error {
 	if err := s.run(ctx, s.work, 0, "stele run --input "+october+"=october --output "+oldModel+"=net-1 --kind model -- stele demo-train october/measurements net-1"); err != nil {
 		return err
 	}
-	s.say("\nTwo more people get keys of their own: bea may approve, cleo may release. (What\nthese commands print is left out.)")
-	for _, p := range []struct{ handle, role string }{{"bea", "approver"}, {"cleo", "releaser"}} {
+	s.say("\nThree more people get keys of their own: bea and dan may approve, cleo may\nrelease. (What these commands print is left out.)")
+	for _, p := range []struct{ handle, role string }{{"bea", "approver"}, {"dan", "approver"}, {"cleo", "releaser"}} {
 		if err := s.quietly(ctx, s.work,
 			"stele key new "+p.handle,
 			"stele key request --key "+p.handle+" --handle "+p.handle+" -o "+p.handle+".json",
@@ -61,6 +61,7 @@ func (s *Story) lastMonth(ctx context.Context) error {
 	}
 	return s.quietly(ctx, s.work,
 		"stele approve "+oldModel+" --stage production --key bea",
+		"stele approve "+oldModel+" --stage production --key dan",
 		"stele release "+oldModel+" --stage production --key cleo",
 	)
 }
@@ -98,11 +99,33 @@ func (s *Story) train(ctx context.Context) error {
 	return s.run(ctx, s.work, 0, record)
 }
 
-func (s *Story) release(ctx context.Context) error {
-	s.title("Approved by one, released by another")
+// rule puts a contract in force, and meets it with one approval too few.
+func (s *Story) rule(ctx context.Context) error {
+	s.title("A rule for production, which nobody can forget")
+	s.say("A contract is a file of rules with tests of their own. Ready ones come with\nstele; put on the ledger, it binds everybody from the next entry on:")
 	for _, line := range []string{
-		"stele approve " + newModel + " --stage production --key bea",
-		"stele release " + newModel + " --stage production --replaces " + oldModel + " --key cleo",
+		"stele contract new two-approvals",
+		"stele contract put two-approvals.yaml",
+	} {
+		if err := s.run(ctx, s.work, 0, line); err != nil {
+			return err
+		}
+	}
+	s.say("\nbea approves the new model, and cleo is in a hurry:")
+	if err := s.quietly(ctx, s.work, "stele approve "+newModel+" --stage production --key bea"); err != nil {
+		return err
+	}
+	return s.run(ctx, s.work, 4, release)
+}
+
+// release puts the new model in the old one's place.
+const release = "stele release " + newModel + " --stage production --replaces " + oldModel + " --key cleo"
+
+func (s *Story) release(ctx context.Context) error {
+	s.title("Approved by two, released by a third")
+	for _, line := range []string{
+		"stele approve " + newModel + " --stage production --key dan",
+		release,
 		"stele status --stage production",
 	} {
 		if err := s.run(ctx, s.work, 0, line); err != nil {
@@ -144,8 +167,8 @@ func (s *Story) callAtNight(ctx context.Context) error {
 	if err := s.run(ctx, s.work, 4, "stele status --stage production"); err != nil {
 		return err
 	}
-	s.say("\nThe model's file is what it was. It is not to be used all the same:")
-	if err := s.run(ctx, s.work, 4, "stele verify "+newModel+" net-2"); err != nil {
+	s.say("\nThe model's files are what they were. Would they still be let in? The gate asks,\nbefore a deployment does; it writes nothing and needs no key:")
+	if err := s.run(ctx, s.work, 4, "stele gate "+newModel+" --stage production --by cleo net-2"); err != nil {
 		return err
 	}
 	s.title("Back to the model that is clean")
