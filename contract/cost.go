@@ -15,14 +15,14 @@ import (
 // What things cost, in units of about a tenth of a microsecond: what CEL charges
 // for reading a field. They are part of the engine and never change with it.
 const (
-	priceRule     = 20  // for beginning to evaluate an expression
-	priceLook     = 100 // for looking one entry or artifact up
-	priceWalk     = 120 // for one artifact of a walk, its origins included
-	priceStep     = 2   // for one origin or input on a walk
-	priceItem     = 10  // for one element of what has been read
-	priceOdds     = 200 // for the odds of an audit
-	priceDocument = 20_000
-	priceRegexp   = 16 // for each byte that a regular expression is applied to
+	priceRule     = 20     // for beginning to evaluate an expression
+	priceLook     = 100    // for looking one entry or artifact up
+	priceWalk     = 120    // for one artifact of a walk, its origins included
+	priceStep     = 2      // for one origin or input on a walk
+	priceItem     = 10     // for one element of what has been read
+	priceOdds     = 200    // for the odds of an audit
+	priceDocument = 10_000 // for reading a document
+	priceRegexp   = 16     // for each byte that a regular expression is applied to
 )
 
 // costVersion is the revision of CEL's own prices.
@@ -70,7 +70,10 @@ type chargeCall struct{}
 
 const (
 	chargeID = "stele_charge"
-	joinID   = "stele_join_list_string"
+
+	// join(list, between), and list.join(between).
+	joinID       = "stele_join_list_string"
+	memberJoinID = "stele_list_join_string"
 )
 
 // Function implements cost.Call.
@@ -83,25 +86,27 @@ func (chargeCall) OverloadID() string { return chargeID }
 var meterOf = func() *cost.Tracker {
 	t, err := cost.NewTracker(nil,
 		cost.ModelVersion(costVersion), cost.WithSizingStrategy(sizing), cost.Model(models...),
-		cost.TrackerLimit(MaxCost), cost.TrackerPresenceTestHasCost(true),
+		cost.TrackerPresenceTestHasCost(true),
 		cost.OverloadTracker(chargeID, func(_ []ref.Val, result ref.Val) *uint64 {
 			n := uint64(result.(types.Int))
 			return &n
 		}),
-		cost.OverloadTracker(joinID, func(args []ref.Val, result ref.Val) *uint64 {
-			n := uint64(1)
-			if s, ok := result.(types.String); ok {
-				n += uint64(len(s)) / 10
-			}
-			n += cost.ActualSize(args[0])
-			return &n
-		}),
+		cost.OverloadTracker(joinID, joinPrice), cost.OverloadTracker(memberJoinID, joinPrice),
 	)
 	if err != nil {
 		panic(fmt.Sprintf("contract: the prices: %v", err)) // they are constant
 	}
 	return t
 }()
+
+// joinPrice charges for every element, and for the text as CEL does.
+func joinPrice(args []ref.Val, result ref.Val) *uint64 {
+	n := 1 + cost.ActualSize(args[0])
+	if s, ok := result.(types.String); ok {
+		n += uint64(len(s)) / 10
+	}
+	return &n
+}
 
 // charge spends. It ends the evaluation of the expression if that is more than
 // is left.
@@ -114,7 +119,7 @@ func (ev *evaluation) charge(n uint64) {
 // afford ends the evaluation, as charge does, if n is more than is left, and else
 // spends nothing.
 func (ev *evaluation) afford(n uint64) {
-	if spent := ev.tracker.ActualCost(); spent > MaxCost || n > MaxCost-spent {
+	if spent := ev.tracker.ActualCost(); spent > ev.limit || n > ev.limit-spent {
 		ev.charge(n)
 	}
 }
@@ -165,7 +170,7 @@ func (estimator) EstimateSize(n cost.AstNode) *cost.SizeEstimate {
 
 // EstimateCallCost implements cost.Estimator.
 func (estimator) EstimateCallCost(_, id string, _ *cost.AstNode, _ []cost.AstNode) *cost.CallEstimate {
-	if id == joinID {
+	if id == joinID || id == memberJoinID {
 		size := cost.RangedSizeEstimate(0, 4*usualText)
 		return cost.NewCallEstimate(cost.RangedCostEstimate(1, usualLineage), &size)
 	}

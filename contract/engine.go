@@ -192,6 +192,9 @@ func (k *compiler) report(source common.Source, issues *cel.Issues) {
 		// ledger's.
 		said, guess, _ := strings.Cut(strings.ReplaceAll(e.Message, " (in container '')", ""), " (did you mean '")
 		hint := k.suggest(source, e)
+		if strings.Contains(said, "recursion") || strings.Contains(said, "expression node") {
+			hint = "make variables of its parts"
+		}
 		if guess, ok := strings.CutSuffix(guess, "'?)"); ok && hint == "" {
 			hint = "did you mean " + guess + "?"
 		}

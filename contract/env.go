@@ -71,7 +71,6 @@ var frozen = sync.OnceValues(func() (*cel.Env, error) {
 		cel.ParserRecursionLimit(MaxNesting),
 		cel.ParserErrorRecoveryLimit(8),
 		cel.ExpressionNodeLimit(MaxNodes),
-		cel.ExpressionNestingDepthLimit(MaxDepth),
 		cel.RegexProgramSizeLimit(MaxRegexp),
 
 		cel.ASTValidators(

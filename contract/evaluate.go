@@ -25,7 +25,7 @@ type InForce struct {
 // Verdict is what contracts say of one statement.
 type Verdict struct {
 	Results []RuleResult // of every contract that is about the statement, in order
-	Cost    uint64       // of all of them; MaxCost where there was no more to spend
+	Cost    uint64       // of all of them; MaxCost where that was not enough
 }
 
 // Refused returns the results that refuse, in order: those that are decided,
@@ -63,12 +63,17 @@ type RuleResult struct {
 //
 // It does not ask [Governs].
 func Evaluate(contracts []InForce, in *Input) (*Verdict, error) {
+	return evaluate(contracts, in, MaxCost)
+}
+
+// evaluate is Evaluate with so much to spend.
+func evaluate(contracts []InForce, in *Input, limit uint64) (*Verdict, error) {
 	v := new(Verdict)
 	about := func(c InForce) bool { return c.document.Match.about(in.Statement) }
 	if !slices.ContainsFunc(contracts, about) {
 		return v, nil
 	}
-	ev, err := newEvaluation(in)
+	ev, err := newEvaluation(in, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -96,22 +101,24 @@ type evaluation struct {
 	in      *Input
 	record  *record
 	tracker *cost.Tracker
+	limit   uint64 // what there is to spend
 	answers map[question]answer
 	err     error // the state could not be read
 
 	statement, signer, entry, ledger *object
 }
 
-func newEvaluation(in *Input) (*evaluation, error) {
+func newEvaluation(in *Input, limit uint64) (*evaluation, error) {
 	tracker, err := meterOf.Clone()
 	if err != nil {
 		return nil, err
 	}
+	tracker.Limit = &limit
 	record, err := newRecord(in)
 	if err != nil {
 		return nil, err
 	}
-	ev := &evaluation{in: in, record: record, tracker: tracker, answers: make(map[question]answer)}
+	ev := &evaluation{in: in, record: record, tracker: tracker, limit: limit, answers: make(map[question]answer)}
 	ev.statement = &object{statementClass, ev, in.Statement}
 	ev.signer = &object{signerClass, ev, in}
 	ev.entry = &object{entryClass, ev, in}
@@ -120,7 +127,12 @@ func newEvaluation(in *Input) (*evaluation, error) {
 }
 
 // spent returns what was spent, which is no more than there is.
-func (ev *evaluation) spent() uint64 { return min(ev.tracker.ActualCost(), MaxCost) }
+func (ev *evaluation) spent() uint64 { return min(ev.tracker.ActualCost(), ev.limit) }
+
+// tooMuch ends what costs more than is left.
+func (ev *evaluation) tooMuch() ref.Val {
+	return types.NewErr("the rules for this statement cost more than %d together", ev.limit)
+}
 
 // errUnread is what a rule is told where the state could not be read. Nobody
 // else is: the evaluation ends with the real error.
@@ -194,16 +206,13 @@ func (sc *scope) eval(p *program) ref.Val {
 	frame.SetCostTracker(sc.tracker)
 	v, _, err := p.Eval(frame)
 	switch {
-	case sc.tracker.ActualCost() > MaxCost:
-		return errSpent
+	case sc.tracker.ActualCost() > sc.limit:
+		return sc.tooMuch()
 	case err != nil:
 		return types.WrapErr(err)
 	}
 	return v
 }
-
-// errSpent ends what costs too much.
-var errSpent = types.NewErr("the rules for this statement cost more than %d together", MaxCost)
 
 // variable returns the value of a variable, which is found once.
 func (sc *scope) variable(i int) ref.Val {
@@ -269,8 +278,8 @@ func (sc *scope) judge(r *rule) RuleResult {
 
 // begin evaluates an expression that nothing else is waiting for.
 func (sc *scope) begin(p *program) ref.Val {
-	if sc.tracker.ActualCost()+priceRule > MaxCost {
-		return errSpent
+	if sc.tracker.ActualCost()+priceRule > sc.limit {
+		return sc.tooMuch()
 	}
 	sc.charge(priceRule)
 	return sc.eval(p)

@@ -88,8 +88,10 @@ func functionOptions() []cel.EnvOption {
 				return ledger.ev.ask(f, args)
 			}))))
 	}
-	return append(options, cel.Function("join", cel.MemberOverload(joinID, []*types.Type{strings_, types.StringType}, types.StringType,
-		cel.BinaryBinding(joinTexts))))
+	takes := []*types.Type{strings_, types.StringType}
+	return append(options, cel.Function("join",
+		cel.Overload(joinID, takes, types.StringType, cel.BinaryBinding(joinTexts)),
+		cel.MemberOverload(memberJoinID, takes, types.StringType, cel.BinaryBinding(joinTexts))))
 }
 
 // question is a call of a function, as far as its answer depends on it.

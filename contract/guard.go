@@ -16,7 +16,7 @@ import (
 // in the environment; this is what it does not.
 func (k *compiler) guard(source common.Source, checked *cel.Ast) {
 	g := &guard{compiler: k, source: source, tree: checked.NativeRep()}
-	g.visit(g.tree.Expr(), 1)
+	g.visit(g.tree.Expr())
 }
 
 type guard struct {
@@ -37,17 +37,14 @@ func (g *guard) refuse(e ast.Expr, hint, format string, args ...any) {
 }
 
 // visit checks an expression and all in it.
-func (g *guard) visit(e ast.Expr, depth int) {
-	if depth > MaxDepth {
-		g.refuse(e, "make variables of its parts", "it is nested more than %d deep", MaxDepth)
-	}
+func (g *guard) visit(e ast.Expr) {
 	if g.refused {
 		return
 	}
 	g.checkType(e)
 	visit := func(list ...ast.Expr) {
 		for _, e := range list {
-			g.visit(e, depth+1)
+			g.visit(e)
 		}
 	}
 	switch e.Kind() {

@@ -44,11 +44,9 @@ const (
 	// macros expanded.
 	MaxNodes = 2048
 
-	// MaxNesting is how deep an expression may nest, as it is written.
-	MaxNesting = 48
-
-	// MaxDepth is how deep its syntax tree may be.
-	MaxDepth = 128
+	// MaxNesting is how deep an expression may nest: in parentheses, lists and
+	// calls, and in sums and choices, each of whose parts is in the next.
+	MaxNesting = 64
 
 	// MaxLoops is how many loops (all, exists, filter, map) may be in each other.
 	MaxLoops = 2
