@@ -80,7 +80,7 @@ func notDrafted(path string, err error) error {
 	if !errors.As(err, &wrong) {
 		return failf(exitError, "%s: %w", path, err).withPath(path)
 	}
-	return failf(exitError, "%s: %w", inFile(path, wrong.Line, wrong.Column), err).withPath(path).withHint(wrong.Hint)
+	return failf(exitError, "%s: %s", inFile(path, wrong.Line, wrong.Column), wrong.Message).withPath(path).withHint(wrong.Hint)
 }
 
 // inFile is a place in a file.

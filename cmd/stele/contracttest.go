@@ -213,7 +213,11 @@ func (a *app) printTested(path string, out *jsonv1.ContractTest, all bool) {
 // printHistory shows what a contract would have refused.
 func (a *app) printHistory(h *jsonv1.ContractHistory, all bool) {
 	if h.Refused == 0 {
-		a.term.Printf("would have refused none of %s; it is about %s of them\n", terminal.Plural(h.Entries, "entry", "entries"), terminal.Count(h.Judged))
+		judged := "none"
+		if h.Judged > 0 {
+			judged = terminal.Count(h.Judged)
+		}
+		a.term.Printf("would have refused none of %s; it is about %s of them\n", terminal.Plural(h.Entries, "entry", "entries"), judged)
 		return
 	}
 	a.term.Printf("%s\n", a.term.Style(terminal.Caution, wouldHave(h)))

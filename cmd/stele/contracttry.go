@@ -23,10 +23,14 @@ type tried struct {
 
 // try asks the contracts in force about a statement. The zero key is nobody's.
 func (r *reading) try(st *statement.Statement, key statement.KeyID, now int64) (t tried, err error) {
-	if len(r.control.ContractsInForce()) == 0 {
+	if len(r.control.ContractsInForce()) == 0 && st.Contract == nil {
 		return t, nil
 	}
 	trial, err := r.Try(st, r.signs(key), now)
+	if err == nil && st.Contract != nil && len(trial.Refusals) > 0 {
+		t.refusal = trial.Refusals[0] // of the ledger's own rules, which come first
+		return t, nil
+	}
 	if err != nil || trial.Verdict == nil {
 		return t, err
 	}
