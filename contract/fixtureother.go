@@ -170,9 +170,8 @@ func (h *historian) compromised(it item) {
 		key = fixtureKey(handle, n.text())
 		l.key = key
 	}
-	// Whose word it is does not matter: a declaration, once in effect, stays.
-	it.members = nil
 	h.lost = append(h.lost, l)
-	h.record(h.by(it, fixtureAdministrator, statement.RoleAdministrator), &statement.Statement{Kind: statement.KindIdentity, Identity: &statement.Identity{
+	// Its holder says so. A declaration, once in effect, stays, whosever it was.
+	h.record(act{it, handle, key}, &statement.Statement{Kind: statement.KindIdentity, Identity: &statement.Identity{
 		Action: statement.ActionCompromised, Handle: handle, KeyID: key, Since: max(l.since, 1)}})
 }

@@ -211,8 +211,11 @@ func (h *historian) item(n node, judged bool) (it item, ok bool) {
 	if !judged {
 		known = append(known, "age")
 	}
-	if it.verb == "pass" {
+	switch it.verb {
+	case "pass":
 		known = []string{"age"}
+	case "compromised":
+		known = []string{"since", "key", "age"} // the key that is
 	}
 	if byKind {
 		if it.verb == "run" {

@@ -51,6 +51,7 @@ func (h *historian) by(it item, handle, role string) act {
 			h.people[handle] = append(slices.Clone(h.people[handle]), role)
 			slices.Sort(h.people[handle])
 		}
+	case role == statement.RoleMember && slices.Contains(h.people[handle], statement.RoleAdministrator):
 	case !slices.Contains(h.people[handle], role):
 		it.hint("give them the role among people", "%s has no role %s, which %s takes", handle, role, it.verb)
 	}
