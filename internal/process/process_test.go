@@ -33,7 +33,22 @@ func TestMain(m *testing.M) {
 		wrap()
 	case "tell":
 		tell()
+	case "replace":
+		replace()
 	}
+}
+
+// replace becomes the command that its arguments name, as a program that has
+// caught signals until then.
+func replace() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
+	defer stop()
+	path, err := Find(os.Args[1])
+	if err == nil {
+		err = Replace(ctx, Command{Path: path, Args: os.Args[1:], Env: With(os.Environ(), "PROCESS_TEST", "")})
+	}
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(125)
 }
 
 // wrap runs the command that its arguments name, and says how it ended on
