@@ -158,7 +158,7 @@ func TestEvaluationErrors(t *testing.T) {
 		`int(subject.name) == 1`:                                                    "strconv",
 		`9223372036854775807 + subject.files > 0`:                                   "integer overflow",
 		`int(double(subject.files) * 1e300) > 0`:                                    "integer overflow",
-		`uint(-1) > 0u`:                                                             "unsigned integer overflow",
+		`uint(-subject.files) > 0u`:                                                 "unsigned integer overflow",
 		`timestamp(subject.name) < entry.time`:                                      "timestamp",
 		`duration(subject.name) < duration("1h")`:                                   "google.protobuf.Duration",
 		`ledger.artifact("nothing@1").name == ""`:                                   "nothing@1 is not on the ledger",
