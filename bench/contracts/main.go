@@ -2,7 +2,8 @@
 //
 //	documents   compiling a ready contract, and running its own tests
 //	admission   statements of each kind with five ready contracts in force and
-//	            with none, their signatures left out
+//	            with none, their signatures left out; releases into a stage that
+//	            holds 1, 10 and 100 artifacts
 //	ancestors   a rule that looks at every ancestor's standing, by their number
 //	gate        what a release of an artifact with a large lineage would meet: in
 //	            process, and as a whole process
