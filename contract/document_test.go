@@ -11,6 +11,7 @@ import (
 
 	"github.com/stele-ml/stele/contract"
 	"github.com/stele-ml/stele/internal/draft"
+	"github.com/stele-ml/stele/internal/strictjson"
 	"github.com/stele-ml/stele/statement"
 )
 
@@ -245,6 +246,12 @@ func FuzzParseDocument(f *testing.F) {
 	f.Add([]byte(`{"apiVersion":"stele.dev/v1","kind":"Contract","metadata":{"name":"x","version":1},"spec":{"engine":"cel/1","match":{"statements":["release"]},"validations":[]}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		d, err := contract.ParseDocument(data)
+		if canonical, cerr := strictjson.Canonical(data); cerr == nil && !bytes.Equal(canonical, data) {
+			if err == nil {
+				t.Fatalf("%q is accepted, which is not canonical", data)
+			}
+			d, err = contract.ParseDocument(canonical)
+		}
 		if err != nil {
 			var ce *contract.CompileError
 			if !errors.As(err, &ce) || len(ce.Problems) == 0 {
