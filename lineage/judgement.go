@@ -53,9 +53,15 @@ func Judge(f Facts, a *Artifact) (*Judgement, error) {
 	if err != nil {
 		return nil, err
 	}
+	return g.Judgement(), nil
+}
+
+// Judgement returns what is against the root of an Up graph: of one by the limits
+// of Judge, the same.
+func (g *Graph) Judgement() *Judgement {
 	j := g.judgements(1)[0]
 	j.Taint = g.rootTaint()
-	return j, nil
+	return j
 }
 
 // JudgeAll is Judge for every artifact of a list, by name@version. What they

@@ -148,6 +148,7 @@ type gated struct {
 	o      *gateOrder
 	out    jsonv1.Gate
 	checks []gateCheck
+	broke  bool // it came to nothing
 
 	r      *reading
 	ref    statement.Ref
@@ -216,6 +217,9 @@ func (g *gated) judge(ctx context.Context, r *reading, dir string, contents *evi
 	if err := g.prepare(ctx); err != nil {
 		return err
 	}
+	if err := g.walk(); err != nil {
+		return err
+	}
 	c, err := r.accountOf(b)
 	if err != nil {
 		return err
@@ -274,6 +278,19 @@ func (g *gated) prepare(ctx context.Context) (err error) {
 	return g.findDemands()
 }
 
+// walk goes through all that the artifact was made of, once for all checks.
+func (g *gated) walk() error {
+	a, err := g.made.Artifact(g.ref.Name, g.ref.Version)
+	if err != nil {
+		return err
+	}
+	if g.graph, err = lineage.Up(g.made, a, lineage.MaxWalk); err != nil {
+		return err
+	}
+	g.r.judged = map[string]*lineage.Judgement{g.ref.String(): g.graph.Judgement()}
+	return nil
+}
+
 // add takes one more check. status is how the gate ends where it does not hold.
 func (g *gated) add(status int, c report.Check) {
 	g.checks = append(g.checks, gateCheck{Check: c, status: status})
@@ -281,6 +298,7 @@ func (g *gated) add(status int, c report.Check) {
 
 // broken says that the gate came to nothing.
 func (g *gated) broken(err error) {
+	g.broke = true
 	f := describe(err)
 	g.add(f.status, report.Check{
 		ID: "gate/carried-out", Group: "gate", Title: "the gate was carried out", Outcome: report.NotMade, Required: true, Message: f.message, Hint: f.hint, Entry: f.entry,
@@ -293,24 +311,18 @@ var gateVerdicts = map[int]string{
 	exitHolds: "passed", exitTampered: "tampered", exitUntrusted: "untrusted", exitRefused: "refused", exitNotFound: "undecided", exitUnreachable: "unreachable",
 }
 
-// gateOrderOf are the statuses, the first that applies is that of the gate.
+// gateOrderOf are the statuses; the first that applies is that of the gate.
 var gateOrderOf = []int{exitTampered, exitUntrusted, exitRefused, exitNotFound, exitUnreachable, exitError}
 
 // conclude finds how the gate ends, and puts what closes it first.
 func (g *gated) conclude() int {
-	closing, found := 0, map[int]bool{}
-	for i := range g.checks {
-		if c := &g.checks[i]; !c.Holds() {
-			closing++
-			found[c.status] = true
-		}
-	}
 	status := exitHolds
-	if closing > 0 {
+	closing := g.closing()
+	if len(closing) > 0 {
+		status = closing[0].status
+	}
+	if len(closing) > 0 && !slices.Contains(gateOrderOf, status) {
 		status = exitError // never 0 when unsure
-		if i := slices.IndexFunc(gateOrderOf, func(s int) bool { return found[s] }); i >= 0 {
-			status = gateOrderOf[i]
-		}
 	}
 	g.out.Exit, g.out.Verdict = status, gateVerdicts[status]
 	switch {
@@ -332,25 +344,36 @@ func (g *gated) conclude() int {
 }
 
 // headline says in a sentence what came of it.
-func (g *gated) headline(closing int) string {
+func (g *gated) headline(closing []*gateCheck) string {
 	what := g.o.name + "@" + g.o.version
 	verb := "join "
 	if g.out.Released != nil {
 		verb = "stay in "
 	}
+	var refuse, undecided uint64
+	for _, c := range closing {
+		if c.Outcome == report.NotMade {
+			undecided++
+		} else {
+			refuse++
+		}
+	}
+	not := what + " may not " + verb + g.o.stage
 	switch {
 	case g.out.Exit == exitHolds:
 		return what + " may " + verb + g.o.stage
-	case g.out.Fingerprint == "":
+	case g.broke:
 		return "whether " + what + " may " + verb + g.o.stage + " is not known"
-	case g.out.Exit == exitNotFound:
-		return what + " may not " + verb + g.o.stage + " yet: " + terminal.Plural(uint64(closing), "check is", "checks are") + " undecided or not made"
 	case g.out.Exit == exitTampered:
-		return what + " may not " + verb + g.o.stage + ": it is TAMPERED"
+		return not + ": it is TAMPERED"
 	case g.out.Exit == exitUntrusted:
-		return what + " may not " + verb + g.o.stage + ": it is NOT TRUSTED"
+		return not + ": it is NOT TRUSTED"
+	case refuse == 0:
+		return not + " yet: " + terminal.Plural(undecided, "check is", "checks are") + " undecided or not made"
+	case undecided == 0:
+		return not + ": " + terminal.Plural(refuse, "check refuses", "checks refuse") + " it"
 	}
-	return what + " may not " + verb + g.o.stage + ": " + terminal.Plural(uint64(closing), "check refuses", "checks refuse") + " it"
+	return not + ": " + terminal.Plural(refuse, "check refuses", "checks refuse") + " it, " + terminal.Plural(undecided, "is", "are") + " undecided or not made"
 }
 
 // findSigner finds who would release: --by, or else whoever's key is here.

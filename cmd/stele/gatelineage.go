@@ -15,11 +15,8 @@ import (
 
 // checkLineage tells what is known of what the artifact was made of, by the same
 // judgement as every other verb.
-func (g *gated) checkLineage(c *account) (err error) {
+func (g *gated) checkLineage(c *account) error {
 	g.out.Standing, g.out.Origin = c.standing(), originOf(c.origins)
-	if g.graph, err = lineage.Up(g.made, c.Artifact, 0); err != nil {
-		return err
-	}
 	if err := g.checkRecorded(); err != nil {
 		return err
 	}
@@ -48,8 +45,8 @@ func (g *gated) checkRecorded() error {
 	case err != nil:
 		return err
 	default:
-		check.Message = fmt.Sprintf("%s, all in the log: %s that it was made of", terminal.Plural(uint64(len(entries)), "entry", "entries"),
-			terminal.Plural(uint64(len(g.graph.Nodes)-1), "artifact"))
+		check.Message = fmt.Sprintf("%s, all in the log; they tell of %s", terminal.Plural(uint64(len(entries)), "entry", "entries"),
+			terminal.Plural(uint64(len(g.graph.Nodes)), "artifact"))
 	}
 	g.add(exitTampered, check)
 	return nil
@@ -107,7 +104,7 @@ func (g *gated) checkTaint(c *account) {
 	check := report.Check{
 		ID: "lineage/not-tainted", Group: "lineage", Title: "not tainted", Required: true, Outcome: report.Passed,
 		Help:    "No contents that the artifact was made of, however far back, are withdrawn.",
-		Message: "none of " + terminal.Plural(uint64(len(g.graph.Nodes)-1), "artifact") + " that it was made of is withdrawn",
+		Message: "made of " + terminal.Plural(uint64(len(g.graph.Nodes)-1), "artifact") + ", none of them withdrawn",
 	}
 	switch {
 	case j.Taint != nil:

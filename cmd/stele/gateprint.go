@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
@@ -170,7 +171,7 @@ const gateManual = "https://github.com/stele-ml/stele/blob/main/docs/command-lin
 func (g *gated) report() *report.Report {
 	r := &report.Report{
 		Version: version, HelpURI: gateManual, Name: g.o.name, Of: g.o.version, Fingerprint: g.out.Fingerprint, Stage: g.o.stage,
-		Location: belowHere(g.o.path), Verdict: g.out.Verdict, Headline: g.out.Headline, Exit: g.out.Exit, At: g.a.now(),
+		Location: belowHere(g.o.path), Verdict: g.out.Verdict, Headline: g.out.Headline, Exit: g.out.Exit, Broken: g.broke, At: g.a.now(),
 	}
 	if g.out.AsOf != nil {
 		r.Origin, r.Entries = g.out.AsOf.Origin, g.out.AsOf.Size
@@ -215,10 +216,8 @@ func (g *gated) print() {
 		style = terminal.Bad
 	}
 	t.Printf("%s\n", t.Style(style, g.out.Headline))
-	for i := range g.checks {
-		if c := &g.checks[i]; !c.Holds() {
-			g.printRefusal(c)
-		}
+	for _, c := range g.closing() {
+		g.printRefusal(c)
 	}
 	for i := range g.checks {
 		if c := &g.checks[i]; c.Outcome == report.Warning {
@@ -257,6 +256,19 @@ func (g *gated) print() {
 	t.KeyValues(pairs)
 }
 
+// closing are the checks that close the gate, those first that it ends by.
+func (g *gated) closing() (list []*gateCheck) {
+	for i := range g.checks {
+		if c := &g.checks[i]; !c.Holds() {
+			list = append(list, c)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b *gateCheck) int {
+		return cmp.Compare(slices.Index(gateOrderOf, a.status), slices.Index(gateOrderOf, b.status))
+	})
+	return list
+}
+
 // printRefusal tells what closes the gate, as every verb tells a refusal.
 func (g *gated) printRefusal(c *gateCheck) {
 	word := "refused by"
@@ -289,7 +301,7 @@ func (g *gated) printFinding(word string, style terminal.Style, c *gateCheck) {
 
 // findingTitle is what a finding is about: of a contract's rule, that.
 func findingTitle(c *gateCheck) string {
-	if c.Group == "contracts" || c.Group == "gate" {
+	if c.Group == "contracts" || c.Group == "gate" || c.Group == c.Title {
 		return c.Title
 	}
 	return c.Group + " / " + c.Title
