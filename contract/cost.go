@@ -3,6 +3,7 @@ package contract
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
@@ -131,17 +132,55 @@ const (
 	usualLineage = 1_000 // ancestors of an artifact, and elements of a variable
 	usualFound   = 20    // entries of a kind about an artifact
 	usualText    = 256   // bytes of a text; a variable's: four times as many
+	usualElement = 128   // bytes of a text in a list: a name, a fingerprint
 	usualList    = 100   // elements of a list in a statement
 	usualHandle  = 16    // bytes of a handle
 )
 
 // estimator knows how large values usually are, and what functions then cost.
-type estimator struct{}
+type estimator struct{ params []Param }
+
+// sizeOfParam returns how large a param is, or a text in it: that is known.
+func (e estimator) sizeOfParam(path []string) *cost.SizeEstimate {
+	if len(path) < 2 || path[0] != paramsName {
+		return nil
+	}
+	i := slices.IndexFunc(e.params, func(p Param) bool { return p.Name == path[1] })
+	if i < 0 {
+		return nil
+	}
+	length, longest := 1, 1
+	switch v := e.params[i].Value.(type) {
+	case string:
+		longest = len(v)
+	case []string:
+		length = len(v)
+		for _, s := range v {
+			longest = max(longest, len(s))
+		}
+	case []bool:
+		length = len(v)
+	case []int64:
+		length = len(v)
+	case []float64:
+		length = len(v)
+	default:
+		return nil
+	}
+	size := cost.RangedSizeEstimate(0, uint64(length))
+	if _, text := e.params[i].Value.(string); text || len(path) > 2 {
+		size.Max = uint64(longest)
+	}
+	return &size
+}
 
 // EstimateSize implements cost.Estimator.
-func (estimator) EstimateSize(n cost.AstNode) *cost.SizeEstimate {
-	if e := n.Expr(); e != nil {
-		switch e.Kind() {
+func (e estimator) EstimateSize(n cost.AstNode) *cost.SizeEstimate {
+	if size := e.sizeOfParam(n.Path()); size != nil {
+		return size
+	}
+	if x := n.Expr(); x != nil {
+		switch x.Kind() {
 		case ast.LiteralKind, ast.ListKind, ast.MapKind:
 			return nil
 		}
@@ -153,7 +192,10 @@ func (estimator) EstimateSize(n cost.AstNode) *cost.SizeEstimate {
 	size := cost.RangedSizeEstimate(0, 1)
 	switch n.Type().Kind() {
 	case types.StringKind, types.BytesKind:
-		if size.Max = usualText; variable {
+		switch size.Max = usualText; {
+		case len(n.Path()) > 0 && n.Path()[len(n.Path())-1] == "@items":
+			size.Max = usualElement
+		case variable:
 			size.Max = 4 * usualText
 		}
 	case types.ListKind, types.MapKind:
@@ -196,7 +238,7 @@ func (estimator) EstimateCallCost(_, id string, _ *cost.AstNode, _ []cost.AstNod
 
 // estimate returns what an expression costs at worst on the ledger that
 // estimates are made for; math.MaxUint64 where there is no bound.
-func estimate(env *cel.Env, checked *cel.Ast) (uint64, error) {
-	e, err := env.EstimateCost(checked, estimator{})
+func estimate(env *cel.Env, checked *cel.Ast, params []Param) (uint64, error) {
+	e, err := env.EstimateCost(checked, estimator{params})
 	return e.Max, err
 }

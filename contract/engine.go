@@ -61,7 +61,7 @@ func Compile(canonical []byte) (*Contract, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the environment %s: %w", Engine, err)
 	}
-	k := &compiler{env: env, classes: own, broken: make(map[string]bool)}
+	k := &compiler{env: env, classes: own, params: doc.Params, broken: make(map[string]bool)}
 	for i, v := range doc.Variables {
 		k.path = fmt.Sprintf("spec.variables[%d].expression", i)
 		p, ok := k.compile(v.Expression, nil)
@@ -139,6 +139,7 @@ func paramList[T any](list []T, elem *types.Type) (ref.Val, *types.Type) {
 type compiler struct {
 	env      *cel.Env
 	classes  *provider
+	params   []Param
 	broken   map[string]bool // variables that did not compile
 	path     string          // in the document, of the expression
 	problems []Problem
@@ -162,7 +163,7 @@ func (k *compiler) compile(expression string, want *types.Type) (program, bool) 
 	if len(k.problems) > before {
 		return program{}, false
 	}
-	if worst, err := estimate(k.env, checked); err != nil || worst > MaxEstimate {
+	if worst, err := estimate(k.env, checked, k.params); err != nil || worst > MaxEstimate {
 		k.problem(source, common.NewLocation(1, 0), tooDear(worst), "look at fewer things: no call of the ledger in a loop in a loop over ancestors")
 		return program{}, false
 	}

@@ -49,8 +49,11 @@ func standard() *env.LibrarySubset {
 	)
 }
 
-// variablesName is what the variables of a contract are fields of.
-const variablesName = "variables"
+// What the params and the variables of a contract are fields of.
+const (
+	paramsName    = "params"
+	variablesName = "variables"
+)
 
 // frozen is the environment cel/1. Nothing of it may change: an entry that was
 // admitted has to be admitted again by whoever replays the ledger, with the same
@@ -86,7 +89,7 @@ var frozen = sync.OnceValues(func() (*cel.Env, error) {
 		cel.Variable("signer", signerClass.typ),
 		cel.Variable("entry", entryClass.typ),
 		cel.Variable("ledger", ledgerClass.typ),
-		cel.Variable("params", paramsClass.typ),
+		cel.Variable(paramsName, paramsClass.typ),
 		cel.Variable(variablesName, variablesClass.typ),
 	}
 	e, err := cel.NewCustomEnv(append(options, functionOptions()...)...)

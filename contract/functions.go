@@ -50,6 +50,7 @@ func init() {
 		{"stamps", "artifact", []*types.Type{a}, artifacts, onArtifact(ledgerStamps), found, usualFound},
 		{"inputs", "artifact", []*types.Type{a}, artifacts, onArtifact(ledgerInputs), found, usualFound},
 		{"ancestors", "artifact", []*types.Type{a}, artifacts, onArtifact(ledgerAncestors), walks, usualLineage},
+		{"members", "artifact", []*types.Type{a}, artifacts, onArtifact(ledgerMembers), 10 * found, 10 * usualFound},
 		{"standing", "artifact", []*types.Type{a}, s, func(ev *evaluation, args []ref.Val) ref.Val { return ev.standing(args[1].(*object)) }, walks, 0},
 		{"known", "artifact", []*types.Type{a}, types.BoolType, func(ev *evaluation, args []ref.Val) ref.Val { return ev.known(args[1].(*object)) }, found, 0},
 		{"runs", "artifact", []*types.Type{a}, list(runClass), onArtifact(ledgerRuns), found, usualFound},
@@ -324,6 +325,33 @@ func ledgerAncestors(ev *evaluation, _ *object, a *lineage.Artifact, _ []ref.Val
 		list[i] = &object{artifactClass, ev, &artifact{ref: n.Ref, read: n.Artifact, walk: w, node: n}}
 	}
 	return values(list)
+}
+
+// ledgerMembers returns what a collection is made of, and what those are of that
+// are collections: the nearest first, each once.
+func ledgerMembers(ev *evaluation, _ *object, a *lineage.Artifact, _ []ref.Val) ref.Val {
+	var refs []statement.Ref
+	seen := make(map[statement.Ref]bool)
+	for looked := 0; ; looked++ {
+		ev.charge(priceItem * uint64(1+len(a.Stamp.Members)))
+		for _, m := range a.Stamp.Members {
+			if !seen[m.Ref] {
+				seen[m.Ref] = true
+				refs = append(refs, m.Ref)
+			}
+		}
+		if fail := limited("members of that collection", len(refs)); fail != nil {
+			return fail
+		}
+		if looked == len(refs) {
+			return ev.artifacts(refs)
+		}
+		ev.charge(priceLook)
+		var err error
+		if a, err = ev.record.Artifact(refs[looked].Name, refs[looked].Version); err != nil {
+			return ev.unread(err)
+		}
+	}
 }
 
 // standing returns the word on an artifact.

@@ -18,27 +18,27 @@ func (ev *evaluation) audit(st *statement.Statement) ref.Val {
 	}
 	s := &said{Said: ev.record.said, announced: st.Audit.Announcement}
 	if r := st.Audit.Result; r != nil {
-		announced, fail := ev.announced(r)
+		announced, began, fail := ev.announced(r)
 		if fail != nil {
 			return fail
 		}
-		s.announced = announced
+		s.announced, s.began = announced, began
 	}
 	return &object{auditClass, ev, s}
 }
 
-// announced returns what was announced of an audit, or nil where that counts for
-// nothing.
-func (ev *evaluation) announced(r *statement.AuditResult) (*statement.AuditAnnouncement, ref.Val) {
+// announced returns what was announced of an audit, and when (Unix ms), or nil
+// where that counts for nothing.
+func (ev *evaluation) announced(r *statement.AuditResult) (*statement.AuditAnnouncement, int64, ref.Val) {
 	ev.charge(priceLook)
 	s, err := ev.in.State.Said(r.Announcement)
 	if err != nil {
-		return nil, ev.unread(err)
+		return nil, 0, ev.unread(err)
 	}
 	if !s.Standing.OK || s.Statement.Audit == nil {
-		return nil, nil
+		return nil, 0, nil
 	}
-	return s.Statement.Audit.Announcement, nil
+	return s.Statement.Audit.Announcement, s.Time, nil
 }
 
 func ledgerAudits(ev *evaluation, _ *object, a *lineage.Artifact, _ []ref.Val) ref.Val {
@@ -61,7 +61,7 @@ func (ev *evaluation) audits(a *lineage.Artifact) ([]*said, ref.Val) {
 		if s.Statement.Audit.Result == nil {
 			continue
 		}
-		announced, fail := ev.announced(s.Statement.Audit.Result)
+		announced, began, fail := ev.announced(s.Statement.Audit.Result)
 		if fail != nil {
 			return nil, fail
 		}
@@ -72,7 +72,7 @@ func (ev *evaluation) audits(a *lineage.Artifact) ([]*said, ref.Val) {
 		if err != nil {
 			continue
 		}
-		list = append(list, &said{Said: s, ref: about, announced: announced})
+		list = append(list, &said{Said: s, ref: about, announced: announced, began: began})
 	}
 	return list, nil
 }
@@ -137,7 +137,7 @@ func ledgerLastRead(ev *evaluation, _ *object, a *lineage.Artifact, _ []ref.Val)
 // lastRead returns when all of an artifact's bytes were last read, as the ledger
 // knows it: by somebody in good standing who stamped them, under whatever name,
 // and took nothing over from an earlier reading or another's word; or by an audit
-// that is conclusive. A collection was read when the member was that was read
+// that is conclusive, which read after it was announced. A collection was read when the member was that was read
 // the longest ago. The members on the way to this one are not asked again.
 func (ev *evaluation) lastRead(a *lineage.Artifact, way []statement.Ref) (ms int64, ok bool, fail ref.Val) {
 	bindings, fail := ev.bindings(a)
@@ -174,7 +174,7 @@ func (ev *evaluation) lastRead(a *lineage.Artifact, way []statement.Ref) (ms int
 			return 0, false, held
 		}
 		if held == types.True {
-			later(s.Time)
+			later(s.began) // a result may be kept back for as long as one likes
 		}
 	}
 	return ms, ok, nil

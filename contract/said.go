@@ -17,6 +17,7 @@ type said struct {
 	ref       statement.Ref                // what of it is about: of a release, the artifact or one that it replaces
 	action    string                       // of a release
 	announced *statement.AuditAnnouncement // of an audit
+	began     int64                        // when it was announced, Unix ms
 }
 
 // signed are the fields of what is said in an entry.
@@ -75,6 +76,7 @@ func init() {
 	}
 	auditClass.fields = signed(
 		result(types.IntType, "announced", func(_ *evaluation, _ *said, r *statement.AuditResult) ref.Val { return count(r.Announcement) }),
+		result(types.TimestampType, "announcedTime", func(_ *evaluation, s *said, _ *statement.AuditResult) ref.Val { return at(s.began) }),
 		result(types.StringType, "outcome", func(_ *evaluation, _ *said, r *statement.AuditResult) ref.Val { return text(r.Outcome) }),
 		odds("altered", func(a *statement.AuditAnnouncement) statement.Fraction { return a.Altered }),
 		odds("confidence", func(a *statement.AuditAnnouncement) statement.Fraction { return a.Confidence }),
