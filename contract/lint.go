@@ -87,7 +87,7 @@ func (l *linter) match() {
 		case k == statement.KindRun && !l.about(statement.KindStamp):
 			l.warn(WarnStampedAlone, path, "add stamp, if what is stamped alone has to pass, too",
 				"whoever stamps an artifact instead of recording its run is not asked")
-		case k == statement.KindStamp && !l.about(statement.KindRun) && l.mentions("statement"):
+		case k == statement.KindStamp && !l.about(statement.KindRun) && l.mentions("statement") && (len(m.Statements) == 1 || l.mentions(`["']stamp["']`)):
 			l.warn(WarnStampedByRun, path, "look at subject, which is the artifact in either case",
 				"what a run stamps is covered, too: statement is then the run, and statement.kind is \"run\"")
 		}
@@ -201,9 +201,18 @@ var powers = []struct {
 // keys: where no test allows it, and no administrator of any test could.
 func (l *linter) lockout() {
 	m := &l.document.Match
+	puts := false
 	for _, p := range powers {
 		i := slices.Index(m.Statements, p.kind)
-		if i < 0 || len(m.Actions) > 0 && !slices.Contains(m.Actions, p.action) || l.possible(p.kind, p.verb, p.action) {
+		if i < 0 || len(m.Actions) > 0 && !slices.Contains(m.Actions, p.action) {
+			continue
+		}
+		if l.possible(p.kind, p.verb, p.action) {
+			puts = puts || p.action == statement.ContractPut
+			continue
+		}
+		// Whoever can put a contract ends one with a version that refuses nothing.
+		if p.action == statement.ContractLift && puts {
 			continue
 		}
 		hint := "add a test that allows it"
