@@ -186,7 +186,7 @@ func (b *Block) binding(name, version string) (Binding, bool, error) {
 	if bound, ok := b.bindings[name+"@"+version]; ok {
 		return bound, true, nil
 	}
-	return b.baseView().byName(name, version)
+	return b.hot.binding(name, version, b.baseView())
 }
 
 // checkReferences: what the statement names is there, and is that.

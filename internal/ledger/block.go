@@ -35,6 +35,7 @@ type Block struct {
 	control *evidence.Control // base's, or a copy of it with the block's additions
 	own     bool              // control is the block's to change
 	enacted *enacted          // the contracts in force by it
+	hot     *hot              // the writer's; of a trial its own
 	logKey  evidence.VKey     // in force before the block; zero before genesis
 	rotated []evidence.VKey   // that came into force in it
 	genesis *statement.Genesis
@@ -76,7 +77,7 @@ func (l *Ledger) Begin(timeMS int64) (*Block, error) {
 		results:  map[uint64]uint64{},
 		moves:    newMoves(),
 		keys:     map[statement.KeyID]*statement.PublicKey{},
-		control:  s.control, own: l.opts.inPlace, enacted: s.enacted,
+		control:  s.control, own: l.opts.inPlace, enacted: s.enacted, hot: &l.hot,
 		logKey: currentLogKey(s.control), genesis: s.genesis,
 	}
 	return l.block, nil
@@ -342,6 +343,8 @@ func (b *Block) Publish() (*View, error) {
 		l.keys.Store(id, k)
 	}
 	l.block = nil
+	l.hot.forget(b)
+	l.keep(b)
 	l.state.Store(s)
 	return l.View(), nil
 }

@@ -66,6 +66,7 @@ type Ledger struct {
 
 	mu       sync.Mutex // guards what follows: the writer's
 	block    *Block     // begun and neither published nor dropped
+	hot      hot        // of the block
 	unusable error      // why Begin refuses
 }
 

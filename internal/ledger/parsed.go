@@ -56,6 +56,18 @@ func (p *parsed) put(index uint64, e parsedEntry) {
 	p.youngest += len(e.entry.Envelope.Payload)
 }
 
+// keep adds what a published block says of artifacts, which is asked for soon:
+// approvals, evaluations and runs when something is released. Stamps are left to
+// whoever asks: many come at once, and would push the others out.
+func (l *Ledger) keep(b *Block) {
+	for _, p := range b.entries {
+		switch p.st.Kind {
+		case statement.KindRun, statement.KindEvaluation, statement.KindApproval, statement.KindRelease:
+			l.parsed.add(p.entry.Index, p)
+		}
+	}
+}
+
 // parsed returns an entry with its statement. Both are shared.
 func (v *View) parsed(index uint64) (parsedEntry, error) {
 	if index < v.n {

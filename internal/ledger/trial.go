@@ -126,7 +126,7 @@ func (v *View) trial(timeMS int64) (*Block, error) {
 	}
 	return &Block{
 		l: v.l, base: base, time: max(timeMS, base.time), tree: base.tree,
-		control: control, enacted: v.l.enact(control, v.s.enacted), genesis: base.genesis,
+		control: control, enacted: v.l.enact(control, v.s.enacted), genesis: base.genesis, hot: new(hot),
 	}, nil
 }
 

@@ -1,0 +1,94 @@
+package ledger
+
+import (
+	"slices"
+
+	"github.com/stele-ml/stele/fingerprint"
+)
+
+// hotLookups is how many answers a generation of hot lookups keeps; there are two
+// generations of each, at some 200 bytes an answer.
+const hotLookups = 16384
+
+// hot keeps what the writer has looked up: release after release is judged by the
+// same data sets, and to look one up in the store takes longer than to judge it.
+// It is for the writer alone, and knows nothing of the block that is being made:
+// when that is published, what it is about is forgotten.
+type hot struct {
+	names    generations[bound, Binding] // never forgotten: a name is bound for ever
+	contents generations[fingerprint.Fingerprint, lists]
+}
+
+// lists are what the index has of contents, as record lists it. They are not to
+// be changed.
+type lists struct {
+	stamped, claimed []uint64
+}
+
+// generations keep what was asked for lately.
+type generations[K comparable, V any] struct{ young, old map[K]V }
+
+func (g *generations[K, V]) get(key K) (V, bool) {
+	v, ok := g.young[key]
+	if ok {
+		return v, true
+	}
+	if v, ok = g.old[key]; ok {
+		g.put(key, v)
+	}
+	return v, ok
+}
+
+func (g *generations[K, V]) put(key K, value V) {
+	if g.young == nil || len(g.young) >= hotLookups {
+		g.young, g.old = make(map[K]V), g.young
+	}
+	g.young[key] = value
+}
+
+func (g *generations[K, V]) forget(key K) {
+	delete(g.young, key)
+	delete(g.old, key)
+}
+
+// binding returns what name@version is bound to, as of a view of all that was
+// published.
+func (h *hot) binding(name, version string, v *View) (Binding, bool, error) {
+	key := bound{name, version}
+	if b, ok := h.names.get(key); ok {
+		return b, true, nil
+	}
+	b, ok, err := v.byName(name, version)
+	if err == nil && ok {
+		h.names.put(key, b)
+	}
+	return b, ok, err
+}
+
+// of returns the lists of contents, as of a view of all that was published.
+func (h *hot) of(fp fingerprint.Fingerprint, v *View) (lists, error) {
+	if l, ok := h.contents.get(fp); ok {
+		return l, nil
+	}
+	stamped, err := v.stamped(fp)
+	if err != nil {
+		return lists{}, err
+	}
+	claimed, err := v.claimed(fp)
+	if err != nil {
+		return lists{}, err
+	}
+	l := lists{slices.Clip(stamped), slices.Clip(claimed)}
+	h.contents.put(fp, l)
+	return l, nil
+}
+
+// forget removes what a block is about, which is published.
+func (h *hot) forget(b *Block) {
+	for fp := range b.about {
+		h.contents.forget(fp)
+	}
+	for fp := range b.moves.claimed {
+		h.contents.forget(fp)
+	}
+}
