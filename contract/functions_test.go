@@ -6,32 +6,34 @@ import (
 	"testing"
 )
 
-// history is what the functions are asked about. Entries are numbered from 1.
+// history is what the functions are asked about. Entries are numbered from 1, and
+// an audit makes two.
 var history = []given{
-	1 - 1: {"stamp": "data@1", "kind": "dataset", "by": "alice", "age": "40d", "annotations": given{"licence": "mit"}, "ignore": []string{"*.tmp", "*.bak"}},
-	2 - 1: {"stamp": "extra@1", "kind": "dataset", "by": "bob", "age": "30d", "basis": given{"mtime": 400, "read": 600, "entry": 1}},
-	3 - 1: {"run": given{"inputs": []string{"data@1", "extra@1"}, "outputs": []string{"example@1"}, "kind": "model", "image": "trainer",
+	0: {"stamp": "data@1", "kind": "dataset", "by": "alice", "age": "40d", "annotations": given{"licence": "mit"}, "ignore": []string{"*.tmp", "*.bak"}},
+	1: {"stamp": "extra@1", "kind": "dataset", "by": "bob", "age": "30d", "basis": given{"mtime": 400, "read": 600, "entry": 1}},
+	2: {"run": given{"inputs": []string{"data@1", "extra@1"}, "outputs": []string{"example@1"}, "kind": "model", "image": "trainer",
 		"code": given{"remote": "https://example.com/code.git", "commit": strings.Repeat("ab", 20), "dirty": true}}, "by": "carol", "age": "20d"},
-	4 - 1:  {"stamp": "copy@1", "same": "data@1", "by": "dave", "age": "10d"},
-	5 - 1:  {"evaluate": "example@1", "metrics": given{"auc": 0.93, "f1": 0.5}, "datasets": []string{"extra@1"}, "by": "erin"},
-	6 - 1:  {"approve": "example@1", "stage": "production", "by": "frank"},
-	7 - 1:  {"approve": "example@1", "stage": "production", "by": "frank", "key": "second"},
-	8 - 1:  {"approve": "example@1", "stage": "production", "by": "grace"},
-	9 - 1:  {"approve": "example@1", "stage": "canary", "by": "heidi"},
-	10 - 1: {"reject": "example@1", "stage": "production", "by": "ivan", "reason": "too slow"},
-	11 - 1: {"release": "example@1", "stage": "canary", "by": "judy"},
-	12 - 1: {"audit": "data@1", "outcome": "held", "by": "kim", "age": "5d"}, // and 13
-	14 - 2: {"audit": "extra@1", "chunks": 3, "outcome": "held", "by": "kim"},
-	16 - 3: {"withdraw": "copy@1", "target": "binding", "effect": "advise", "reason": "a second name", "by": "dave"},
-	17 - 3: {"stamp": "both@1", "members": []string{"data@1", "copy@1"}, "by": "alice"},
-	18 - 3: {"stamp": "mixed@1", "members": []string{"data@1", "extra@1"}, "by": "alice"},
-	19 - 3: {"stamp": "lost@1", "kind": "dataset", "by": "mallory"},
-	20 - 3: {"stamp": "from-lost@1", "kind": "model", "from": []string{"lost@1"}, "by": "alice"},
-	21 - 3: {"stamp": "bad@1", "kind": "dataset", "by": "alice"},
-	22 - 3: {"stamp": "from-bad@1", "kind": "model", "from": []string{"bad@1"}, "by": "alice"},
-	23 - 3: {"withdraw": "bad@1", "effect": "stop", "reason": "poisoned", "by": "alice"},
-	24 - 3: {"compromised": "mallory", "since": 19},
-	25 - 3: {"propose": "example@2", "by": "olivia"},
+	3:  {"stamp": "copy@1", "same": "data@1", "by": "dave", "age": "10d"},
+	4:  {"evaluate": "example@1", "metrics": given{"auc": 0.93, "f1": 0.5}, "datasets": []string{"extra@1"}, "by": "erin"},
+	5:  {"approve": "example@1", "stage": "production", "by": "frank"},
+	6:  {"approve": "example@1", "stage": "production", "by": "frank", "key": "second"},
+	7:  {"approve": "example@1", "stage": "production", "by": "grace"},
+	8:  {"approve": "example@1", "stage": "canary", "by": "heidi"},
+	9:  {"reject": "example@1", "stage": "production", "by": "ivan", "reason": "too slow"},
+	10: {"release": "example@1", "stage": "canary", "by": "judy"},
+	11: {"audit": "data@1", "outcome": "held", "by": "kim", "age": "5d"}, // and 13
+	12: {"audit": "extra@1", "chunks": 3, "outcome": "held", "by": "kim"},
+	13: {"withdraw": "copy@1", "target": "binding", "effect": "advise", "reason": "a second name", "by": "dave"},
+	14: {"stamp": "both@1", "members": []string{"data@1", "copy@1"}, "by": "alice"},
+	15: {"stamp": "mixed@1", "members": []string{"data@1", "extra@1"}, "by": "alice"},
+	16: {"stamp": "lost@1", "kind": "dataset", "by": "mallory"},
+	17: {"stamp": "from-lost@1", "kind": "model", "from": []string{"lost@1"}, "by": "alice"},
+	18: {"stamp": "bad@1", "kind": "dataset", "by": "alice"},
+	19: {"stamp": "from-bad@1", "kind": "model", "from": []string{"bad@1"}, "by": "alice"},
+	20: {"withdraw": "bad@1", "effect": "stop", "reason": "poisoned", "by": "alice"},
+	21: {"compromised": "mallory", "since": 19},
+	22: {"stamp": "all@1", "members": []string{"both@1", "extra@1"}, "by": "alice"},
+	23: {"propose": "example@2", "by": "olivia"},
 }
 
 // onRelease is a release of example@1 after that history.
@@ -49,8 +51,8 @@ func TestFunctions(t *testing.T) {
 		`subject.fingerprint.startsWith("stele-sha256:") && subject.files == 1 && subject.bytes == 1000 && !subject.listed && subject.since == ""`,
 		`subject.key.size() == 64 && subject.basis.read == 1000 && subject.basis.unread == 0 && subject.basis.entry == -1`,
 		`subject.depth == 0 && subject.known && subject.standing == "good"`,
-		`entry.index == 26 && entry.time == timestamp("2026-01-01T00:00:00Z")`,
-		`entry.time - subject.time == duration("480h") && entry.index - subject.entry == 23`,
+		`entry.index == 27 && entry.time == timestamp("2026-01-01T00:00:00Z")`,
+		`entry.time - subject.time == duration("480h") && entry.index - subject.entry == 24`,
 		`signer.handle == "judy" && "releaser" in signer.roles && signer.key.size() == 64`,
 		`!has(subject.annotations.licence) && !("licence" in subject.annotations)`,
 
@@ -64,6 +66,8 @@ func TestFunctions(t *testing.T) {
 		`ledger.artifact("data@1") == ledger.inputs(subject)[0] && ledger.artifact("data@1") != ledger.artifact("copy@1")`,
 		`ledger.artifact("data@1").fingerprint == ledger.artifact("copy@1").fingerprint`,
 		`ledger.artifact("data@1") in ledger.ancestors(subject)`,
+
+		`ledger.members(ledger.artifact("both@1")).size() == 2 && ledger.members(ledger.artifact("all@1")).map(m, m.name) == ["both", "extra", "copy", "data"] && ledger.members(subject).size() == 0`,
 
 		// inputs, ancestors, standing, known, runs
 		`ledger.inputs(subject).map(a, a.name) == ["data", "extra"] && ledger.inputs(ledger.artifact("data@1")).size() == 0`,
@@ -107,7 +111,7 @@ func TestFunctions(t *testing.T) {
 		`ledger.audits(ledger.artifact("data@1")).all(a, a.altered == 0.005 && a.confidence == 0.99 && a.chunks == 919 && a.chunksRead == 919)`,
 		`ledger.audits(ledger.artifact("extra@1")).size() == 1 && !ledger.audits(ledger.artifact("extra@1"))[0].conclusive`,
 		`ledger.lastRead(subject) == subject.time`,
-		`ledger.lastRead(ledger.artifact("data@1")) == ledger.audits(ledger.artifact("data@1"))[0].time`,
+		`ledger.lastRead(ledger.artifact("data@1")) == ledger.audits(ledger.artifact("data@1"))[0].announcedTime`,
 		`ledger.lastRead(ledger.artifact("copy@1")) == ledger.lastRead(ledger.artifact("data@1"))`,
 		`ledger.lastRead(ledger.artifact("both@1")) == ledger.lastRead(ledger.artifact("data@1"))`,
 
@@ -180,7 +184,7 @@ func TestStatements(t *testing.T) {
 			given{"register": "peggy", "roles": []string{"approver"}, "by": "root"}},
 		{"contract", `statement.contract.name == "example" && statement.contract.version == 2 && statement.contract.rules == 1 && statement.contract.action == "put" && subject.name == "example"`,
 			given{"put": "example@2", "by": "root"}},
-		{"contract", `ledger.proposals(statement.contract).map(p, p.handle) == ["olivia"] && ledger.proposals(statement.contract)[0].entry == 25 && statement.contract.digest.startsWith("sha256:")`,
+		{"contract", `ledger.proposals(statement.contract).map(p, p.handle) == ["olivia"] && ledger.proposals(statement.contract)[0].entry == 26 && statement.contract.digest.startsWith("sha256:")`,
 			given{"put": "example@2", "by": "root"}},
 		{"contract", `statement.action == "lift" && statement.contract.rules == 0`, given{"lift": "example@2", "by": "root"}},
 		{"log-key", `subject.name == "" && !ledger.has("x@1")`, given{"kind": "log-key", "by": "root"}},

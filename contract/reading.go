@@ -92,10 +92,9 @@ func (ev *evaluation) conclusive(s *said, r *statement.AuditResult) ref.Val {
 	if err != nil {
 		return types.False
 	}
-	ev.charge(priceLook)
-	a, err := ev.record.Artifact(about.Name, about.Version)
-	if err != nil {
-		return ev.unread(err)
+	a, fail := ev.look(about)
+	if fail != nil {
+		return fail
 	}
 	return types.Bool(r.BytesRead == a.Stamp.Bytes)
 }
@@ -137,8 +136,9 @@ func ledgerLastRead(ev *evaluation, _ *object, a *lineage.Artifact, _ []ref.Val)
 // lastRead returns when all of an artifact's bytes were last read, as the ledger
 // knows it: by somebody in good standing who stamped them, under whatever name,
 // and took nothing over from an earlier reading or another's word; or by an audit
-// that is conclusive, which read after it was announced. A collection was read when the member was that was read
-// the longest ago. The members on the way to this one are not asked again.
+// that is conclusive, which read after it was announced. A collection was read
+// when the member was that was read the longest ago. The members on the way to
+// this one are not asked again.
 func (ev *evaluation) lastRead(a *lineage.Artifact, way []statement.Ref) (ms int64, ok bool, fail ref.Val) {
 	bindings, fail := ev.bindings(a)
 	if fail != nil {
@@ -187,10 +187,9 @@ func (ev *evaluation) membersRead(b *lineage.Artifact, way []statement.Ref) (ms 
 	}
 	way = append(way[:len(way):len(way)], b.Ref)
 	for i, m := range b.Stamp.Members {
-		ev.charge(priceLook)
-		a, err := ev.record.Artifact(m.Ref.Name, m.Ref.Version)
-		if err != nil {
-			return 0, false, ev.unread(err)
+		a, fail := ev.look(m.Ref)
+		if fail != nil {
+			return 0, false, fail
 		}
 		t, read, fail := ev.lastRead(a, way)
 		if fail != nil || !read {
