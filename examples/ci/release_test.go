@@ -172,13 +172,41 @@ func pack(t *testing.T, folder string, program []byte) []byte {
 type site struct {
 	dir                   string
 	good, withdrawn       string // name@version of the models
+	unready, personal     string // of one that a contract refuses, and of one whose rule looks at the signer
 	ledger, trust, models string
 	env                   []string // of a machine with nothing of anybody's on it
 }
 
+// rules is a contract that the models of two names meet.
+const rules = `
+apiVersion: stele.dev/v1
+kind: Contract
+metadata: {name: production, version: 1}
+spec:
+  engine: cel/1
+  match: {statements: [release], actions: [join], stages: [production], names: [ruled/net, signed/net]}
+  validations:
+    - id: one-approval
+      expression: subject.name != "ruled/net" || ledger.approvers(subject).size() >= 1
+      message: production needs an approval
+    - id: somebody-else
+      expression: subject.name != "signed/net" || signer.handle != "ada"
+      message: ada does not release this
+  tests:
+    - name: nobody approved it
+      given: {history: [{stamp: ruled/net@1, kind: model, by: maker}], statement: {kind: release, subject: ruled/net@1, stage: production}}
+      expect: {deny: [one-approval]}
+    - name: ada releases it
+      given: {history: [{stamp: signed/net@1, kind: model, by: maker}], statement: {kind: release, subject: signed/net@1, stage: production, by: ada}}
+      expect: {deny: [somebody-else]}
+    - name: somebody else releases it
+      given: {history: [{stamp: signed/net@1, kind: model, by: maker}], statement: {kind: release, subject: signed/net@1, stage: production, by: cleo}}
+      expect: {allow: true}
+`
+
 // build makes the ledger with somebody's keys, and takes these away.
 func (p *published) build(dir string) (*site, error) {
-	s := &site{dir: dir, good: "fraud/net@2", withdrawn: "fraud/net@1"}
+	s := &site{dir: dir, good: "fraud/net@2", withdrawn: "fraud/net@1", unready: "ruled/net@1", personal: "signed/net@1"}
 	s.ledger, s.trust, s.models = filepath.Join(dir, ".stele"), filepath.Join(dir, "stele.policy"), filepath.Join(dir, "models")
 	owner := dir + "-owner"
 	defer os.RemoveAll(owner)
@@ -192,10 +220,16 @@ func (p *published) build(dir string) (*site, error) {
 			return nil, err
 		}
 	}
+	if err := os.WriteFile(filepath.Join(owner, "rules.yaml"), []byte(rules), 0o644); err != nil {
+		return nil, err
+	}
 	for _, args := range [][]string{
 		{"init", "--handle", "ada", "--recovery-out", filepath.Join(owner, "recovery")},
 		{"stamp", "models/1", "--as", s.withdrawn, "--kind", "model"},
 		{"stamp", "models/2", "--as", s.good, "--kind", "model"},
+		{"stamp", "models/2", "--as", s.unready, "--kind", "model"},
+		{"stamp", "models/2", "--as", s.personal, "--kind", "model"},
+		{"contract", "put", filepath.Join(owner, "rules.yaml"), "--yes"},
 		{"approve", s.withdrawn, "--stage", "production"},
 		{"approve", s.good, "--stage", "production"},
 		{"withdraw", s.withdrawn, "--reason", "labels in doubt", "--yes"},
