@@ -51,10 +51,11 @@ func (a *app) gateCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "gate NAME@VERSION --stage STAGE [PATH|URL]",
 		Short: "Check what a release would meet now; writes nothing, needs no key",
-		Long: `Makes every check that a release of NAME@VERSION to a stage would meet now, and
-those that a ledger cannot make: the log and whom it is signed by, the artifact's
-stamp, what it was made of, approvals, the ledger's rules, and every rule of every
-contract in force, each with a verdict. Nothing is written and no key is needed.
+		Long: `Makes every check that a release of NAME@VERSION to a stage would meet now,
+and those that a ledger cannot make: the log and whom it is signed by, the
+artifact's stamp, what it was made of, approvals, the ledger's rules, and every
+rule of every contract in force, each with a verdict. Nothing is written to the
+ledger, and no key is needed.
 
 With PATH every byte below it is read and checked against the stamp, as "verify"
 does. --by says who would release; by default your own key, if it is on the
@@ -71,8 +72,8 @@ applies of 3 tampered, 6 not trusted, 4 refused, 5 undecided or not made, 7
 unreachable.`,
 		Example: `  stele gate fraud/model@4 --stage production
   stele gate fraud/model@4 --stage production models/fraud --by ruth
-  stele gate fraud/model@4 --stage production --format sarif --output gate.sarif
-  stele gate fraud/model@4 --stage production --format github --output junit=gate.xml`,
+  stele gate fraud/model@4 --stage production --output sarif=gate.sarif
+  stele gate fraud/model@4 --stage production --format github -o junit=gate.xml`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := o.parse(a, args); err != nil {

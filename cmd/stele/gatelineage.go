@@ -158,16 +158,18 @@ func (g *gated) checkApprovals(c *account) {
 		if p.Stage != g.o.stage {
 			continue
 		}
-		who := fmt.Sprintf("%s, entry %s", g.r.signerOf(d.Entry).Handle, entryText(d.Index))
+		said := func(more string) string {
+			return fmt.Sprintf("%s (entry %s%s)", g.r.signerOf(d.Entry).Handle, entryText(d.Index), orNothing(": ", more))
+		}
 		switch s := g.r.standingOf(d.Entry); {
 		case !s.OK:
-			void = append(void, who+": "+s.Detail)
+			void = append(void, said(s.Detail))
 		case d.superseded != nil:
 		case p.Decision == statement.DecisionReject:
-			rejected = append(rejected, who+orNothing(": ", short(p.Reason)))
+			rejected = append(rejected, said(short(p.Reason)))
 			last = &d.Index
 		default:
-			approved = append(approved, who+orNothing(": ", short(p.Reason)))
+			approved = append(approved, said(short(p.Reason)))
 		}
 	}
 	given := report.Check{

@@ -295,7 +295,7 @@ func (g *gated) printFinding(word string, style terminal.Style, c *gateCheck) {
 	t.Printf("%s %s\n", t.Style(style, word), findingTitle(c))
 	t.Printf("  %s\n", inert(c.Message))
 	if c.Hint != "" {
-		t.Printf("  %s %s\n", t.Style(terminal.Accent, "hint:"), inert(c.Hint))
+		t.Printf("  hint: %s\n", inert(c.Hint))
 	}
 }
 
