@@ -117,16 +117,17 @@ func (h *historian) contract(it item) {
 func (h *historian) identity(it item) {
 	id := &statement.Identity{Action: it.verb, Handle: it.value.word("newcomer")}
 	seed := fixtureKey(id.Handle, "")
+	public := ed25519.NewKeyFromSeed(seed[:]).Public().(ed25519.PublicKey)
+	// SEQUENCE { SEQUENCE { id-Ed25519 }, BIT STRING }, RFC 8410.
+	der := append([]byte("\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00"), public...)
+	key, err := statement.NewPublicKey(statement.AlgorithmEd25519, der)
+	if !it.check(err) {
+		return
+	}
 	if it.verb == statement.ActionRetire {
-		id.KeyID = seed
+		id.KeyID = key.ID()
 	} else {
-		public := ed25519.NewKeyFromSeed(seed[:]).Public().(ed25519.PublicKey)
-		// SEQUENCE { SEQUENCE { id-Ed25519 }, BIT STRING }, RFC 8410.
-		der := append([]byte("\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00"), public...)
-		var err error
-		if id.Key, err = statement.NewPublicKey(statement.AlgorithmEd25519, der); !it.check(err) {
-			return
-		}
+		id.Key = key
 		id.Roles = it.get("roles").texts([]string{statement.RoleMember}, len(statement.Roles()))
 		id.Names = it.get("names").texts([]string{"*"}, statement.MaxPatterns)
 		if n := it.get("expires"); n.there() {
