@@ -343,7 +343,7 @@ func (b *Block) Publish() (*View, error) {
 		l.keys.Store(id, k)
 	}
 	l.block = nil
-	l.hot.forget(b)
+	l.hot.publish(b)
 	l.keep(b)
 	l.state.Store(s)
 	return l.View(), nil

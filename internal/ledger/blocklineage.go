@@ -168,12 +168,13 @@ func (b *Block) lastChange(stage, name string) (uint64, bool, error) {
 // placedAt returns the release that put an artifact into a stage, if it is in
 // it.
 func (b *Block) placedAt(stage string, ref statement.Ref) (index uint64, ok bool, err error) {
-	in, err := b.baseView().placed(stage, ref.Name)
+	where := place{stage, ref.Name}
+	in, err := b.hot.placed(where, b.baseView())
 	if err != nil {
 		return 0, false, err
 	}
-	for _, c := range b.moves.places[place{stage, ref.Name}] {
-		in = placing(in, c)
+	if changes := b.moves.places[where]; len(changes) > 0 {
+		in = moved(in, changes)
 	}
 	at := slices.IndexFunc(in, func(p Placed) bool { return p.Ref == ref })
 	if at < 0 {

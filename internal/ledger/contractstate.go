@@ -176,18 +176,14 @@ func (b *Block) on(fp fingerprint.Fingerprint, kind statement.Kind) ([]uint64, e
 }
 
 func (b *Block) inStage(stage string) ([]Placed, error) {
-	in, err := b.baseView().InStage(stage)
+	in, err := b.hot.stage(stage, b.baseView())
 	if err != nil {
 		return nil, err
 	}
-	for at, list := range b.moves.places {
-		if at.stage != stage {
-			continue
-		}
-		for _, c := range list {
-			in = placing(in, c)
+	for at, changes := range b.moves.places {
+		if at.stage == stage {
+			in = moved(in, changes)
 		}
 	}
-	slices.SortFunc(in, byEntry)
 	return in, nil
 }

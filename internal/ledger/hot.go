@@ -13,10 +13,12 @@ const hotLookups = 16384
 // hot keeps what the writer has looked up: release after release is judged by the
 // same data sets, and to look one up in the store takes longer than to judge it.
 // It is for the writer alone, and knows nothing of the block that is being made:
-// when that is published, what it is about is forgotten.
+// when that is published, what it is about is forgotten or brought up to date.
 type hot struct {
 	names    generations[bound, Binding] // never forgotten: a name is bound for ever
 	contents generations[fingerprint.Fingerprint, lists]
+	stages   generations[string, []Placed] // what is in a stage, by entry
+	places   generations[place, []Placed]  // what of a name is in a stage
 }
 
 // lists are what the index has of contents, as record lists it. They are not to
@@ -83,12 +85,55 @@ func (h *hot) of(fp fingerprint.Fingerprint, v *View) (lists, error) {
 	return l, nil
 }
 
-// forget removes what a block is about, which is published.
-func (h *hot) forget(b *Block) {
+// stage returns what is in a stage, by entry, as of a view of all that was
+// published: else its whole history is read. The list is not to be changed.
+func (h *hot) stage(stage string, v *View) ([]Placed, error) {
+	if in, ok := h.stages.get(stage); ok {
+		return in, nil
+	}
+	in, err := v.inStage(stage)
+	if err == nil {
+		h.stages.put(stage, in)
+	}
+	return in, err
+}
+
+// placed is stage of one name.
+func (h *hot) placed(at place, v *View) ([]Placed, error) {
+	if in, ok := h.places.get(at); ok {
+		return in, nil
+	}
+	in, err := v.placed(at.stage, at.name)
+	if err == nil {
+		h.places.put(at, in)
+	}
+	return in, err
+}
+
+// publish takes in what a block is about, which is published.
+func (h *hot) publish(b *Block) {
+	for at, changes := range b.moves.places {
+		if in, ok := h.places.get(at); ok {
+			h.places.put(at, moved(in, changes))
+		}
+		if in, ok := h.stages.get(at.stage); ok {
+			h.stages.put(at.stage, moved(in, changes))
+		}
+	}
 	for fp := range b.about {
 		h.contents.forget(fp)
 	}
 	for fp := range b.moves.claimed {
 		h.contents.forget(fp)
 	}
+}
+
+// moved is what is in a stage after changes, by entry.
+func moved(in []Placed, changes []StageChange) []Placed {
+	in = slices.Clone(in)
+	for _, c := range changes {
+		in = placing(in, c)
+	}
+	slices.SortFunc(in, byEntry)
+	return in
 }

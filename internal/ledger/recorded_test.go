@@ -352,6 +352,7 @@ func record(t *testing.T) *recorded {
 		releasesNeed("auc@1", `ledger.evaluations(subject).exists(e, "auc" in e.metrics && e.metrics["auc"] >= 0.9)`),
 		ledgertest.Rule("wrapped@1", "statements: [run]", `statement.observation == "wrapped" || signer.handle == "bob"`),
 		releasesNeed("apart@1", `ledger.approvers(subject).all(p, !(p in ledger.allAuthors(subject)))`, "message: who made it does not approve it"),
+		releasesNeed("few@1", `ledger.inStage(statement.stage).filter(r, r.entry < entry.index).size() < 4`),
 		releasesNeed("age@1", `entry.index - subject.entry < 60 && entry.time - subject.time < duration("2000h")`),
 	}
 	say(m.PutContract(b.ada, rules[0]))
