@@ -71,6 +71,7 @@ var testSupport = map[string]string{
 	"internal/source/storetest":         "real object stores on loopback, and a proxy that fails",
 	"internal/source/bucket/buckettest": "one suite holds every object store to the interface's words",
 	"internal/ledger/ledgertest":        "a ledger that any test can have",
+	"contract/contracttest":             "made-up histories and rules, for a fixture and for a real ledger",
 }
 
 // coreStandard is the standard library that the core may import, and why.
