@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -108,6 +109,9 @@ func TestAction(t *testing.T) {
 			}
 			if c.broken != strings.Contains(j.log.String(), "::warning title=stele gate::the report could not be uploaded") {
 				t.Errorf("of uploads that failed: %t\n%s", c.broken, &j.log)
+			}
+			if j.inputs["format"] == "text" && !regexp.MustCompile(`(?s)^::stop-commands::([0-9a-f]{32})\n.*refused.*\n::[0-9a-f]{32}::\n`).Match(j.log.Bytes()) {
+				t.Errorf("the runner reads what is on the ledger:\n%s", &j.log)
 			}
 			if refused := j.inputs["artifact"] == s.unready; refused != strings.Contains(j.log.String(), "production needs an approval") {
 				t.Errorf("the rule's sentence stands in the log: %t\n%s", !refused, &j.log)
