@@ -83,11 +83,13 @@ func cmdWalk(ts *testscript.TestScript, neg bool, args []string) {
 
 // walk runs one command, in a shell as a reader would, and holds it to what it
 // is said to print. It ends with 0, or with 3 or 4 where the document
-// shows that.
+// shows that, and a guard that shows an error with 125.
 func walk(ts *testscript.TestScript, command, prints string) {
 	status := exitStatus(ts, []string{"bash", "-uo", "pipefail", "-c", command})
 	want := 0
 	switch {
+	case strings.HasPrefix(command, "stele guard ") && strings.Contains("\n"+prints, "\nerror: "):
+		want = exitOurs
 	case strings.Contains(prints, "TAMPERED"):
 		want = exitTampered
 	case strings.Contains(prints, "TAINTED"):
