@@ -82,14 +82,24 @@ func (r *reading) endOf(put *evidence.ContractEntry) (state string, by *evidence
 
 // text says it in a line.
 func (s *contractState) text(a *app) string {
-	return fmt.Sprintf("%s since entry %d, %s, by %s%s", s.ID(), s.Entry, a.term.Time(s.Time), s.Handle,
-		map[bool]string{true: " (" + s.state + ": " + s.why + ")"}[s.state != contractInForce])
+	at := fmt.Sprintf("entry %d, %s, by %s", s.Entry, a.term.Time(s.Time), s.Handle)
+	switch s.state {
+	case contractInForce:
+		return "in force since " + at
+	case contractFallen:
+		return "fallen, and refusing, since " + at
+	case contractProposed:
+		return "proposed in " + at
+	case contractVoid:
+		return "proposed in " + at + ", by a signer who has fallen: it counts for nothing"
+	}
+	return "put in " + at + "; " + s.state + " " + s.why
 }
 
 func contractStyle(state string) terminal.Style {
 	switch state {
-	case contractInForce:
-		return terminal.Good
+	case contractInForce, contractProposed:
+		return terminal.Plain
 	case contractFallen:
 		return terminal.Bad
 	}
@@ -124,7 +134,7 @@ func (a *app) listContracts(r *reading, all bool) error {
 	if all {
 		list = slices.DeleteFunc(r.control.Contracts(), func(e evidence.ContractEntry) bool { return e.Action == statement.ContractLift })
 	}
-	var rows [][]terminal.Cell
+	var pairs []terminal.Pair
 	var notes []string
 	for i := range list {
 		s := r.contractStateOf(&list[i])
@@ -136,9 +146,8 @@ func (a *app) listContracts(r *reading, all bool) error {
 			a.printJSON(item)
 			continue
 		}
-		rows = append(rows, []terminal.Cell{
-			{Text: item.Contract}, {Text: entryText(item.Entry)}, {Text: a.term.Time(list[i].Time), Style: terminal.Dim}, {Text: item.Signer.Handle},
-			{Text: terminal.Count(uint64(len(item.Rules)))}, {Text: item.About}, {Text: s.state, Style: contractStyle(s.state)},
+		pairs = append(pairs, terminal.Pair{
+			Key: item.Contract, Value: fmt.Sprintf("%s; %s on %s", s.text(a), countOf(len(item.Rules), "rule"), item.About), Style: contractStyle(s.state),
 		})
 		if s.state == contractFallen {
 			notes = append(notes, fmt.Sprintf("%s is fallen: %s", s.ID(), s.why))
@@ -147,15 +156,11 @@ func (a *app) listContracts(r *reading, all bool) error {
 	if a.json {
 		return nil
 	}
-	if len(rows) == 0 {
+	if len(pairs) == 0 {
 		a.term.Notef("no contract is in force: the ledger's own rules are all there are; `stele contract new` lists ready ones")
 		return nil
 	}
-	columns := []terminal.Column{
-		{Title: "CONTRACT", Trim: terminal.TrimMiddle}, {Title: "ENTRY", Right: true}, {Title: "SINCE", Trim: terminal.TrimNever}, {Title: "BY"},
-		{Title: "RULES", Right: true}, {Title: "ABOUT"}, {Title: "STATE", Trim: terminal.TrimNever},
-	}
-	a.term.Table(columns, rows)
+	a.term.KeyValues(pairs)
 	for _, note := range notes {
 		a.term.Warnf("%s", note)
 	}

@@ -302,7 +302,7 @@ func (a *app) showEnacting(r *reading, p *enacting) {
 		if i > 0 {
 			key = ""
 		}
-		pairs = append(pairs, terminal.Pair{Key: key, Value: r.contractStateOf(&p.now[i]).text(a)})
+		pairs = append(pairs, terminal.Pair{Key: key, Value: p.now[i].ID() + ", " + r.contractStateOf(&p.now[i]).text(a)})
 	}
 	if p.said.Action == statement.ContractPut && len(p.now) == 0 {
 		pairs = append(pairs, terminal.Pair{Key: "in force", Value: "no version of it"})

@@ -179,16 +179,17 @@ func (a *app) printTests(d *drafted, out *jsonv1.ContractTest) {
 	if a.quiet && out.OK {
 		return
 	}
-	a.term.Printf("%s, %s of %s\n", a.term.Style(terminal.Bold, out.Contract), countOf(len(d.Document().Validations), "rule"), about(&d.Document().Match))
-	var checks []terminal.Check
+	a.term.Printf("%s\n", a.term.Style(terminal.Bold, out.Contract))
+	a.term.KeyValues(slices.DeleteFunc(documentPairs(d.Document()), func(p terminal.Pair) bool { return p.Key == "tests" }))
+	var tests []terminal.Pair
 	for _, t := range out.Tests {
-		check := terminal.Check{Name: t.Name, Outcome: terminal.Passed, Detail: "cost " + terminal.Count(t.Cost)}
+		p := terminal.Pair{Key: "ok", Value: t.Name}
 		if !t.OK {
-			check.Outcome, check.Detail = terminal.Failed, t.Message
+			p = terminal.Pair{Key: "FAILED", Value: t.Name + ": " + t.Message, Style: terminal.Bad}
 		}
-		checks = append(checks, check)
+		tests = append(tests, p)
 	}
-	a.term.Checks(checks)
+	a.term.KeyValues(tests)
 }
 
 // printTested ends a test: what it says of the past, and what can be put.
@@ -207,7 +208,22 @@ func (a *app) printTested(path string, out *jsonv1.ContractTest, all bool) {
 		a.term.Notef("the past was not replayed: %s", out.Skipped)
 	}
 	a.printWarnings(path, out.Warnings)
-	a.term.KeyValues([]terminal.Pair{{Key: "document", Value: terminal.Bytes(uint64(out.Bytes)) + ", as it is signed"}, {Key: "digest", Value: out.Digest}})
+	a.term.KeyValues([]terminal.Pair{
+		{Key: "cost", Value: fmt.Sprintf("%s at most for one statement here, of %s", terminal.Count(dearest(out)), terminal.Count(contract.MaxCost))},
+		{Key: "document", Value: terminal.Bytes(uint64(out.Bytes)) + ", as it is signed"},
+		{Key: "digest", Value: out.Digest},
+	})
+}
+
+// dearest is the most that one statement cost, in tests and in the past.
+func dearest(out *jsonv1.ContractTest) (most uint64) {
+	for _, t := range out.Tests {
+		most = max(most, t.Cost)
+	}
+	if out.History != nil {
+		most = max(most, out.History.MaxCost)
+	}
+	return most
 }
 
 // printHistory shows what a contract would have refused.

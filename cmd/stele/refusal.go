@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -60,7 +61,7 @@ func ruleID(v contract.RuleResult) string { return v.Contract + "/" + v.Rule }
 func (a *app) printRefusal(f *failure) {
 	t := a.onError()
 	if f.context != "" {
-		t.Printf("%s %s\n", t.Style(terminal.Bad, "error:"), f.context)
+		a.term.Error(errors.New(f.context))
 	}
 	told := map[string]bool{}
 	for i, v := range f.violations {
@@ -86,7 +87,12 @@ func printViolation(t *terminal.Terminal, v contract.RuleResult, how string, sub
 	if subject && v.Subject != "" {
 		of = ", for " + v.Subject
 	}
-	t.Printf("%s %s / %s%s\n", t.Style(terminal.Bad, how), v.Contract, v.Rule, of)
+	head := fmt.Sprintf("%s / %s%s", v.Contract, v.Rule, of)
+	if width := t.Width(); width > 0 && terminal.Columns(how+" "+head) > width { // colours would keep it on one line
+		t.Printf("%s %s\n", how, head)
+	} else {
+		t.Printf("%s %s\n", t.Style(terminal.Bad, how), head)
+	}
 	t.Printf("  %s\n", violationText(v))
 	if v.Hint != "" {
 		t.Printf("  hint: %s\n", v.Hint)
@@ -163,7 +169,7 @@ func (a *app) printProblems(f *failure) {
 	t := a.onError()
 	for _, p := range f.problems {
 		lines := strings.Split(strings.TrimRight(p.message, "\n"), "\n")
-		t.Printf("%s %s: %s: %s\n", t.Style(terminal.Bad, "error:"), p.at, p.path, lines[0])
+		a.term.Error(fmt.Errorf("%s: %s: %s", p.at, p.path, lines[0]))
 		for _, line := range atCaret(lines[1:], t.Width()) {
 			t.Println(line)
 		}
