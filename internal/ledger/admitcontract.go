@@ -11,10 +11,11 @@ func (b *Block) checkDocument(c *Candidate) error {
 	if c.st.Contract.Action == statement.ContractLift {
 		return b.checkLift(c)
 	}
-	if c.law == nil {
-		if r := b.l.examine(c); r != nil {
-			return r
-		}
+	if c.law == nil && c.bad == nil {
+		c.law, c.bad = b.l.examine(c.st.Contract)
+	}
+	if c.bad != nil {
+		return c.bad
 	}
 	return nil
 }

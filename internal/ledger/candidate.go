@@ -17,7 +17,8 @@ type Candidate struct {
 
 	// What the checks found; nothing is admitted between them.
 	facts *facts                    // what it is admitted over, once somebody asked
-	law   *law                      // the document that it puts or proposes, once examined
+	law   *law                      // the contract that it puts or proposes, once examined
+	bad   *Refusal                  // what is wrong with that
 	cost  uint64                    // of the contracts evaluated for it
 	bound *Binding                  // what a stamp's name@version is bound to already
 	run   *uint64                   // the entry that has a run's id already
@@ -51,24 +52,22 @@ func (l *Ledger) Prepare(env *statement.Envelope) (*Candidate, error) {
 			return nil, r
 		}
 	}
-	if r := l.examineEarly(c); r != nil {
-		return nil, r
-	}
+	l.examineEarly(c)
 	return c, nil
 }
 
 // examineEarly reads a contract's document while the writer is not waiting for
 // it: for whoever may put or propose one. Others are refused before anything is
-// compiled for them.
-func (l *Ledger) examineEarly(c *Candidate) *Refusal {
+// compiled for them. What is wrong with it is said when it is its turn: it may
+// break a rule before that.
+func (l *Ledger) examineEarly(c *Candidate) {
 	s := l.state.Load()
 	if !c.verified || c.st.Contract == nil || c.st.Contract.Action == statement.ContractLift || s.control == nil || s.control.Roster() == nil {
-		return nil
+		return
 	}
-	if s.control.Roster().Check(s.tree.size, s.time, c.env.KeyID, c.st) != nil {
-		return nil
+	if s.control.Roster().Check(s.tree.size, s.time, c.env.KeyID, c.st) == nil {
+		c.law, c.bad = l.examine(c.st.Contract)
 	}
-	return l.examine(c)
 }
 
 // PrepareVerifiedUnsafe is Prepare without the signature: for a replay of
@@ -79,9 +78,7 @@ func (l *Ledger) PrepareVerifiedUnsafe(env *statement.Envelope) (*Candidate, err
 		return nil, err
 	}
 	c.verified = true
-	if r := l.examineEarly(c); r != nil {
-		return nil, r
-	}
+	l.examineEarly(c)
 	return c, nil
 }
 

@@ -72,6 +72,9 @@ func (l *Ledger) law(e *evidence.ContractEntry) (*law, error) {
 	if w, ok := l.laws.get(e.Digest); ok {
 		return w, nil
 	}
+	if err := newerEngine(e); err != nil {
+		return nil, err
+	}
 	doc, err := contract.ParseDocument(e.Document)
 	if err != nil {
 		return nil, damaged("the contract in entry %d: %w", e.Entry, err)
@@ -179,28 +182,26 @@ func (v *View) enacted() (*enacted, error) {
 	return v.l.enact(c, v.s.enacted), nil
 }
 
-// examine reads the document that a candidate puts or proposes: its rules
-// compile, and its own tests hold.
-func (l *Ledger) examine(c *Candidate) *Refusal {
-	said := c.st.Contract
+// examine reads a document that is put or proposed: its rules compile, and its own
+// tests hold.
+func (l *Ledger) examine(said *statement.Contract) (*law, *Refusal) {
 	if w, ok := l.laws.get(said.Digest); ok {
-		c.law = w // an entry has it
-		return nil
+		return w, nil // an entry has it
 	}
 	compiled, err := contract.Compile(said.Document)
 	if err != nil {
-		return badDocument(said, err)
+		return nil, badDocument(said, err)
 	}
 	results, err := compiled.RunTests()
 	if err != nil {
-		return refuse(RuleDocument, ClassRefused, "contract %s: %s", said.ID(), firstLine(err.Error())).because(err)
+		return nil, refuse(RuleDocument, ClassRefused, "contract %s: %s", said.ID(), firstLine(err.Error())).because(err)
 	}
 	if r := failedTests(said, results); r != nil {
-		return r
+		return nil, r
 	}
-	c.law = &law{match: compiled.Document().Match, source: said.Document, compiled: compiled}
-	c.law.once.Do(func() {})
-	return nil
+	w := &law{match: compiled.Document().Match, source: said.Document, compiled: compiled}
+	w.once.Do(func() {})
+	return w, nil
 }
 
 // badDocument refuses a document that does not compile, with the first of what

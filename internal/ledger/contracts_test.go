@@ -98,6 +98,21 @@ func TestContractsAreHeldToTheirOwnRules(t *testing.T) {
 	if r := refusalOf(t, l.Ledger, l.PutContract(l.Ada, releasesNeed("production@3", "ledger.aprovers(subject).size() >= 2"))); !errors.As(r, &problems) {
 		t.Errorf("the places are not told: %v", r)
 	}
+	// Nor does it come before the rules that are before it, however early it was
+	// read: the first that is broken refuses everywhere.
+	bad := releasesNeed("production@3", "nonsense")
+	elsewhere := l.PutContract(l.Ada, bad)
+	st, err := statement.Parse(elsewhere.Payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st.Ledger[0] ^= 1
+	if r := refusalOf(t, l.Ledger, l.Sign(l.Ada, st)); r.Rule != ledger.RuleLedger {
+		t.Errorf("for another ledger: %s: %v", r.Rule, r)
+	}
+	if r := refusalOf(t, l.Ledger, l.PutContract(l.bob, bad)); r.Rule != ledger.RuleWhoMay {
+		t.Errorf("by a member: %s: %v", r.Rule, r)
+	}
 	if n := l.Laws(); n != 0 {
 		t.Errorf("%d documents are kept, of which none was admitted", n)
 	}

@@ -67,6 +67,7 @@ func story(t *testing.T, b *bench) (words, outline []byte) {
 	block(b.m.Result(b.ada, both, announced, cp, "second"), b.m.Result(b.ada, both, announced, evidence.Checkpoint{Size: cp.Size + 1}, "first"),
 		b.m.Result(b.ada, both, announced, cp, "first"), b.m.Result(b.ada, both, announced, cp, "first"))
 	lineageStory(b, block)
+	contractStory(b, block)
 	return words, outline
 }
 
@@ -93,6 +94,31 @@ func lineageStory(b *bench, block func(...*statement.Envelope)) {
 		b.m.Leave(b.ada, next.Ref, "canary", at+7), b.m.Leave(b.ada, next.Ref, "production", at+10), // at + 12
 		b.m.Reject(b.ada, next.Ref, "production", at+12)) // at + 13
 	block(b.m.Reinstate(b.ada, poison, at+11, at+11), b.m.Release(b.ada, model.Ref, "production", at+12), b.m.Release(b.ada, small.Ref, "production", at+15, model.Ref))
+}
+
+// contractStory goes on with contracts: put, proposed, lifted, replaced, and what
+// they refuse.
+func contractStory(b *bench, block func(...*statement.Envelope)) {
+	saw := func(ref statement.Ref) uint64 {
+		index, _, _ := b.l.View().LastOn(ref.Fingerprint)
+		return index
+	}
+	at := b.l.View().Size()
+	bea, recovery := ledgertest.Ed25519("bea"), ledgertest.Ed25519("recovery")
+	model, next := b.m.Ref("model", "1-small", "s"), b.m.Ref("model", "2", "n")
+	one := releasesNeed("canary@1", "true")
+	two := ledgertest.Rule("canary@2", "statements: [release], stages: [canary]", `ledger.approvers(subject).size() >= 1`)
+	none := ledgertest.Rule("nothing@1", "statements: [stamp, contract]", "false")
+	block(b.m.Register(b.ada, bea.PublicKey(), "bea", 0, nil, statement.RoleAdministrator),
+		b.m.PutContract(b.ada, one), b.m.PutContract(b.ada, one), b.m.PutContract(recovery, two),
+		b.m.ProposeContract(bea, two), b.m.PutContract(bea, two), b.m.LiftContract(b.ada, one), // at + 3
+		b.m.Release(b.ada, model, "canary", saw(model)),
+		b.m.Approve(b.ada, next, "canary", saw(next))) // at + 4
+	block(b.m.PutContract(b.ada, none), // at + 5
+		b.m.Stamp(b.ada, b.m.Ref("refused", "1", "r")), b.m.LiftContract(b.ada, none), b.m.LiftContract(recovery, none), // at + 6
+		b.m.Stamp(b.ada, b.m.Ref("taken", "1", "t")))
+	block(b.m.Compromised(bea, bea.PublicKey(), "bea", at+3), // canary@2 falls, and canary@1 is in force again
+		b.m.Stamp(b.ada, b.m.Ref("taken", "2", "u")), b.m.PutContract(b.ada, releasesNeed("canary@2", "false")))
 }
 
 var update = flag.Bool("update", false, "write testdata/story.golden")

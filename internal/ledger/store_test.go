@@ -472,6 +472,73 @@ func TestRebuildRefusesDamagedEntries(t *testing.T) {
 	}
 }
 
+// appendForged puts an entry of the attacker's making at the end of the log, and
+// signs for it: the attacker is the operator.
+func (b *bench) appendForged(env *statement.Envelope) uint64 {
+	b.t.Helper()
+	control, err := b.l.View().Control()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	at := b.l.View().Size()
+	e := evidence.Entry{Index: at, Time: b.now + 1, ControlCount: control.Count(), ControlRoot: control.Root(), Envelope: env}
+	b.set(key('e', at), e.Leaf())
+	if st, err := e.Statement(); err == nil && st.Control() {
+		b.set(key('x', control.Count()), key(0, at)[1:])
+	}
+	b.resign(at + 1)
+	return at
+}
+
+// TestAttackOperatorPassesAContractBy: an operator admits what the contracts in
+// force refuse, and signs for it. Whoever replays the log sees which entry it is.
+func TestAttackOperatorPassesAContractBy(t *testing.T) {
+	for name, attack := range map[string]func(b *bench) *statement.Envelope{
+		"a stamp that is refused": func(b *bench) *statement.Envelope {
+			b.must(b.m.PutContract(b.ada, ledgertest.Rule("none@1", "statements: [stamp]", "false")))
+			return b.m.Stamp(b.ada, b.m.Ref("data", "1", "x"))
+		},
+		"a contract that does not compile": func(b *bench) *statement.Envelope {
+			return b.m.PutContract(b.ada, ledgertest.Rule("none@1", "statements: [stamp]", "ledgr.size()"))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			at := b.appendForged(attack(b))
+			want := fmt.Sprintf("entry %d breaks the rule ", at)
+			if p := strings.Join(b.fsck(), "\n"); !strings.Contains(p, want) {
+				t.Errorf("fsck says %s", p)
+			}
+			if err := ledger.Rebuild(t.Context(), b.db, nil); !errors.Is(err, ledger.ErrDamaged) || !strings.Contains(err.Error(), want) {
+				t.Errorf("a rebuild says %v", err)
+			}
+		})
+	}
+}
+
+// TestEngineOfTheFuture: a contract in force whose rules only a newer program can
+// evaluate lets nothing be admitted, and everything be read.
+func TestEngineOfTheFuture(t *testing.T) {
+	b := withStamps(t, 3)
+	b.appendForged(b.m.PutContract(b.ada, strings.Replace(ledgertest.Rule("new@1", "statements: [stamp]", "true"), "cel/1", "cel/2", 1)))
+	if err := b.reopen(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.l.Begin(b.now + 1000); !errors.Is(err, ledger.ErrRules) || !strings.Contains(err.Error(), `the contract new@1 in entry 4 is for the engine "cel/2"`) {
+		t.Errorf("begin: %v", err)
+	}
+	v := b.l.View()
+	if list, err := v.Contracts(); !errors.Is(err, ledger.ErrRules) {
+		t.Errorf("%v, %v", list, err)
+	}
+	if c, err := v.Control(); err != nil || len(c.ContractsInForce()) != 1 {
+		t.Errorf("%v", err)
+	}
+	if bound, err := v.ByName("data", "1"); err != nil || bound.Entry != 2 {
+		t.Errorf("%v, %v", bound, err)
+	}
+}
+
 // TestRulesOfTheFuture: a ledger with an entry of a kind that only a newer
 // program knows can be read, and is not written to.
 func TestRulesOfTheFuture(t *testing.T) {
