@@ -46,9 +46,9 @@ func (a *app) guardCommand() *cobra.Command {
 		Use:   "guard NAME@VERSION PATH… --stage STAGE -- COMMAND…",
 		Short: "Verify a model, and only then start its server",
 		Long: `Verifies the files of a model against its stamp, and its standing: that the log
-is trusted, the signers are in good standing, the model was released to STAGE and
-is there still, and neither it nor what it was made of is withdrawn. Only then is
-COMMAND started. Several models are NAME@VERSION PATH, one after another.
+is trusted, the signers are in good standing, the model was released to STAGE
+and is there still, and neither it nor what it was made of is withdrawn. Only
+then is COMMAND started. Several models are NAME@VERSION PATH, one after another.
 
 In COMMAND, {} is the path that was verified; of several models {1}, {2}, …. The
 server finds in its environment STELE_MODEL (name@version), STELE_MODEL_PATH,
@@ -59,11 +59,12 @@ warns, for the release came before it; one that advises is noted. A taint
 likewise. With --strict a warning refuses as well.
 
 --pin copy makes a private copy while the files are verified, and serves that: a
-change of the originals changes nothing. Without it, files that can be written to
-are only checked; they are looked at again just before COMMAND starts, and may
-change after that. An address in a bucket must be pinned. --pin copy=DIR keeps
-the copy below DIR; plain copy takes it away when COMMAND ends, and stays its
-parent until then. --pin mount refuses unless the files lie on a read-only mount.
+change of the originals changes nothing. Without it, files that can be written
+to are only checked; they are looked at again just before COMMAND starts, and
+may change after that. An address in a bucket must be copied. --pin copy=DIR
+keeps the copy below DIR; plain copy takes it away when COMMAND ends, and stays
+its parent until then. --pin mount refuses unless the files lie on a read-only
+mount.
 
 With --evidence no ledger is needed: the file must prove the release as well
 (` + "`stele prove --stage`" + `). What came to the ledger after it, it cannot know;

@@ -49,7 +49,8 @@ made of. --range proves that bytes of a file are these. Such proofs make a few
 neighbouring paths known; they are listed.
 
 --stage proves besides that the artifact is in that stage, for a server that
-` + "`stele guard --evidence`" + ` starts without the ledger. It is refused where it is not.
+` + "`stele guard --evidence`" + ` starts without the ledger. Where it is not, that is
+refused.
 
 The details of the entries go along: where data lay, on which host, with which
 command and parameters. --withhold details leaves them out.
