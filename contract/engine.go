@@ -3,6 +3,7 @@ package contract
 import (
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"strings"
 
 	"cel.dev/cel-go/cel"
@@ -183,20 +184,26 @@ func tooDear(worst uint64) string {
 	return fmt.Sprintf("on a large ledger it may cost %d, and %d is the most", worst, uint64(MaxEstimate))
 }
 
-// report adds what CEL has to say.
+// maxOfExpression is how many problems an expression is told: those after them
+// are mostly the same again.
+const maxOfExpression = 5
+
+// report adds what CEL has to say, each thing once.
 func (k *compiler) report(source common.Source, issues *cel.Issues) {
+	suggest := k.suggester(source)
+	seen := make(map[string]bool)
 	for _, e := range issues.Errors() {
-		if k.echo(e) {
+		if k.echo(e) || seen[e.Message] || len(seen) == maxOfExpression {
 			continue
 		}
-		// CEL suggests names, too, and does not know of which of them are the
-		// ledger's.
+		seen[e.Message] = true
+		// CEL suggests names, too, and does not know which of them are the ledger's.
 		said, guess, _ := strings.Cut(strings.ReplaceAll(e.Message, " (in container '')", ""), " (did you mean '")
-		hint := k.suggest(source, e)
-		if strings.Contains(said, "recursion") || strings.Contains(said, "expression node") {
+		hint := suggest.hint(e)
+		switch guess, ok := strings.CutSuffix(guess, "'?)"); {
+		case strings.Contains(said, "recursion"), strings.Contains(said, "expression node"):
 			hint = "make variables of its parts"
-		}
-		if guess, ok := strings.CutSuffix(guess, "'?)"); ok && hint == "" {
+		case ok && hint == "":
 			hint = "did you mean " + guess + "?"
 		}
 		k.problem(source, e.Location, said, hint)
@@ -214,9 +221,29 @@ func (k *compiler) echo(e *cel.Error) bool {
 // and columns from 0.
 func (k *compiler) problem(source common.Source, where common.Location, message, hint string) {
 	line, column := max(where.Line(), 1), max(where.Column(), 0)
-	shown := (&common.Error{Location: common.NewLocation(line, column), Message: message}).ToDisplayString(source)
-	_, shown, _ = strings.Cut(shown, fmt.Sprintf(":%d:%d: ", line, column+1))
-	k.problems = append(k.problems, Problem{Path: k.path, Line: line, Column: column + 1, Message: shown, Hint: hint})
+	if text, ok := source.Snippet(line); ok {
+		message += "\n" + pointedAt([]rune(text), column)
+	}
+	k.problems = append(k.problems, Problem{Path: k.path, Line: line, Column: column + 1, Message: message, Hint: hint})
+}
+
+// pointedAt shows a line with a caret under a column, as CEL does; of a long line
+// what is around it.
+func pointedAt(line []rune, column int) string {
+	const width = 72
+	if len(line) > width {
+		from := min(max(column-width/2, 0), len(line)-width)
+		to := from + width
+		more := to < len(line)
+		line, column = slices.Clone(line[from:to]), column-from
+		if from > 0 {
+			line[0] = '…'
+		}
+		if more {
+			line[width-1] = '…'
+		}
+	}
+	return " | " + string(line) + "\n | " + strings.Repeat(".", min(column, len(line))) + "^"
 }
 
 // ID returns the contract's name and version: production@3.

@@ -3,9 +3,9 @@ package contract
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stele-ml/stele/internal/strictjson"
 )
@@ -103,28 +103,35 @@ func (s spec) problems(t testing.TB) []Problem {
 	return ce.Problems
 }
 
-func TestSmoke(t *testing.T) {
-	for _, e := range []string{
-		`subject.name == "example"`,
-		`ledger.approvers(subject).size() >= 2`,
-		`ledger.ancestors(subject).all(a, a.standing == "good")`,
-		`statement.stage == "production" && statement.kind == "release"`,
-		`ledger.approvers(subject).join(", ") == "bob, carol"`,
-		`entry.time - subject.time < duration("720h")`,
-		`params.x`, `subject.nme == "x"`, `ledger.approvrs(subject).size() > 1`, `aprovers(subject)`, `subjct.name == ""`,
-		`ledger.approvers("x").size() > 1`,
-		`subject.annotations.exists(k, k == "x")`, `stele.Artifact{name: "x"}.name == "x"`, `[].size() == 0`, `[1, "a"].size() == 2`,
-		`type(1) == int`, `subject.annotations == {}`, `subject.name.matches(subject.version)`, `true && subject.listed`,
-		`timestamp("2026-01-01T00:00:00Z").getHours("America/New_York") == 1`,
-		`signer.handle == "releaser"`, `subject == subject`, `ledger.allAuthors(subject) == ["maker"]`,
+// A long expression that is wrong all over is told a few things, and shown where.
+func TestLongExpressions(t *testing.T) {
+	for name, rule := range map[string]string{
+		"unknown names":     strings.Repeat("subjct.nme || a || b || c || d || e || f || g || ", 100) + "subjct",
+		"unknown functions": strings.Repeat("ledger.frob(subject) || ", 300) + "subjct",
+		"no syntax":         strings.Repeat("( && ", 1500),
+		"words":             strings.Repeat("a b ", 2000),
+		"a quote":           strings.Repeat("'", 7001),
+		"loops":             "subject.from" + strings.Repeat(".filter(x, x.listed)", 60) + ".size() > 0",
 	} {
-		c, err := Compile(spec{rule: e}.document(t))
-		if err != nil {
-			fmt.Println("##", e, "\n", err)
-			continue
-		}
-		v, err := Evaluate([]InForce{{Contract: c}}, c.Document().Tests[0].Given.Input())
-		fmt.Printf("%s\n    %+v %v\n", e, v.Results, err)
+		t.Run(name, func(t *testing.T) {
+			problems := spec{rule: rule}.problems(t)
+			if len(problems) > maxOfExpression {
+				t.Errorf("%d problems", len(problems))
+			}
+			for _, p := range problems {
+				for _, line := range strings.Split(p.Message, "\n")[1:] {
+					if n := utf8.RuneCountInString(line); n > 80 {
+						t.Errorf("a line of %d characters: %s", n, line)
+					}
+				}
+			}
+		})
 	}
-	_ = strings.Join
+	p := spec{rule: strings.Repeat("subject.listed || ", 20) + "subject.nme" + strings.Repeat(" || subject.listed", 20)}.problems(t)[0]
+	want := "undefined field 'nme'\n" +
+		" | …listed || subject.listed || subject.nme || subject.listed || subject.l…\n" +
+		" | ....................................^"
+	if p.Message != want || p.Column != 368 {
+		t.Errorf("column %d\n%s\nwant\n%s", p.Column, p.Message, want)
+	}
 }

@@ -36,14 +36,29 @@ var missing = map[string]string{
 	"type": "every value has a type here",
 }
 
-// suggest returns what may have been meant, or "".
-func (k *compiler) suggest(source common.Source, e *cel.Error) string {
-	parsed, issues := k.env.ParseSource(source)
-	if issues.Err() != nil {
+// suggester finds out what may have been meant in an expression that is not
+// right: what is around the place, and of what type, as far as that can be told.
+type suggester struct {
+	*compiler
+	whole ast.Expr               // nil: it cannot be parsed
+	vars  map[string]*types.Type // of the loops around the place
+}
+
+func (k *compiler) suggester(source common.Source) *suggester {
+	s := &suggester{compiler: k}
+	if parsed, issues := k.env.ParseSource(source); issues.Err() == nil {
+		s.whole = parsed.NativeRep().Expr()
+	}
+	return s
+}
+
+// hint returns what may have been meant, or "".
+func (s *suggester) hint(e *cel.Error) string {
+	if s.whole == nil {
 		return ""
 	}
-	s := &suggester{compiler: k, vars: make(map[string]*types.Type)}
-	found := s.find(parsed.NativeRep().Expr(), e.ExprID)
+	s.vars = make(map[string]*types.Type)
+	found := s.find(s.whole, e.ExprID)
 	if found == nil {
 		return ""
 	}
@@ -63,13 +78,6 @@ func between(s, open, shut string) string {
 	_, s, _ = strings.Cut(s, open)
 	s, _, _ = strings.Cut(s, shut)
 	return s
-}
-
-// suggester finds a part of an expression, and the types of what is around it as
-// far as that is possible in an expression that is not right.
-type suggester struct {
-	*compiler
-	vars map[string]*types.Type // of the loops around it
 }
 
 // find returns the expression with that id.
