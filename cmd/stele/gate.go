@@ -176,16 +176,17 @@ func (a *app) gate(ctx context.Context, o *gateOrder) error {
 		g.broken(err)
 	}
 	status := g.conclude()
-	if terr := g.tell(err); terr != nil {
+	terr := g.tell(err)
+	switch {
+	case err == nil && status == exitHolds:
 		return terr
+	case terr != nil:
+		a.term.Warnf("%v", terr) // what the gate found is the graver
 	}
 	if err != nil {
 		return err
 	}
-	if status != exitHolds {
-		return verdictError{status}
-	}
-	return nil
+	return verdictError{status}
 }
 
 // run makes the checks.

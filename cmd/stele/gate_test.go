@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/home"
@@ -119,8 +120,15 @@ func TestGateOfALargeLineage(t *testing.T) {
 	if c := g.check(t, "lineage/recorded"); c.Message != "300 entries, all in the log; they tell of 300 artifacts" {
 		t.Error(c.Message)
 	}
-	if n := len(g.out.Checks); n < 25 {
-		t.Errorf("only %d checks", n)
+	ids := map[string]bool{}
+	for _, c := range g.out.Checks {
+		if ids[c.ID] {
+			t.Errorf("two checks are %s", c.ID)
+		}
+		ids[c.ID] = true
+	}
+	if len(ids) < 25 {
+		t.Errorf("only %d checks", len(ids))
 	}
 }
 
@@ -337,6 +345,51 @@ func TestGateOrder(t *testing.T) {
 	g.add(exitTampered, report.Check{Outcome: report.NotMade})
 	if g.conclude() != exitHolds {
 		t.Error("a warning closes the gate")
+	}
+}
+
+// An age that was asked for must be shown.
+func TestGateFreshness(t *testing.T) {
+	for _, c := range []struct {
+		found   evidence.Result
+		asked   time.Duration
+		outcome report.Outcome
+		exit    int
+	}{
+		{evidence.Passed, time.Hour, report.Passed, exitHolds},
+		{evidence.Failed, time.Hour, report.Failed, exitUntrusted},
+		{evidence.NotMade, time.Hour, report.NotMade, exitNotFound},
+		{evidence.NotMade, 0, report.NotMade, exitHolds},
+	} {
+		g := &gated{o: &gateOrder{maxAge: c.asked}}
+		g.checkFresh(&evidence.Verdict{Checks: []evidence.Check{{Name: evidence.CheckFresh, OK: c.found, Detail: "cosigned"}}})
+		if got := g.conclude(); got != c.exit || g.checks[0].Outcome != c.outcome {
+			t.Errorf("%v with %v: %s, ends with %d", c.found, c.asked, g.checks[0].Outcome, got)
+		}
+	}
+	g := &gated{o: &gateOrder{}, demand: map[string]string{gateFresh: "production@1"}}
+	g.checkFresh(&evidence.Verdict{Checks: []evidence.Check{{Name: evidence.CheckFresh}}})
+	if c := g.checks[0]; g.conclude() != exitNotFound || !strings.Contains(c.Hint, "--max-age") {
+		t.Errorf("a contract asks, and nobody says how old: %+v", c)
+	}
+}
+
+func TestGateLocation(t *testing.T) {
+	root := t.TempDir()
+	t.Chdir(root)
+	for path, want := range map[string]string{
+		"": "", "models/net": "models/net", "./models": "models", ".": "", "..": "", "/etc": "", "s3://bucket/models": "", root + "/a b": "a b", "../x": "",
+	} {
+		if got := belowHere(path, ""); got != want {
+			t.Errorf("%q is at %q, want %q", path, got, want)
+		}
+	}
+	t.Chdir(t.TempDir())
+	if got := belowHere(filepath.Join(root, "m"), root); got != "m" {
+		t.Errorf("below the repository: %q", got)
+	}
+	if got := belowHere("m", root); got != "" {
+		t.Errorf("outside of the repository: %q", got)
 	}
 }
 

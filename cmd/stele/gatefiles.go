@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/report"
@@ -25,12 +26,14 @@ const (
 	// nothing: an empty one, a header, a licence's name.
 	smallFile = 64
 
-	// maxUnasked is how many files a gate looks through that nobody asked to.
-	maxUnasked = 200_000
+	// maxUnasked is how many files a gate looks through that nobody asked to, and
+	// maxUnaskedArtifacts in how many manifests.
+	maxUnasked          = 200_000
+	maxUnaskedArtifacts = 100
 
 	// maxCompared is how many files are held in memory to be compared with, at
-	// some 60 bytes each; more than that are not compared.
-	maxCompared = 10_000_000
+	// some 60 bytes each: those of the smaller side. More are not compared.
+	maxCompared = 4_000_000
 )
 
 // filesOfMany are digests of files of many artifacts, each with whose it is.
@@ -51,8 +54,8 @@ type fileKey struct {
 
 // shared is a file that is in two artifacts.
 type shared struct {
-	path, other statement.Ref // whose it is, twice
-	name        string
+	of, other statement.Ref
+	path      string // in the first
 }
 
 // manifestsAtHand opens manifests that lie beside the ledger or were given.
@@ -86,7 +89,7 @@ func (m *manifestsAtHand) close() {
 
 // each goes through the files of an artifact, to the end of its manifest: only
 // then is it known to be the right one. ErrNotExist: there is none.
-func (m *manifestsAtHand) each(fp fingerprint.Fingerprint, do func(fingerprint.File)) error {
+func (m *manifestsAtHand) each(ctx context.Context, fp fingerprint.Fingerprint, do func(fingerprint.File)) error {
 	found := m.given[fp]
 	if found == nil {
 		path := m.shelf.ManifestPath(fp)
@@ -97,9 +100,13 @@ func (m *manifestsAtHand) each(fp fingerprint.Fingerprint, do func(fingerprint.F
 		return err
 	}
 	defer f.Close()
+	n := 0
 	for file, err := range f.All() {
 		if err != nil {
 			return f.explain(err)
+		}
+		if n++; n%(1<<16) == 0 && ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
 		do(file)
 	}
@@ -115,11 +122,8 @@ func (m *manifestsAtHand) has(fp fingerprint.Fingerprint) bool {
 func (m *manifestsAtHand) gather(ctx context.Context, refs []statement.Ref) (*filesOfMany, error) {
 	all := &filesOfMany{at: map[fileKey]int32{}}
 	for _, ref := range refs {
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
 		all.of = append(all.of, ref)
-		err := m.each(ref.Fingerprint, func(f fingerprint.File) {
+		err := m.each(ctx, ref.Fingerprint, func(f fingerprint.File) {
 			switch key := (fileKey{f.Size, f.Digest}); {
 			case f.Size < smallFile:
 				all.skip++
@@ -147,10 +151,7 @@ func (m *manifestsAtHand) gather(ctx context.Context, refs []statement.Ref) (*fi
 func (m *manifestsAtHand) compare(ctx context.Context, refs []statement.Ref, with *filesOfMany) (found []shared, n uint64, absent []statement.Ref, err error) {
 	const most = 8
 	for _, ref := range refs {
-		if ctx.Err() != nil {
-			return nil, 0, nil, context.Cause(ctx)
-		}
-		err := m.each(ref.Fingerprint, func(f fingerprint.File) {
+		err := m.each(ctx, ref.Fingerprint, func(f fingerprint.File) {
 			i, ok := with.at[fileKey{f.Size, f.Digest}]
 			if !ok {
 				return
@@ -315,13 +316,22 @@ func (g *gated) compareFiles(ctx context.Context, m *manifestsAtHand, x *compari
 		g.demanded(x.name, check, "record what it was evaluated on, and trained on: `stele record evaluation`, `stele run`")
 		return nil
 	}
-	files, err := g.filesAtHand(m, slices.Concat(x.left, x.right))
+	left, err := g.filesAtHand(m, x.left)
 	if err != nil {
 		return err
 	}
-	if !asked && files > maxUnasked {
+	right, err := g.filesAtHand(m, x.right)
+	if err != nil {
+		return err
+	}
+	files := left + right
+	if left < right {
+		x.left, x.right = x.right, x.left
+	}
+	if !asked && (files > maxUnasked || len(x.left)+len(x.right) > maxUnaskedArtifacts) {
 		check.Outcome = report.NotMade
-		check.Message = fmt.Sprintf("%s would have to be compared, and nobody asked for it", terminal.Plural(files, "file"))
+		check.Message = fmt.Sprintf("%s in %s would have to be compared, and nobody asked for it",
+			terminal.Plural(files, "file"), terminal.Plural(uint64(len(x.left)+len(x.right)), "manifest"))
 		check.Hint = "--require " + x.name + " makes it"
 		return nil
 	}
@@ -377,15 +387,9 @@ func (g *gated) filesAtHand(m *manifestsAtHand, refs []statement.Ref) (n uint64,
 func sharedText(list []shared, n uint64) string {
 	var names []string
 	for _, s := range list {
-		names = append(names, fmt.Sprintf("%s of %s, as in %s", s.name, s.path, s.other))
+		names = append(names, fmt.Sprintf("%s of %s, as in %s", s.path, s.of, s.other))
 	}
-	text := ""
-	for i, name := range names {
-		if i > 0 {
-			text += "; "
-		}
-		text += name
-	}
+	text := strings.Join(names, "; ")
 	if more := n - uint64(len(names)); more > 0 {
 		text += fmt.Sprintf("; and %s more", terminal.Count(more))
 	}

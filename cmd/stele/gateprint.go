@@ -63,25 +63,34 @@ func (f *gateFormats) parse(a *app) error {
 	return nil
 }
 
-// tell writes the reports: to files, and to standard output what is not in one.
-// failed is why the gate came to nothing, or nil; whoever called then says so.
+// tell writes the reports: to standard output what is not in a file, then the
+// files. failed is why the gate came to nothing, or nil; whoever called then says
+// so.
 func (g *gated) tell(failed error) error {
-	a, f := g.a, &g.o.formats
 	r := g.report()
-	for _, file := range f.files {
+	if err := g.tellHere(r, failed); err != nil {
+		return err
+	}
+	for _, file := range g.o.formats.files {
 		data, err := g.encode(r, file.format)
 		if err == nil {
-			err = a.writeOut(file.path, data)
+			err = g.a.writeOut(file.path, data)
 		}
 		if err != nil {
 			return fmt.Errorf("the report: %w", err)
 		}
 	}
+	return nil
+}
+
+// tellHere writes to standard output.
+func (g *gated) tellHere(r *report.Report, failed error) error {
+	a, f := g.a, &g.o.formats
 	inFile := slices.ContainsFunc(f.files, func(file gateFile) bool { return file.format == f.format })
 	switch {
 	case a.json && failed == nil:
 		a.printJSON(&g.out)
-	case a.json:
+	case a.json: // the failure is the object
 	case f.format == formatGitHub:
 		return g.tellGitHub(r, failed)
 	case f.format == formatText || inFile:
@@ -93,10 +102,8 @@ func (g *gated) tell(failed error) error {
 		if err != nil {
 			return err
 		}
-		if _, err := a.stdout.Write(data); err != nil {
-			return err
-		}
-		a.printedJSON = failed != nil && f.format == formatJSON
+		_, err = a.stdout.Write(data)
+		return err
 	}
 	return nil
 }
@@ -171,7 +178,7 @@ const gateManual = "https://github.com/stele-ml/stele/blob/main/docs/command-lin
 func (g *gated) report() *report.Report {
 	r := &report.Report{
 		Version: version, HelpURI: gateManual, Name: g.o.name, Of: g.o.version, Fingerprint: g.out.Fingerprint, Stage: g.o.stage,
-		Location: belowHere(g.o.path), Verdict: g.out.Verdict, Headline: g.out.Headline, Exit: g.out.Exit, Broken: g.broke, At: g.a.now(),
+		Location: belowHere(g.o.path, g.a.getenv("GITHUB_WORKSPACE")), Verdict: g.out.Verdict, Headline: g.out.Headline, Exit: g.out.Exit, Broken: g.broke, At: g.a.now(),
 	}
 	if g.out.AsOf != nil {
 		r.Origin, r.Entries = g.out.AsOf.Origin, g.out.AsOf.Size
@@ -182,22 +189,21 @@ func (g *gated) report() *report.Report {
 	return r
 }
 
-// belowHere is where data lie, if that is below the working folder: with slashes,
-// from there. Elsewhere it is empty.
-func belowHere(path string) string {
+// belowHere is where data lie, with slashes, from the root of the repository that a
+// job checked out, or else from the working folder. Elsewhere it is empty.
+func belowHere(path, root string) string {
 	p, err := place.Parse(path)
 	if path == "" || err != nil || p.Remote() {
 		return ""
 	}
-	here, err := os.Getwd()
+	at, err := filepath.Abs(p.Path())
+	if err == nil && root == "" {
+		root, err = os.Getwd()
+	}
 	if err != nil {
 		return ""
 	}
-	at, err := filepath.Abs(path)
-	if err != nil {
-		return ""
-	}
-	if rel, err := filepath.Rel(here, at); err == nil && rel != "." && filepath.IsLocal(rel) {
+	if rel, err := filepath.Rel(root, at); err == nil && rel != "." && filepath.IsLocal(rel) {
 		return filepath.ToSlash(rel)
 	}
 	return ""

@@ -112,6 +112,9 @@ func (g *gated) contractRules(v *contract.Verdict) {
 		g.contractRule(&results[i])
 	}
 	switch {
+	case v == nil && g.about > 0:
+		g.add(exitNotFound, report.Check{ID: "contract/none", Group: "contracts", Title: "rules", Outcome: report.NotMade, Required: true,
+			Message: "not asked: the ledger's own rules take it for no release at all"})
 	case len(results) > 0:
 	case g.about > 0:
 		g.add(exitRefused, report.Check{ID: "contract/none", Group: "contracts", Title: "rules", Outcome: report.Passed,
