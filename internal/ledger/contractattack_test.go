@@ -364,6 +364,32 @@ func TestRulesAboutRules(t *testing.T) {
 	soundLedger(t, l.Ledger)
 }
 
+// TestAttackAncestorUnindexed: whoever can write the database hides the name of a
+// withdrawn ancestor from the index. A rule about ancestors does not find one less.
+func TestAttackAncestorUnindexed(t *testing.T) {
+	for name, hide := range map[string]func(b *bench){
+		"gone":    func(b *bench) { b.del([]byte("ndata\x001")) },
+		"another": func(b *bench) { b.set([]byte("ndata\x001"), b.get([]byte("nclean\x001"))) },
+	} {
+		b := newBench(t)
+		data := b.m.Ref("data", "1", "d")
+		model := b.m.Made("model", "1", "m")
+		b.must(b.m.Stamp(b.ada, data))
+		b.must(b.m.Stamp(b.ada, b.m.Ref("clean", "1", "c")))
+		b.must(b.m.Run(b.ada, []statement.Ref{data}, []statement.Output{model}))
+		b.must(b.m.PutContract(b.ada, ledgertest.Rule("clean@1", "statements: [approval]", `ledger.ancestors(subject).size() == 0`)))
+		approval := b.m.Approve(b.ada, model.Ref, prod, 3)
+		b.refused(approval, ledger.RuleContract, ledger.ClassRefused)
+		hide(b)
+		if err := b.reopen(); err != nil {
+			t.Fatal(err)
+		}
+		if _, errs := b.admitAll(approval); !errors.Is(errs[0], ledger.ErrDamaged) {
+			t.Errorf("%s: %v", name, errs[0])
+		}
+	}
+}
+
 // TestAttackStoreUnderARule: what the store cannot answer is an error, and not a
 // refusal, which would be an answer.
 func TestAttackStoreUnderARule(t *testing.T) {

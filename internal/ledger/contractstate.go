@@ -57,6 +57,30 @@ func (s *contractState) Artifact(name, version string) (*lineage.Artifact, error
 	return a, err
 }
 
+// Origins implements lineage.Facts. What counts was admitted with inputs that are
+// on the ledger: one that is not found is damage, and not an ancestor less.
+func (s *contractState) Origins(a *lineage.Artifact) ([]lineage.Origin, error) {
+	origins, err := s.facts.Origins(a)
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range origins {
+		if !o.Counts {
+			continue
+		}
+		for _, ref := range o.Inputs {
+			in, err := s.facts.Artifact(ref.Name, ref.Version)
+			if errors.Is(err, ErrNotFound) || err == nil && in.Ref != ref {
+				err = damaged("entry %d names %s as %s, and it is not bound to that", o.Entry, ref, ref.Fingerprint)
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+	}
+	return origins, nil
+}
+
 // About implements contract.State.
 func (s *contractState) About(fp fingerprint.Fingerprint, kind statement.Kind) ([]*lineage.Said, error) {
 	list, err := s.record.on(fp, kind)
