@@ -3,6 +3,7 @@ package contract
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -194,13 +195,10 @@ func (h *historian) ref(n node) (statement.Ref, bool) {
 	if a := h.artifacts[name]; a != nil {
 		return a.Ref, true
 	}
-	if n.is("text", `"`) {
-		var names []string
-		for name := range h.artifacts {
-			names = append(names, name)
-		}
+	if n.is("text", `"`) && len(h.r.problems) < maxProblems {
+		names := slices.Sorted(maps.Keys(h.artifacts))
 		hint := "stamp it, or make it by a run, earlier in the history"
-		if near := nearest(name, sortedWords(names)); near != "" {
+		if near := nearest(name, names); near != "" {
 			hint = "did you mean " + near + "?"
 		}
 		n.hint(hint, "%s is not there", quoted(name))

@@ -50,7 +50,7 @@ func Random(seed uint64, items int) *History {
 	for range items {
 		h.step()
 	}
-	h.Statement = h.judged()
+	h.Statement = h.Judged()
 	h.Time = fmt.Sprintf("2024-02-29T23:59:%02dZ", seed%60)
 	return h
 }
@@ -270,8 +270,8 @@ func (h *History) lose() {
 	h.add(it)
 }
 
-// judged makes up the statement that follows.
-func (h *History) judged() Item {
+// Judged makes up a statement that could follow the history.
+func (h *History) Judged() Item {
 	switch h.r.IntN(12) {
 	case 0, 1, 2, 3:
 		it := Item{"release": pick(h.r, h.names...), "stage": pick(h.r, "production", "staging")}
