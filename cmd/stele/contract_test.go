@@ -1,0 +1,269 @@
+package main
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/contract"
+	"github.com/stele-ml/stele/internal/draft"
+	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/statement"
+)
+
+const strictContract = `apiVersion: stele.dev/v1
+kind: Contract
+metadata: {name: strict, version: 1}
+spec:
+  engine: cel/1
+  match: {statements: [release]}
+  validations:
+    - {id: never, expression: "false", message: nothing is released}
+  tests:
+    - name: any
+      given: {statement: {kind: release, stage: production}}
+      expect: {deny: [never]}
+`
+
+// TestAttackerSwapsContract replaces the file while the person who is about to
+// sign it looks at what they were shown. What was tested and shown is signed.
+func TestAttackerSwapsContract(t *testing.T) {
+	t.Parallel()
+	p := newPerson(t)
+	p.must("init", "--handle", "ada", "-q")
+	p.write("strict.yaml", strictContract)
+	loose := strings.NewReplacer(`"false"`, `"true"`, "expect: {deny: [never]}", "expect: {allow: true}").Replace(strictContract)
+	path := filepath.Join(p.dir, "strict.yaml")
+	tested, err := readContract(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range []*contractOrder{
+		{action: statement.ContractPropose, path: path, yes: true},
+		{action: statement.ContractPut, path: path, digest: digestText(tested.Digest())},
+	} {
+		p.write("strict.yaml", strictContract)
+		a := p.app()
+		a.looked = func() { p.write("strict.yaml", loose) }
+		if err := a.putContract(t.Context(), o); err != nil {
+			t.Fatalf("%s: %v", o.action, err)
+		}
+	}
+	show := p.must("contract", "show", "strict", "--json")
+	if !strings.Contains(show, digestText(tested.Digest())) || !strings.Contains(show, `"expression":"false"`) {
+		t.Errorf("what is in force is not what was tested: %s", show)
+	}
+	// And before the look, it is refused.
+	p.write("strict.yaml", strings.Replace(loose, "version: 1", "version: 2", 1))
+	err = p.app().putContract(t.Context(), &contractOrder{action: statement.ContractPut, path: path, digest: digestText(tested.Digest())})
+	if statusOf(err) != exitTampered {
+		t.Errorf("another document than the one that was tested: %v", err)
+	}
+}
+
+// TestAttackerCrossesContract has another administrator put a version between the
+// look and the signature: what was shown is not what would be replaced.
+func TestAttackerCrossesContract(t *testing.T) {
+	t.Parallel()
+	p := newPerson(t)
+	p.must("init", "--handle", "ada", "-q")
+	version := func(n string) string { return strings.Replace(strictContract, "version: 1", "version: "+n, 1) }
+	for _, n := range []string{"1", "2", "3"} {
+		p.write(n+".yaml", version(n))
+	}
+	p.must("contract", "put", "1.yaml", "--yes", "-q")
+	a := p.app()
+	a.looked = func() { p.must("contract", "put", "2.yaml", "--yes", "-q") }
+	err := a.putContract(t.Context(), &contractOrder{action: statement.ContractPut, path: filepath.Join(p.dir, "3.yaml"), yes: true})
+	if f := describe(err); err == nil || f.status != exitRefused || f.rule != string(ledger.RuleAfter) {
+		t.Errorf("put in place of a version that nobody was shown: %v", err)
+	}
+	a = p.app()
+	a.looked = func() { p.must("contract", "put", "3.yaml", "--yes", "-q") }
+	err = a.enact(t.Context(), &enacting{order: &contractOrder{action: statement.ContractLift, yes: true},
+		said: toLift(t, a, "strict")})
+	if statusOf(err) != exitRefused {
+		t.Errorf("lifted a version that was replaced meanwhile: %v", err)
+	}
+	if list := p.must("contract", "list"); !strings.Contains(list, "strict@3") || strings.Contains(list, "strict@2") {
+		t.Errorf("in force is %s", list)
+	}
+}
+
+func toLift(t *testing.T, a *app, name string) *statement.Contract {
+	t.Helper()
+	var said *statement.Contract
+	err := a.read(t.Context(), func(r *reading) (err error) {
+		said, err = r.toLift(name, 0)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return said
+}
+
+// TestWordsOf: what a rule looks at is found through its variables, and through
+// theirs.
+func TestWordsOf(t *testing.T) {
+	d := &contract.Document{
+		Variables: []contract.Variable{
+			{Name: "size", Expression: "subject.bytes"},
+			{Name: "large", Expression: "variables.size > 10"},
+			{Name: "other", Expression: "subject.ignore.size()"},
+		},
+		Validations: []contract.Validation{
+			{ID: "direct", Expression: `statement.observation == "wrapped"`},
+			{ID: "deep", Expression: "!variables.large"},
+		},
+	}
+	for _, c := range []struct {
+		rule string
+		has  []string
+		not  []string
+	}{
+		{"direct", []string{"observation"}, []string{"bytes", "subject"}},
+		{"deep", []string{"large", "size", "bytes"}, []string{"ignore"}},
+	} {
+		words := wordsOf(d, c.rule)
+		for _, w := range c.has {
+			if !words[w] {
+				t.Errorf("%s: %s was not found", c.rule, w)
+			}
+		}
+		for _, w := range c.not {
+			if words[w] {
+				t.Errorf("%s: %s was found", c.rule, w)
+			}
+		}
+	}
+}
+
+// TestLooksAt: a rule refuses beforehand only if nothing that is not known yet can
+// change its mind.
+func TestLooksAt(t *testing.T) {
+	d, err := draft.Read([]byte(`{apiVersion: stele.dev/v1, kind: Contract, metadata: {name: a, version: 1}, spec: {engine: cel/1, match: {statements: [run]},
+variables: [{name: large, expression: subject.bytes > 10}],
+validations: [
+{id: observed, expression: 'statement.observation == "wrapped"', message: "no"},
+{id: inputs, expression: 'statement.inputs.all(i, ledger.standing(i) == "good")', message: "no"},
+{id: named, expression: 'subject.name.startsWith("lab/")', message: "no"},
+{id: clean, expression: 'ledger.standing(subject) == "good"', message: "no"},
+{id: small, expression: '!variables.large', message: "no"},
+{id: ended, expression: '!statement.failed', message: "no"},
+{id: code, expression: '!statement.code.dirty', message: "no"}],
+tests: [{name: try, given: {statement: {kind: run}}, expect: {allow: true}}]}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := contract.Compile(d.Document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inForce := []contract.InForce{{Contract: c, Entry: 7}}
+	unknown := slices.Concat(unreadWords, unendedWords)
+	for rule, want := range map[string]bool{"observed": false, "inputs": false, "named": false, "clean": true, "small": true, "ended": true, "code": false} {
+		if got := looksAt(inForce, contract.RuleResult{Contract: "a@1", Entry: 7, Rule: rule}, unknown); got != want {
+			t.Errorf("%s looks at what is not known: %v, want %v", rule, got, want)
+		}
+	}
+	if !looksAt(inForce, contract.RuleResult{Contract: "a@1", Entry: 7, Rule: "code"}, codeWords) {
+		t.Error("the code is not known, and nobody noticed")
+	}
+	if !looksAt(inForce, contract.RuleResult{Contract: "b@1", Entry: 7, Rule: "observed"}, unknown) {
+		t.Error("a rule that is not found is taken for certain")
+	}
+}
+
+// TestAtCaret: the place that a caret points at stays in sight.
+func TestAtCaret(t *testing.T) {
+	long := strings.Repeat("a + ", 40) + "WRONG" + strings.Repeat(" + b", 40)
+	at := strings.Index(long, "WRONG")
+	lines := []string{" | " + long, " | " + strings.Repeat(".", at) + "^"}
+	for _, width := range []int{40, 80, 79} {
+		got := atCaret(lines, width)
+		for _, line := range got {
+			if n := len([]rune(line)); n > width {
+				t.Errorf("%d columns: %d: %s", width, n, line)
+			}
+		}
+		text, caret := []rune(got[0]), strings.Index(got[1], "^")
+		if string(text[caret:caret+5]) != "WRONG" {
+			t.Errorf("%d columns: the caret points at %q:\n%s\n%s", width, string(text[caret:]), got[0], got[1])
+		}
+	}
+	for _, width := range []int{0, 1000} {
+		if got := atCaret(lines, width); !slices.Equal(got, lines) {
+			t.Errorf("%d columns: cut: %q", width, got)
+		}
+	}
+	short := []string{" | x", " | ^"}
+	for _, l := range [][]string{short, nil, {" | ^"}, {"no source", " | ..^"}, {" | a", " | ...b"}} {
+		if got := atCaret(l, 80); !slices.Equal(got, l) {
+			t.Errorf("changed: %q", got)
+		}
+	}
+}
+
+func TestDiffDocuments(t *testing.T) {
+	read := func(text string) []byte {
+		t.Helper()
+		d, err := draft.Read([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d.Document
+	}
+	old := read(`{apiVersion: stele.dev/v1, kind: Contract, metadata: {name: a, version: 1}, spec: {engine: cel/1,
+match: {statements: [release], names: [x]}, params: {p: 1, m: true}, variables: [{name: v, expression: "1"}, {name: w, expression: "2"}],
+validations: [{id: one, expression: "true", message: "no"}, {id: two, expression: "false", message: "no"}], gate: [contents],
+tests: [{name: try, given: {statement: {kind: release}}, expect: {deny: [two]}}]}}`)
+	now := read(`{apiVersion: stele.dev/v1, kind: Contract, metadata: {name: a, version: 2, description: d}, spec: {engine: cel/1,
+match: {statements: [release], stages: [s]}, params: {p: 2, k: [a]}, variables: [{name: w, expression: "2"}, {name: v, expression: "1"}],
+validations: [{id: three, expression: "true", message: "no"}, {id: two, expression: "true", message: "no", hint: h}],
+tests: [{name: try, given: {statement: {kind: release}}, expect: {allow: true}}]}}`)
+	got, err := diffDocuments(old, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []jsonv1.ContractChange{
+		{What: "version", Change: "modified", Old: "1", New: "2"},
+		{What: "description", Change: "added", New: "d"},
+		{What: "match", Name: "names", Change: "removed", Old: `["x"]`},
+		{What: "match", Name: "stages", Change: "added", New: `["s"]`},
+		{What: "param", Name: "k", Change: "added", New: `["a"]`},
+		{What: "param", Name: "m", Change: "removed", Old: "true"},
+		{What: "param", Name: "p", Change: "modified", Old: "1", New: "2"},
+		{What: "variable", Change: "moved", Old: "v, w", New: "w, v"},
+		{What: "rule", Name: "one", Change: "removed", Old: "true"},
+		{What: "rule", Name: "three", Change: "added", New: "true"},
+		{What: "rule", Name: "two", Part: "expression", Change: "modified", Old: "false", New: "true"},
+		{What: "rule", Name: "two", Part: "hint", Change: "added", New: "h"},
+		{What: "gate", Change: "removed", Old: `["contents"]`},
+		{What: "test", Name: "try", Part: "expect", Change: "modified", Old: `{"deny":["two"]}`, New: `{"allow":true}`},
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	if same, err := diffDocuments(old, old); err != nil || len(same) != 0 {
+		t.Errorf("the same document differs: %v %+v", err, same)
+	}
+}
+
+// TestAttackerNamesAContract: what a contract says cannot write to a terminal
+// but as text.
+func TestAttackerNamesAContract(t *testing.T) {
+	t.Parallel()
+	p := newPerson(t)
+	p.must("init", "--handle", "ada", "-q")
+	p.write("model.bin", "m")
+	p.must("stamp", "model.bin", "--as", "a/m@1", "-q")
+	p.write("c.yaml", strings.Replace(strictContract, "message: nothing is released", `messageExpression: "\"gone\\u001b[2J\\nrefused by nobody\""`, 1))
+	p.must("contract", "put", "c.yaml", "--yes", "-q")
+	_, out, status := p.stele("release", "a/m@1", "--stage", "production")
+	if status != exitRefused || !strings.Contains(out, "gone") || strings.Contains(out, "\x1b") || strings.Contains(out, "\nrefused by nobody") {
+		t.Errorf("status %d: %q", status, out)
+	}
+}
