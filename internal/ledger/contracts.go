@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,8 +20,8 @@ const MaxContracts = 256
 // rest once it was asked for. To compile one takes longer than to admit many
 // statements.
 type law struct {
-	match  contract.Match
-	source []byte // the document
+	kinds  []statement.Kind // of statements that it is about
+	source []byte           // the document
 
 	once     sync.Once
 	compiled *contract.Contract
@@ -72,16 +73,35 @@ func (l *Ledger) law(e *evidence.ContractEntry) (*law, error) {
 	if w, ok := l.laws.get(e.Digest); ok {
 		return w, nil
 	}
-	if err := newerEngine(e); err != nil {
+	kinds, err := outline(e)
+	if err != nil {
 		return nil, err
 	}
-	doc, err := contract.ParseDocument(e.Document)
-	if err != nil {
-		return nil, damaged("the contract in entry %d: %w", e.Entry, err)
-	}
-	w := &law{match: doc.Match, source: e.Document}
+	w := &law{kinds: kinds, source: e.Document}
 	l.laws.add(e.Digest, w)
 	return w, nil
+}
+
+// outline reads from the document of an entry which statements it is about, and
+// no more: to read all of it takes as long as to admit many statements, most of
+// which it is not about. An engine that only a newer program has is ErrRules.
+func outline(e *evidence.ContractEntry) ([]statement.Kind, error) {
+	var doc struct {
+		Spec struct {
+			Engine string `json:"engine"`
+			Match  struct {
+				Statements []statement.Kind `json:"statements"`
+			} `json:"match"`
+		} `json:"spec"`
+	}
+	if err := json.Unmarshal(e.Document, &doc); err != nil {
+		return nil, damaged("the contract in entry %d: %w", e.Entry, err)
+	}
+	if doc.Spec.Engine != contract.Engine {
+		return nil, fmt.Errorf("%w: the contract %s in entry %d is for the engine %.40q, this program has %s",
+			ErrRules, e.ID(), e.Entry, doc.Spec.Engine, contract.Engine)
+	}
+	return doc.Spec.Match.Statements, nil
 }
 
 // enacted are the contracts in force after some control entries. They are read
@@ -117,7 +137,7 @@ func (e *enacted) about(kind statement.Kind) ([]contract.InForce, error) {
 	if ok {
 		return list, nil
 	}
-	list, err := e.compile(func(m *contract.Match) bool { return mayConcern(m, kind) })
+	list, err := e.compile(func(w *law) bool { return mayConcern(w.kinds, kind) })
 	if err == nil {
 		e.byKind[kind] = list
 	}
@@ -128,11 +148,11 @@ func (e *enacted) about(kind statement.Kind) ([]contract.InForce, error) {
 func (e *enacted) all() ([]contract.InForce, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.compile(func(*contract.Match) bool { return true })
+	return e.compile(func(*law) bool { return true })
 }
 
-// compile returns those whose match is wanted. The caller holds the lock.
-func (e *enacted) compile(wanted func(*contract.Match) bool) ([]contract.InForce, error) {
+// compile returns those that are wanted. The caller holds the lock.
+func (e *enacted) compile(wanted func(*law) bool) ([]contract.InForce, error) {
 	if e.laws == nil {
 		read := make([]*law, len(e.entries))
 		for i := range e.entries {
@@ -145,7 +165,7 @@ func (e *enacted) compile(wanted func(*contract.Match) bool) ([]contract.InForce
 	}
 	var list []contract.InForce
 	for i, w := range e.laws {
-		if !wanted(&w.match) {
+		if !wanted(w) {
 			continue
 		}
 		c, err := w.contract()
@@ -157,11 +177,10 @@ func (e *enacted) compile(wanted func(*contract.Match) bool) ([]contract.InForce
 	return list, nil
 }
 
-// mayConcern reports whether a contract may be about a statement of that kind: a
-// run stamps its outputs.
-func mayConcern(m *contract.Match, kind statement.Kind) bool {
-	return slices.Contains(m.Statements, kind) ||
-		kind == statement.KindRun && slices.Contains(m.Statements, statement.KindStamp)
+// mayConcern reports whether a contract about statements of some kinds may be about
+// one of that kind: a run stamps its outputs.
+func mayConcern(about []statement.Kind, kind statement.Kind) bool {
+	return slices.Contains(about, kind) || kind == statement.KindRun && slices.Contains(about, statement.KindStamp)
 }
 
 // Contracts returns the contracts in force as of the view, by name and then by
@@ -199,7 +218,7 @@ func (l *Ledger) examine(said *statement.Contract) (*law, *Refusal) {
 	if r := failedTests(said, results); r != nil {
 		return nil, r
 	}
-	w := &law{match: compiled.Document().Match, source: said.Document, compiled: compiled}
+	w := &law{kinds: compiled.Document().Match.Statements, source: said.Document, compiled: compiled}
 	w.once.Do(func() {})
 	return w, nil
 }

@@ -67,7 +67,7 @@ func (v *View) concerned(contracts []contract.InForce) ([]uint64, error) {
 		indexes = append(indexes, e.Index)
 	}
 	for kind := range kindBytes {
-		if !slices.ContainsFunc(contracts, func(c contract.InForce) bool { return mayConcern(&c.Document().Match, kind) }) {
+		if !slices.ContainsFunc(contracts, func(c contract.InForce) bool { return mayConcern(c.Document().Match.Statements, kind) }) {
 			continue
 		}
 		for index, err := range v.ByKind(kind) {

@@ -11,7 +11,6 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"golang.org/x/mod/sumdb/tlog"
 
-	"github.com/stele-ml/stele/contract"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/statement"
@@ -305,24 +304,11 @@ func (l *Ledger) adopt(s *state, c *evidence.Control) error {
 	for _, m := range c.Roster().Members() {
 		l.keys.Store(m.Key.ID(), m.Key)
 	}
+	// What a newer program's rules would refuse must not be admitted.
 	for _, e := range c.ContractsInForce() {
-		if err := newerEngine(&e); err != nil && l.unusable == nil {
+		if _, err := outline(&e); err != nil && l.unusable == nil {
 			l.unusable = err
 		}
-	}
-	return nil
-}
-
-// newerEngine says that the rules of a contract in force are for an engine that
-// only a newer program has: what it would refuse must not be admitted.
-func newerEngine(e *evidence.ContractEntry) error {
-	var doc struct {
-		Spec struct {
-			Engine string `json:"engine"`
-		} `json:"spec"`
-	}
-	if err := json.Unmarshal(e.Document, &doc); err == nil && doc.Spec.Engine != contract.Engine {
-		return fmt.Errorf("%w: the contract %s in entry %d is for the engine %.40q, this program has %s", ErrRules, e.ID(), e.Entry, doc.Spec.Engine, contract.Engine)
 	}
 	return nil
 }
