@@ -22,6 +22,8 @@ const (
 	MaxDraft = 256 << 10
 	// MaxDepth is how deep a draft may nest.
 	MaxDepth = 24
+	// MaxParts is how many values a draft may have: more than the largest document.
+	MaxParts = 25_000
 )
 
 // Draft is a document and where its parts stand in the text that it was read
@@ -29,8 +31,8 @@ const (
 type Draft struct {
 	Document []byte // canonical JSON (RFC 8785)
 
-	lines  []string             // of the text, without their ends
-	places map[string]yaml.Node // by path
+	lines  []string              // of the text, without their ends
+	places map[string]*yaml.Node // by path
 }
 
 // Error is what is wrong with a draft, and where.
@@ -60,7 +62,7 @@ func Read(text []byte) (*Draft, error) {
 		return nil, &Error{Message: fmt.Sprintf("%d bytes, at most %d are allowed", len(text), MaxDraft)}
 	}
 	text = bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n"))
-	d := &Draft{lines: strings.Split(string(text), "\n"), places: make(map[string]yaml.Node)}
+	d := &Draft{lines: strings.Split(string(text), "\n"), places: make(map[string]*yaml.Node)}
 	if err := d.checkText(); err != nil {
 		return nil, err
 	}
@@ -129,9 +131,12 @@ func syntax(err error) error {
 
 // read returns the value of a node as JSON has it.
 func (d *Draft) read(n *yaml.Node, path string, depth int) (any, error) {
-	d.places[path] = *n
-	if depth > MaxDepth {
+	d.places[path] = n
+	switch {
+	case depth > MaxDepth:
 		return nil, at(n, "", "nested deeper than %d", MaxDepth)
+	case len(d.places) > MaxParts:
+		return nil, at(n, "", "more than %d values", MaxParts)
 	}
 	if err := bare(n); err != nil {
 		return nil, err

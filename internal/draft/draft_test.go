@@ -143,6 +143,7 @@ func TestReadRefuses(t *testing.T) {
 		"a carriage return":   {"b: 1\na: x\ry: 1\n", "line 2: a line break that is not one everywhere"},
 		"a directive":         {"%YAML 1.1\n---\na: 1\n", "line 1: a YAML directive"},
 		"deep":                {strings.Repeat("[", MaxDepth+2) + strings.Repeat("]", MaxDepth+2), "line 1: nested deeper than 24"},
+		"many":                {"[" + strings.Repeat("1,", MaxParts+1) + "]", "line 1: more than 25000 values"},
 		"large":               {"a: " + strings.Repeat("x", MaxDraft), "262147 bytes, at most 262144 are allowed"},
 		"a control character": {"a: \x01\n", "control characters are not allowed"},
 	} {

@@ -16,7 +16,7 @@ func (d *Draft) Line(path string) int {
 }
 
 // place returns the node of a path, or of the nearest around it.
-func (d *Draft) place(path string) (n yaml.Node, exact bool) {
+func (d *Draft) place(path string) (n *yaml.Node, exact bool) {
 	exact = true
 	for {
 		if n, ok := d.places[path]; ok {
@@ -65,7 +65,7 @@ func (d *Draft) Place(path string, line, column int) (int, int) {
 
 // indent is what the lines of a block are indented by: as the first that is not
 // empty.
-func (d *Draft) indent(n yaml.Node) int {
+func (d *Draft) indent(n *yaml.Node) int {
 	for _, line := range d.lines[n.Line:] {
 		if text := strings.TrimLeft(line, " "); text != "" {
 			indent := len(line) - len(text)
@@ -80,34 +80,40 @@ func leadingBreaks(s string) int { return len(s) - len(strings.TrimLeft(s, "\n")
 
 // folded finds a place in a block whose line breaks are spaces: those blocks
 // whose lines are plain.
-func (d *Draft) folded(n yaml.Node, line, column int) (int, int, bool) {
+func (d *Draft) folded(n *yaml.Node, line, column int) (int, int, bool) {
 	if line != 1 {
 		return 0, 0, false
 	}
 	indent := d.indent(n)
-	text, offset := "", column-1
+	rest, offset := n.Value, column-1 // of the value, from the line here on
 	for i := n.Line; i < len(d.lines); i++ {
 		here := d.lines[i]
 		if len(here) <= indent || here[indent] == ' ' || strings.TrimSpace(here[:indent]) != "" {
 			return 0, 0, false
 		}
 		here = strings.TrimRight(here[indent:], " ")
-		if text != "" {
-			text += " "
+		if i > n.Line {
+			space, ok := strings.CutPrefix(rest, " ")
+			if !ok {
+				return 0, 0, false
+			}
+			rest, offset = space, offset-1
 		}
-		if !strings.HasPrefix(n.Value, text+here) {
+		var ok bool
+		if rest, ok = strings.CutPrefix(rest, here); !ok {
 			return 0, 0, false
 		}
-		before := utf8.RuneCountInString(text)
-		if text += here; offset <= before+utf8.RuneCountInString(here) {
-			return i + 1, indent + offset - before + 1, true
+		length := utf8.RuneCountInString(here)
+		if offset <= length {
+			return i + 1, indent + max(offset, 0) + 1, true
 		}
+		offset -= length
 	}
 	return 0, 0, false
 }
 
 // within finds the column of a character of a value that stands on one line.
-func within(line string, n yaml.Node, column int) (int, bool) {
+func within(line string, n *yaml.Node, column int) (int, bool) {
 	runes := []rune(line)
 	i := n.Column - 1
 	if i < 0 || i >= len(runes) {
