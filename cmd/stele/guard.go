@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -126,6 +127,9 @@ func (o *guardOrder) parse(args []string, dash int) error {
 	}
 	if err := oneOf("--check", o.check, checkFull, checkAudit, checkCached); err != nil {
 		return err
+	}
+	if slices.Contains(o.evidence, "-") {
+		return usagef("--evidence -: standard input is the command's").withHint("give the file's name")
 	}
 	if o.manifest != "" && len(o.models) > 1 {
 		return usagef("--manifest goes with one model")
@@ -268,10 +272,8 @@ func (g *guarding) warn(text string) { g.warnings = addOnce(g.warnings, text) }
 func (g *guarding) note(text string) { g.notes = addOnce(g.notes, text) }
 
 func addOnce(list []string, text string) []string {
-	for _, have := range list {
-		if have == text {
-			return list
-		}
+	if slices.Contains(list, text) {
+		return list
 	}
 	return append(list, text)
 }

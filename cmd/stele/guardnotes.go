@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/hint"
@@ -28,6 +29,9 @@ import (
 
 // maxGuardChecks is how many checks of a ledger's models are kept.
 const maxGuardChecks = 64
+
+// leftAfter is how long no check takes.
+const leftAfter = 7 * 24 * time.Hour
 
 // guardCheck is an earlier full check of the same files.
 type guardCheck struct {
@@ -53,7 +57,7 @@ func (g *guarding) beginWatch(m *guardModel) error {
 	}
 	if err != nil { // a home that cannot be written to, as in many containers
 		if m.temp, err = os.MkdirTemp("", "stele-guard-"); err != nil {
-			return err
+			return failf(exitError, "nowhere to note the files of %s: %w", m.what(), err).withHint("$STELE_STATE, or $TMPDIR, names a folder that can be written to")
 		}
 	}
 	fp := m.standing.judged.Artifact.Ref.Fingerprint
@@ -72,8 +76,8 @@ func (g *guarding) sealWatch(m *guardModel, d *data) error {
 	return nil
 }
 
-// keepWatch keeps the notes of a full check for the next time. The second look
-// has its own copy of them: a link of the same file.
+// keepWatch keeps the notes of a full check for the next time. Where they cannot
+// be kept, everything is read again then.
 func (g *guarding) keepWatch(m *guardModel) {
 	dir := filepath.Dir(m.temp)
 	if dir != g.app.guardState(m.standing.asOf.Ledger) {
@@ -83,8 +87,8 @@ func (g *guarding) keepWatch(m *guardModel) {
 	list, _ := filepath.Glob(filepath.Join(dir, m.guardSpot()+"-*"))
 	name := fmt.Sprintf("%s-%d-%s", m.guardSpot(), m.watch.settled/1e6+settledAfter.Milliseconds(), strings.ReplaceAll(m.watch.fp.String(), ":", "_"))
 	for _, ext := range []string{".manifest", ".marks"} {
-		if err := os.Link(m.watch.path+ext, filepath.Join(dir, name+ext)); err != nil && !errors.Is(err, fs.ErrExist) {
-			return // the next time reads everything
+		if err := keepFile(m.watch.path+ext, filepath.Join(dir, name+ext)); err != nil {
+			return
 		}
 	}
 	for _, old := range list {
@@ -95,8 +99,28 @@ func (g *guarding) keepWatch(m *guardModel) {
 	pruneGuardChecks(dir)
 }
 
-// pruneGuardChecks drops the oldest notes of a ledger.
+// keepFile gives a file a second name, or copies it where files have but one.
+func keepFile(from, to string) error {
+	err := os.Link(from, to)
+	if err == nil || errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, data, 0o600)
+}
+
+// pruneGuardChecks drops the oldest notes of a ledger, and what guards left that
+// were killed.
 func pruneGuardChecks(dir string) {
+	left, _ := filepath.Glob(filepath.Join(dir, "new-*"))
+	for _, path := range left {
+		if info, err := os.Stat(path); err == nil && time.Since(info.ModTime()) > leftAfter {
+			os.RemoveAll(path)
+		}
+	}
 	list, _ := filepath.Glob(filepath.Join(dir, "*.manifest"))
 	slices.SortFunc(list, func(x, y string) int { return int(min(1, max(-1, beganOf(x)-beganOf(y)))) })
 	for ; len(list) > maxGuardChecks; list = list[1:] {

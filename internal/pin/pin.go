@@ -43,6 +43,7 @@ type Folder struct {
 	path string
 	root *os.Root
 	temp bool
+	lock *os.File // held in common by all who are at work here
 }
 
 // Temp makes a folder of its own below the system's folder for such things
@@ -63,8 +64,8 @@ func Temp() (*Folder, error) {
 
 // Open opens a folder for copies that stay, and makes it if it is not there. One
 // that is there must be a folder, this user's, and nobody else's to look into:
-// ErrNotPrivate. Copies that were never finished are taken away; so two
-// processes cannot share a folder at the same time.
+// ErrNotPrivate. Copies that were never finished are taken away, unless another
+// process is at work in the folder.
 func Open(dir string) (*Folder, error) {
 	err := os.Mkdir(dir, folderMode)
 	if err != nil && !errors.Is(err, fs.ErrExist) {
@@ -74,17 +75,41 @@ func Open(dir string) (*Folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := fs.ReadDir(f.root.FS(), ".")
-	for _, e := range list {
-		if err == nil && (strings.HasPrefix(e.Name(), newPrefix) || strings.HasPrefix(e.Name(), oldPrefix)) {
-			err = f.root.RemoveAll(e.Name())
-		}
-	}
-	if err != nil {
-		f.root.Close()
+	if err := f.begin(); err != nil {
+		f.close()
 		return nil, err
 	}
 	return f, nil
+}
+
+// begin takes away what others have left who are not at work any more. Its lock
+// ends with this process, or when it becomes another command.
+func (f *Folder) begin() (err error) {
+	if f.lock, err = f.root.Open("."); err != nil {
+		return err
+	}
+	if alone(f.lock) {
+		list, err := fs.ReadDir(f.root.FS(), ".")
+		if err != nil {
+			return err
+		}
+		for _, e := range list {
+			if !strings.HasPrefix(e.Name(), newPrefix) && !strings.HasPrefix(e.Name(), oldPrefix) {
+				continue
+			}
+			if err := f.root.RemoveAll(e.Name()); err != nil {
+				return err
+			}
+		}
+	}
+	return share(f.lock)
+}
+
+func (f *Folder) close() error {
+	if f.lock != nil {
+		_ = f.lock.Close()
+	}
+	return f.root.Close()
 }
 
 func open(dir string) (*Folder, error) {
@@ -134,12 +159,12 @@ func private(name string, info fs.FileInfo) error {
 func (f *Folder) Path() string { return f.path }
 
 // Close gives the folder back, with what is in it.
-func (f *Folder) Close() error { return f.root.Close() }
+func (f *Folder) Close() error { return f.close() }
 
 // Remove takes the folder of Temp away with all that is in it. Of Open's it
 // leaves everything.
 func (f *Folder) Remove() error {
-	err := f.root.Close()
+	err := f.close()
 	if !f.temp {
 		return err
 	}
@@ -266,21 +291,31 @@ func (c *Copy) place() error {
 			return err
 		}
 	}
-	old, err := c.folder.aside(oldPrefix)
-	if err != nil {
-		return err
+	// Another process may put the same copy there at the same time.
+	for try := 0; ; try++ {
+		old, err := c.folder.aside(oldPrefix)
+		if err != nil {
+			return err
+		}
+		had := root.Rename(c.name, old)
+		if had != nil && !errors.Is(had, fs.ErrNotExist) {
+			return had
+		}
+		err = root.Rename(c.staged, c.name)
+		if had == nil {
+			if rerr := root.RemoveAll(old); err == nil {
+				err = rerr
+			}
+		}
+		if !errors.Is(err, fs.ErrExist) || try == placeTries { // also ENOTEMPTY
+			return err
+		}
 	}
-	switch err := root.Rename(c.name, old); {
-	case errors.Is(err, fs.ErrNotExist):
-		return root.Rename(c.staged, c.name)
-	case err != nil:
-		return err
-	}
-	if err := root.Rename(c.staged, c.name); err != nil {
-		return err
-	}
-	return root.RemoveAll(old)
 }
+
+// placeTries is how often a copy that others replace at the same time is put in
+// its place.
+const placeTries = 100
 
 // Discard takes away what was copied. After Keep it does nothing.
 func (c *Copy) Discard() {

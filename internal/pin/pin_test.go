@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -216,14 +217,71 @@ func TestUnfinished(t *testing.T) {
 	if got, err := os.ReadFile(filepath.Join(at, "net.bin")); err != nil || !bytes.Equal(got, bigFile()) {
 		t.Errorf("%v", err)
 	}
-	// What a process that was killed has left is taken away by the next.
+	if runtime.GOOS == "windows" {
+		t.Skip("whether somebody is at work cannot be known here")
+	}
+	// What a process that was killed has left is taken away by the next, but not
+	// while somebody may be at work on it.
 	left := filepath.Join(folder.Path(), newPrefix+"0123")
 	check(t, os.Mkdir(left, 0o700))
-	again, err := Open(folder.Path())
+	second, err := Open(folder.Path())
 	check(t, err)
-	defer again.Close()
+	if _, err := os.Stat(left); err != nil {
+		t.Error(err)
+	}
+	check(t, second.Close())
+	check(t, folder.Close())
+	third, err := Open(folder.Path())
+	check(t, err)
+	defer third.Close()
 	if _, err := os.Stat(left); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%s: %v", left, err)
+	}
+}
+
+// TestAtTheSameTime: many make the same copy in one folder. Each of them has it,
+// and nothing else is left.
+func TestAtTheSameTime(t *testing.T) {
+	t.Parallel()
+	from := tree(t, map[string][]byte{"a/b": []byte("x"), "net.bin": bigFile()})
+	kept := filepath.Join(t.TempDir(), "kept")
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			folder, err := Open(kept)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer folder.Close()
+			c, err := folder.Begin("lab/net@1")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			src, err := source.OpenLocal(from, source.LocalOptions{})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			copying := c.Source(src)
+			defer copying.Close()
+			if _, err := scan.Run(t.Context(), copying, scan.Options{Algorithm: fingerprint.SHA256, UseExact: true, Workers: 1}, nil); err != nil {
+				t.Error(err)
+			}
+			if _, err := c.Keep(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if got, err := os.ReadFile(filepath.Join(kept, "lab", "net@1", "net.bin")); err != nil || !bytes.Equal(got, bigFile()) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	for _, dir := range []string{kept, filepath.Join(kept, "lab")} {
+		if list, err := os.ReadDir(dir); err != nil || len(list) != 1 {
+			t.Errorf("%v, %v", list, err)
+		}
 	}
 }
 

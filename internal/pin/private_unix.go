@@ -42,3 +42,18 @@ func Exposed(path string) (list []string) {
 		}
 	}
 }
+
+// alone reports whether nobody else is at work in a folder, and keeps others out
+// until share.
+func alone(folder *os.File) bool {
+	return syscall.Flock(int(folder.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil
+}
+
+// share lets others in, and waits until they let this process in.
+func share(folder *os.File) error {
+	for {
+		if err := syscall.Flock(int(folder.Fd()), syscall.LOCK_SH); err != syscall.EINTR {
+			return err
+		}
+	}
+}
