@@ -85,6 +85,34 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// TestPlaceInBlocks: what a block is indented by is no part of its text.
+func TestPlaceInBlocks(t *testing.T) {
+	const x = "x" // what is looked for
+	for _, text := range []string{
+		"a: |-\n  y\n  x", "a: |2-\n    y\n   x", "a: |-\n\n  y\n   x", "b:\n- a: |\n     éé x\n", "a: >-\n  yy\n  zz x", "a: >2-\n  y\n  x",
+		"a: 'it''s x'", "a: \"\\u00e9\\t\\x41 x\"", "a: éé x", "{a: x}", "a: \"\\\\ \\U0001F600 x\"",
+	} {
+		d, err := Read([]byte(text))
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+			continue
+		}
+		path := "a"
+		if strings.HasPrefix(text, "b:") {
+			path = "b[0].a"
+		}
+		value := d.places[path].Value
+		before, _, _ := strings.Cut(value, x)
+		line := 1 + strings.Count(before, "\n")
+		column := 1 + len([]rune(before[strings.LastIndexByte(before, '\n')+1:]))
+		l, c := d.Place(path, line, column)
+		at := []rune(d.lines[l-1])
+		if c > len(at) || at[c-1] != 'x' || strings.Contains(string(at[:c-1]), x) && !strings.Contains(text, "x41") {
+			t.Errorf("%q: %d:%d of %q is at %d:%d", text, line, column, value, l, c)
+		}
+	}
+}
+
 // TestJSON: a document is a draft of itself.
 func TestJSON(t *testing.T) {
 	d, err := Read([]byte(example))

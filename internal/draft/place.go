@@ -63,20 +63,18 @@ func (d *Draft) Place(path string, line, column int) (int, int) {
 	return n.Line, n.Column
 }
 
-// indent is what the lines of a block are indented by: as the first that is not
-// empty.
+// indent is what the lines of a block are indented by: as much as the first that
+// is not empty, less the spaces that the text itself begins with.
 func (d *Draft) indent(n *yaml.Node) int {
+	value := strings.TrimLeft(n.Value, "\n")
+	own := len(value) - len(strings.TrimLeft(value, " "))
 	for _, line := range d.lines[n.Line:] {
 		if text := strings.TrimLeft(line, " "); text != "" {
-			indent := len(line) - len(text)
-			// A text that begins with spaces shows how far it is indented itself.
-			return max(indent-len(n.Value)+len(strings.TrimLeft(strings.TrimLeft(n.Value, "\n"), " "))+leadingBreaks(n.Value), 0)
+			return max(len(line)-len(text)-own, 0)
 		}
 	}
 	return 0
 }
-
-func leadingBreaks(s string) int { return len(s) - len(strings.TrimLeft(s, "\n")) }
 
 // folded finds a place in a block whose line breaks are spaces: those blocks
 // whose lines are plain.
