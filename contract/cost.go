@@ -2,7 +2,6 @@ package contract
 
 import (
 	"fmt"
-	"math"
 	"slices"
 
 	"cel.dev/cel-go/cel"
@@ -69,6 +68,12 @@ const maxNumberText = 64
 // function whose result is its price.
 type chargeCall struct{}
 
+// price is such a result. It is made once for an evaluation, and used again.
+type price struct {
+	ref.Val // nil: nobody looks at it
+	units   uint64
+}
+
 const (
 	chargeID = "stele_charge"
 
@@ -88,10 +93,7 @@ var meterOf = func() *cost.Tracker {
 	t, err := cost.NewTracker(nil,
 		cost.ModelVersion(costVersion), cost.WithSizingStrategy(sizing), cost.Model(models...),
 		cost.TrackerPresenceTestHasCost(true),
-		cost.OverloadTracker(chargeID, func(_ []ref.Val, result ref.Val) *uint64 {
-			n := uint64(result.(types.Int))
-			return &n
-		}),
+		cost.OverloadTracker(chargeID, func(_ []ref.Val, result ref.Val) *uint64 { return &result.(*price).units }),
 		cost.OverloadTracker(joinID, joinPrice), cost.OverloadTracker(memberJoinID, joinPrice),
 	)
 	if err != nil {
@@ -112,9 +114,8 @@ func joinPrice(args []ref.Val, result ref.Val) *uint64 {
 // charge spends. It ends the evaluation of the expression if that is more than
 // is left.
 func (ev *evaluation) charge(n uint64) {
-	if n > 0 {
-		ev.tracker.EvalZeroArity(nil, 0, chargeCall{}, types.Int(min(n, math.MaxInt64)))
-	}
+	ev.price.units = n
+	ev.tracker.EvalZeroArity(nil, 0, chargeCall{}, ev.price)
 }
 
 // afford ends the evaluation, as charge does, if n is more than is left, and else
@@ -237,7 +238,7 @@ func (estimator) EstimateCallCost(_, id string, _ *cost.AstNode, _ []cost.AstNod
 }
 
 // estimate returns what an expression costs at worst on the ledger that
-// estimates are made for; math.MaxUint64 where there is no bound.
+// estimates are made for; the largest uint64 where there is no bound.
 func estimate(env *cel.Env, checked *cel.Ast, params []Param) (uint64, error) {
 	e, err := env.EstimateCost(checked, estimator{params})
 	return e.Max, err

@@ -102,6 +102,7 @@ type evaluation struct {
 	record  *record
 	tracker *cost.Tracker
 	limit   uint64 // what there is to spend
+	price   *price // of what is being charged
 	answers map[question]answer
 	err     error // the state could not be read
 
@@ -118,7 +119,7 @@ func newEvaluation(in *Input, limit uint64) (*evaluation, error) {
 	if err != nil {
 		return nil, err
 	}
-	ev := &evaluation{in: in, record: record, tracker: tracker, limit: limit, answers: make(map[question]answer)}
+	ev := &evaluation{in: in, record: record, tracker: tracker, limit: limit, price: new(price), answers: make(map[question]answer)}
 	ev.statement = &object{statementClass, ev, in.Statement}
 	ev.signer = &object{signerClass, ev, in}
 	ev.entry = &object{entryClass, ev, in}
