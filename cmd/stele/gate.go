@@ -160,12 +160,19 @@ type gated struct {
 	signed *statement.Statement // the release that is tried; nobody signs it
 	about  int                  // contracts in force that are about it
 	demand map[string]string    // gate checks that contracts ask for → the first of these
+	rules  map[string]string    // contract/rule → what it is for
+}
+
+func newGated(a *app, o *gateOrder) *gated {
+	return &gated{
+		a: a, o: o, demand: map[string]string{}, rules: map[string]string{},
+		out: jsonv1.Gate{Name: o.name, Version: o.version, Stage: o.stage, Path: o.path, Replaces: o.replaces, Checks: []jsonv1.GateCheck{}},
+	}
 }
 
 // gate makes all checks, tells them, and ends as they do.
 func (a *app) gate(ctx context.Context, o *gateOrder) error {
-	g := &gated{a: a, o: o, demand: map[string]string{}}
-	g.out = jsonv1.Gate{Name: o.name, Version: o.version, Stage: o.stage, Path: o.path, Replaces: o.replaces, Checks: []jsonv1.GateCheck{}}
+	g := newGated(a, o)
 	err := g.run(ctx)
 	if err != nil {
 		// A job that uploads its report has one that says why, also where the gate

@@ -47,8 +47,7 @@ func (r *gateRoom) gate(tb testing.TB, ref statement.Ref, with ...func(*gateOrde
 	for _, f := range with {
 		f(o)
 	}
-	g := &gated{a: r.a, o: o, demand: map[string]string{}}
-	g.out.Name, g.out.Version, g.out.Stage = o.name, o.version, o.stage
+	g := newGated(r.a, o)
 	now, err := newReading(r.View())
 	if err != nil {
 		tb.Fatal(err)

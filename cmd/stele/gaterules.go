@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/stele-ml/stele/contract"
 	"github.com/stele-ml/stele/internal/ledger"
@@ -40,6 +41,9 @@ func (g *gated) findDemands() error {
 			continue
 		}
 		g.about++
+		for _, v := range document.Validations {
+			g.rules[c.ID()+"/"+v.ID] = ruleHelp(document, &v)
+		}
 		for _, name := range document.Gate {
 			if g.demand[name] == "" {
 				g.demand[name] = c.ID()
@@ -93,6 +97,15 @@ func (g *gated) ownRules(trial *ledger.Trial) {
 	}
 }
 
+// ruleHelp says what a rule is for, as far as its author did.
+func ruleHelp(d *contract.Document, v *contract.Validation) string {
+	text := "A rule of the contract " + d.Name
+	if d.Description != "" {
+		text += " (" + d.Description + ")"
+	}
+	return fmt.Sprintf("%s. It holds where: %s. `stele contract show %s` shows all of it.", text, strings.Join(strings.Fields(v.Expression), " "), d.Name)
+}
+
 // contractRules tells what each rule of each contract says.
 func (g *gated) contractRules(v *contract.Verdict) {
 	for _, name := range slices.Sorted(maps.Keys(g.demand)) {
@@ -129,8 +142,7 @@ func (g *gated) contractRule(r *contract.RuleResult) {
 	name, version := splitContract(r.Contract)
 	check := report.Check{
 		ID: "contract/" + name + "/" + r.Rule, Group: "contracts", Title: r.Contract + " / " + r.Rule, Contract: r.Contract, Rule: r.Rule,
-		Required: true, Outcome: report.Passed, Message: r.Message, Hint: r.Hint,
-		Help: fmt.Sprintf("A rule of the contract %s, which the ledger applies to every statement that it is about. `stele contract show %s` shows it.", name, name),
+		Required: true, Outcome: report.Passed, Message: r.Message, Hint: r.Hint, Help: g.rules[r.Contract+"/"+r.Rule],
 	}
 	if slices.ContainsFunc(g.checks, func(c gateCheck) bool { return c.ID == check.ID }) {
 		check.ID += fmt.Sprintf("@%d", version) // an older version, by a signer who fell since, still refuses

@@ -19,20 +19,11 @@ const MaxSummary = 512 << 10
 // notice with the verdict. It writes no more than GitHub shows; of others the
 // last tells how many there are.
 func (r *Report) Annotations(w io.Writer) error {
-	var closing, warnings []*Check
-	for i := range r.Checks {
-		switch c := &r.Checks[i]; {
-		case !c.Holds():
-			closing = append(closing, c)
-		case c.Outcome == Warning:
-			warnings = append(warnings, c)
-		}
-	}
 	var b strings.Builder
 	for _, list := range []struct {
 		command string
 		checks  []*Check
-	}{{"error", closing}, {"warning", warnings}} {
+	}{{"error", r.closing()}, {"warning", r.warnings()}} {
 		for i, c := range list.checks {
 			if left := len(list.checks) - i; i == MaxAnnotations-1 && left > 1 {
 				command(&b, list.command, "stele gate", fmt.Sprintf("%d more are in the job summary", left))
@@ -73,11 +64,7 @@ func (r *Report) Summary(w io.Writer) error {
 		}
 	}
 	b.WriteString("\n")
-	for i := range r.Checks {
-		c := &r.Checks[i]
-		if c.Outcome == Passed || c.Outcome == NotMade && !c.Required {
-			continue
-		}
+	for _, c := range append(r.closing(), r.warnings()...) {
 		word := map[bool]string{true: "⚠️ warning", false: "❌ refused"}[c.Holds()]
 		if c.Outcome == NotMade {
 			word = "❌ not decided"
@@ -117,7 +104,8 @@ func room(b *strings.Builder, line string) bool {
 }
 
 // markdown is foreign text in GitHub's Markdown, as text alone: no HTML, no
-// formatting, no link, image, table cell, emoji or mention comes of it.
+// formatting, no link, image, table cell, emoji or mention comes of it. It never
+// begins a line.
 func markdown(text string) string {
 	var b strings.Builder
 	for _, r := range clean(text) {
@@ -130,7 +118,7 @@ func markdown(text string) string {
 			b.WriteString("&amp;")
 		case r == '@': // mentions and mail addresses are found in what is rendered
 			b.WriteString("@<!-- -->")
-		case strings.ContainsRune("\\`*_{}[]()#+-.!|~^$:\"'=/", r):
+		case strings.ContainsRune("\\`*_{}[]()#.!|~^$:", r):
 			b.WriteRune('\\')
 			b.WriteRune(r)
 		default:

@@ -66,6 +66,29 @@ func (r *Report) Open() bool {
 	return true
 }
 
+// closing are the checks that keep the gate closed, what failed before what was
+// not made.
+func (r *Report) closing() (list []*Check) {
+	for _, made := range []bool{true, false} {
+		for i := range r.Checks {
+			if c := &r.Checks[i]; !c.Holds() && (c.Outcome != NotMade) == made {
+				list = append(list, c)
+			}
+		}
+	}
+	return list
+}
+
+// warnings are the checks that warn.
+func (r *Report) warnings() (list []*Check) {
+	for i := range r.Checks {
+		if c := &r.Checks[i]; c.Outcome == Warning {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
 // Counts are how many checks came out how. Closing counts those that keep the
 // gate closed: what failed, and what was required and not made.
 type Counts struct{ Passed, Failed, Warnings, NotMade, Closing int }
