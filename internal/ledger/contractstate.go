@@ -195,8 +195,9 @@ func (v *View) inStage(stage string) ([]Placed, error) {
 func byEntry(a, b Placed) int { return cmp.Compare(a.Entry, b.Entry) }
 
 func (b *Block) on(fp fingerprint.Fingerprint, kind statement.Kind) ([]uint64, error) {
-	list, err := b.baseView().on(fp, kind)
-	return append(list, b.moves.on[topic{fp, kind}]...), err
+	about := topic{fp, kind}
+	list, err := b.hot.on(about, b.baseView())
+	return append(list, b.moves.on[about]...), err
 }
 
 func (b *Block) inStage(stage string) ([]Placed, error) {

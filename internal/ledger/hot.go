@@ -17,6 +17,7 @@ const hotLookups = 16384
 type hot struct {
 	names    generations[bound, Binding] // never forgotten: a name is bound for ever
 	contents generations[fingerprint.Fingerprint, lists]
+	said     generations[topic, []uint64]  // as ruled.on
 	stages   generations[string, []Placed] // what is in a stage, by entry
 	places   generations[place, []Placed]  // what of a name is in a stage
 }
@@ -85,6 +86,21 @@ func (h *hot) of(fp fingerprint.Fingerprint, v *View) (lists, error) {
 	return l, nil
 }
 
+// on returns the entries of a kind about contents, as of a view of all that was
+// published. The list is not to be changed.
+func (h *hot) on(about topic, v *View) ([]uint64, error) {
+	if list, ok := h.said.get(about); ok {
+		return list, nil
+	}
+	list, err := v.on(about.fp, about.kind)
+	if err != nil {
+		return nil, err
+	}
+	list = slices.Clip(list)
+	h.said.put(about, list)
+	return list, nil
+}
+
 // stage returns what is in a stage, by entry, as of a view of all that was
 // published: else its whole history is read. The list is not to be changed.
 func (h *hot) stage(stage string, v *View) ([]Placed, error) {
@@ -112,6 +128,9 @@ func (h *hot) placed(at place, v *View) ([]Placed, error) {
 
 // publish takes in what a block is about, which is published.
 func (h *hot) publish(b *Block) {
+	for about := range b.moves.on {
+		h.said.forget(about)
+	}
 	for at, changes := range b.moves.places {
 		if in, ok := h.places.get(at); ok {
 			h.places.put(at, moved(in, changes))
