@@ -125,7 +125,7 @@ func (a *app) earlierFor(r *reading, o *stampOrder, p *stampPlan) (*earlierStamp
 func (r *reading) maySign(key *statement.PublicKey, now int64) error {
 	_, m, ok := r.control.Roster().Key(key.ID())
 	if ok && m.Recovery {
-		return failf(exitRefused, "the recovery key registers and retires keys and lifts contracts, and may do nothing else").withHint("register a key with it, and use that: `stele key add --key RECOVERY`")
+		return failf(exitRefused, "the recovery key may issue identity statements only, and lift contracts").withHint("register a key with it, and use that: `stele key add --key RECOVERY`")
 	}
 	if !ok {
 		return failf(exitUntrusted, "the key %s is not registered on this ledger", shortKey(key.ID().String())).
