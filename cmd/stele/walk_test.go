@@ -92,7 +92,7 @@ func walk(ts *testscript.TestScript, command, prints string) {
 		want = exitOurs
 	case strings.Contains(prints, "TAMPERED"):
 		want = exitTampered
-	case strings.Contains(prints, "TAINTED"):
+	case strings.Contains(prints, "TAINTED"), strings.Contains("\n"+prints, "\nrefused by "):
 		want = exitRefused
 	}
 	if status != want {
