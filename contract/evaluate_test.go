@@ -68,6 +68,17 @@ func TestUndecided(t *testing.T) {
 			t.Errorf("%s: %+v", rule, r)
 		}
 	}
+	run := given{"history": history, "statement": given{"run": given{"inputs": []string{"data@1"}, "outputs": []string{"new@1"}}}}
+	for _, rule := range []string{`ledger.runs(subject)[0].handle == "x"`, `ledger.authors(subject).size() == 1`} {
+		c := spec{match: given{"statements": []string{"run"}}, rule: rule, given: run}.compiled(t)
+		if r := judged(t, unknownSigner, c).Results[0]; !r.Undecided || r.OK || r.Error != "" {
+			t.Errorf("%s: %+v", rule, r)
+		}
+	}
+	audit := spec{match: given{"statements": []string{"audit"}}, rule: `statement.audit.handle == "x"`, given: given{"history": history, "statement": given{"audit": "data@1"}}}.compiled(t)
+	if r := judged(t, unknownSigner, audit).Results[0]; !r.Undecided {
+		t.Errorf("%+v", r)
+	}
 	v := judged(t, unknownSigner, spec{rule: `signer.handle == "judy"`}.compiled(t))
 	if len(v.Refused()) != 0 {
 		t.Errorf("what is not decided refuses: %v", v.Refused())

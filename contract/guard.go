@@ -115,6 +115,8 @@ func (g *guard) checkCall(e ast.Expr, call ast.CallExpr) {
 		pattern := args[len(args)-1]
 		if pattern.Kind() != ast.LiteralKind {
 			g.refuse(pattern, "write the pattern out", "a regular expression that is not written out: its cost cannot be known")
+		} else if text, ok := pattern.AsLiteral().Value().(string); ok && classed(text) {
+			g.refuse(pattern, "write the characters out, as in [a-zA-Z]", "a class of Unicode (\\p): which characters are in it changes from year to year")
 		}
 	case operators.LogicalAnd, operators.LogicalOr:
 		for _, a := range args {
@@ -130,6 +132,18 @@ func (g *guard) checkCall(e ast.Expr, call ast.CallExpr) {
 			}
 		}
 	}
+}
+
+// classed reports whether a regular expression has a class of Unicode.
+func classed(pattern string) bool {
+	for i := 0; i+1 < len(pattern); i++ {
+		if pattern[i] == '\\' {
+			if i++; pattern[i] == 'p' || pattern[i] == 'P' {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // notConstant refuses a condition that is the same every time: it would be free,

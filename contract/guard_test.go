@@ -40,6 +40,8 @@ func TestRefusedAtRegistration(t *testing.T) {
 		{"a pattern that is none", spec{rule: `subject.name.matches("(")`}, "invalid matches argument", ""},
 		{"a bomb of a pattern", spec{rule: `subject.name.matches("((a{1,30}){1,30}){1,30}")`}, "invalid matches argument", ""},
 		{"a large pattern", spec{rule: `subject.name.matches("(a{1,20}b?){1,20}")`}, "regex program size", ""},
+		{"a class of Unicode", spec{rule: `subject.name.matches("^\\pL+$")`}, "a class of Unicode", "[a-zA-Z]"},
+		{"a class of Unicode, named", spec{rule: `subject.name.matches(r"^\\\P{Greek}+$")`}, "a class of Unicode", ""},
 		{"a loop in a loop in a loop", spec{rule: `subject.from.all(a, subject.from.all(b, subject.from.all(c, a == c)))`}, "comprehension exceeds nesting limit", ""},
 		{"ancestors of ancestors of ancestors", spec{rule: `ledger.ancestors(subject).all(a, ledger.ancestors(a).all(b, ledger.allAuthors(b).size() < 3))`}, "on a large ledger it may cost", "loop"},
 		{"calls for every pair of ancestors", spec{variables: []string{"a", `ledger.ancestors(subject)`},

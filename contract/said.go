@@ -25,9 +25,17 @@ func signed(more ...field) []field {
 	s := func(read func(*said) ref.Val) func(*object) ref.Val {
 		return func(o *object) ref.Val { return read(o.in.(*said)) }
 	}
+	who := func(read func(*said) ref.Val) func(*object) ref.Val {
+		return func(o *object) ref.Val {
+			if s := o.in.(*said); s.Said != o.ev.record.said || o.ev.in.Signer.Known {
+				return read(s)
+			}
+			return unknown
+		}
+	}
 	return append([]field{
-		{"handle", types.StringType, s(func(s *said) ref.Val { return text(s.Handle) })},
-		{"key", types.StringType, s(func(s *said) ref.Val { return text(s.Signer.String()) })},
+		{"handle", types.StringType, who(func(s *said) ref.Val { return text(s.Handle) })},
+		{"key", types.StringType, who(func(s *said) ref.Val { return text(s.Signer.String()) })},
 		{"entry", types.IntType, s(func(s *said) ref.Val { return count(s.Entry) })},
 		{"time", types.TimestampType, s(func(s *said) ref.Val { return at(s.Time) })},
 	}, more...)
@@ -121,7 +129,12 @@ func init() {
 	}
 	runClass.fields = []field{
 		{"id", types.StringType, r(func(_ *evaluation, r *run) ref.Val { return text(r.id) })},
-		{"handle", types.StringType, r(func(_ *evaluation, r *run) ref.Val { return text(r.handle) })},
+		{"handle", types.StringType, r(func(ev *evaluation, r *run) ref.Val {
+			if r.entry == ev.in.Entry && !ev.in.Signer.Known {
+				return unknown
+			}
+			return text(r.handle)
+		})},
 		{"entry", types.IntType, r(func(_ *evaluation, r *run) ref.Val { return count(r.entry) })},
 		{"time", types.TimestampType, r(func(_ *evaluation, r *run) ref.Val { return at(r.time) })},
 		{"observation", types.StringType, r(func(_ *evaluation, r *run) ref.Val { return text(r.Observation) })},
