@@ -59,21 +59,26 @@ is_sha256() {
   [ ${#1} -eq 64 ]
 }
 
-# check_sums ARCHIVE compares an archive with SHA256SUMS and with the pin.
+# read_pins sets pins to what STELE_CHECKSUM lists, with spaces between them.
+read_pins() {
+  pins=$(printf %s "${STELE_CHECKSUM-}" | tr 'A-F,\t\r\n' 'a-f    ')
+  for pin in $pins; do
+    is_sha256 "$pin" || fail 2 "STELE_CHECKSUM: $pin is no SHA-256 of 64 hexadecimal digits"
+  done
+}
+
+# check_sums ARCHIVE compares an archive with SHA256SUMS and with the pins.
 check_sums() {
   got=$(sha256 "$1")
   is_sha256 "$got" || fail 1 "the SHA-256 of $1 could not be computed"
   listed=$(awk -v name="$1" '$2 == name || $2 == "*" name { print $1 }' SHA256SUMS)
   is_sha256 "$listed" || fail 3 "SHA256SUMS does not list $1 once"
   [ "$got" = "$listed" ] || fail 3 "$1 has the SHA-256 $got, and SHA256SUMS says $listed"
-  pinned=$(printf %s "${STELE_CHECKSUM-}" | tr 'A-F,\t\r\n' 'a-f    ')
-  [ -n "$pinned" ] || return 0
-  found=no
-  for pin in $pinned; do
-    is_sha256 "$pin" || fail 2 "STELE_CHECKSUM: $pin is no SHA-256 of 64 hexadecimal digits"
-    [ "$pin" = "$got" ] && found=yes
-  done
-  [ "$found" = yes ] || fail 3 "$1 has the SHA-256 $got, which STELE_CHECKSUM does not name"
+  [ -n "$pins" ] || return 0
+  case " $pins " in
+    *" $got "*) ;;
+    *) fail 3 "$1 has the SHA-256 $got, which STELE_CHECKSUM does not name" ;;
+  esac
 }
 
 # install DIR puts stele into DIR. Everything on the way is in a folder of its
@@ -101,6 +106,7 @@ install() {
     ARM64 | aarch64 | arm64) processor=arm64 ;;
     *) fail 2 "there is no archive for ${RUNNER_ARCH:-$(uname -m)}" ;;
   esac
+  read_pins
   need curl
   need awk
   folder=stele_${version}_${system}_${processor}
@@ -137,8 +143,10 @@ case ${1-} in
     ;;
 esac
 
+report=${STELE_REPORT:-stele-gate.xml}
+rm -f "$report" # of an earlier run
 bin=$(mktemp -d)
 install "$bin"
 status=0
-"$stele" gate --output "junit=${STELE_REPORT:-stele-gate.xml}" "$@" || status=$?
+"$stele" gate --output "junit=$report" "$@" || status=$?
 exit "$status"
