@@ -116,7 +116,7 @@ func TestGateOfALargeLineage(t *testing.T) {
 	if g.out.Verdict != "passed" || g.out.Exit != exitHolds || g.out.Cost == 0 {
 		t.Fatalf("%s, %d, cost %d: %+v", g.out.Verdict, g.out.Exit, g.out.Cost, g.out.Checks)
 	}
-	if c := g.check(t, "lineage/recorded"); c.Message != "300 entries, all in the log; they tell of 300 artifacts" {
+	if c := g.check(t, "lineage/recorded"); c.Message != "all in the log: 300 entries about 300 artifacts" {
 		t.Error(c.Message)
 	}
 	ids := map[string]bool{}

@@ -45,7 +45,7 @@ func (g *gated) checkRecorded() error {
 	case err != nil:
 		return err
 	default:
-		check.Message = fmt.Sprintf("%s, all in the log; they tell of %s", terminal.Plural(uint64(len(entries)), "entry", "entries"),
+		check.Message = fmt.Sprintf("all in the log: %s about %s", terminal.Plural(uint64(len(entries)), "entry", "entries"),
 			terminal.Plural(uint64(len(g.graph.Nodes)), "artifact"))
 	}
 	g.add(exitTampered, check)
