@@ -49,7 +49,7 @@ func (a *app) guardCommand() *cobra.Command {
 		Long: `Verifies the files of a model against its stamp, and its standing: that the log
 is trusted, the signers are in good standing, the model was released to STAGE
 and is there still, and neither it nor what it was made of is withdrawn. Only
-then is COMMAND started. Several models are NAME@VERSION PATH, one after another.
+then is COMMAND started. Several models: NAME@VERSION PATH, one after another.
 
 In COMMAND, {} is the path that was verified; of several models {1}, {2}, …. The
 server finds in its environment STELE_MODEL (name@version), STELE_MODEL_PATH,
