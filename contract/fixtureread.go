@@ -71,8 +71,8 @@ var verbOf = map[statement.Kind]map[string]string{
 	statement.KindLogKey:        {"": "log-key"},
 }
 
-// sayOfArtifact are verbs that say something of an artifact which is there.
-var sayOfArtifact = []string{
+// ofSomething are verbs that need an artifact which is there.
+var ofSomething = []string{
 	"evaluate", "approve", "reject", "release", "leave", "withdraw", "reinstate", "announce", "audit", "import"}
 
 // onlyJudged are verbs that only the statement of a test may have: no rule could
@@ -111,7 +111,7 @@ func readGiven(n node, m *Match) Given {
 		}
 	}
 	h.ages(items)
-	if !judged.value.there() && slices.Contains(sayOfArtifact, judged.verb) {
+	if !judged.value.there() && slices.Contains(ofSomething, judged.verb) {
 		h.example(judged)
 	}
 	for _, it := range items {
@@ -171,36 +171,12 @@ func (h *historian) readPeople(n node) {
 // item reads which verb an item has and what belongs to it.
 func (h *historian) item(n node, judged bool) (it item, ok bool) {
 	var raws map[string]strictjson.Raw
-	if !n.there() || !n.is("an object", "{") || !n.decode(&raws) {
+	if !n.is("an object", "{") || !n.decode(&raws) {
 		return it, false
 	}
 	it.judged = judged
-	var found []string
-	for _, name := range sortedNames(raws) {
-		if _, ok := verbs[name]; ok {
-			found = append(found, name)
-		}
-	}
 	byKind := false
-	switch {
-	case len(found) == 1:
-		it.verb = found[0]
-	case len(found) > 1:
-		n.problem("%s in one item; each is an entry of its own", strings.Join(found, " and "))
-		return it, false
-	case judged:
-		byKind = true
-		if it.verb, ok = h.verbByKind(n, raws); !ok {
-			return it, false
-		}
-	default:
-		for _, name := range sortedNames(raws) {
-			if near := nearest(name, sortedVerbs()); near != "" {
-				n.r.problem(joinPath(n.path, name), "did you mean "+near+"?", "unknown member %s", quoted(name))
-				return it, false
-			}
-		}
-		n.hint("what can be done: "+strings.Join(sortedVerbs(), ", "), "it does not say what was done")
+	if it.verb, byKind, ok = h.verb(fields{n, raws}, judged); !ok {
 		return it, false
 	}
 	if judged && slices.Contains(onlyHistory, it.verb) || !judged && slices.Contains(onlyJudged, it.verb) {
@@ -208,21 +184,21 @@ func (h *historian) item(n node, judged bool) (it item, ok bool) {
 		return it, false
 	}
 	known := append([]string{"by", "key"}, verbs[it.verb]...)
+	switch it.verb {
+	case "pass":
+		known = nil
+	case "compromised":
+		known = []string{"since", "key"} // the key that is
+	}
 	if !judged {
 		known = append(known, "age")
 	}
-	switch it.verb {
-	case "pass":
-		known = []string{"age"}
-	case "compromised":
-		known = []string{"since", "key", "age"} // the key that is
-	}
-	if byKind {
-		if it.verb == "run" {
-			known = append(known, runMembers...)
-		}
+	switch {
+	case byKind && it.verb == "run":
+		known = append(append(known, runMembers...), "action", "subject")
+	case byKind:
 		known = append(known, "kind", "action", "subject")
-	} else {
+	default:
 		known = append(known, it.verb)
 	}
 	it.fields = n.object(known...)
@@ -242,10 +218,39 @@ func (h *historian) item(n node, judged bool) (it item, ok bool) {
 	return it, true
 }
 
+// verb returns the one that an item has as a member, or that the statement of a
+// test has by its kind.
+func (h *historian) verb(o fields, judged bool) (verb string, byKind, ok bool) {
+	var found []string
+	names := sortedNames(o.members)
+	for _, name := range names {
+		if _, ok := verbs[name]; ok {
+			found = append(found, name)
+		}
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], false, true
+	case len(found) > 1:
+		o.problem("%s in one item; each is an entry of its own", strings.Join(found, " and "))
+		return "", false, false
+	case judged:
+		verb, ok := h.verbByKind(o)
+		return verb, true, ok
+	}
+	for _, name := range names {
+		if near := nearest(name, sortedVerbs()); near != "" {
+			h.r.problem(joinPath(o.path, name), "did you mean "+near+"?", "unknown member %s", quoted(name))
+			return "", false, false
+		}
+	}
+	o.hint("what can be done: "+strings.Join(sortedVerbs(), ", "), "it does not say what was done")
+	return "", false, false
+}
+
 // verbByKind reads the verb of a statement that is named by its kind; without
 // one, it is the first that the contract is about.
-func (h *historian) verbByKind(n node, raws map[string]strictjson.Raw) (string, bool) {
-	o := fields{node: n, members: raws}
+func (h *historian) verbByKind(o fields) (string, bool) {
 	var kind statement.Kind
 	switch {
 	case o.has("kind"):
