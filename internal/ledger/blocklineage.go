@@ -15,7 +15,8 @@ type moves struct {
 	claimed map[fingerprint.Fingerprint][]uint64 // as record.claimed
 	decided map[decided]uint64                   // the last approval or release
 	places  map[place][]StageChange
-	on      map[topic][]uint64 // as ruled.on
+	on      map[topic][]uint64  // as ruled.on
+	stages  map[string][]Placed // as ruled.inStage, of those that were asked for
 }
 
 type decided struct {
@@ -38,6 +39,7 @@ func newMoves() moves {
 		decided: map[decided]uint64{},
 		places:  map[place][]StageChange{},
 		on:      map[topic][]uint64{},
+		stages:  map[string][]Placed{},
 	}
 }
 
@@ -110,6 +112,9 @@ func (b *Block) indexRelease(e *evidence.Entry, ref statement.Ref, r *statement.
 		b.set(placeKey(r.Stage, c.Ref, e.Index), placeValue(c.Action, c.Ref.Fingerprint))
 		at := place{r.Stage, c.Ref.Name}
 		b.moves.places[at] = append(b.moves.places[at], c)
+		if in, ok := b.moves.stages[r.Stage]; ok {
+			b.moves.stages[r.Stage] = placing(in, c)
+		}
 	}
 }
 

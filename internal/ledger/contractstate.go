@@ -201,14 +201,22 @@ func (b *Block) on(fp fingerprint.Fingerprint, kind statement.Kind) ([]uint64, e
 }
 
 func (b *Block) inStage(stage string) ([]Placed, error) {
+	if in, ok := b.moves.stages[stage]; ok {
+		return in, nil
+	}
 	in, err := b.hot.stage(stage, b.baseView())
 	if err != nil {
 		return nil, err
 	}
-	for at, changes := range b.moves.places {
+	var changes []StageChange
+	for at, list := range b.moves.places {
 		if at.stage == stage {
-			in = moved(in, changes)
+			changes = append(changes, list...)
 		}
+	}
+	in = moved(in, changes)
+	if b.moves.stages != nil { // a trial has none
+		b.moves.stages[stage] = in
 	}
 	return in, nil
 }

@@ -135,8 +135,10 @@ func (h *hot) publish(b *Block) {
 		if in, ok := h.places.get(at); ok {
 			h.places.put(at, moved(in, changes))
 		}
-		if in, ok := h.stages.get(at.stage); ok {
-			h.stages.put(at.stage, moved(in, changes))
+		if _, ok := h.stages.get(at.stage); ok {
+			if in, err := b.inStage(at.stage); err == nil { // it needs no store
+				h.stages.put(at.stage, in)
+			}
 		}
 	}
 	for fp := range b.about {
@@ -147,7 +149,7 @@ func (h *hot) publish(b *Block) {
 	}
 }
 
-// moved is what is in a stage after changes, by entry.
+// moved is what is in a stage after changes, by entry: a list of its own.
 func moved(in []Placed, changes []StageChange) []Placed {
 	in = slices.Clone(in)
 	for _, c := range changes {
