@@ -337,6 +337,8 @@ type Prove struct {
 	Disclosed     []Disclosed    `json:"disclosed,omitempty"`     // discloses, by artifact
 	Documents     int            `json:"documents,omitempty"`     // how many attachments go along
 	LeftOut       []LeftOut      `json:"leftOut,omitempty"`       // entries about it that do not go along
+	Stage         string         `json:"stage,omitempty"`         // of --stage: that it is in
+	Release       *uint64        `json:"release,omitempty"`       // and the entry that put it there
 	Verdict       string         `json:"verdict,omitempty"`       // of whoever checks it now, with the trust that is pinned here
 	StampOnly     bool           `json:"stampOnly,omitempty"`     // who checks it has to ask about the stamp alone: --no-lineage
 	Standing      string         `json:"standing"`                // of the artifact on this ledger: good, withdrawn, tainted, untrusted or unknown
