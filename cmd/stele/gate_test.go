@@ -479,3 +479,54 @@ func BenchmarkGate(b *testing.B) {
 		}
 	}
 }
+
+// Whoever shows an old copy of the ledger, from which a withdrawal is missing, is
+// found by the witnesses' clocks.
+func TestAttackerShowsAGateAnOldLedger(t *testing.T) {
+	r := newGateRoom(t)
+	r.Person("rex", statement.RoleReleaser)
+	seconds := r.Now/1000 + 1
+	witness, wkey, err := evidence.NewCosigner("witness.example", ledgertest.LogPrivateKey("witness"), seconds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The last block of the copy, with the witness's cosignature.
+	model := r.Ref("model", "1", "model")
+	block, err := r.Begin(r.Now + 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := r.Prepare(r.Stamp(r.Ada, model))
+	if err == nil {
+		_, err = block.Admit(c)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	size, root := block.Root()
+	log, vkey := ledgertest.LogKey("1")
+	signed, err := evidence.SignCheckpoint(evidence.Checkpoint{Origin: block.Origin(), Size: size, Root: root}, log, witness)
+	if err == nil {
+		err = block.Commit(signed)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy := fmt.Sprintf("log %s\nwitness w %s\nquorum w\n", vkey, wkey)
+	if err := r.a.dirs.PinTrust(ledgertest.Origin, []byte(policy), true); err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range []struct {
+		after, maxAge time.Duration
+		exit          int
+	}{{time.Hour, 24 * time.Hour, exitHolds}, {48 * time.Hour, 24 * time.Hour, exitUntrusted}, {48 * time.Hour, 0, exitHolds}} {
+		r.a.now = func() time.Time { return time.Unix(seconds, 0).Add(at.after) }
+		g := r.gate(t, model, func(o *gateOrder) { o.maxAge = at.maxAge })
+		if g.out.Exit != at.exit {
+			t.Errorf("%v old, at most %v: ends with %d, want %d: %+v", at.after, at.maxAge, g.out.Exit, at.exit, g.check(t, "freshness/checkpoint"))
+		}
+		if c := g.check(t, "ledger/witnesses"); c.Outcome != report.Passed {
+			t.Errorf("%+v", c)
+		}
+	}
+}
