@@ -3,8 +3,6 @@ package contract
 import (
 	"fmt"
 	"testing"
-
-	"github.com/stele-ml/stele/lineage"
 )
 
 // fiveContracts are ordinary rules for a release, three in each contract.
@@ -76,12 +74,10 @@ func BenchmarkCompile(b *testing.B) {
 // BenchmarkUnit shows what a unit of cost buys at worst: each is a rule that
 // spends nearly all there is, or as much as it can.
 func BenchmarkUnit(b *testing.B) {
-	long := given{}
-	var history []given
+	var data []given
 	for i := range 200 {
-		history = append(history, given{"stamp": fmt.Sprintf("data-%d@1", i), "kind": "dataset", "by": "alice"})
+		data = append(data, given{"stamp": fmt.Sprintf("data-%d@1", i), "kind": "dataset", "by": "alice"})
 	}
-	_ = long
 	for _, x := range []struct{ name, variable, rule string }{
 		{"loops", `ledger.ancestors(subject)`, `variables.v.all(a, variables.v.all(b, a.name != b.version && a.depth < 5))`},
 		{"equality", `ledger.ancestors(subject)`, `variables.v.all(a, [variables.v, variables.v, variables.v] == [variables.v, variables.v, variables.v])`},
@@ -103,7 +99,7 @@ func BenchmarkUnit(b *testing.B) {
 				inputs = append(inputs, fmt.Sprintf("data-%d@1", i))
 			}
 			var stamps []given
-			stamps = append(stamps, history...)
+			stamps = append(stamps, data...)
 			for i := range 3 {
 				stamps = append(stamps, given{"stamp": fmt.Sprintf("all-%d@1", i), "kind": "dataset", "by": "alice", "from": inputs[i*60 : i*60+60]})
 			}
@@ -128,5 +124,3 @@ func BenchmarkUnit(b *testing.B) {
 		})
 	}
 }
-
-var _ = lineage.Good

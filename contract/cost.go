@@ -29,7 +29,8 @@ const (
 const costVersion = 1
 
 // sizing is how sizes are measured: of lists and maps with all that they hold,
-// of texts in bytes. So what is compared is what is paid for.
+// of texts in bytes. So what is compared is what is paid for. Estimates go by the
+// length of a list, or a loop over texts would be taken for one over their bytes.
 var sizing = cost.AggregateSizingStrategy(types.SizeCalculatorMaxDepth(8), types.SizeCalculatorMaxTraversal(1<<24))
 
 // models price what CEL takes for free, or too little for: what goes through a
@@ -168,11 +169,11 @@ func (e estimator) sizeOfParam(path []string) *cost.SizeEstimate {
 	default:
 		return nil
 	}
-	size := cost.RangedSizeEstimate(0, uint64(length))
+	size := length
 	if _, text := e.params[i].Value.(string); text || len(path) > 2 {
-		size.Max = uint64(longest)
+		size = longest
 	}
-	return &size
+	return exactly(size)
 }
 
 // EstimateSize implements cost.Estimator.
@@ -189,49 +190,53 @@ func (e estimator) EstimateSize(n cost.AstNode) *cost.SizeEstimate {
 	if n.Type() == nil {
 		return nil
 	}
-	variable := len(n.Path()) > 0 && n.Path()[0] == variablesName
-	size := cost.RangedSizeEstimate(0, 1)
+	path := n.Path()
+	variable := len(path) > 0 && path[0] == variablesName
 	switch n.Type().Kind() {
 	case types.StringKind, types.BytesKind:
-		switch size.Max = usualText; {
-		case len(n.Path()) > 0 && n.Path()[len(n.Path())-1] == "@items":
-			size.Max = usualElement
+		switch {
+		case len(path) > 0 && path[len(path)-1] == "@items":
+			return exactly(usualElement)
 		case variable:
-			size.Max = 4 * usualText
+			return exactly(4 * usualText)
 		}
+		return exactly(usualText)
 	case types.ListKind, types.MapKind:
-		if size.Max = usualList; variable {
-			size.Max = usualLineage
+		if variable {
+			return exactly(usualLineage)
 		}
+		return exactly(usualList)
 	case types.StructKind:
-		size.Min = 1
-	default:
-		return nil
+		return exactly(1)
 	}
+	return nil
+}
+
+// exactly is a size that is taken for certain.
+func exactly(n int) *cost.SizeEstimate {
+	size := cost.FixedSizeEstimate(uint64(n))
 	return &size
 }
 
 // EstimateCallCost implements cost.Estimator.
 func (estimator) EstimateCallCost(_, id string, _ *cost.AstNode, _ []cost.AstNode) *cost.CallEstimate {
 	if id == joinID || id == memberJoinID {
-		size := cost.RangedSizeEstimate(0, 4*usualText)
-		return cost.NewCallEstimate(cost.RangedCostEstimate(1, usualLineage), &size)
+		return cost.NewCallEstimate(cost.FixedCostEstimate(usualLineage), exactly(4*usualText))
 	}
 	f, ok := functionsByID[id]
 	if !ok {
 		return nil
 	}
-	price := cost.RangedCostEstimate(1, 1+f.price)
+	price := cost.FixedCostEstimate(1 + f.price)
 	switch f.gives.Kind() {
 	case types.StringKind:
-		size := cost.RangedSizeEstimate(0, usualHandle)
-		return cost.NewCallEstimate(price, &size)
+		return cost.NewCallEstimate(price, exactly(usualHandle))
 	case types.ListKind:
 		elem := cost.FixedSizeEstimate(1)
 		if f.gives.Parameters()[0].Kind() == types.StringKind {
 			elem = cost.FixedSizeEstimate(usualHandle)
 		}
-		size := cost.ListSizeEstimate(cost.RangedSizeEstimate(1, 1+f.list*elem.Max), elem)
+		size := cost.ListSizeEstimate(cost.FixedSizeEstimate(f.list), elem)
 		return cost.NewCallEstimate(price, &size)
 	}
 	return cost.NewCallEstimate(price, nil)

@@ -82,3 +82,24 @@ func TestEstimates(t *testing.T) {
 		}
 	}
 }
+
+// What ordinary rules do has a bound.
+func TestBoundedEstimates(t *testing.T) {
+	for _, rule := range []string{
+		`subject.annotations["x"].size() > 1 && (subject.annotations["x"] + subject.name).startsWith("a")`,
+		`ledger.evaluations(subject)[0].metrics["auc"] > 0.5 && ledger.evaluations(subject)[0].datasets[0].name.size() > 1`,
+		`ledger.evaluations(subject).map(e, e.datasets).all(l, l.all(d, d.name.contains("x")))`,
+		`ledger.ancestors(subject).map(a, a.name + "@" + a.version).filter(n, n.matches("^a")).join(", ").size() > 1`,
+		`{"a": subject.name, "b": subject.version}[subject.kind].endsWith("x")`,
+		`(subject.listed ? subject.name : string(subject.files)).size() > 1 && [subject.name, "x"][0] == "x"`,
+		`variables.names[0].size() > 1 && variables.name.size() > 1 && variables.names.join("").contains(variables.name)`,
+		`string(entry.time).size() > 1 && string(1.5) == string(duration("1s")) && string(true) == "true" && string(subject.name) == "x"`,
+		`params.list[0].size() > 1 && params.list.map(l, l + "!").exists(l, l == params.text) && params.text.contains("x")`,
+		`(subject.from + subject.members).all(a, a.annotations["x"] in params.list) && subject in subject.from`,
+		`statement.inputs == statement.outputs && subject.annotations == subject.from[0].annotations`,
+		`subject.from.exists_one(a, a.since.size() > 0) && b"abc" + b"d" != b"x" && b"a" < b"b"`,
+		`ledger.runs(subject).all(r, r.code.remote.startsWith("https://") && r.image.contains("@") && r.inputs.size() < 10)`,
+	} {
+		spec{params: given{"list": []string{"a", "b"}, "text": "x"}, variables: []string{"names", `ledger.ancestors(subject).map(a, a.name)`, "name", `subject.name + "x"`}, rule: rule}.compiled(t)
+	}
+}

@@ -3,6 +3,7 @@ package contract
 import (
 	"crypto/sha256"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -165,7 +166,12 @@ func (k *compiler) compile(expression string, want *types.Type) (program, bool) 
 		return program{}, false
 	}
 	if worst, err := estimate(k.env, checked, k.params); err != nil || worst > MaxEstimate {
-		k.problem(source, common.NewLocation(1, 0), tooDear(worst), "look at fewer things: no call of the ledger in a loop in a loop over ancestors")
+		message, hint := "what it costs has no bound", ""
+		if worst < math.MaxUint64 {
+			message = fmt.Sprintf("on a large ledger it may cost %d, and %d is the most", worst, uint64(MaxEstimate))
+			hint = "look at fewer things: no call of the ledger in a loop in a loop over ancestors"
+		}
+		k.problem(source, common.NewLocation(1, 0), message, hint)
 		return program{}, false
 	}
 	// Optimising compiles regular expressions and makes constants of lists once.
@@ -175,13 +181,6 @@ func (k *compiler) compile(expression string, want *types.Type) (program, bool) 
 		return program{}, false
 	}
 	return program{p, gives}, true
-}
-
-func tooDear(worst uint64) string {
-	if worst == 1<<64-1 {
-		return "what it costs has no bound"
-	}
-	return fmt.Sprintf("on a large ledger it may cost %d, and %d is the most", worst, uint64(MaxEstimate))
 }
 
 // maxOfExpression is how many problems an expression is told: those after them

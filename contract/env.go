@@ -81,7 +81,6 @@ var frozen = sync.OnceValues(func() (*cel.Env, error) {
 			cel.ValidateHomogeneousAggregateLiterals(), cel.ValidateComprehensionNestingLimit(MaxLoops),
 		),
 		cel.CostModelVersion(costVersion),
-		cel.CostSizingStrategy(sizing),
 		cel.CostModel(models...),
 
 		cel.Variable("statement", statementClass.typ),

@@ -52,21 +52,21 @@ func init() {
 		{"standing", "artifact", []*types.Type{a}, s, func(ev *evaluation, args []ref.Val) ref.Val { return ev.standing(args[1].(*object)) }, walks, 0},
 		{"known", "artifact", []*types.Type{a}, types.BoolType, func(ev *evaluation, args []ref.Val) ref.Val { return ev.known(args[1].(*object)) }, found, 0},
 		{"runs", "artifact", []*types.Type{a}, list(runClass), onArtifact(ledgerRuns), found, usualFound},
-		{"authors", "artifact", []*types.Type{a}, strings_, onArtifact(ledgerAuthors), 2 * found, usualFound},
-		{"allAuthors", "artifact", []*types.Type{a}, strings_, onArtifact(ledgerAllAuthors), walks + usualLineage*found, usualFound},
+		{"authors", "artifact", []*types.Type{a}, stringList, onArtifact(ledgerAuthors), 2 * found, usualFound},
+		{"allAuthors", "artifact", []*types.Type{a}, stringList, onArtifact(ledgerAllAuthors), walks + usualLineage*found, usualFound},
 		{"approvals", "artifact", []*types.Type{a}, list(approvalClass), onArtifact(ledgerApprovals), found, usualFound},
 		{"approvals", "artifact, stage", []*types.Type{a, s}, list(approvalClass), onArtifact(ledgerApprovals), found, usualFound},
-		{"approvers", "artifact", []*types.Type{a}, strings_, onArtifact(deciders(statement.DecisionApprove)), found, usualFound},
-		{"approvers", "artifact, stage", []*types.Type{a, s}, strings_, onArtifact(deciders(statement.DecisionApprove)), found, usualFound},
-		{"rejecters", "artifact", []*types.Type{a}, strings_, onArtifact(deciders(statement.DecisionReject)), found, usualFound},
-		{"rejecters", "artifact, stage", []*types.Type{a, s}, strings_, onArtifact(deciders(statement.DecisionReject)), found, usualFound},
+		{"approvers", "artifact", []*types.Type{a}, stringList, onArtifact(deciders(statement.DecisionApprove)), found, usualFound},
+		{"approvers", "artifact, stage", []*types.Type{a, s}, stringList, onArtifact(deciders(statement.DecisionApprove)), found, usualFound},
+		{"rejecters", "artifact", []*types.Type{a}, stringList, onArtifact(deciders(statement.DecisionReject)), found, usualFound},
+		{"rejecters", "artifact, stage", []*types.Type{a, s}, stringList, onArtifact(deciders(statement.DecisionReject)), found, usualFound},
 		{"evaluations", "artifact", []*types.Type{a}, list(evaluationClass), onArtifact(ledgerEvaluations), found, usualFound},
 		{"releases", "artifact", []*types.Type{a}, list(releaseClass), onArtifact(ledgerReleases), found, usualFound},
 		{"inStage", "stage", []*types.Type{s}, list(releaseClass), ledgerInStage, 2 * found, usualFound},
 		{"withdrawals", "artifact", []*types.Type{a}, list(withdrawalClass), onArtifact(ledgerWithdrawals), found, usualFound},
 		{"audits", "artifact", []*types.Type{a}, list(auditClass), onArtifact(ledgerAudits), 2 * found, usualFound},
 		{"lastRead", "artifact", []*types.Type{a}, types.TimestampType, onArtifact(ledgerLastRead), 100 * found, 0},
-		{"people", "role", []*types.Type{s}, strings_, ledgerPeople, found, usualFound},
+		{"people", "role", []*types.Type{s}, stringList, ledgerPeople, found, usualFound},
 		{"proposals", "statement.contract", []*types.Type{contractClass.typ}, list(proposalClass), ledgerProposals, found, usualFound},
 	}
 	for _, f := range functions {
@@ -87,7 +87,7 @@ func functionOptions() []cel.EnvOption {
 				return ledger.ev.ask(f, args)
 			}))))
 	}
-	takes := []*types.Type{strings_, types.StringType}
+	takes := []*types.Type{stringList, types.StringType}
 	return append(options, cel.Function("join",
 		cel.Overload(joinID, takes, types.StringType, cel.BinaryBinding(joinTexts)),
 		cel.MemberOverload(memberJoinID, takes, types.StringType, cel.BinaryBinding(joinTexts))))

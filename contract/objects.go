@@ -34,7 +34,7 @@ var (
 	variablesClass  = newClass("stele.Variables") // the same
 	classes         = make(map[string]*class)
 	artifacts       = types.NewListType(artifactClass.typ)
-	strings_        = types.NewListType(types.StringType)
+	stringList      = types.NewListType(types.StringType)
 	stringsByString = types.NewMapType(types.StringType, types.StringType)
 	numbersByString = types.NewMapType(types.StringType, types.DoubleType)
 )
@@ -151,7 +151,7 @@ func init() {
 		{"annotations", stringsByString, stampField(func(_ *evaluation, s *statement.Stamp) ref.Val {
 			return types.NewStringStringMap(adapter, s.Annotations)
 		})},
-		{"ignore", strings_, stampField(func(_ *evaluation, s *statement.Stamp) ref.Val { return texts(s.Ignore) })},
+		{"ignore", stringList, stampField(func(_ *evaluation, s *statement.Stamp) ref.Val { return texts(s.Ignore) })},
 		{"listed", types.BoolType, stampField(func(_ *evaluation, s *statement.Stamp) ref.Val { return types.Bool(s.Listed) })},
 		{"basis", basisClass.typ, stampField(func(ev *evaluation, s *statement.Stamp) ref.Val {
 			return &object{basisClass, ev, &s.Basis}
@@ -220,7 +220,7 @@ func init() {
 	signerClass.fields = []field{
 		{"handle", types.StringType, signer(func(s *Signer) ref.Val { return text(s.Handle) })},
 		{"key", types.StringType, signer(func(s *Signer) ref.Val { return text(s.Key.String()) })},
-		{"roles", strings_, signer(func(s *Signer) ref.Val { return texts(s.Roles) })},
+		{"roles", stringList, signer(func(s *Signer) ref.Val { return texts(s.Roles) })},
 	}
 	codeClass.fields = []field{
 		{"remote", types.StringType, func(o *object) ref.Val { return text(o.in.(*statement.Code).Remote) }},

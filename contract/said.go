@@ -288,8 +288,8 @@ func init() {
 			}
 			return text(i.KeyID.String())
 		})},
-		{"roles", strings_, identity(func(i *statement.Identity) ref.Val { return texts(i.Roles) })},
-		{"names", strings_, identity(func(i *statement.Identity) ref.Val { return texts(i.Names) })},
+		{"roles", stringList, identity(func(i *statement.Identity) ref.Val { return texts(i.Roles) })},
+		{"names", stringList, identity(func(i *statement.Identity) ref.Val { return texts(i.Names) })},
 		{"expires", types.TimestampType, identity(func(i *statement.Identity) ref.Val { return at(i.Expires) })},
 	}
 	contract := func(read func(*evaluation, *statement.Contract) ref.Val) func(*object) ref.Val {
