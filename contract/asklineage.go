@@ -80,7 +80,7 @@ func (ev *evaluation) bindings(a *lineage.Artifact) ([]*lineage.Artifact, ref.Va
 		return nil, ev.unread(err)
 	}
 	ev.charge(priceLook * uint64(1+len(list)))
-	return list, limited("stamps of "+a.Ref.String(), len(list))
+	return list, limited("stamps of these bytes", len(list))
 }
 
 // origins returns those of an artifact that count.
@@ -90,7 +90,7 @@ func (ev *evaluation) origins(a *lineage.Artifact) ([]lineage.Origin, ref.Val) {
 		return nil, ev.unread(err)
 	}
 	ev.charge(priceLook * uint64(1+len(all)))
-	if fail := limited("origins of "+a.Ref.String(), len(all)); fail != nil {
+	if fail := limited("origins of one artifact", len(all)); fail != nil {
 		return nil, fail
 	}
 	var list []lineage.Origin
@@ -117,7 +117,7 @@ func ledgerInputs(ev *evaluation, _ *object, a *lineage.Artifact, _ []ref.Val) r
 			}
 		}
 	}
-	if fail := limited("inputs of "+a.Ref.String(), len(refs)); fail != nil {
+	if fail := limited("inputs of one artifact", len(refs)); fail != nil {
 		return fail
 	}
 	return ev.artifacts(refs)

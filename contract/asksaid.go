@@ -21,7 +21,7 @@ func (ev *evaluation) about(a *lineage.Artifact, kind statement.Kind) ([]*lineag
 		return nil, ev.unread(err)
 	}
 	ev.charge(priceLook * uint64(1+len(all)))
-	if fail := limited("entries of the kind "+string(kind)+" about "+a.Ref.String(), len(all)); fail != nil {
+	if fail := limited("entries of one kind about these bytes", len(all)); fail != nil {
 		return nil, fail
 	}
 	var list []*lineage.Said
@@ -134,7 +134,7 @@ func ledgerInStage(ev *evaluation, args []ref.Val) ref.Val {
 
 func ledgerWithdrawals(ev *evaluation, _ *object, a *lineage.Artifact, _ []ref.Val) ref.Val {
 	ev.charge(priceItem * uint64(1+len(a.Withdrawals)))
-	if fail := limited("withdrawals of "+a.Ref.String(), len(a.Withdrawals)); fail != nil {
+	if fail := limited("withdrawals of one artifact", len(a.Withdrawals)); fail != nil {
 		return fail
 	}
 	list := make([]*lineage.Withdrawal, len(a.Withdrawals))

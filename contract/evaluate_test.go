@@ -393,3 +393,24 @@ func TestTwoKeysOfOnePerson(t *testing.T) {
 		}
 	}
 }
+
+// crowded is a state in which far too much is said of everything.
+type crowded struct{ State }
+
+func (c crowded) About(fp fingerprint.Fingerprint, kind statement.Kind) ([]*lineage.Said, error) {
+	list, err := c.State.About(fp, kind)
+	for err == nil && len(list) > 0 && len(list) <= MaxFound {
+		list = append(list, list[0])
+	}
+	return list, err
+}
+
+// Whoever buries an artifact under entries does not get a rule to look away: what
+// is too much to look at is an error, which refuses.
+func TestTooMuchIsSaid(t *testing.T) {
+	c := spec{rule: `ledger.approvers(subject).size() >= 2`}.compiled(t)
+	r := judged(t, func(in *Input) { in.State = crowded{in.State} }, c).Results[0]
+	if r.OK || r.Error != "10001 entries of one kind about these bytes, and a rule looks at no more than 10000" || r.Cost < MaxFound*priceLook {
+		t.Errorf("%+v", r)
+	}
+}
