@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -412,5 +413,55 @@ func TestTooMuchIsSaid(t *testing.T) {
 	r := judged(t, func(in *Input) { in.State = crowded{in.State} }, c).Results[0]
 	if r.OK || r.Error != "10001 entries of one kind about these bytes, and a rule looks at no more than 10000" || r.Cost < MaxFound*priceLook {
 		t.Errorf("%+v", r)
+	}
+}
+
+// endless is a state in which everything was made of something else.
+type endless struct {
+	State
+	of *lineage.Artifact
+}
+
+func (e endless) Artifact(name, version string) (*lineage.Artifact, error) {
+	if name != "link" {
+		return e.State.Artifact(name, version)
+	}
+	a := *e.of
+	a.Ref.Name, a.Ref.Version = name, version
+	return &a, nil
+}
+
+func (e endless) Origins(a *lineage.Artifact) ([]lineage.Origin, error) {
+	next := statement.Ref{Name: "link", Version: "1", Fingerprint: a.Ref.Fingerprint}
+	if a.Ref.Name == "link" {
+		n, err := strconv.Atoi(a.Ref.Version)
+		if err != nil {
+			return nil, err
+		}
+		next.Version = strconv.Itoa(n + 1)
+	}
+	return []lineage.Origin{{Entry: 1, Way: lineage.WayFrom, Of: a.Ref, Inputs: []statement.Ref{next}, Counts: true}}, nil
+}
+
+// A lineage without end ends the question and not the ledger.
+func TestEndlessLineage(t *testing.T) {
+	for rule, want := range map[string]string{
+		`ledger.ancestors(subject).size() > 0`:                                                     "example@1 was made of more than 10000 artifacts, and a rule looks at no more",
+		`ledger.allAuthors(subject).size() > 0`:                                                    "example@1 was made of more than 10000 artifacts, and a rule looks at no more",
+		`ledger.standing(subject) == "unknown"`:                                                    "",
+		`ledger.inputs(subject)[0].standing != "bad"`:                                              "",
+		`ledger.standing(subject) == "unknown" && ledger.inputs(subject)[0].standing == "unknown"`: "the rules for this statement cost more than 10000000 together",
+	} {
+		c := spec{rule: rule}.compiled(t)
+		r := judged(t, func(in *Input) {
+			a, err := in.State.Artifact("example", "1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			in.State = endless{in.State, a}
+		}, c).Results[0]
+		if r.OK != (want == "") || r.Error != want {
+			t.Errorf("%s: %+v", rule, r)
+		}
 	}
 }
