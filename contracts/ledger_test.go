@@ -58,10 +58,12 @@ func (s *scene) release(by statement.Signer, ref statement.Ref) *statement.Envel
 	return s.Release(by, ref, "production", s.Saw(&statement.Release{Stage: "production"}, ref))
 }
 
-// announced makes an announced audit of an artifact that held.
-func (s *scene) audited(by statement.Signer, ref statement.Ref) {
+// audited makes an announced audit of an artifact that held, and whose result is
+// kept back for a time.
+func (s *scene) audited(by statement.Signer, ref statement.Ref, kept time.Duration) {
 	s.t.Helper()
 	entry := s.Put(s.Announce(by, ref, "n"))
+	s.pass(kept)
 	v := s.View()
 	e, err := v.Entry(entry)
 	if err != nil {
@@ -239,21 +241,37 @@ func TestInForce(t *testing.T) {
 			s.Stamped(s.judge, "raw/cards-again", "1", "cards")
 			return s.release(s.cleo, s.model(s.trainer, "1", raw))
 		}, nil},
+		{"freshly-read", "old data, audited", func(s *scene) *statement.Envelope {
+			raw := s.Stamped(s.keeper, "raw/cards", "1", "cards")
+			s.pass(31 * 24 * time.Hour)
+			s.audited(s.judge, raw, 0)
+			return s.release(s.cleo, s.model(s.trainer, "1", raw))
+		}, nil},
+		{"freshly-read", "old data, and an old audit told today", func(s *scene) *statement.Envelope {
+			raw := s.Stamped(s.keeper, "raw/cards", "1", "cards")
+			s.audited(s.judge, raw, 31*24*time.Hour)
+			return s.release(s.cleo, s.model(s.trainer, "1", raw))
+		}, []string{"ancestors-read"}},
 
 		{"audited", "by somebody else", func(s *scene) *statement.Envelope {
 			raw := s.Stamped(s.keeper, "raw/cards", "1", "cards")
-			s.audited(s.judge, raw)
+			s.audited(s.judge, raw, 0)
 			return s.release(s.cleo, s.model(s.trainer, "1", raw))
 		}, nil},
 		{"audited", "by its stamper", func(s *scene) *statement.Envelope {
 			raw := s.Stamped(s.keeper, "raw/cards", "1", "cards")
-			s.audited(s.keeper, raw)
+			s.audited(s.keeper, raw, 0)
 			return s.release(s.cleo, s.model(s.trainer, "1", raw))
 		}, []string{"audited"}},
 		{"audited", "too long ago", func(s *scene) *statement.Envelope {
 			raw := s.Stamped(s.keeper, "raw/cards", "1", "cards")
-			s.audited(s.judge, raw)
+			s.audited(s.judge, raw, 0)
 			s.pass(31 * 24 * time.Hour)
+			return s.release(s.cleo, s.model(s.trainer, "1", raw))
+		}, []string{"audited"}},
+		{"audited", "a month ago, and told today", func(s *scene) *statement.Envelope {
+			raw := s.Stamped(s.keeper, "raw/cards", "1", "cards")
+			s.audited(s.judge, raw, 31*24*time.Hour)
 			return s.release(s.cleo, s.model(s.trainer, "1", raw))
 		}, []string{"audited"}},
 
@@ -381,7 +399,7 @@ func TestAllInForce(t *testing.T) {
 	raw, test := s.Ref("raw/cards", "1", "cards"), s.Ref("bench/test", "1", "test")
 	s.Put(s.stamp(s.keeper, raw, statement.ArtifactDataset, licensed("MIT")))
 	s.Put(s.stamp(s.keeper, test, statement.ArtifactDataset, licensed("MIT")))
-	s.audited(s.judge, raw)
+	s.audited(s.judge, raw, 0)
 	m := s.model(s.ci, "1", raw)
 	s.Evaluated(s.judge, m, "auc", "0.93", test)
 	s.Approved(s.bob, m, "production")
