@@ -47,7 +47,7 @@ func (a *app) gateCommand() *cobra.Command {
 	var o gateOrder
 	c := &cobra.Command{
 		Use:   "gate NAME@VERSION --stage STAGE [PATH|URL]",
-		Short: "Check what a release would meet now; writes nothing, needs no key",
+		Short: "Check what a release would meet now; write nothing",
 		Long: `Makes every check that a release of NAME@VERSION to a stage would meet now,
 and those that a ledger cannot make: the log and whom it is signed by, the
 artifact's stamp, what it was made of, approvals, the ledger's rules, and every
