@@ -97,5 +97,10 @@ func (r *reading) missing(name, version string, err error) error {
 	if lerr == nil {
 		return f.withHint("the last version of " + name + " is " + latest.Version + "; `stele list " + name + "` shows all")
 	}
+	for _, e := range r.control.Contracts() {
+		if e.Name == name {
+			return f.withHint("the contract of that name is another thing: `stele contract show " + name + "`")
+		}
+	}
 	return f.withHint("`stele list` shows what is")
 }

@@ -92,6 +92,29 @@ func TestAttackerCrossesContract(t *testing.T) {
 	}
 }
 
+// TestAttackerPutsBetween has a contract come into force between the look at a
+// release and its signature: what decides is the ledger.
+func TestAttackerPutsBetween(t *testing.T) {
+	t.Parallel()
+	p := newPerson(t)
+	p.must("init", "--handle", "ada", "-q")
+	p.write("model.bin", "m")
+	p.write("strict.yaml", strictContract)
+	p.must("stamp", "model.bin", "--as", "a/m@1", "--kind", "model", "-q")
+	a := p.app()
+	a.looked = func() { p.must("contract", "put", "strict.yaml", "--yes", "-q") }
+	f := &decideFlags{stage: "production", after: -1}
+	err := a.decide(t.Context(), f, func(r *reading) (*planned, error) {
+		return r.planRelease(&releaseOrder{decideFlags: *f, name: "a/m", version: "1"})
+	})
+	if got := describe(err); err == nil || got.status != exitRefused || got.rule != "strict@1/never" || len(got.violations) != 1 {
+		t.Errorf("a release that a contract refuses by now: %v", err)
+	}
+	if log := p.must("log", "--kind", "release"); strings.Contains(log, "a/m@1") {
+		t.Errorf("it is on the ledger: %s", log)
+	}
+}
+
 func toLift(t *testing.T, a *app, name string) *statement.Contract {
 	t.Helper()
 	var said *statement.Contract

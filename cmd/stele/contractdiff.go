@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -86,17 +87,20 @@ func (d *drafted) side() contractSide {
 	return contractSide{d.ID() + " (" + d.path + ")", d.draft.Document}
 }
 
-// contractSide is what a person names: a file, if there is one of that name, or
-// a contract of the ledger.
+// contractSide is what a person names: a file, if there is one or it is written
+// like one, or a contract of the ledger.
 func (a *app) contractSide(ctx context.Context, arg string) (contractSide, error) {
-	if info, err := os.Stat(arg); strings.ContainsAny(arg, `./\`) && !strings.Contains(arg, "@") || err == nil && info.Mode().IsRegular() {
-		d, err := readContract(arg)
-		if err != nil {
-			return contractSide{}, err
-		}
-		return d.side(), nil
+	info, err := os.Stat(arg)
+	isFile := err == nil && info.Mode().IsRegular() || filepath.IsAbs(arg) || strings.HasPrefix(arg, ".") ||
+		slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(arg))
+	if !isFile {
+		return a.contractOn(ctx, arg)
 	}
-	return a.contractOn(ctx, arg)
+	d, err := readContract(arg)
+	if err != nil {
+		return contractSide{}, err
+	}
+	return d.side(), nil
 }
 
 // contractOn is a contract of the ledger.
