@@ -116,7 +116,7 @@ func TestGateOfALargeLineage(t *testing.T) {
 	if g.out.Verdict != "passed" || g.out.Exit != exitHolds || g.out.Cost == 0 {
 		t.Fatalf("%s, %d, cost %d: %+v", g.out.Verdict, g.out.Exit, g.out.Cost, g.out.Checks)
 	}
-	if c := g.check(t, "lineage/recorded"); c.Message != "all in the log: 300 entries about 300 artifacts" {
+	if c := g.check(t, "lineage/recorded"); c.Message != "all in the log: 301 entries about 300 artifacts" {
 		t.Error(c.Message)
 	}
 	ids := map[string]bool{}
@@ -131,17 +131,34 @@ func TestGateOfALargeLineage(t *testing.T) {
 	}
 }
 
-// Whoever edits an entry of the lineage in the store, and leaves the rest as it
-// is, is found by the log's tree.
+// Whoever edits an entry in the store that a decision rests on, and leaves the rest
+// as it is, is found by the log's tree.
 func TestAttackerEditsAnAncestorBeforeAGate(t *testing.T) {
-	r := newGateRoom(t)
-	r.Person("rex", statement.RoleReleaser)
-	raw := r.Stamped(r.Ada, "raw", "1", "raw")
-	model := r.Ran(r.Ada, "model", "1", "model", raw)
-	if g := r.gate(t, model); g.out.Exit != exitHolds {
-		t.Fatalf("%+v", g.out.Checks)
+	for _, what := range []string{"an ancestor", "a release"} {
+		r := newGateRoom(t)
+		rex := r.Person("rex", statement.RoleReleaser)
+		raw := r.Stamped(r.Ada, "raw", "1", "raw")
+		entry := r.View().Size() - 1
+		model := r.Ran(r.Ada, "model", "1", "model", raw)
+		released := r.Released(rex, model, "staging")
+		if what == "a release" {
+			entry = released
+		}
+		if g := r.gate(t, model); g.out.Exit != exitHolds {
+			t.Fatalf("%+v", g.out.Checks)
+		}
+		r.forge(t, entry)
+		g := r.gate(t, model)
+		if c := g.check(t, "lineage/recorded"); c.Outcome != report.Failed || g.out.Exit != exitTampered || g.out.Verdict != "tampered" {
+			t.Errorf("%s: %+v, %d", what, c, g.out.Exit)
+		}
 	}
-	leaf, err := r.View().Leaf(2)
+}
+
+// forge changes the time of an entry in the store.
+func (r *gateRoom) forge(t *testing.T, entry uint64) {
+	t.Helper()
+	leaf, err := r.View().Leaf(entry)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,18 +167,20 @@ func TestAttackerEditsAnAncestorBeforeAGate(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer rows.Close()
+	n := 0
 	for rows.First(); rows.Valid(); rows.Next() {
-		if bytes.Equal(rows.Value(), leaf) {
-			forged := bytes.Clone(leaf)
-			forged[len("stele entry v1\n")+8+7] ^= 1 // its time
-			if err := r.DB.Set(bytes.Clone(rows.Key()), forged, nil); err != nil {
-				t.Fatal(err)
-			}
+		if !bytes.Equal(rows.Value(), leaf) {
+			continue
 		}
+		forged := bytes.Clone(leaf)
+		forged[len("stele entry v1\n")+8+7] ^= 1
+		if err := r.DB.Set(bytes.Clone(rows.Key()), forged, nil); err != nil {
+			t.Fatal(err)
+		}
+		n++
 	}
-	g := r.gate(t, model)
-	if c := g.check(t, "lineage/recorded"); c.Outcome != report.Failed || g.out.Exit != exitTampered || g.out.Verdict != "tampered" {
-		t.Errorf("%+v, %d", c, g.out.Exit)
+	if n != 1 {
+		t.Fatalf("the entry is in the store %d times", n)
 	}
 }
 

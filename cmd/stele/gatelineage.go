@@ -32,9 +32,12 @@ func (g *gated) checkLineage(c *account) error {
 func (g *gated) checkRecorded() error {
 	check := report.Check{
 		ID: "lineage/recorded", Group: "lineage", Title: "recorded", Required: true, Outcome: report.Passed,
-		Help: "Every entry that says what the artifact was made of is in the log that was checked. Their signatures were checked when they were admitted; `stele verify` checks them again.",
+		Help: "Every entry that says what the artifact was made of, or was said of it, is in the log that was checked. Their signatures were checked when they were admitted; `stele verify` checks them again.",
 	}
 	entries, err := lineageEntries(g.made, g.graph)
+	if err == nil {
+		err = g.alsoAbout(entries)
+	}
 	if err != nil {
 		return err
 	}
@@ -50,6 +53,33 @@ func (g *gated) checkRecorded() error {
 	}
 	g.add(exitTampered, check)
 	return nil
+}
+
+// alsoAbout adds the entries that rules look at besides: what was said of these
+// contents, and what is in the stage.
+func (g *gated) alsoAbout(entries map[uint64]bool) error {
+	for _, kind := range []statement.Kind{statement.KindApproval, statement.KindEvaluation, statement.KindRelease} {
+		for entry, err := range g.r.About(g.ref.Fingerprint, kind) {
+			if err != nil {
+				return err
+			}
+			entries[entry] = true
+		}
+	}
+	for audit, err := range g.r.Audits(g.ref) {
+		if err != nil {
+			return err
+		}
+		entries[audit.Announced.Index] = true
+		if audit.Result != nil {
+			entries[audit.Result.Index] = true
+		}
+	}
+	in, err := g.r.InStage(g.o.stage)
+	for _, p := range in {
+		entries[p.Entry] = true
+	}
+	return err
 }
 
 // checkFallen: what a signer without standing stamped counts for nothing, and so
