@@ -117,7 +117,7 @@ func (d *drafted) test() (*jsonv1.ContractTest, error) {
 	return out, nil
 }
 
-// failed returns how many tests failed.
+// failedTests returns how many tests failed.
 func failedTests(out *jsonv1.ContractTest) (n int) {
 	for _, t := range out.Tests {
 		if !t.OK {
