@@ -102,10 +102,12 @@ func TestContractsAloneHaveNumbers(t *testing.T) {
 
 func TestContractChecked(t *testing.T) {
 	for what, change := range map[string]func(*Contract){
-		"another name":       func(c *Contract) { c.Name = "staging" },
-		"another version":    func(c *Contract) { c.Version = 4 },
-		"another digest":     func(c *Contract) { c.Digest[0] ^= 1 },
-		"another document":   func(c *Contract) { c.Document = []byte(strings.Replace(testDocument, `"minAUC":0.9`, `"minAUC":0.8`, 1)) },
+		"another name":    func(c *Contract) { c.Name = "staging" },
+		"another version": func(c *Contract) { c.Version = 4 },
+		"another digest":  func(c *Contract) { c.Digest[0] ^= 1 },
+		"another document": func(c *Contract) {
+			c.Document = []byte(strings.Replace(testDocument, `"minAUC":0.9`, `"minAUC":0.8`, 1))
+		},
 		"an unknown action":  func(c *Contract) { c.Action = "amend" },
 		"a reason for a put": func(c *Contract) { c.Reason = "because" },
 	} {
