@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -288,5 +289,34 @@ func TestAttackerNamesAContract(t *testing.T) {
 	_, out, status := p.stele("release", "a/m@1", "--stage", "production")
 	if status != exitRefused || !strings.Contains(out, "gone") || strings.Contains(out, "\x1b") || strings.Contains(out, "\nrefused by nobody") {
 		t.Errorf("status %d: %q", status, out)
+	}
+}
+
+// TestPrintHistory: what a contract would have refused is counted whole, and
+// listed as far as a person reads.
+func TestPrintHistory(t *testing.T) {
+	h := &jsonv1.ContractHistory{Entries: 1204, Judged: 40, Refused: 23}
+	for i := range h.Refused {
+		h.List = append(h.List, jsonv1.ContractRefused{
+			Entry: 100 + i, Kind: "release", Subject: "fraud/model@1 joins production", Signer: jsonv1.Signer{Handle: "ruth", Key: "0123456789abcdef"},
+			Violations: []jsonv1.Violation{{Contract: "production@3", Rule: "two-approvals", Subject: "fraud/model@1", Message: "found 0"}},
+		})
+	}
+	for _, c := range []struct {
+		all         bool
+		lines, more int
+	}{{false, 1 + 2*refusedShown, 1}, {true, 1 + 2*23, 0}} {
+		var out, notes bytes.Buffer
+		a := newApp(strings.NewReader(""), &out, &notes, func(string) string { return "" })
+		a.printHistory(h, c.all)
+		if !strings.HasPrefix(out.String(), "would have refused these 23 of 1,204 entries:\n  entry 100, release: fraud/model@1 joins production, by ruth\n    two-approvals: found 0\n") {
+			t.Errorf("all %v: %s", c.all, out.String())
+		}
+		if n := strings.Count(out.String(), "\n"); n != c.lines {
+			t.Errorf("all %v: %d lines, want %d", c.all, n, c.lines)
+		}
+		if n := strings.Count(notes.String(), "and 3 further entries; --all lists them"); n != c.more {
+			t.Errorf("all %v: the rest is told %d times, want %d: %s", c.all, n, c.more, notes.String())
+		}
 	}
 }
