@@ -86,12 +86,27 @@ func contractRules(list []contract.RuleResult) (ids []string) {
 	return ids
 }
 
-// The best that anybody who wants to end a contract can hope for: every
-// administrator has proposed the same, and much time has passed.
+// The best that anybody who wants to end a contract can hope for: much time has
+// passed, and every administrator has proposed the same, again and again, the
+// first time years ago and the last an hour.
 const (
-	laterEntries = 1_000_000
-	laterMS      = 10 * 365 * 24 * 3600 * 1000
+	laterEntries  = 1_000_000
+	laterMS       = 10 * 365 * 24 * hourMS
+	hourMS        = 3600 * 1000
+	proposedTimes = 17 // each twice as long ago as the next
 )
+
+// repeated are proposals by everybody, in order, as of the entry and the time
+// that locksOut imagines.
+func repeated(by []statement.Member, entry uint64, time int64) (list []contract.Proposal) {
+	for i := proposedTimes - 1; i >= 0; i-- {
+		back := min(uint64(1)<<(2*i), laterEntries)
+		for _, m := range by {
+			list = append(list, contract.Proposal{Handle: m.Handle, Key: m.Key.ID(), Entry: entry - back, Time: time - hourMS<<i})
+		}
+	}
+	return list
+}
 
 // everybodyProposed is a ledger's state on which every administrator has proposed
 // whatever is asked about.
@@ -114,10 +129,7 @@ func (r *reading) locksOut(c *contract.Contract, now int64) ([]jsonv1.ContractWa
 		return nil, err
 	}
 	admins := r.administrators(now)
-	best := everybodyProposed{State: state}
-	for _, m := range admins {
-		best.proposals = append(best.proposals, contract.Proposal{Handle: m.Handle, Key: m.Key.ID(), Entry: r.Size(), Time: now})
-	}
+	best := everybodyProposed{State: state, proposals: repeated(admins, r.Size()+laterEntries, now+laterMS)}
 	all := []contract.InForce{{Contract: c, Entry: r.Size()}}
 	inForce, err := r.Contracts()
 	if err != nil {
