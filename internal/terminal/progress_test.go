@@ -190,3 +190,12 @@ func TestConfirm(t *testing.T) {
 		t.Errorf("no terminal: %v", err)
 	}
 }
+
+// TestProgressOfEntries: what is no file is not called one, and has no bytes.
+func TestProgressOfEntries(t *testing.T) {
+	term, _ := screen(80, false)
+	got := term.progressText(Snapshot{Label: "replayed", FilesDone: 12, FilesTotal: 1204, Noun: "entry", Nouns: "entries"}, 0, 3*time.Second, 79)
+	if want := "12/1,204 entries"; !strings.Contains(got, want) || strings.Contains(got, "file") || strings.Contains(got, " B") {
+		t.Errorf("%q, want %q in it, and no files or bytes", got, want)
+	}
+}
