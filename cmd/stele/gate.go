@@ -158,6 +158,8 @@ type gated struct {
 	about  int                  // contracts in force that are about it
 	demand map[string]string    // gate checks that contracts ask for → the first of these
 	rules  map[string]string    // contract/rule → what it is for
+
+	governed []string // stages that contracts in force name
 }
 
 func newGated(a *app, o *gateOrder) *gated {
@@ -237,7 +239,7 @@ func (g *gated) judge(ctx context.Context, r *reading, dir string, contents *evi
 		return err
 	}
 	g.checkApprovals(c)
-	if err := g.checkRules(); err != nil {
+	if err := g.checkRules(c); err != nil {
 		return err
 	}
 	return g.checkFiles(ctx, dir, c)

@@ -140,6 +140,7 @@ func TestAttackerEditsAnAncestorBeforeAGate(t *testing.T) {
 		raw := r.Stamped(r.Ada, "raw", "1", "raw")
 		entry := r.View().Size() - 1
 		model := r.Ran(r.Ada, "model", "1", "model", raw)
+		r.Released(rex, raw, "production")
 		released := r.Released(rex, model, "staging")
 		if what == "a release" {
 			entry = released
@@ -274,6 +275,7 @@ func TestGateAgreesWithTheLedger(t *testing.T) {
 		}, exitRefused, "contract/none/rule"},
 		{"a contract about another stage", func(w *world) {
 			w.Contract(ledgertest.Rule("none@1", "statements: [release], stages: [staging]", `subject.kind == "code"`))
+			w.Released(w.rex, w.raw, "production")
 		}, exitHolds, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -216,7 +216,7 @@ func (g *gated) checkApprovals(c *account) {
 	g.add(exitRefused, given)
 	against := report.Check{
 		ID: "approvals/not-rejected", Group: "approvals", Title: "not rejected", Outcome: report.Passed,
-		Help: "Nobody's last word on the artifact for the stage is a rejection.", Message: "by nobody",
+		Help: "Nobody's last word on the artifact for the stage is a rejection.", Message: "nobody rejects it",
 	}
 	if len(rejected) > 0 {
 		against.Outcome, against.Message, against.Entry = report.Warning, "rejected by "+some(rejected, originInputs), last

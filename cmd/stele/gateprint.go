@@ -247,9 +247,9 @@ func (g *gated) print() {
 		if len(by.Roles) > 0 {
 			value += ": " + strings.Join(by.Roles, ", ")
 		}
-		pairs = append(pairs, terminal.Pair{Key: "released by", Value: value})
+		pairs = append(pairs, terminal.Pair{Key: "would be released by", Value: value})
 	} else {
-		pairs = append(pairs, terminal.Pair{Key: "released by", Value: "nobody who is known; --by HANDLE says who", Style: terminal.Dim})
+		pairs = append(pairs, terminal.Pair{Key: "would be released by", Value: "nobody who is known; --by HANDLE says who", Style: terminal.Dim})
 	}
 	if of := g.out.AsOf; of != nil {
 		value := terminal.Plural(of.Size, "entry", "entries") + " of " + of.Origin

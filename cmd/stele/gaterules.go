@@ -14,8 +14,11 @@ import (
 
 // checkRules asks the ledger what it would say to the release: its own rules, and
 // every contract in force.
-func (g *gated) checkRules() error {
-	trial, err := g.r.Try(g.signed, g.signer, max(g.a.now().UnixMilli(), g.r.Time()))
+func (g *gated) checkRules(c *account) error {
+	if err := g.checkStage(c); err != nil {
+		return err
+	}
+	trial, err := g.made.Try(g.signed, g.signer, max(g.a.now().UnixMilli(), g.r.Time()))
 	if err != nil {
 		return err
 	}
@@ -33,6 +36,7 @@ func (g *gated) findDemands() error {
 	}
 	for _, c := range contracts {
 		document := c.Document()
+		g.governed = append(g.governed, document.Match.Stages...)
 		subjects, err := document.Match.Subjects(g.signed, g.made)
 		if err != nil {
 			return err
@@ -50,6 +54,50 @@ func (g *gated) findDemands() error {
 			}
 		}
 	}
+	return nil
+}
+
+// checkStage: of a stage that this ledger never heard of no contract is about it,
+// and so whoever mistypes one in a pipeline would meet none, for ever. A ledger
+// that knows no stage at all has nothing that it could be mistaken for.
+func (g *gated) checkStage(c *account) error {
+	stage := g.o.stage
+	check := report.Check{
+		ID: "rules/known-stage", Group: "rules", Title: "known stage", Required: true, Outcome: report.Passed,
+		Help: "The stage is one that this ledger knows: something was released to it, somebody decided on the artifact for it, or a contract in force names it. A mistyped stage would be one without rules.",
+	}
+	var known []string
+	for s, err := range g.r.Stages() {
+		if err != nil {
+			return err
+		}
+		known = append(known, s)
+	}
+	switch {
+	case slices.Contains(known, stage):
+		check.Message = "there are releases to " + stage
+	case slices.Contains(g.governed, stage):
+		check.Message = "a contract in force names " + stage
+	case slices.ContainsFunc(c.decisions, func(d decision) bool { return d.st.Approval.Stage == stage && d.counts(g.r) }):
+		check.Message = "somebody decided on it for " + stage
+	default:
+		known = append(known, g.governed...)
+		slices.Sort(known)
+		known = slices.Compact(known)
+		check.Outcome, check.Required = report.NotMade, len(known) > 0
+		check.Message = "this ledger has had no releases, to " + stage + " or elsewhere"
+		if len(known) > 0 {
+			check.Message = fmt.Sprintf("this ledger knows no stage %s: no release, no approval of this artifact and no contract in force names it", stage)
+			check.Hint = strings.TrimSuffix(stagesText(stage, known), "?")
+			if strings.HasPrefix(check.Hint, "did you mean") {
+				check.Hint += "?"
+			} else {
+				check.Hint += "."
+			}
+			check.Hint += " A new stage begins with an approval for it, a contract about it, or its first release"
+		}
+	}
+	g.add(exitNotFound, check)
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -259,9 +260,20 @@ func TestTry(t *testing.T) {
 	size, root := l.View().Size(), rootAt(t, l.View())
 	try := func(as contract.Signer) *ledger.Trial {
 		t.Helper()
-		trial, err := l.View().Try(st, as, l.Now)
+		v := l.View()
+		trial, err := v.Try(st, as, l.Now)
 		if err != nil {
 			t.Fatal(err)
+		}
+		// With what was read before it is the same.
+		made, err := v.Lineage()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if again, err := made.Try(st, as, l.Now); err != nil || !reflect.DeepEqual(again, trial) {
+				t.Errorf("with what was read: %+v, %v, want %+v", again, err, trial)
+			}
 		}
 		return trial
 	}

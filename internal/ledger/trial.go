@@ -28,6 +28,17 @@ type Trial struct {
 // it is not known who would sign, what the ledger asks of signers is left out,
 // and rules about them come out undecided.
 func (v *View) Try(st *statement.Statement, as contract.Signer, timeMS int64) (*Trial, error) {
+	return v.try(nil, st, as, timeMS)
+}
+
+// Try is [View.Try] for whoever asked about lineage before: what was read for it
+// is not read again. It answers the same.
+func (x *Lineage) Try(st *statement.Statement, as contract.Signer, timeMS int64) (*Trial, error) {
+	return x.v.try(x.facts, st, as, timeMS)
+}
+
+// try takes facts as of the view, or nil.
+func (v *View) try(read *facts, st *statement.Statement, as contract.Signer, timeMS int64) (*Trial, error) {
 	if err := v.l.checkIndex(); err != nil {
 		return nil, err
 	}
@@ -40,6 +51,7 @@ func (v *View) Try(st *statement.Statement, as contract.Signer, timeMS int64) (*
 	if err != nil {
 		return t, t.add(err)
 	}
+	c.facts = read
 	recovery := false
 	if as.Known {
 		_, m, _ := b.control.Roster().Key(as.Key)
