@@ -196,17 +196,38 @@ func (k *compiler) report(source common.Source, issues *cel.Issues) {
 			continue
 		}
 		seen[e.Message] = true
-		// CEL suggests names, too, and does not know which of them are the ledger's.
-		said, guess, _ := strings.Cut(strings.ReplaceAll(e.Message, " (in container '')", ""), " (did you mean '")
+		said, guess := celSuggests(strings.ReplaceAll(e.Message, " (in container '')", ""))
 		hint := suggest.hint(e)
-		switch guess, ok := strings.CutSuffix(guess, "'?)"); {
+		switch {
 		case strings.Contains(said, "recursion"), strings.Contains(said, "expression node"):
 			hint = "make variables of its parts"
-		case ok && hint == "":
+		case strings.Contains(e.Message, enableWith):
+			hint = "that is no part of " + Engine
+			if strings.Contains(e.Message, "optional") {
+				hint = "there are no optional values here: has(…) and `in` ask whether something is there"
+			}
+		case guess != "" && hint == "":
 			hint = "did you mean " + guess + "?"
 		}
 		k.problem(source, e.Location, said, hint)
 	}
+}
+
+// enableWith begins what a host of CEL could switch on, and nobody can here.
+const enableWith = "enable with `"
+
+// celSuggests cuts off what CEL suggests, which does not know what of it is there
+// for rules, and returns what it says and the names that it suggests.
+func celSuggests(message string) (said, guess string) {
+	if said, _, ok := strings.Cut(message, " ("+enableWith); ok {
+		return said, ""
+	}
+	said, guess, _ = strings.Cut(message, " (did you mean '")
+	guess, ok := strings.CutSuffix(guess, "'?)")
+	if !ok {
+		return said, ""
+	}
+	return said, strings.ReplaceAll(guess, "' or '", " or ")
 }
 
 // echo reports whether an error only follows from a variable that did not

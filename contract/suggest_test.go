@@ -75,3 +75,14 @@ func TestProblem(t *testing.T) {
 		t.Errorf("%s", err)
 	}
 }
+
+// What only a program around CEL could switch on, nobody is told to.
+func TestWordsOfCEL(t *testing.T) {
+	for _, rule := range []string{`optional.of(1).hasValue()`, `optional.none() == subject`, `subject.name == optional.ofNonZeroValue("x")`, `opt.of(1).hasValue()`, `optional.off(1)`} {
+		for _, p := range (spec{rule: rule}).problems(t) {
+			if text := p.Message + p.Hint; strings.Contains(text, "enable") || strings.Contains(text, "cel.") || strings.Contains(p.Message, "did you mean") || strings.Contains(p.Hint, "' or '") {
+				t.Errorf("%s: %s\nhint: %s", rule, p.Message, p.Hint)
+			}
+		}
+	}
+}

@@ -2,6 +2,7 @@ package draft
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -31,6 +32,7 @@ const (
 type Draft struct {
 	Document []byte // canonical JSON (RFC 8785)
 
+	json   bool                  // the text is JSON, and every reader takes it for the same
 	lines  []string              // of the text, without their ends
 	places map[string]*yaml.Node // by path
 }
@@ -62,13 +64,13 @@ func Read(text []byte) (*Draft, error) {
 		return nil, &Error{Message: fmt.Sprintf("%d bytes, at most %d are allowed", len(text), MaxDraft)}
 	}
 	text = bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n"))
-	d := &Draft{lines: strings.Split(string(text), "\n"), places: make(map[string]*yaml.Node)}
+	d := &Draft{json: json.Valid(text), lines: strings.Split(string(text), "\n"), places: make(map[string]*yaml.Node)}
 	if err := d.checkText(); err != nil {
 		return nil, err
 	}
 	root, err := parse(text)
 	if err != nil {
-		return nil, err
+		return nil, d.dangling(err)
 	}
 	value, err := d.read(root, "", 0)
 	if err != nil {
@@ -116,6 +118,30 @@ func parse(text []byte) (*yaml.Node, error) {
 	return doc.Content[0], nil
 }
 
+var unknownAnchor = regexp.MustCompile(`^unknown anchor '(.*)' referenced$`)
+
+// dangling finds the line of an alias of nothing, which the library does not say,
+// and what it is in the words for any other alias.
+func (d *Draft) dangling(err error) error {
+	var e *Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	m := unknownAnchor.FindStringSubmatch(e.Message)
+	if m == nil {
+		return err
+	}
+	e.Message, e.Hint = "an alias: *"+clip(m[1]), "write it out, or put it in quotes, if it is a text"
+	alias := regexp.MustCompile(`(^|[\s\[{,])\*` + regexp.QuoteMeta(m[1]) + `($|[\s\]},])`)
+	for i, line := range d.lines {
+		if line, _, _ = strings.Cut(line, " #"); alias.MatchString(line) && !strings.HasPrefix(strings.TrimSpace(line), "#") {
+			e.Line = i + 1
+			break
+		}
+	}
+	return e
+}
+
 var yamlLine = regexp.MustCompile(`^yaml: (?:line ([0-9]+): )?`)
 
 // syntax says what the library says, without its prefix.
@@ -154,7 +180,7 @@ func (d *Draft) read(n *yaml.Node, path string, depth int) (any, error) {
 		}
 		return list, nil
 	case yaml.ScalarNode:
-		return scalar(n)
+		return scalar(n, d.json)
 	}
 	return nil, at(n, "", "something that JSON does not have")
 }
@@ -200,7 +226,7 @@ func memberName(key *yaml.Node) (string, error) {
 		return "", err
 	}
 	if key.Kind == yaml.ScalarNode {
-		name, err := scalar(key)
+		name, err := scalar(key, false)
 		if text, ok := name.(string); ok || err != nil {
 			return text, err
 		}
@@ -212,13 +238,16 @@ func memberName(key *yaml.Node) (string, error) {
 // a double's, and those of base 60 in YAML 1.1.
 var numberToSome = regexp.MustCompile(`^[-+]?[0-9][0-9_]*((:[0-5]?[0-9])+(\.[0-9_]*)?|(\.[0-9_]*)?([eE][-+]?[0-9]+)?)$`)
 
+// jsonNumber is a number as JSON has it. A reader of YAML 1.1 takes one with an
+// exponent for a text, where it has no point or its exponent no sign.
 var jsonNumber = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$`)
 
 // maxDigits is how many significant digits a number may have: as many as it takes
 // to write any double.
 const maxDigits = 17
 
-func scalar(n *yaml.Node) (any, error) {
+// scalar returns the value of a scalar; exponents are for numbers in JSON.
+func scalar(n *yaml.Node, exponents bool) (any, error) {
 	if n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
 		return n.Value, nil
 	}
@@ -240,7 +269,7 @@ func scalar(n *yaml.Node) (any, error) {
 		}
 		return nil, at(n, "write true or false; "+quote, "%s", n.Value)
 	case "!!int", "!!float":
-		if !jsonNumber.MatchString(n.Value) {
+		if !jsonNumber.MatchString(n.Value) || !exponents && strings.ContainsAny(n.Value, "eE") {
 			return nil, at(n, "write it in decimal digits; "+quote, "the number %s", clip(n.Value))
 		}
 		digits, _, _ := strings.Cut(strings.ToLower(n.Value), "e")
@@ -253,6 +282,8 @@ func scalar(n *yaml.Node) (any, error) {
 			return nil, at(n, quote, "the number %s has more than %d digits", clip(n.Value), maxDigits)
 		case f == 0 && digits != "":
 			return nil, at(n, quote, "the number %s is too near to 0", clip(n.Value))
+		case f == 0 && n.Value[0] == '-':
+			return nil, at(n, "write 0; "+quote, "the number %s", clip(n.Value))
 		}
 		return strictjson.Raw(n.Value), nil
 	case "!!null":

@@ -135,6 +135,8 @@ func TestReadRefuses(t *testing.T) {
 		"two documents":       {"a: 1\n---\nb: 2\n", "line 2: a second document"},
 		"an anchor":           {"a: &x 1\n", "line 1: an anchor: &x"},
 		"an alias":            {"b: 1\na: [&x 1, *x]\n", "line 2: an anchor: &x"},
+		"an alias of none":    {"# *x\nb: 1 # *x\na: [1, *x]\n", "line 3: an alias: *x"},
+		"a pattern":           {"a:\n  - *fraud\n", "line 2: an alias: *fraud"},
 		"a merge":             {"a: {<<: {b: 1}}\n", "line 1: a merge key"},
 		"a tag":               {"a: !!str 1\n", "line 1: a tag: !!str"},
 		"a tag of one's own":  {"a: !secret x\n", "line 1: a tag: !secret"},
@@ -163,7 +165,14 @@ func TestReadRefuses(t *testing.T) {
 		"far too large":       {"a: 1e400\n", "line 1: 1e400 is a number to some readers"},
 		"sexagesimal":         {"a: 12:30:45\n", "line 1: 12:30:45 is a number to some readers"},
 		"too exact":           {"a: 0.123456789012345678\n", "line 1: the number 0.123456789012345678 has more than 17 digits"},
-		"nearly nothing":      {"a: 1e-400\n", "line 1: the number 1e-400 is too near to 0"},
+		"nearly nothing":      {"{\"a\": 1e-400}\n", "line 1: the number 1e-400 is too near to 0"},
+		"an exponent":         {"a: 1e5\n", "line 1: the number 1e5"},
+		"one in capitals":     {"a: 1E5\n", "line 1: the number 1E5"},
+		"a negative one":      {"a: {b: 1e-7}\n", "line 1: the number 1e-7"},
+		"as a version":        {"metadata: {version: 1e3}\n", "line 1: the number 1e3"},
+		"with all that":       {"a: 1.5e+3\n", "line 1: the number 1.5e+3"},
+		"minus nothing":       {"a: -0\n", "line 1: the number -0"},
+		"and more of it":      {"a: -0.0\n", "line 1: the number -0.0"},
 		"no YAML":             {"a: [1\nb: 2\n", "line 1: did not find expected ',' or ']'"},
 		"a tab":               {"a:\n\tb: 1\n", "line 2: found character that cannot start any token"},
 		"no UTF-8":            {"a: \xff\n", "line 1: not valid UTF-8"},
@@ -190,8 +199,9 @@ func TestReads(t *testing.T) {
 	for text, want := range map[string]string{
 		"a: 2026-03-01T00:00:00Z\n": `{"a":"2026-03-01T00:00:00Z"}`,
 		"a: 1.50\n":                 `{"a":1.5}`,
-		"a: -0.0\n":                 `{"a":0}`,
-		"a: 1e-7\n":                 `{"a":1e-7}`,
+		"a: 0.0\n":                  `{"a":0}`,
+		"a: 0.0000001\n":            `{"a":1e-7}`,
+		"{\"a\": [1e-7, 1e5]}\n":    `{"a":[1e-7,100000]}`,
 		"a: 'yes'\n":                `{"a":"yes"}`,
 		"---\na: \"010\"\n...\n":    `{"a":"010"}`,
 		"a: {}\nb: []\nc: ''\n":     `{"a":{},"b":[],"c":""}`,
@@ -248,7 +258,7 @@ spec:
 	}
 	for _, written := range []string{
 		`{"a":" x\n  y \n\n"}`, `{"a":"\n x"}`, `{"a":"yes","no":["on","1","0x1","null","~","","-","1e5","2026-03-01","<<","*x","&y","!z","%","@","a: b","a #b"]}`,
-		"{\"a\":\"\u2028\u0085 \u2029\\n\"}", `{"a":[],"b":{}}`, `{"a":1e-7,"b":-0.5,"c":9007199254740991}`, `{"a":"\t\n\t"}`, `{"a":"x\n"}`, `{"a":"\u0001"}`, `["x"]`,
+		"{\"a\":\"\u2028\u0085 \u2029\\n\"}", `{"a":[],"b":{}}`, `{"a":1e-7,"d":5e-324,"e":-2.5e-9,"b":-0.5,"c":9007199254740991}`, `{"a":"\t\n\t"}`, `{"a":"x\n"}`, `{"a":"\u0001"}`, `["x"]`,
 		`{"a":"` + strings.Repeat("long ", 100) + `"}`, "{\"a\":\"\ufeffx\"}", `{"history":[{"stamp":"a@1","by":"b"}]}`, `{"<<":{"a":1}}`, `{"":1}`,
 	} {
 		document, err := strictjson.Canonical([]byte(written))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -121,11 +122,19 @@ func nodeOf(raw strictjson.Raw, name string, depth int, blocks bool) (*yaml.Node
 	case 't', 'f':
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: string(raw)}, nil
 	}
+	number := string(raw)
+	if strings.ContainsAny(number, "eE") {
+		f, err := strconv.ParseFloat(number, 64)
+		if err != nil {
+			return nil, &Error{Message: err.Error()}
+		}
+		number = strconv.FormatFloat(f, 'f', -1, 64)
+	}
 	tag := "!!int"
-	if bytes.ContainsAny(raw, ".eE") {
+	if strings.Contains(number, ".") {
 		tag = "!!float"
 	}
-	return &yaml.Node{Kind: yaml.ScalarNode, Tag: tag, Value: string(raw)}, nil
+	return &yaml.Node{Kind: yaml.ScalarNode, Tag: tag, Value: number}, nil
 }
 
 // inFlow reports whether an object is written on one line: what tests are made
@@ -155,7 +164,7 @@ func textNode(s string, blocks bool) *yaml.Node {
 	case strings.Contains(s, "\n"), strings.ContainsAny(s, "\r\u0085\u2028\u2029"):
 		n.Style = yaml.DoubleQuotedStyle
 	default:
-		if _, err := scalar(&yaml.Node{Kind: yaml.ScalarNode, Value: s}); err != nil {
+		if _, err := scalar(&yaml.Node{Kind: yaml.ScalarNode, Value: s}, false); err != nil {
 			n.Style = yaml.DoubleQuotedStyle
 		}
 	}
