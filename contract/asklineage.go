@@ -264,14 +264,41 @@ func (ev *evaluation) authors(list *[]string, seen map[string]bool, a *lineage.A
 	return nil
 }
 
+// ledgerAuthors returns the authors of an artifact and, of a collection, those of
+// its members, however deep: whoever wraps somebody's work does not make it theirs.
 func ledgerAuthors(ev *evaluation, _ *object, a *lineage.Artifact, _ []ref.Val) ref.Val {
-	origins, fail := ev.origins(a)
-	if fail != nil {
-		return fail
-	}
 	var list []string
-	if fail := ev.authors(&list, make(map[string]bool), a, origins); fail != nil {
-		return fail
+	people := make(map[string]bool)
+	parts := []statement.Ref{a.Ref}
+	seen := map[statement.Ref]bool{a.Ref: true}
+	for i := 0; i < len(parts); i++ {
+		if i > 0 {
+			var fail ref.Val
+			if a, fail = ev.look(parts[i]); fail != nil {
+				return fail
+			}
+		}
+		origins, fail := ev.origins(a)
+		if fail != nil {
+			return fail
+		}
+		if fail := ev.authors(&list, people, a, origins); fail != nil {
+			return fail
+		}
+		for _, o := range origins {
+			if o.Way != lineage.WayCollection {
+				continue
+			}
+			for _, m := range o.Inputs {
+				if !seen[m] {
+					seen[m] = true
+					parts = append(parts, m)
+				}
+			}
+		}
+		if fail := limited("members of that collection", len(parts)-1); fail != nil {
+			return fail
+		}
 	}
 	return texts(list)
 }

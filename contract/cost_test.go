@@ -40,6 +40,8 @@ func TestPrices(t *testing.T) {
 		`ledger.inStage("canary").size() == 1`:           304,
 		`ledger.withdrawals(subject).size() == 0`:        15,
 		`ledger.audits(subject).size() == 0`:             105,
+		`ledger.announcements(subject).size() == 0`:      105,
+		`ledger.wasRead(subject)`:                        303,
 		`ledger.lastRead(subject) < entry.time`:          306,
 		`ledger.people("releaser").size() == 1`:          114,
 		`ledger.approvers(subject).join(", ") != ""`:     608,

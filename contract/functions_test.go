@@ -34,6 +34,9 @@ var history = []given{
 	21: {"compromised": "mallory", "since": 19},
 	22: {"stamp": "all@1", "members": []string{"both@1", "extra@1"}, "by": "alice"},
 	23: {"propose": "example@2", "by": "olivia"},
+	24: {"stamp": "wrapped@1", "kind": "model", "members": []string{"example@1"}, "by": "peggy"},
+	25: {"stamp": "wrapped@2", "kind": "model", "same": "wrapped@1", "by": "olivia"},
+	26: {"announce": "data@1", "by": "kim"},
 }
 
 // onRelease is a release of example@1 after that history.
@@ -51,8 +54,8 @@ func TestFunctions(t *testing.T) {
 		`subject.fingerprint.startsWith("stele-sha256:") && subject.files == 1 && subject.bytes == 1000 && !subject.listed && subject.since == ""`,
 		`subject.key.size() == 64 && subject.basis.read == 1000 && subject.basis.unread == 0 && subject.basis.entry == -1`,
 		`subject.depth == 0 && subject.known && subject.standing == "good"`,
-		`entry.index == 27 && entry.time == timestamp("2026-01-01T00:00:00Z")`,
-		`entry.time - subject.time == duration("480h") && entry.index - subject.entry == 24`,
+		`entry.index == 30 && entry.time == timestamp("2026-01-01T00:00:00Z")`,
+		`entry.time - subject.time == duration("480h") && entry.index - subject.entry == 27`,
 		`signer.handle == "judy" && "releaser" in signer.roles && signer.key.size() == 64`,
 		`!has(subject.annotations.licence) && !("licence" in subject.annotations)`,
 
@@ -87,6 +90,9 @@ func TestFunctions(t *testing.T) {
 		`ledger.authors(subject) == ["carol"] && ledger.authors(ledger.artifact("data@1")) == ["alice"]`,
 		`ledger.authors(ledger.artifact("copy@1")) == ["alice", "dave"]`,
 		`ledger.allAuthors(subject) == ["carol", "alice", "bob"]`,
+		// Of a collection whoever made its members did, also in a copy of it.
+		`ledger.authors(ledger.artifact("mixed@1")) == ["alice", "bob"] && ledger.authors(ledger.artifact("all@1")) == ["alice", "bob", "dave"]`,
+		`ledger.authors(ledger.artifact("wrapped@1")) == ["peggy", "carol"] && ledger.authors(ledger.artifact("wrapped@2")) == ["peggy", "olivia", "carol"]`,
 
 		// approvals, approvers, rejecters
 		`ledger.approvers(subject) == ["frank", "grace"] && ledger.approvers(subject, "canary") == ["heidi"] && ledger.approvers(subject, "x").size() == 0`,
@@ -110,7 +116,10 @@ func TestFunctions(t *testing.T) {
 		`ledger.audits(ledger.artifact("data@1")).all(a, a.conclusive && a.outcome == "held" && a.entry == 13 && a.announced == 12 && a.handle == "kim")`,
 		`ledger.audits(ledger.artifact("data@1")).all(a, a.altered == 0.005 && a.confidence == 0.99 && a.chunks == 919 && a.chunksRead == 919)`,
 		`ledger.audits(ledger.artifact("extra@1")).size() == 1 && !ledger.audits(ledger.artifact("extra@1"))[0].conclusive`,
-		`ledger.lastRead(subject) == subject.time`,
+		`ledger.announcements(ledger.artifact("data@1")).map(a, a.entry) == [29] && ledger.announcements(ledger.artifact("copy@1")).size() == 1 && ledger.announcements(ledger.artifact("extra@1")).size() == 0`,
+		`ledger.announcements(ledger.artifact("data@1")).all(a, a.handle == "kim" && a.altered == 0.005 && a.confidence == 0.99 && a.outcome == "" && !a.conclusive && a.time < entry.time)`,
+		`ledger.lastRead(subject) == subject.time && ledger.wasRead(subject)`,
+		`!ledger.wasRead(ledger.artifact("extra@1")) && !ledger.wasRead(ledger.artifact("mixed@1")) && !ledger.wasRead(ledger.artifact("lost@1"))`,
 		`ledger.lastRead(ledger.artifact("data@1")) == ledger.audits(ledger.artifact("data@1"))[0].announcedTime`,
 		`ledger.lastRead(ledger.artifact("copy@1")) == ledger.lastRead(ledger.artifact("data@1"))`,
 		`ledger.lastRead(ledger.artifact("both@1")) == ledger.lastRead(ledger.artifact("data@1"))`,

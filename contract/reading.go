@@ -77,6 +77,33 @@ func (ev *evaluation) audits(a *lineage.Artifact) ([]*said, ref.Val) {
 	return list, nil
 }
 
+// ledgerAnnouncements returns the audits of an artifact's bytes that were announced
+// and have no result: whoever keeps announcing until the chunks suit them, and
+// tells of that audit alone, leaves these.
+func ledgerAnnouncements(ev *evaluation, _ *object, a *lineage.Artifact, _ []ref.Val) ref.Val {
+	all, fail := ev.about(a, statement.KindAudit)
+	if fail != nil {
+		return fail
+	}
+	finished := make(map[uint64]bool)
+	for _, s := range all {
+		if r := s.Statement.Audit.Result; r != nil {
+			finished[r.Announcement] = true
+		}
+	}
+	var list []*said
+	for _, s := range all {
+		announced := s.Statement.Audit.Announcement
+		if announced == nil || finished[s.Entry] {
+			continue
+		}
+		if about, err := s.Statement.Ref(); err == nil {
+			list = append(list, &said{Said: s, ref: about, announced: announced})
+		}
+	}
+	return objects(ev, auditClass, list)
+}
+
 // conclusive reports whether an audit shows what it was announced to show: it
 // held, all that was drawn was read, and as much was drawn as its odds take, or
 // all bytes were read.
@@ -120,6 +147,14 @@ func enough(a *statement.AuditAnnouncement) bool {
 		square.Mul(square, square)
 	}
 	return missed.Cmp(limit) <= 0
+}
+
+func ledgerWasRead(ev *evaluation, _ *object, a *lineage.Artifact, _ []ref.Val) ref.Val {
+	_, ok, fail := ev.lastRead(a, nil)
+	if fail != nil {
+		return fail
+	}
+	return types.Bool(ok)
 }
 
 func ledgerLastRead(ev *evaluation, _ *object, a *lineage.Artifact, _ []ref.Val) ref.Val {

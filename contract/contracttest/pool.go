@@ -66,6 +66,7 @@ var Rules = []string{
 	`ledger.withdrawals(subject).all(w, w.effect == "advise")`,
 	`ledger.audits(subject).exists(a, a.outcome == "held" && a.conclusive && a.altered <= 0.005)`,
 	`entry.time - ledger.lastRead(subject) < duration("1h")`,
+	`!ledger.wasRead(subject) || ledger.announcements(subject).size() > 0`,
 	`sets.contains(ledger.people("approver"), ["ada", "bob", "mallory"])`,
 	`variables.old.size() == 0`,
 }
