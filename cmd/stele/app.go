@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -88,6 +89,10 @@ an append-only Merkle log; anybody can check any of it later, offline.`,
 	f.BoolVar(&a.adopt, "adopt", false, "go on with a ledger whose guard is missing here, as it is")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "say nothing where all is well: no notes, no progress, no receipts")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		var known *failure // a flag's own words
+		if errors.As(err, &known) {
+			return known
+		}
 		return usagef("%v", err).withHint(fmt.Sprintf("`%s --help` lists the flags", c.CommandPath()))
 	})
 	root.SetUsageTemplate(usageTemplate(root.UsageTemplate()))
@@ -137,7 +142,11 @@ func explainArguments(c *cobra.Command) {
 			line := sub.UseLine()
 			sub.Args = func(c *cobra.Command, args []string) error {
 				if slices.Contains(args, "") { // an unset variable, and never the current folder
-					return usagef("an argument is empty").withHint("usage: " + strings.TrimSuffix(line, " [flags]") + "; `.` means this folder")
+					hint := "usage: " + strings.TrimSuffix(line, " [flags]")
+					if strings.Contains(line, "PATH") {
+						hint += "; `.` means this folder"
+					}
+					return usagef("an argument is empty").withHint(hint)
 				}
 				if check(c, args) != nil {
 					return countArguments(c, check, args).withHint("usage: " + strings.TrimSuffix(line, " [flags]"))

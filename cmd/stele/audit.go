@@ -86,7 +86,7 @@ over it. An audit that was announced and never ended is shown as such.
 	f.StringVar(&check, "check", "", "check the ended audit of this `entry`")
 	f.BoolVar(&o.list, "list", false, "list announced audits")
 	f.StringVar(&o.manifest, "manifest", "", "the manifest, a `file` or an address (default where the stamp says)")
-	f.DurationVar(&o.maxAge, "max-age", 0, "how old the newest cosignature may be, for example 24h; needs witnesses")
+	maxAgeFlag(f, &o.maxAge, "how old the newest cosignature may be, for example 24h; needs witnesses")
 	f.BoolVar(&o.all, "all", false, "show everything that differs")
 	f.BoolVar(&o.checks, "checks", false, "show what each check found")
 	f.BoolVar(&o.noDetails, "no-details", false, "with --announce: keep no details document (location, host)")
@@ -147,8 +147,6 @@ func (o *auditOrder) parse(args []string) error {
 		return usagef("--announce, --resume, --check and --list are four ways to go: choose one")
 	case o.seed != nil && ways > 0:
 		return usagef("--seed repeats an audit for oneself; an announced one has its seed from the ledger")
-	case o.maxAge < 0:
-		return usagef("--max-age %v is negative", o.maxAge)
 	case byEntry && len(args) > 1:
 		return usagef("%q: the entry says which artifact; give the PLACE alone", args[0])
 	case byEntry:

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/stele-ml/stele/internal/source"
 )
@@ -87,13 +88,43 @@ func bufferedReader(f *os.File) *bufio.Reader { return bufio.NewReaderSize(f, 1<
 func exists(path string) error {
 	_, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return failf(exitNotFound, "there is no %s", source.Show(path)).withPath(path)
+		f := failf(exitNotFound, "there is no %s", source.Show(path)).withPath(path)
+		f.err = err
+		return f
 	}
 	var pathError *fs.PathError
 	if errors.As(err, &pathError) {
 		return failf(exitError, "%s: %w", source.Show(path), pathError.Err).withPath(path)
 	}
 	return err
+}
+
+// liesIn reports whether a path is a folder, or lies in it, once the links on the
+// way are followed. Neither has to be there yet.
+func liesIn(path, folder string) (bool, error) {
+	path, err := realPath(path)
+	if err != nil {
+		return false, err
+	}
+	if folder, err = realPath(folder); err != nil {
+		return false, err
+	}
+	rest, err := filepath.Rel(folder, path)
+	return err == nil && rest != ".." && !strings.HasPrefix(rest, ".."+string(filepath.Separator)), nil
+}
+
+// realPath follows the links of what is there of a path.
+func realPath(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	real, err := filepath.EvalSymlinks(path)
+	if !errors.Is(err, fs.ErrNotExist) || filepath.Dir(path) == path {
+		return real, err
+	}
+	dir, err := realPath(filepath.Dir(path))
+	return filepath.Join(dir, filepath.Base(path)), err
 }
 
 // writeOut writes a file whole; - is standard output.

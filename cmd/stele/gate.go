@@ -76,6 +76,13 @@ unreachable.`,
 			if err := o.parse(a, args); err != nil {
 				return err
 			}
+			// A variable of a pipeline that is not set asks for nothing, and nobody
+			// would see it.
+			for name, empty := range map[string]bool{"require": len(o.required) == 0, "by": o.by == "", "manifest": slices.Contains(o.manifests, "")} {
+				if empty && c.Flags().Changed(name) {
+					return usagef("--%s is empty", name).withHint("leave it out, or give it a value: is a variable not set?")
+				}
+			}
 			return a.gate(c.Context(), &o)
 		},
 	}
@@ -83,7 +90,7 @@ unreachable.`,
 	f.StringVar(&o.stage, "stage", "", "the `stage`, for example production; required")
 	f.StringVar(&o.by, "by", "", "the `handle` of who would release (default: whose key is here)")
 	f.StringArrayVar(&o.replaces, "replaces", nil, "the release would take `NAME@VERSION` out of the stage (repeatable)")
-	f.DurationVar(&o.maxAge, "max-age", 0, "how old the newest cosignature may be, for example 24h; needs witnesses")
+	maxAgeFlag(f, &o.maxAge, "how old the newest cosignature may be, for example 24h; needs witnesses")
 	f.StringSliceVar(&o.required, "require", nil, "this `check` must be made and pass: contents, fresh, separate-files or withdrawn-files (repeatable)")
 	f.StringArrayVar(&o.manifests, "manifest", nil, "a manifest to compare or to name changes with, a `path` or a URL (repeatable)")
 	f.StringVar(&o.formats.format, "format", formatText, "`how` to tell it: text, json, sarif, junit or github")
@@ -116,9 +123,6 @@ func (o *gateOrder) parse(a *app, args []string) (err error) {
 			return usagef("--replaces: %v", err)
 		}
 	}
-	if o.maxAge < 0 {
-		return usagef("--max-age %v is negative", o.maxAge)
-	}
 	for _, name := range o.required {
 		if err := oneOf("--require", name, gateChecks...); err != nil {
 			return err
@@ -130,7 +134,7 @@ func (o *gateOrder) parse(a *app, args []string) (err error) {
 	if slices.Contains(o.required, gateFresh) && o.maxAge == 0 {
 		return usagef("--require fresh needs --max-age").withHint("for example --max-age 24h")
 	}
-	return o.formats.parse(a)
+	return o.formats.parse(a, o.path)
 }
 
 // gateCheck is a check, and how the gate ends where it does not hold.

@@ -83,6 +83,9 @@ started. 126 and 127: COMMAND cannot be executed, or is not found.`,
 		Annotations: map[string]string{wraps: "yes"},
 		RunE: func(c *cobra.Command, args []string) error {
 			a.toStandardError()
+			if c.Flags().Changed("pin") && o.pin == "" { // a variable that is not set
+				return usagef("--pin is empty: use copy, copy=DIR or mount")
+			}
 			if err := o.parse(args, c.ArgsLenAtDash()); err != nil {
 				return err
 			}
@@ -92,7 +95,7 @@ started. 126 and 127: COMMAND cannot be executed, or is not found.`,
 	f := c.Flags()
 	f.StringVar(&o.stage, "stage", "", "the `stage` that it must have been released to; required")
 	f.StringArrayVar(&o.evidence, "evidence", nil, "an evidence `file`, in place of the ledger; one for each model (repeatable)")
-	f.DurationVar(&o.maxAge, "max-age", 0, "how old what is known of the ledger may be, for example 24h")
+	maxAgeFlag(f, &o.maxAge, "how old what is known of the ledger may be, for example 24h")
 	f.StringVar(&o.check, "check", checkFull, "`how` files are checked: full (every byte), audit (random chunks) or cached (what an earlier full check read)")
 	f.StringVar(&o.altered, "altered", usualAltered, "with --check audit: find it if this `share` of the bytes lies in altered chunks")
 	f.StringVar(&o.confidence, "confidence", usualConfidence, "with --check audit: with this `probability`")
@@ -121,9 +124,6 @@ func (o *guardOrder) parse(args []string, dash int) error {
 	}
 	if err := statement.CheckStage(o.stage); err != nil {
 		return usagef("--stage: %v", err)
-	}
-	if o.maxAge < 0 {
-		return usagef("--max-age %v is negative", o.maxAge)
 	}
 	if err := oneOf("--check", o.check, checkFull, checkAudit, checkCached); err != nil {
 		return err

@@ -284,6 +284,9 @@ func (g *guarding) openFolder() (err error) {
 	if g.order.pin != pinCopy {
 		return nil
 	}
+	if err := g.order.besideModels(); err != nil {
+		return err
+	}
 	if g.order.pinDir == "" {
 		g.folder, err = pin.Temp()
 	} else {
@@ -308,6 +311,27 @@ func (g *guarding) openFolder() (err error) {
 	if have, ok := pin.Free(g.folder.Path()); ok && have < need {
 		return failf(exitError, "%s would have to be copied to %s, where %s are free: %w", terminal.Bytes(need), g.folder.Path(), terminal.Bytes(have), syscall.ENOSPC).
 			withPath(g.folder.Path()).withHint("--pin copy=DIR, or $TMPDIR, names another folder")
+	}
+	return nil
+}
+
+// besideModels refuses copies in a folder that is verified: they would be what was
+// added to it.
+func (o *guardOrder) besideModels() error {
+	if o.pinDir == "" {
+		return nil
+	}
+	for _, m := range o.models {
+		p, err := parsePlace(m.place)
+		if err != nil || p.Remote() {
+			continue
+		}
+		if in, err := liesIn(o.pinDir, p.Path()); err != nil {
+			return err
+		} else if in {
+			return usagef("--pin copy=%s lies in %s, which is verified", source.Show(o.pinDir), source.Show(m.place)).withPath(o.pinDir).
+				withHint("a copy of it there would be what was added to it; name a folder beside it")
+		}
 	}
 	return nil
 }

@@ -318,6 +318,9 @@ func (g *guarding) behind(m *guardModel, at *evidence.AsOf, past evidence.Rememb
 // about.
 func (g *guarding) readEvidence() error {
 	for _, name := range g.order.evidence {
+		if err := exists(name); err != nil {
+			return err
+		}
 		data, err := g.app.readIn(name, evidence.MaxFile)
 		if err != nil {
 			return err

@@ -209,6 +209,9 @@ func (a *app) trustPath() string {
 // path says where it was looked for.
 func (a *app) policyFor(origin string) (policy *evidence.Policy, path string, err error) {
 	if path = a.trustPath(); path != "" {
+		if err := exists(path); err != nil {
+			return nil, path, err
+		}
 		policy, err = readPolicy(path)
 		return policy, path, err
 	}

@@ -87,7 +87,7 @@ else made, by a key or certificates that you give. No ledger is needed.`,
 	c.Flags().StringVar(&o.altered, "altered", usualAltered, "with --recheck audit: find it if this `share` of the bytes lies in altered chunks")
 	c.Flags().StringVar(&o.confidence, "confidence", usualConfidence, "with --recheck audit: with this `probability`")
 	c.Flags().StringVar(&o.removedBy, "removed-by", "", "files that the later version in this `entry` does not list any more were removed on purpose")
-	c.Flags().DurationVar(&o.maxAge, "max-age", 0, "how old the newest cosignature may be, for example 24h; needs witnesses")
+	maxAgeFlag(c.Flags(), &o.maxAge, "how old the newest cosignature may be, for example 24h; needs witnesses")
 	c.Flags().BoolVar(&o.all, "all", false, "show every change")
 	c.Flags().BoolVar(&o.checks, "checks", false, "show what each check found")
 	o.oms.register(c)
@@ -114,9 +114,6 @@ func (o *verifyOrder) parse(args []string) error {
 	}
 	if o.name == "" && o.path == "" && o.evidence == "" {
 		return usagef("verify needs NAME@VERSION, PATH, or --evidence FILE")
-	}
-	if o.maxAge < 0 {
-		return usagef("--max-age %v is negative", o.maxAge)
 	}
 	if err := oneOf("--recheck", o.recheck, "full", "version", "audit"); err != nil {
 		return err
