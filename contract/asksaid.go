@@ -127,7 +127,7 @@ func ledgerInStage(ev *evaluation, args []ref.Val) ref.Val {
 	}
 	list := make([]*said, len(placed))
 	for i, p := range placed {
-		list[i] = &said{Said: p.Release, ref: p.Artifact.Ref, action: statement.ActionJoin}
+		list[i] = &said{entry: p.Entry, ref: p.Ref, action: statement.ActionJoin}
 	}
 	return objects(ev, releaseClass, list)
 }

@@ -91,7 +91,7 @@ func (f *fixture) Said(index uint64) (*lineage.Said, error) {
 func (f *fixture) InStage(stage string) ([]Placed, error) {
 	var in []Placed
 	remove := func(ref statement.Ref) {
-		in = slices.DeleteFunc(in, func(p Placed) bool { return p.Artifact.Ref == ref })
+		in = slices.DeleteFunc(in, func(p Placed) bool { return p.Ref == ref })
 	}
 	for _, s := range f.order {
 		r := s.Statement.Release
@@ -107,7 +107,7 @@ func (f *fixture) InStage(stage string) ([]Placed, error) {
 			remove(replaced)
 		}
 		if r.Action == statement.ActionJoin {
-			in = append(in, Placed{f.artifacts[ref.String()], s})
+			in = append(in, Placed{ref, s.Entry})
 		}
 	}
 	return in, nil

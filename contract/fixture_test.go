@@ -149,7 +149,7 @@ func follows(t *testing.T, in *contract.Input) string {
 		placed, err := in.State.InStage(stage)
 		must(err)
 		for _, p := range placed {
-			fmt.Fprintf(&b, "in %s: %s by %d\n", stage, p.Artifact.Ref, p.Release.Entry)
+			fmt.Fprintf(&b, "in %s: %s by %d\n", stage, p.Ref, p.Entry)
 		}
 	}
 	for _, role := range statement.Roles() {

@@ -65,7 +65,7 @@ func same(a, b any) bool {
 		return ok && a.ref == b.ref
 	case *said:
 		b, ok := b.(*said)
-		return ok && a.Entry == b.Entry && a.ref == b.ref
+		return ok && a.index() == b.index() && a.ref == b.ref
 	case *run:
 		b, ok := b.(*run)
 		return ok && a.id == b.id

@@ -13,38 +13,56 @@ import (
 
 // said is an entry that says something about an artifact.
 type said struct {
-	*lineage.Said
-	ref       statement.Ref                // what of it is about: of a release, the artifact or one that it replaces
-	action    string                       // of a release
-	announced *statement.AuditAnnouncement // of an audit
-	began     int64                        // when it was announced, Unix ms
+	*lineage.Said                              // nil, of what is in a stage: not read yet
+	entry         uint64                       // where Said is nil
+	ref           statement.Ref                // what of it is about: of a release, the artifact or one that it replaces
+	action        string                       // of a release
+	announced     *statement.AuditAnnouncement // of an audit
+	began         int64                        // when it was announced, Unix ms
+}
+
+// index returns the entry that says it.
+func (s *said) index() uint64 {
+	if s.Said == nil {
+		return s.entry
+	}
+	return s.Entry
+}
+
+// saidField makes the reader of a field for which the entry has to be read.
+func saidField(read func(*evaluation, *said) ref.Val) func(*object) ref.Val {
+	return func(o *object) ref.Val {
+		s := o.in.(*said)
+		if s.Said == nil {
+			var err error
+			if s.Said, err = o.ev.in.State.Said(s.entry); err != nil {
+				return o.ev.unread(err)
+			}
+		}
+		return read(o.ev, s)
+	}
 }
 
 // signed are the fields of what is said in an entry.
 func signed(more ...field) []field {
-	s := func(read func(*said) ref.Val) func(*object) ref.Val {
-		return func(o *object) ref.Val { return read(o.in.(*said)) }
-	}
 	who := func(read func(*said) ref.Val) func(*object) ref.Val {
-		return func(o *object) ref.Val {
-			if s := o.in.(*said); s.Said != o.ev.record.said || o.ev.in.Signer.Known {
+		return saidField(func(ev *evaluation, s *said) ref.Val {
+			if s.Said != ev.record.said || ev.in.Signer.Known {
 				return read(s)
 			}
 			return unknown
-		}
+		})
 	}
 	return append([]field{
 		{"handle", types.StringType, who(func(s *said) ref.Val { return text(s.Handle) })},
 		{"key", types.StringType, who(func(s *said) ref.Val { return text(s.Signer.String()) })},
-		{"entry", types.IntType, s(func(s *said) ref.Val { return count(s.Entry) })},
-		{"time", types.TimestampType, s(func(s *said) ref.Val { return at(s.Time) })},
+		{"entry", types.IntType, func(o *object) ref.Val { return count(o.in.(*said).index()) }},
+		{"time", types.TimestampType, saidField(func(_ *evaluation, s *said) ref.Val { return at(s.Time) })},
 	}, more...)
 }
 
 func init() {
-	s := func(read func(*evaluation, *said) ref.Val) func(*object) ref.Val {
-		return func(o *object) ref.Val { return read(o.ev, o.in.(*said)) }
-	}
+	s := saidField
 	approval := func(read func(*statement.Approval) string) func(*object) ref.Val {
 		return func(o *object) ref.Val { return text(read(o.in.(*said).Statement.Approval)) }
 	}
@@ -58,12 +76,12 @@ func init() {
 		field{"datasets", artifacts, s(func(ev *evaluation, s *said) ref.Val { return ev.artifacts(s.Statement.Evaluation.Datasets) })},
 	)
 	releaseClass.fields = signed(
-		field{"artifact", artifactClass.typ, s(func(ev *evaluation, s *said) ref.Val {
-			ev.charge(priceLook)
-			return ev.artifact(s.ref)
-		})},
+		field{"artifact", artifactClass.typ, func(o *object) ref.Val {
+			o.ev.charge(priceLook)
+			return o.ev.artifact(o.in.(*said).ref)
+		}},
 		field{"stage", types.StringType, s(func(_ *evaluation, s *said) ref.Val { return text(s.Statement.Release.Stage) })},
-		field{"action", types.StringType, s(func(_ *evaluation, s *said) ref.Val { return text(s.action) })},
+		field{"action", types.StringType, func(o *object) ref.Val { return text(o.in.(*said).action) }},
 		field{"reason", types.StringType, s(func(_ *evaluation, s *said) ref.Val { return text(s.Statement.Release.Reason) })},
 	)
 	result := func(typ *types.Type, name string, read func(*evaluation, *said, *statement.AuditResult) ref.Val) field {

@@ -41,8 +41,8 @@ type State interface {
 
 // Placed is an artifact in a stage and the release that put it there.
 type Placed struct {
-	Artifact *lineage.Artifact
-	Release  *lineage.Said
+	Ref   statement.Ref
+	Entry uint64 // of the release
 }
 
 // Proposal is an entry that proposes a contract.

@@ -115,18 +115,7 @@ func (s *contractState) InStage(stage string) ([]contract.Placed, error) {
 	}
 	list := make([]contract.Placed, len(in))
 	for i, p := range in {
-		a, err := s.facts.Artifact(p.Ref.Name, p.Ref.Version)
-		if errors.Is(err, ErrNotFound) || err == nil && a.Ref != p.Ref {
-			err = damaged("entry %d releases %s as %s, and it is not bound to that", p.Entry, p.Ref, p.Ref.Fingerprint)
-		}
-		if err != nil {
-			return nil, err
-		}
-		said, err := s.at(p.Entry)
-		if err != nil {
-			return nil, err
-		}
-		list[i] = contract.Placed{Artifact: a, Release: said}
+		list[i] = contract.Placed(p)
 	}
 	if s.stages == nil {
 		s.stages = make(map[string][]contract.Placed)
@@ -188,8 +177,21 @@ func (v *View) on(fp fingerprint.Fingerprint, kind statement.Kind) (list []uint6
 
 func (v *View) inStage(stage string) ([]Placed, error) {
 	list, err := v.InStage(stage)
+	if err != nil {
+		return nil, err
+	}
+	// The index says it; what was released is bound to it.
+	for _, p := range list {
+		b, ok, err := v.byName(p.Ref.Name, p.Ref.Version)
+		if err == nil && (!ok || b.Ref() != p.Ref) {
+			err = damaged("entry %d releases %s as %s, and it is not bound to that", p.Entry, p.Ref, p.Ref.Fingerprint)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
 	slices.SortFunc(list, byEntry)
-	return list, err
+	return list, nil
 }
 
 func byEntry(a, b Placed) int { return cmp.Compare(a.Entry, b.Entry) }

@@ -60,7 +60,7 @@ func told(t *testing.T, s contract.State, refs []statement.Ref, size uint64) str
 		t.Fatal(err)
 	}
 	for _, p := range in {
-		fmt.Fprintf(&b, "in %s %s since %d by %s\n", prod, p.Artifact.Ref, p.Release.Entry, p.Release.Handle)
+		fmt.Fprintf(&b, "in %s %s since %d\n", prod, p.Ref, p.Entry)
 	}
 	for _, role := range statement.Roles() {
 		fmt.Fprintf(&b, "%s: %v\n", role, s.People(role))
@@ -171,7 +171,7 @@ func TestContractStateIsWhatAScanFinds(t *testing.T) {
 			t.Fatal(in, placed, err)
 		}
 		for i, p := range in {
-			if placed[p.Artifact.Ref.String()] != p.Release.Entry || i > 0 && in[i-1].Release.Entry >= p.Release.Entry {
+			if placed[p.Ref.String()] != p.Entry || i > 0 && in[i-1].Entry >= p.Entry {
 				t.Fatalf("size %d: %+v is not in %v, or not in order", size, p, placed)
 			}
 		}
