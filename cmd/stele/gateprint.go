@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -39,8 +40,12 @@ type gateFormats struct {
 // gateFile is a file that a report goes to.
 type gateFile struct{ format, path string }
 
-// parse tells formats and files apart.
-func (f *gateFormats) parse(a *app) error {
+// formatLike is what stands before the = of a format. A file whose name begins so is
+// written with the folder that it lies in: ./a=b.
+var formatLike = regexp.MustCompile(`^[A-Za-z0-9_-]*$`)
+
+// parse tells formats and files apart. data is the place that is read, or empty.
+func (f *gateFormats) parse(a *app, data string) error {
 	if err := oneOf("--format", f.format, gateFormatNames...); err != nil {
 		return err
 	}
@@ -48,6 +53,10 @@ func (f *gateFormats) parse(a *app) error {
 		file := gateFile{f.format, text}
 		if format, path, ok := strings.Cut(text, "="); ok && slices.Contains(gateFormatNames, format) {
 			file = gateFile{format, path}
+		} else if ok && formatLike.MatchString(format) {
+			if err := oneOf("--output", format, gateFormatNames...); err != nil {
+				return err
+			}
 		}
 		if file.path == "" || file.path == "-" {
 			return usagef("--output %s: name a file; standard output has the report without it", text)
@@ -55,12 +64,29 @@ func (f *gateFormats) parse(a *app) error {
 		if slices.ContainsFunc(f.files, func(other gateFile) bool { return other.path == file.path }) {
 			return usagef("--output %s: two reports would go to one file", text)
 		}
+		if err := outsideOf(data, file.path); err != nil {
+			return err
+		}
 		f.files = append(f.files, file)
 	}
 	if a.json && f.format != formatText && f.format != formatJSON && len(f.files) == 0 {
 		return usagef("--json and --format %s both write to standard output", f.format).withHint("name a file for the one: --output " + f.format + "=FILE")
 	}
 	return nil
+}
+
+// outsideOf refuses a report that would lie in the data: the next gate would find
+// them changed.
+func outsideOf(data, path string) error {
+	p, err := place.Parse(data)
+	if data == "" || err != nil || p.Remote() {
+		return nil
+	}
+	in, err := liesIn(path, p.Path())
+	if err == nil && in {
+		err = usagef("--output %s lies in %s, which is checked, and would change it", path, data).withHint("put the report elsewhere")
+	}
+	return err
 }
 
 // tell writes the reports: to standard output what is not in a file, then the
@@ -166,7 +192,7 @@ func (g *gated) tellGitHub(r *report.Report, failed error) error {
 		}
 	}
 	if err != nil {
-		a.term.Warnf("the job's summary was not written: %v", err)
+		a.term.Warnf("the job's summary was not written: %v", notWritten(path, err))
 	}
 	return nil
 }

@@ -22,7 +22,9 @@ func (g *gated) checkRules(c *account) error {
 	if err != nil {
 		return err
 	}
-	g.ownRules(trial)
+	if err := g.ownRules(trial); err != nil {
+		return err
+	}
 	g.contractRules(trial.Verdict)
 	return nil
 }
@@ -109,7 +111,7 @@ var toldElsewhere = map[ledger.Rule][]string{
 
 // ownRules tells of the ledger's own rules. That the artifact is in the stage
 // already is no refusal here: a gate runs again and again.
-func (g *gated) ownRules(trial *ledger.Trial) {
+func (g *gated) ownRules(trial *ledger.Trial) error {
 	taken := true
 	for _, r := range trial.Refusals {
 		if r.Rule == ledger.RuleContract || r.Rule == ledger.RuleStage && g.out.Released != nil && r.Entry != nil && *r.Entry == *g.out.Released {
@@ -137,12 +139,31 @@ func (g *gated) ownRules(trial *ledger.Trial) {
 		}
 		g.add(exitRefused, check)
 	}
-	if g.out.Released != nil {
-		g.add(exitRefused, report.Check{
-			ID: "rules/released", Group: "rules", Title: "in " + g.o.stage, Outcome: report.Passed, Entry: g.out.Released,
-			Help: "Whether the artifact is in the stage already.", Message: fmt.Sprintf("it is there already, since entry %s", entryText(*g.out.Released)),
-		})
+	return g.checkReleased()
+}
+
+// checkReleased: what is in the stage already was put there by somebody whose word
+// counts. A guard starts nothing else.
+func (g *gated) checkReleased() error {
+	if g.out.Released == nil {
+		return nil
 	}
+	entry := *g.out.Released
+	check := report.Check{
+		ID: "rules/released", Group: "rules", Title: "in " + g.o.stage, Outcome: report.Passed, Entry: &entry, Required: true,
+		Help: "Whether the artifact is in the stage already, by a release whose signer has standing for it as is known now.", Message: fmt.Sprintf("it is there already, since entry %s", entryText(entry)),
+	}
+	e, err := g.r.Entry(entry)
+	if err != nil {
+		return err
+	}
+	if s := g.r.standingOf(e); !s.OK {
+		check.Outcome = report.Failed
+		check.Message = fmt.Sprintf("it is there since entry %s, whose signer had no standing for it: %s", entryText(entry), s.Detail)
+		check.Hint = fmt.Sprintf("have a releaser take it out, and release it again: `stele release %s@%s --stage %s --leave`", g.o.name, g.o.version, g.o.stage)
+	}
+	g.add(exitUntrusted, check)
+	return nil
 }
 
 // ruleHelp says what a rule is for, as far as its author did.
