@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -95,9 +96,22 @@ func idsText(list []evidence.ContractEntry) string {
 	return strings.Join(ids, ", ")
 }
 
-// noContract says that no contract of a name is in force, and which may be meant.
+// noContract says that no contract of a name is in force, and what became of it,
+// or which may be meant.
 func (r *reading) noContract(name string) error {
 	f := failf(exitNotFound, "no contract %q is in force on this ledger", name).withHint("`stele contract list` lists them")
+	list := r.control.Contracts()
+	for i := len(list) - 1; i >= 0; i-- {
+		if e := &list[i]; e.Name == name && e.Action != statement.ContractLift {
+			s := r.contractStateOf(e)
+			became := s.state + orNothing(": ", s.why)
+			if s.ended != nil {
+				became = s.state + " " + s.why
+			}
+			return failf(exitNotFound, "no version of %s is in force: %s is %s", name, e.ID(), became).
+				withHint(fmt.Sprintf("`stele contract show %s` shows it, `stele contract list --all` every version", e.ID()))
+		}
+	}
 	for _, e := range r.control.ContractsInForce() {
 		if nearly(name, e.Name) {
 			f.hint = "did you mean " + e.Name + "?"

@@ -35,7 +35,7 @@ a page that says what it does not see: contracts/ in the source.`,
 			return a.newContract(args[0], out)
 		},
 	}
-	c.Flags().StringVarP(&out, "output", "o", "", "the `file` to write (default NAME.yaml)")
+	c.Flags().StringVarP(&out, "output", "o", "", "the `file` to write (default NAME.yaml); - is standard output")
 	return c
 }
 
@@ -89,6 +89,12 @@ func (a *app) newContract(name, out string) error {
 	}
 	if err != nil {
 		return err
+	}
+	if out == "-" {
+		if err := a.checkOut(out); err != nil {
+			return err
+		}
+		return a.writeOut(out, text)
 	}
 	if out == "" {
 		out = name + ".yaml"

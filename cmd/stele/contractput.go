@@ -20,8 +20,9 @@ import (
 type contractOrder struct {
 	action      string
 	path        string
-	digest      string // that the document must have
-	pinned      [32]byte
+	digest      string // that the document must have, where pinned
+	pinned      bool
+	want        [32]byte
 	reason      string // of a lift
 	dryRun, yes bool
 }
@@ -46,7 +47,7 @@ the contract any more is meant: the way back is then the recovery key alone.`,
   stele contract put production.yaml --digest sha256:6f1c…`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			o.path = args[0]
+			o.path, o.pinned = args[0], c.Flags().Changed("digest")
 			return a.putContract(c.Context(), &o)
 		},
 	}
@@ -66,7 +67,7 @@ is put.`,
 		Example: "  stele contract propose production.yaml\n  stele contract put production.yaml --key second   # somebody else",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			o.path = args[0]
+			o.path, o.pinned = args[0], c.Flags().Changed("digest")
 			return a.putContract(c.Context(), &o)
 		},
 	}
@@ -104,8 +105,8 @@ type enacting struct {
 }
 
 func (a *app) putContract(ctx context.Context, o *contractOrder) (err error) {
-	if o.digest != "" {
-		if o.pinned, err = parseDigest(o.digest); err != nil {
+	if o.pinned { // also by an empty text, of a variable that nobody has set
+		if o.want, err = parseDigest(o.digest); err != nil {
 			return err
 		}
 	}
@@ -113,7 +114,7 @@ func (a *app) putContract(ctx context.Context, o *contractOrder) (err error) {
 	if err != nil {
 		return err
 	}
-	if o.digest != "" && d.Digest() != o.pinned {
+	if o.pinned && d.Digest() != o.want {
 		return failf(exitTampered, "%s is not the contract that was tested: its digest is %s", o.path, digestText(d.Digest())).withPath(o.path).
 			withHint(fmt.Sprintf("look what has changed: `stele contract diff %s`; then test it again", o.path))
 	}
@@ -143,7 +144,7 @@ func (a *app) enact(ctx context.Context, p *enacting) error {
 		return err
 	}
 	defer closeSigner()
-	agreed := o.yes || o.digest != ""
+	agreed := o.yes || o.pinned
 	asks := !agreed && !a.json && !o.dryRun && a.term.CanAsk()
 	if err := a.readAt(ctx, dir, func(r *reading) error { return a.planEnacting(r, p, signer, asks || o.dryRun) }); err != nil {
 		return err
@@ -222,13 +223,16 @@ func (a *app) planEnacting(r *reading, p *enacting, signer statement.Signer, sho
 		return err
 	}
 	p.tried = tried
+	if p.tried.refusal, err = r.wayBack(tried.refusal, now); err != nil {
+		return err
+	}
 	if p.said.Action == statement.ContractPut {
 		locks, err := r.locksOut(p.file.Contract, now)
 		if err != nil {
 			return err
 		}
 		p.locks = locks != nil
-		p.warnings = append(p.warnings, locks...)
+		p.warnings = append(locks, p.warnings...)
 	}
 	if a.json || a.quiet && !shows {
 		return nil
@@ -236,7 +240,7 @@ func (a *app) planEnacting(r *reading, p *enacting, signer statement.Signer, sho
 	if shows {
 		a.showEnacting(r, p)
 	}
-	if p.file != nil {
+	if p.file != nil && p.tried.refusal == nil {
 		a.printWarnings(p.order.path, p.warnings)
 	}
 	a.noteUndecided(p.tried.undecided)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 
@@ -27,12 +28,13 @@ const (
 type contractTestOrder struct {
 	path           string
 	history, asked bool // asked: --history was given
-	strict         int
+	strict         bool // a past that would have been refused is a failure
 	all            bool
 }
 
 func (a *app) contractTest() *cobra.Command {
 	var o contractTestOrder
+	var strict string
 	c := &cobra.Command{
 		Use:   "test FILE",
 		Short: "Run a contract's own tests, and replay the past against it",
@@ -52,17 +54,21 @@ puts nothing else than what was tested.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			o.path, o.asked = args[0], c.Flags().Changed("history")
-			if o.strict != 0 && o.strict != exitRefused {
-				return usagef("--strict %d: the only status it takes is %d", o.strict, exitRefused)
+			switch {
+			case !c.Flags().Changed("strict"):
+			case strict != strconv.Itoa(exitRefused):
+				return usagef("--strict %q: the only status it takes is %d", strict, exitRefused)
+			default:
+				o.strict = true
 			}
-			if o.strict != 0 && o.asked && !o.history {
+			if o.strict && o.asked && !o.history {
 				return usagef("--strict goes by the history, and --history=false leaves it out")
 			}
 			return a.testContract(c.Context(), &o)
 		},
 	}
 	c.Flags().BoolVar(&o.history, "history", true, "replay the ledger's past; needs a ledger only where it is given")
-	c.Flags().IntVar(&o.strict, "strict", 0, "4: end with that `status`, too, where an entry would have been refused")
+	c.Flags().StringVar(&strict, "strict", "", "4: end with that `status`, too, where an entry would have been refused")
 	c.Flags().BoolVar(&o.all, "all", false, "list every entry that would have been refused")
 	return c
 }
@@ -91,7 +97,7 @@ func (a *app) testContract(ctx context.Context, o *contractTestOrder) error {
 	} else {
 		a.printTested(o.path, out, o.all)
 	}
-	if !out.OK || o.strict != 0 && out.History != nil && out.History.Refused > 0 {
+	if !out.OK || o.strict && out.History != nil && out.History.Refused > 0 {
 		return verdictError{exitRefused}
 	}
 	return nil
@@ -137,7 +143,7 @@ func (a *app) testHistory(ctx context.Context, d *drafted, o *contractTestOrder,
 		out.History, err = a.replayed(ctx, r, d, o.all)
 		return err
 	})
-	if errors.Is(err, errNoLedger) && !o.asked && o.strict == 0 {
+	if errors.Is(err, errNoLedger) && !o.asked && !o.strict {
 		out.Skipped = "no ledger is in sight"
 		return nil
 	}
@@ -184,8 +190,11 @@ func (a *app) printTests(d *drafted, out *jsonv1.ContractTest) {
 	var tests []terminal.Pair
 	for _, t := range out.Tests {
 		p := terminal.Pair{Key: "ok", Value: t.Name}
-		if !t.OK {
+		switch {
+		case !t.OK:
 			p = terminal.Pair{Key: "FAILED", Value: t.Name + ": " + t.Message, Style: terminal.Bad}
+		case t.Message != "": // what it expects came about otherwise than its author may think
+			p.Value, p.Style = t.Name+": "+t.Message, terminal.Caution
 		}
 		tests = append(tests, p)
 	}

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/contract"
+	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/statement"
 )
@@ -31,10 +33,15 @@ func (r *reading) try(st *statement.Statement, key statement.KeyID, now int64) (
 		t.refusal = trial.Refusals[0] // of the ledger's own rules, which come first
 		return t, nil
 	}
-	if err != nil || trial.Verdict == nil {
-		return t, err
+	if err == nil && trial.Verdict != nil {
+		t.take(trial.Verdict)
 	}
-	for _, rule := range trial.Verdict.Results {
+	return t, err
+}
+
+// take takes in what contracts say.
+func (t *tried) take(v *contract.Verdict) {
+	for _, rule := range v.Results {
 		if rule.Undecided {
 			t.undecided = append(t.undecided, rule)
 		}
@@ -42,8 +49,7 @@ func (r *reading) try(st *statement.Statement, key statement.KeyID, now int64) (
 			t.asked = append(t.asked, rule.Contract)
 		}
 	}
-	t.refusal = byContracts(trial.Verdict)
-	return t, nil
+	t.refusal = byContracts(v)
 }
 
 // pairs say it where a person looks before signing.
@@ -167,8 +173,38 @@ func (r *reading) locksOut(c *contract.Contract, now int64) ([]jsonv1.ContractWa
 	return []jsonv1.ContractWarning{{
 		Code:    "locks-out",
 		Message: "as this ledger is now, " + who + " " + fmt.Sprintf(could, c.ID()) + ", whatever is proposed and however long they wait" + why,
-		Hint:    "the recovery key alone could then lift it: `stele contract lift " + c.Name() + " --key RECOVERY`",
+		Hint:    "then " + recoveryLifts(c.Name()),
 	}}, nil
+}
+
+// wayBack adds to a refusal by a contract that nobody could end any more who can.
+func (r *reading) wayBack(refusal error, now int64) (error, error) {
+	var by *ledger.Refusal
+	if !errors.As(refusal, &by) || len(by.Violations) == 0 {
+		return refusal, nil
+	}
+	inForce, err := r.Contracts()
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range inForce {
+		if !slices.ContainsFunc(by.Violations, func(v contract.RuleResult) bool { return v.Contract == c.ID() && v.Entry == c.Entry }) {
+			continue
+		}
+		locks, err := r.locksOut(c.Contract, now)
+		if err != nil {
+			return nil, err
+		}
+		if len(locks) > 0 {
+			return failf(exitRefused, "%w", refusal).withHint("as this ledger is now, no administrator can meet it; " + recoveryLifts(c.Name())), nil
+		}
+	}
+	return refusal, nil
+}
+
+// recoveryLifts is the way back from a contract that locks everybody out.
+func recoveryLifts(name string) string {
+	return "the recovery key alone can lift it: `stele contract lift " + name + " --key RECOVERY`"
 }
 
 // wouldStop is what contracts would say of a contract statement by a member.

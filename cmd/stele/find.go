@@ -104,7 +104,7 @@ func resolveLedger(place, from string) (string, error) {
 func readSmall(path string, limit int64) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		return nil, exists(path)
 	}
 	if !info.Mode().IsRegular() {
 		return nil, failf(exitError, "%s is not a file", path).withPath(path)

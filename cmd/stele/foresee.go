@@ -26,7 +26,7 @@ var (
 	// What is asked of the ledger by contents, which of a new artifact are not
 	// known; of its inputs they are.
 	contentWords = []string{"approvals", "approvers", "rejecters", "evaluations", "releases", "withdrawals", "withdrawn", "audits",
-		"lastRead", "standing", "known", "runs", "authors", "allAuthors"}
+		"announcements", "wasRead", "lastRead", "standing", "known", "runs", "authors", "allAuthors"}
 	newWords = []string{"subject", "outputs"}
 )
 
@@ -102,13 +102,18 @@ func (a *app) tryStamp(ctx context.Context, dir string, st *statement.Statement,
 
 // looksAt reports whether a rule may depend on what one of the words stands for.
 func looksAt(inForce []contract.InForce, rule contract.RuleResult, unknown []string) bool {
+	said := wordsIn(inForce, rule)
+	has := func(list []string) bool { return slices.ContainsFunc(list, func(w string) bool { return said[w] }) }
+	return said == nil || has(unknown) || has(newWords) && has(contentWords)
+}
+
+// wordsIn are the words of a rule, nil if it is not in force.
+func wordsIn(inForce []contract.InForce, rule contract.RuleResult) map[string]bool {
 	at := slices.IndexFunc(inForce, func(c contract.InForce) bool { return c.ID() == rule.Contract && c.Entry == rule.Entry })
 	if at < 0 {
-		return true
+		return nil
 	}
-	said := wordsOf(inForce[at].Document(), rule.Rule)
-	has := func(list []string) bool { return slices.ContainsFunc(list, func(w string) bool { return said[w] }) }
-	return has(unknown) || has(newWords) && has(contentWords)
+	return wordsOf(inForce[at].Document(), rule.Rule)
 }
 
 var celWord = regexp.MustCompile(`[A-Za-z_][A-Za-z0-9_]*`)

@@ -62,7 +62,8 @@ func (a *app) signer(ctx context.Context) (s statement.Signer, closer func(), er
 		return nil, nil, failf(exitNotFound, "no key %q (from %s): neither a key kept here nor a file", choice, from).withPath(path).
 			withHint("`stele key list` shows the keys kept here")
 	case errors.Is(err, home.ErrPermissions):
-		return nil, nil, failf(exitError, "%w", err).withPath(path).withHint("chmod 600 " + path)
+		return nil, nil, failf(exitError, "%w", err).withPath(path).
+			withHint("chmod 600 " + path + "; where that does nothing, as on a USB stick, copy it first: `install -m 600 " + path + " key.pem`")
 	case err != nil:
 		return nil, nil, fmt.Errorf("read the signing key: %w", err)
 	}

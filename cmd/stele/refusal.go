@@ -23,17 +23,10 @@ const violationsShown = 20
 // byContracts is what the ledger would say of a statement of this verdict; nil
 // where nothing refuses.
 func byContracts(v *contract.Verdict) error {
-	refused := v.Refused()
-	if len(refused) == 0 {
-		return nil
+	if r := ledger.RefusedBy(v); r != nil {
+		return r
 	}
-	first := refused[0]
-	r := &ledger.Refusal{Rule: ledger.RuleContract, Class: ledger.ClassRefused, Violations: refused, Cost: v.Cost, Hint: first.Hint, Entry: &first.Entry}
-	r.Message = first.Contract + " / " + first.Rule + ": " + violationText(first)
-	if more := len(refused) - 1; more > 0 {
-		r.Message += fmt.Sprintf(" (and %s)", countOf(more, "other rule"))
-	}
-	return r
+	return nil
 }
 
 // takeViolations puts into a failure what contracts say in a refusal.

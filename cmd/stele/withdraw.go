@@ -32,8 +32,9 @@ The stamper or an administrator may withdraw. The reason is public and for
 ever: put no personal data in it.
 
 --dry-run lists what it would reach: all that was made of the contents, under
-whatever name, the nearest first, and where any of it is released now. On a
-terminal this is shown in short before anything is signed, and asked about.`,
+whatever name, the nearest first, and where any of it is released now; then what
+the contracts in force say of it. On a terminal this is shown in short before
+anything is signed, and asked about.`,
 		Example: `  stele withdraw clinic/wdbc@2026-11-01 --dry-run
   stele withdraw clinic/wdbc@2026-11-01 --reason 'labels in doubt'`,
 		Args: cobra.ExactArgs(1),
@@ -68,7 +69,7 @@ terminal this is shown in short before anything is signed, and asked about.`,
 	c.Flags().StringVar(&w.Effect, "effect", statement.EffectNoNewUse, "advise, no-new-use or stop")
 	c.Flags().StringVar(&w.Reason, "reason", "", "one line, public and for ever; required")
 	registerAfter(c, &o.after)
-	c.Flags().BoolVarP(&o.dryRun, "dry-run", "n", false, "list what it would reach; write nothing")
+	c.Flags().BoolVarP(&o.dryRun, "dry-run", "n", false, "list what it would reach, and what contracts say of it; write nothing")
 	c.Flags().BoolVar(&o.all, "all", false, "with --dry-run: list all of it, however much")
 	c.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask")
 	return c

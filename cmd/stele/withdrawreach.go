@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/contract"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/lineage"
 	"github.com/stele-ml/stele/statement"
@@ -97,8 +98,13 @@ func (a *app) withdraw(ctx context.Context, o *withdrawOrder) error {
 	return nil
 }
 
-// wouldWithdraw lists what a withdrawal would reach. Anybody may ask.
+// wouldWithdraw lists what a withdrawal would reach, and what contracts say of it.
+// Anybody may ask.
 func (a *app) wouldWithdraw(ctx context.Context, o *withdrawOrder) error {
+	key, _, err := a.ownKey(ctx)
+	if err != nil {
+		return err
+	}
 	return a.read(ctx, func(r *reading) error {
 		st, err := r.planWithdrawal(o)
 		if err != nil {
@@ -114,19 +120,63 @@ func (a *app) wouldWithdraw(ctx context.Context, o *withdrawOrder) error {
 				return err
 			}
 		}
-		switch {
-		case a.json:
+		t, unsaid, err := r.tryWithdrawal(st, key, max(a.now().UnixMilli(), r.Time()))
+		if err != nil {
+			return err
+		}
+		if a.json {
+			if t.refusal != nil {
+				out.Violations = violationsJSON(describe(t.refusal).violations)
+			}
 			a.printJSON(out)
+			if t.refusal != nil {
+				return verdictError{exitRefused}
+			}
 			return nil
-		case out.Reach == nil:
+		}
+		if out.Reach == nil {
 			a.term.Printf("%s\n", tellsNothing(o))
-		default:
+			a.term.KeyValues(t.pairs())
+		} else {
 			a.printReached(out.Reach, o.all)
-			a.printReach(out.Reach, "would reach")
+			a.printReach(out.Reach, "would reach", t.pairs()...)
+		}
+		a.noteUndecided(t.undecided)
+		if len(unsaid) > 0 {
+			a.term.Notef("not decided without its reason: %s", some(contractRules(unsaid), 4))
 		}
 		a.term.Notef("nothing was withdrawn; --after %d says that this is what you saw", out.After)
-		return nil
+		return t.refusal
 	})
+}
+
+// tryWithdrawal asks the contracts in force about a withdrawal. Whoever only looks
+// need not say why yet: then rules that look at the reason are not decided.
+func (r *reading) tryWithdrawal(st *statement.Statement, key statement.KeyID, now int64) (t tried, unsaid []contract.RuleResult, err error) {
+	if st.Withdrawal.Reason != "" {
+		t, err = r.try(st, key, now)
+		return t, nil, err
+	}
+	inForce, err := r.Contracts()
+	if err != nil || len(inForce) == 0 {
+		return t, nil, err
+	}
+	draft, w := *st, *st.Withdrawal
+	w.Reason, draft.Withdrawal = "not said yet", &w
+	trial, err := r.Try(&draft, r.signs(key), now)
+	if err != nil || trial.Verdict == nil {
+		return t, nil, err
+	}
+	decided := contract.Verdict{Cost: trial.Verdict.Cost}
+	for _, rule := range trial.Verdict.Results {
+		if said := wordsIn(inForce, rule); said == nil || said["reason"] {
+			unsaid = append(unsaid, rule)
+		} else {
+			decided.Results = append(decided.Results, rule)
+		}
+	}
+	t.take(&decided)
+	return t, unsaid, nil
 }
 
 // withdrewJSON is a withdrawal that is to be signed, in --json.
@@ -253,13 +303,13 @@ func (a *app) printReached(reach *jsonv1.Reach, all bool) {
 }
 
 // printReach tells in short what is reached.
-func (a *app) printReach(reach *jsonv1.Reach, verb string) {
+func (a *app) printReach(reach *jsonv1.Reach, verb string, more ...terminal.Pair) {
 	other, down := reach.Names, reach.Downstream
 	if down == 0 {
 		a.term.Printf("%s nothing besides: nothing on the ledger was made of these contents\n", verb)
 	} else {
-		more := map[bool]string{true: "more than "}[reach.Cut]
-		a.term.Printf("%s %s%s\n", verb, more, terminal.Plural(down, "artifact"))
+		cut := map[bool]string{true: "more than "}[reach.Cut]
+		a.term.Printf("%s %s%s\n", verb, cut, terminal.Plural(down, "artifact"))
 	}
 	pairs := []terminal.Pair{}
 	if len(other) > 1 {
@@ -276,5 +326,5 @@ func (a *app) printReach(reach *jsonv1.Reach, verb string) {
 	if len(reach.Stages) == 0 {
 		pairs = append(pairs, terminal.Pair{Key: "stages", Value: "none of it is released now"})
 	}
-	a.term.KeyValues(pairs)
+	a.term.KeyValues(append(pairs, more...))
 }

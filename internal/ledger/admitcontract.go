@@ -75,7 +75,13 @@ func (b *Block) checkContracts(c *Candidate) error {
 		return err
 	}
 	c.cost = verdict.Cost
-	if r := violated(verdict); r != nil {
+	var against []contract.RuleResult
+	for _, r := range verdict.Results {
+		if !r.OK { // what they could not decide is against it, too
+			against = append(against, r)
+		}
+	}
+	if r := violated(against, verdict.Cost); r != nil {
 		return r
 	}
 	return nil
@@ -88,20 +94,18 @@ func (b *Block) evaluate(list []contract.InForce, c *Candidate, signer contract.
 	})
 }
 
-// violated refuses a statement for what contracts have against it. What they
-// could not decide is against it, too.
-func violated(v *contract.Verdict) *Refusal {
-	var against []contract.RuleResult
-	for _, r := range v.Results {
-		if !r.OK {
-			against = append(against, r)
-		}
-	}
+// RefusedBy is what the ledger answers a statement of this verdict; nil where no
+// rule refuses it. What is undecided, as long as it is not known who signs,
+// refuses nothing yet.
+func RefusedBy(v *contract.Verdict) *Refusal { return violated(v.Refused(), v.Cost) }
+
+// violated refuses a statement for what contracts have against it.
+func violated(against []contract.RuleResult, cost uint64) *Refusal {
 	if len(against) == 0 {
 		return nil
 	}
 	first := against[0]
 	r := refuse(RuleContract, ClassRefused, "%s / %s: %s%s", first.Contract, first.Rule, first.Message, others(len(against)-1, "rule")).at(first.Entry)
-	r.Hint, r.Violations, r.Cost = first.Hint, against, v.Cost
+	r.Hint, r.Violations, r.Cost = first.Hint, against, cost
 	return r
 }

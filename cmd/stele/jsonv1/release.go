@@ -143,7 +143,8 @@ type Withdrew struct {
 	Checkpoint  *Checkpoint `json:"checkpoint,omitempty"`
 	Existed     bool        `json:"existed"`
 	DryRun      bool        `json:"dryRun,omitempty"`
-	Reach       *Reach      `json:"reach,omitempty"` // of contents
+	Reach       *Reach      `json:"reach,omitempty"`      // of contents
+	Violations  []Violation `json:"violations,omitempty"` // with --dry-run: what contracts would refuse it for
 }
 
 // Reach is everything that a withdrawal of contents reaches: under other names,
