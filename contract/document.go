@@ -93,7 +93,11 @@ const (
 // another spelling, is unknown, given twice, missing or of no effect is refused
 // with a [*CompileError] that names every place.
 func ParseDocument(canonical []byte) (*Document, error) {
-	r := new(reader)
+	return parseDocument(canonical, new(reader))
+}
+
+// parseDocument is ParseDocument with a reader.
+func parseDocument(canonical []byte, r *reader) (*Document, error) {
 	var whole strictjson.Raw
 	if err := strictjson.UnmarshalNumbers(canonical, &whole, MaxDocument, maxDocumentDepth); err != nil {
 		r.problem("", "", "%v", err)
@@ -164,7 +168,9 @@ func (d *Document) readSpec(spec fields) {
 	if n := spec.get("gate"); n.there() {
 		d.Gate = n.words(MaxMatch, oneOf(GateContents, GateSeparateFiles))
 	}
-	d.readTests(spec)
+	if !spec.r.untested {
+		d.readTests(spec)
+	}
 }
 
 // readValidations reads the rules. That there are none is written out: a list

@@ -31,6 +31,7 @@ type Contract struct {
 	rules     []rule    // of the validations, as in the document
 
 	variablesClass *class
+	untested       bool // its tests were not read
 }
 
 // program is an expression that is ready to be evaluated.
@@ -53,6 +54,27 @@ func Compile(canonical []byte) (*Contract, error) {
 	if err != nil {
 		return nil, err
 	}
+	return compile(doc, canonical)
+}
+
+// CompileAdmitted compiles a document that a ledger has admitted: its own tests
+// held then, and to read them takes about as long as to compile its rules, so
+// they are left out. Everything else is as Compile has it. There are no tests in
+// its Document, RunTests is an error, and Warnings, which rest on tests, are none.
+func CompileAdmitted(canonical []byte) (*Contract, error) {
+	doc, err := parseDocument(canonical, &reader{untested: true})
+	if err != nil {
+		return nil, err
+	}
+	c, err := compile(doc, canonical)
+	if err == nil {
+		c.untested = true
+	}
+	return c, err
+}
+
+// compile compiles the expressions of a document.
+func compile(doc *Document, canonical []byte) (*Contract, error) {
 	base, err := frozen()
 	if err != nil {
 		return nil, err

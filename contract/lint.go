@@ -38,20 +38,21 @@ type Warning struct {
 	Hint    string // what to do, or empty
 }
 
-// Warnings returns what looks wrong in the contract, in the order of the
-// document. It runs the contract's tests.
+// Warnings returns what looks wrong in the contract: first what may lock
+// everybody out, then the rest in the order of the document. It runs the
+// contract's tests.
 func (c *Contract) Warnings() []Warning {
-	if len(c.document.Validations) == 0 {
-		return nil // it refuses nothing, and says so
+	if len(c.document.Validations) == 0 || c.untested {
+		return nil // it refuses nothing, and says so; or its tests are not known
 	}
 	l := &linter{Contract: c}
-	l.match()
-	l.unused()
 	// Tests that cost too much tell what they can; registration refuses them.
 	l.results, _ = c.RunTests()
+	l.lockout()
+	l.match()
+	l.unused()
 	l.rules()
 	l.tests()
-	l.lockout()
 	return l.list
 }
 
@@ -145,23 +146,26 @@ func (l *linter) unused() {
 // rules looks at what tests show of each rule.
 func (l *linter) rules() {
 	for i, v := range l.document.Validations {
-		var holds, refuses, fails bool
+		var holds, refuses bool
+		fails := ""
 		for _, t := range l.results {
 			for _, r := range t.Results {
 				if r.Rule == v.ID {
 					holds = holds || r.OK
 					refuses = refuses || !r.OK && r.Error == ""
-					fails = fails || r.Error != ""
+					if fails == "" {
+						fails = r.Error
+					}
 				}
 			}
 		}
 		path := fmt.Sprintf("spec.validations[%d]", i)
 		switch {
-		case !refuses && !fails:
+		case !refuses && fails == "":
 			l.warn(WarnNeverRefuses, path, "add a test with deny: ["+v.ID+"]", "no test has the rule %s refuse anything", v.ID)
 		case !refuses:
-			l.warn(WarnRefusesByErr, path, "let the expression be false instead: the message then says why",
-				"where a test has the rule %s refuse, it is because it cannot be evaluated", v.ID)
+			l.warn(WarnRefusesByErr, path, "let the expression be false where the rule refuses: its message then says why",
+				"no test has the rule %s refuse but by an error, which any statement may meet: %s", v.ID, fails)
 		}
 		if !holds && len(l.results) > 0 {
 			l.warn(WarnNeverHolds, path, "add a test that it lets pass", "the rule %s refuses in every test", v.ID)
@@ -174,14 +178,23 @@ func (l *linter) tests() {
 	if !slices.ContainsFunc(l.document.Tests, func(t Test) bool { return t.Expect.Allow }) {
 		l.warn(WarnNoAllow, "spec.tests", "add a test with allow: true", "no test allows anything")
 	}
+	var untested []string
+	first := 0
 	for i, k := range l.document.Match.Statements {
 		tested := slices.ContainsFunc(l.document.Tests, func(t Test) bool {
 			st := t.Given.Input().Statement
 			return !t.Expect.Ignored && (st.Kind == k || k == statement.KindStamp && len(st.Stamps()) > 0)
 		})
-		if !tested {
-			l.warn(WarnUntested, fmt.Sprintf("spec.match.statements[%d]", i), "add a test with such a statement", "no test is about %s", k.Noun())
+		if tested {
+			continue
 		}
+		if untested == nil {
+			first = i
+		}
+		untested = append(untested, k.Noun())
+	}
+	if untested != nil {
+		l.warn(WarnUntested, fmt.Sprintf("spec.match.statements[%d]", first), "add a test with each such statement", "no test is about %s", strings.Join(untested, ", "))
 	}
 }
 

@@ -16,7 +16,10 @@ import (
 const maxProblems = 50
 
 // reader collects what is wrong with a document while it is read.
-type reader struct{ problems []Problem }
+type reader struct {
+	problems []Problem
+	untested bool // tests are left out
+}
 
 func (r *reader) problem(path, hint, format string, args ...any) {
 	if len(r.problems) < maxProblems {

@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -62,10 +63,17 @@ func (r *TestResult) Failure() string {
 	return fmt.Sprintf("the test %s: %s", quoted(r.Name), r.Message)
 }
 
+// errUntested is of a contract whose tests were not read: nothing can be said of
+// them.
+var errUntested = errors.New("the tests of an admitted contract were not read")
+
 // RunTests runs the contract's own tests, in order. The error says that they
 // cost more than MaxTestCost together; a test that fails is none. The same
 // contract always gives the same results and costs.
 func (c *Contract) RunTests() ([]TestResult, error) {
+	if c.untested {
+		return nil, errUntested
+	}
 	var results []TestResult
 	left := uint64(MaxTestCost)
 	for i := range c.document.Tests {
