@@ -21,9 +21,10 @@ version. An administrator may lift one, unless a contract in force refuses it.
 
 The recovery key may, too, and nothing that it signs meets a rule: this is the
 way back from a contract that locks everybody out. --key takes the file that it
-was written to.`,
+was written to, which nobody else may be able to read: copy it from a USB stick
+first (install -m 600).`,
 		Example: `  stele contract lift production --reason 'replaced by fraud-production'
-  stele contract lift production --key /media/usb/recovery.pem`,
+  stele contract lift production --key ./recovery.pem`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			name, version, err := parseContract(args[0])

@@ -47,7 +47,7 @@ func (r *reading) contractStateOf(e *evidence.ContractEntry) *contractState {
 	case e.Action == statement.ContractPropose && e.Void != "":
 		s.state, s.why = contractVoid, e.Void
 	case e.Action == statement.ContractPropose:
-		s.state = contractProposed
+		s.state, s.why = contractProposed, r.putSince(e)
 	case inForce && e.Void == "":
 		s.state = contractInForce
 	case inForce:
@@ -80,6 +80,21 @@ func (r *reading) endOf(put *evidence.ContractEntry) (state string, by *evidence
 	return contractReplaced, put // it is in force: nobody asks
 }
 
+// putSince says of a proposal that it lies open no longer: the document was put,
+// or another that leaves its version behind.
+func (r *reading) putSince(proposal *evidence.ContractEntry) string {
+	for _, e := range r.control.Contracts() {
+		switch {
+		case e.Entry <= proposal.Entry || e.Name != proposal.Name || e.Action != statement.ContractPut:
+		case e.Digest == proposal.Digest:
+			return fmt.Sprintf("put in entry %d", e.Entry)
+		case e.Version >= proposal.Version:
+			return fmt.Sprintf("another document was put as %s in entry %d", e.ID(), e.Entry)
+		}
+	}
+	return ""
+}
+
 // text says it in a line.
 func (s *contractState) text(a *app) string {
 	at := fmt.Sprintf("entry %d, %s, by %s", s.Entry, a.term.Time(s.Time), s.Handle)
@@ -89,18 +104,18 @@ func (s *contractState) text(a *app) string {
 	case contractFallen:
 		return "fallen, and refusing, since " + at
 	case contractProposed:
-		return "proposed in " + at
+		return "proposed in " + at + orNothing("; ", s.why)
 	case contractVoid:
 		return "proposed in " + at + ", by a signer who has fallen: it counts for nothing"
 	}
 	return "put in " + at + "; " + s.state + " " + s.why
 }
 
-func contractStyle(state string) terminal.Style {
-	switch state {
-	case contractInForce, contractProposed:
+func (s *contractState) style() terminal.Style {
+	switch {
+	case s.state == contractInForce, s.state == contractProposed && s.why == "":
 		return terminal.Plain
-	case contractFallen:
+	case s.state == contractFallen:
 		return terminal.Bad
 	}
 	return terminal.Dim
@@ -147,7 +162,7 @@ func (a *app) listContracts(r *reading, all bool) error {
 			continue
 		}
 		pairs = append(pairs, terminal.Pair{
-			Key: item.Contract, Value: fmt.Sprintf("%s; %s on %s", s.text(a), countOf(len(item.Rules), "rule"), item.About), Style: contractStyle(s.state),
+			Key: item.Contract, Value: fmt.Sprintf("%s; %s on %s", s.text(a), countOf(len(item.Rules), "rule"), item.About), Style: s.style(),
 		})
 		if s.state == contractFallen {
 			notes = append(notes, fmt.Sprintf("%s is fallen: %s", s.ID(), s.why))
@@ -295,7 +310,7 @@ func (a *app) contractEntryPairs(r *reading, entry uint64, said *statement.Contr
 			continue
 		}
 		s := r.contractStateOf(&e)
-		pairs = append(pairs, terminal.Pair{Key: "state", Value: s.state + orNothing(": ", s.why), Style: contractStyle(s.state)})
+		pairs = append(pairs, terminal.Pair{Key: "state", Value: s.state + orNothing(": ", s.why), Style: s.style()})
 	}
 	return pairs
 }

@@ -34,7 +34,7 @@ type Contract struct {
 	Standing string `json:"standing"` // of the signer's key for that entry, as of now
 	InForce  bool   `json:"inForce"`
 	State    string `json:"state"`           // in force, fallen, replaced, lifted, void, proposed
-	Why      string `json:"why,omitempty"`   // where it is not simply in force: in a sentence
+	Why      string `json:"why,omitempty"`   // where it is not simply in force, or a proposal lies open no longer: in a sentence
 	Ended    uint64 `json:"ended,omitempty"` // the entry that replaced or lifted it
 	About    string `json:"about"`           // what it is evaluated for, in words
 
