@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 )
 
 // The states of a key; see [Roster.Standing].
@@ -217,7 +218,7 @@ func (r *Roster) standingIn(w *world, key KeyID, entry uint64, timeMS int64) Sta
 	}
 	if m.Expires != 0 && timeMS >= m.Expires {
 		return Standing{State: StateExpired, Entry: m.Entry,
-			Detail: fmt.Sprintf("a key of %s expired at unix time %d ms", m.Handle, m.Expires)}
+			Detail: fmt.Sprintf("a key of %s expired at %s", m.Handle, time.UnixMilli(m.Expires).UTC().Format("2006-01-02 15:04:05 UTC"))}
 	}
 	return Standing{OK: true, State: StateGood, Entry: m.Entry,
 		Detail: fmt.Sprintf("a key of %s, registered in entry %d", m.Handle, m.Entry)}
@@ -258,7 +259,7 @@ func (m *Member) may(signer KeyID, st *Statement) error {
 		if st.Kind == KindContract && st.Contract.Action == ContractLift {
 			return nil
 		}
-		return refuse(ErrNotAllowed, "register a key with it, and use that", "the recovery key may issue identity statements only, and lift contracts")
+		return refuse(ErrNotAllowed, "register a key with it, and use that", "the recovery key issues identity statements and lifts contracts, and does nothing else")
 	}
 	switch st.Kind {
 	case KindContract:

@@ -213,7 +213,7 @@ func TestKeysThatLostTheirStanding(t *testing.T) {
 	b.must(b.m.Retire(b.ada, retired.PublicKey(), "r"))
 	b.refused(b.m.Stamp(retired, b.m.Ref("r", "1", "z")), ledger.RuleStanding, ledger.ClassUntrusted, "retired")
 	b.now += 10_000
-	b.refused(b.m.Stamp(expired, b.m.Ref("e", "2", "z")), ledger.RuleStanding, ledger.ClassUntrusted, "expired")
+	b.refused(b.m.Stamp(expired, b.m.Ref("e", "2", "z")), ledger.RuleStanding, ledger.ClassUntrusted, "a key of e expired at 20")
 	b.must(b.m.Compromised(b.ada, stolen.PublicKey(), "s", 4))
 	b.refused(b.m.Stamp(stolen, b.m.Ref("s", "2", "z")), ledger.RuleStanding, ledger.ClassUntrusted, "compromised")
 	// What was admitted stays; a retry finds it.
