@@ -292,8 +292,13 @@ func (sc *scope) message(r *rule) string {
 	if r.message == nil {
 		return plainLine(r.Message)
 	}
-	if v, ok := sc.begin(r.message).(types.String); ok && strings.TrimSpace(string(v)) != "" {
-		return plainLine(string(v))
+	switch v := sc.begin(r.message).(type) {
+	case types.String:
+		if strings.TrimSpace(string(v)) != "" {
+			return plainLine(string(v))
+		}
+	case *types.Unknown:
+		return "the rule " + r.ID + " does not hold (its message names who signs, and that is not known)"
 	}
 	return "the rule " + r.ID + " does not hold (its message could not be made)"
 }

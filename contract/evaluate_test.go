@@ -96,7 +96,7 @@ func TestMessages(t *testing.T) {
 		{"just long enough", `"` + strings.Repeat("ä", 512) + `"`, strings.Repeat("ä", 512)},
 		{"it errs", `"found " + subject.annotations["nothing"]`, "the rule rule does not hold (its message could not be made)"},
 		{"it is empty", `" " + ""`, "the rule rule does not hold (its message could not be made)"},
-		{"it depends on who signs", `"by " + signer.handle`, "the rule rule does not hold (its message could not be made)"},
+		{"it depends on who signs", `"by " + signer.handle`, "the rule rule does not hold (its message names who signs, and that is not known)"},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			var change func(*Input)

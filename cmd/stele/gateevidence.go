@@ -79,6 +79,7 @@ func (g *gated) readContents(ctx context.Context, dir string) (_ *evidence.Conte
 	found := &jsonv1.Verify{Changes: []jsonv1.Change{}}
 	contents, err := a.readContents(ctx, v, s, found)
 	g.out.Found, g.out.Counts, g.out.Changes, g.out.Truncated = found.Found, found.Counts, found.Changes, found.Truncated
+	g.out.Hidden = found.Hidden
 	return contents, err
 }
 
@@ -253,6 +254,26 @@ func (g *gated) checkContents(v *evidence.Verdict) {
 	}
 	g.demanded(gateContents, &check, "give the PATH of the data")
 	g.add(g.statusFor(&check, exitTampered), check)
+	g.checkLeftOut()
+}
+
+// checkLeftOut warns of what lies among the data and is no part of what was
+// stamped: whoever deploys the folder deploys it, too.
+func (g *gated) checkLeftOut() {
+	check := report.Check{
+		ID: "contents/left-out", Group: "contents", Title: "left out", Outcome: report.Warning,
+		Help: "What lies among the data and was not stamped with them, by the stamp's ignore rules or its list, is not verified by anybody.",
+		Hint: "deploy a copy without it; a guard does, with --pin copy",
+	}
+	switch {
+	case g.out.Hidden > 0:
+		check.Message = fmt.Sprintf("the stamp's ignore rules leave out %s in %s: not verified", terminal.Plural(g.out.Hidden, "path"), g.o.path)
+	case g.o.path != "" && g.stamp.Listed:
+		check.Message = "it was stamped as the files of a list: whatever else lies in " + g.o.path + " is not verified"
+	default:
+		return
+	}
+	g.add(exitTampered, check)
 }
 
 // changesText names what changed, as much as a line has room for.

@@ -196,50 +196,68 @@ type comparison struct {
 }
 
 // checkSeparate: what the artifact was evaluated on is not in what it was trained
-// on. Trained on is what a model was made of directly: what that was cut from has
-// both parts.
+// on.
 func (g *gated) checkSeparate(ctx context.Context, m *manifestsAtHand, c *account) error {
-	var measured, trained []statement.Ref
+	var measured []statement.Ref
 	for _, s := range c.evaluations {
 		if g.r.standingOf(s.Entry).OK {
 			measured = append(measured, s.st.Evaluation.Datasets...)
-		}
-	}
-	for _, n := range g.graph.Nodes {
-		if n.Stamp.Kind != statement.ArtifactModel {
-			continue
-		}
-		for _, o := range n.Origins {
-			if o.Counts {
-				trained = append(trained, o.Inputs...)
-			}
 		}
 	}
 	var err error
 	if measured, err = g.parts(measured); err != nil {
 		return err
 	}
-	if trained, err = g.parts(trained); err != nil {
+	trained, err := g.parts(g.trainedOn())
+	if err != nil {
 		return err
 	}
-	trained = slices.DeleteFunc(trained, func(ref statement.Ref) bool {
-		n := g.graph.Node(ref)
-		return n != nil && (n.Stamp.Kind == statement.ArtifactModel || n.Stamp.Kind == statement.ArtifactCode)
-	})
 	x := comparison{
 		name: gateSeparateFiles, left: trained, right: measured, is: "both trained and evaluated on", hint: "evaluate it on data that no model in its lineage was trained on",
 		check: report.Check{
 			ID: "files/separate", Group: "files", Title: "separate files",
-			Help: "No file that the artifact was evaluated on is among the files that it, or a model it was made of, was trained on: by the digests in their manifests.",
+			Help: "No file that the artifact was evaluated on is among the files that it, or a model it was made of, was made of: by the digests in their manifests. What a data set was cut from does not count.",
 		},
 	}
 	switch {
 	case len(measured) == 0:
 		x.nothing = "nobody whose word counts recorded on what it was evaluated"
 	case len(trained) == 0:
-		x.nothing = "no data is recorded that a model in its lineage was trained on"
+		x.nothing = "nothing is recorded that it was made of"
 	}
 	return g.compareFiles(ctx, m, &x)
+}
+
+// trainedOn is what the artifact was made of directly, and every model behind it.
+// What a data set was cut from has both parts, and does not count. Kinds are the
+// word of whoever stamps: what is no data set is a step on the way, whatever it is
+// called, and every input counts.
+func (g *gated) trainedOn() (list []statement.Ref) {
+	queue := []*lineage.Node{g.graph.Root}
+	for _, n := range g.graph.Nodes {
+		if n.Stamp.Kind == statement.ArtifactModel {
+			queue = append(queue, n)
+		}
+	}
+	seen := map[*lineage.Node]bool{}
+	for ; len(queue) > 0; queue = queue[1:] {
+		if seen[queue[0]] {
+			continue
+		}
+		seen[queue[0]] = true
+		for _, o := range queue[0].Origins {
+			if !o.Counts {
+				continue
+			}
+			list = append(list, o.Inputs...)
+			for _, ref := range o.Inputs {
+				if n := g.graph.Node(ref); n != nil && n.Stamp.Kind != statement.ArtifactDataset {
+					queue = append(queue, n)
+				}
+			}
+		}
+	}
+	return list
 }
 
 // checkWithdrawnFiles: no file of the artifact, or of what it was made of, lies in

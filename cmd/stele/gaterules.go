@@ -227,6 +227,9 @@ func (g *gated) contractRule(r *contract.RuleResult) {
 		check.Hint = "say who would release: --by HANDLE"
 	case !r.OK:
 		check.Outcome = report.Failed
+		if check.Hint == "" && strings.Contains(r.Message, "names who signs") {
+			check.Hint = "who would release is not known: --by HANDLE"
+		}
 		if r.Error != "" {
 			check.Message = "it could not be evaluated, which refuses: " + r.Error
 		}

@@ -23,6 +23,7 @@ type Gate struct {
 	Counts      *Counts     `json:"counts,omitempty"`
 	Changes     []Change    `json:"changes,omitempty"`
 	Truncated   bool        `json:"truncated,omitempty"` // there are more changes
+	Hidden      uint64      `json:"hidden,omitempty"`    // entries below the path that the stamp's ignore rules left out
 	AsOf        *AsOf       `json:"asOf,omitempty"`
 	Cost        uint64      `json:"cost,omitempty"` // of all contracts together, in their units
 	Checks      []GateCheck `json:"checks"`
