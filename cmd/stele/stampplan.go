@@ -125,7 +125,7 @@ func (a *app) earlierFor(r *reading, o *stampOrder, p *stampPlan) (*earlierStamp
 func (r *reading) maySign(key *statement.PublicKey, now int64) error {
 	_, m, ok := r.control.Roster().Key(key.ID())
 	if ok && m.Recovery {
-		return failf(exitRefused, "the recovery key may issue identity statements only, and lift contracts").withHint("register a key with it, and use that: `stele key add --key RECOVERY`")
+		return failf(exitRefused, "the recovery key issues identity statements and lifts contracts, and does nothing else").withHint("register a key with it, and use that: `stele key add --key RECOVERY`")
 	}
 	if !ok {
 		return failf(exitUntrusted, "the key %s is not registered on this ledger", shortKey(key.ID().String())).
