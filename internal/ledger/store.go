@@ -134,7 +134,13 @@ func (s *store) last(lower, upper []byte) (p pair, ok bool, err error) {
 // than were written.
 func readError(key []byte, err error) error {
 	if pebble.IsCorruptionError(err) {
-		return damaged("read %q: %w", key, err)
+		return damaged("read %q: %w", key, brief{err})
 	}
-	return fmt.Errorf("read %q: %w", key, err)
+	return fmt.Errorf("read %q: %w", key, brief{err})
 }
+
+// brief is an error in its first line: in the others pebble says the same again.
+type brief struct{ error }
+
+func (b brief) Error() string { return firstLine(b.error.Error()) }
+func (b brief) Unwrap() error { return b.error }
