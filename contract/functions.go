@@ -52,7 +52,7 @@ func init() {
 		{"standing", "artifact", []*types.Type{a}, s, func(ev *evaluation, args []ref.Val) ref.Val { return ev.standing(args[1].(*object)) }, walks, 0},
 		{"known", "artifact", []*types.Type{a}, types.BoolType, func(ev *evaluation, args []ref.Val) ref.Val { return ev.known(args[1].(*object)) }, found, 0},
 		{"runs", "artifact", []*types.Type{a}, list(runClass), onArtifact(ledgerRuns), found, usualFound},
-		{"authors", "artifact", []*types.Type{a}, stringList, onArtifact(ledgerAuthors), 20 * found, usualFound},
+		{"authors", "artifact", []*types.Type{a}, stringList, onArtifact(ledgerAuthors), 10 * found, usualFound},
 		{"allAuthors", "artifact", []*types.Type{a}, stringList, onArtifact(ledgerAllAuthors), walks + usualLineage*found, usualFound},
 		{"approvals", "artifact", []*types.Type{a}, list(approvalClass), onArtifact(ledgerApprovals), found, usualFound},
 		{"approvals", "artifact, stage", []*types.Type{a, s}, list(approvalClass), onArtifact(ledgerApprovals), found, usualFound},
