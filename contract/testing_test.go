@@ -169,7 +169,7 @@ func TestWarnings(t *testing.T) {
   validations: [{id: r, expression: "ledger.people('administrator').size() > 99", message: x}]
   tests:
     - {name: t, given: {statement: {}}, expect: {deny: [r]}}
-`, "never-holds spec.validations[0], no-allow spec.tests, locks-out spec.match.statements[0]"},
+`, "locks-out spec.match.statements[0], never-holds spec.validations[0], no-allow spec.tests"},
 		"two agree": {"{statements: [contract], actions: [put]}", `
   validations: [{id: r, expression: "ledger.proposals(statement.contract).exists(p, p.handle != signer.handle)", message: x}]
   tests:

@@ -162,7 +162,7 @@ func (a *app) enact(ctx context.Context, p *enacting) error {
 		return usagef("nobody can be asked here whether %s is meant", p.said.ID()).withHint("--yes puts it all the same, or --digest as it was tested")
 	}
 	if asks {
-		ok, err := a.term.Confirm(ctx, p.question(), len(p.warnings) == 0)
+		ok, err := a.term.Confirm(ctx, p.question(), len(p.warnings) == 0 && p.said.Action != statement.ContractLift)
 		if err != nil {
 			return err
 		}

@@ -28,13 +28,13 @@ func (t *Terminal) KeyValues(pairs []Pair) {
 			continue
 		}
 		key, value := Clean(p.Key), Clean(p.Value)
-		b.WriteString(indent + t.out.paint(Dim, pad(key, keys, false)))
 		room := 0
 		if width > 0 {
 			room = width - len(indent) - keys - len(gap)
 		}
 		switch lines := wrap(value, room); {
 		case room > 0 && widest(lines) > room: // one long word, such as a fingerprint, or more
+			b.WriteString(indent + t.out.paint(Dim, key))
 			for _, line := range wrap(value, width-2*len(indent)) {
 				// A fingerprint has 77 columns: on 80, it just fits.
 				before := min(2*len(indent), max(width-1-Columns(line), 0))
@@ -42,6 +42,7 @@ func (t *Terminal) KeyValues(pairs []Pair) {
 				b.WriteString(t.out.paint(p.Style, line))
 			}
 		default:
+			b.WriteString(indent + t.out.paint(Dim, pad(key, keys, false)))
 			for i, line := range lines {
 				if i > 0 {
 					b.WriteString("\n" + indent + strings.Repeat(" ", keys))

@@ -88,13 +88,16 @@ func TestKeyValuesWrapAroundALongWord(t *testing.T) {
 	term, b := screen(80, false)
 	word := strings.Repeat("x", 78)
 	sentence := "some words before it, which are many enough to take a line of their own, and " + word + " and some after it"
-	term.KeyValues([]Pair{{Key: "reason", Value: sentence}, {Key: "digest", Value: word}})
+	term.KeyValues([]Pair{{Key: "reason", Value: sentence}, {Key: "by", Value: word}})
 	for _, l := range strings.Split(b.String(), "\n") {
+		if l != strings.TrimRight(l, " ") {
+			t.Errorf("spaces at the end: %q", l)
+		}
 		if Columns(l) > 80 {
 			t.Errorf("%d columns: %s", Columns(l), l)
 		}
 	}
-	if got := strings.Join(strings.Fields(b.String()), " "); got != "reason "+sentence+" digest "+word {
+	if got := strings.Join(strings.Fields(b.String()), " "); got != "reason "+sentence+" by "+word {
 		t.Errorf("not all of it: %s", got)
 	}
 }
