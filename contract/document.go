@@ -85,8 +85,10 @@ type Validation struct {
 // The checks that a document may demand of a gate, because a ledger cannot make
 // them.
 const (
-	GateContents      = "contents"       // the contents were given, and have the fingerprint
-	GateSeparateFiles = "separate-files" // no file of what it was evaluated on was in its training data
+	GateContents       = "contents"        // the contents were given, and have the fingerprint
+	GateFresh          = "fresh"           // witnesses cosigned the checkpoint lately
+	GateSeparateFiles  = "separate-files"  // no file of what it was evaluated on was in its training data
+	GateWithdrawnFiles = "withdrawn-files" // no file of it, or of what it was made of, lies in withdrawn contents
 )
 
 // ParseDocument reads a document in its canonical form (RFC 8785). Whatever has
@@ -166,7 +168,7 @@ func (d *Document) readSpec(spec fields) {
 	}
 	d.readValidations(spec)
 	if n := spec.get("gate"); n.there() {
-		d.Gate = n.words(MaxMatch, oneOf(GateContents, GateSeparateFiles))
+		d.Gate = n.words(MaxMatch, oneOf(GateContents, GateFresh, GateSeparateFiles, GateWithdrawnFiles))
 	}
 	if !spec.r.untested {
 		d.readTests(spec)

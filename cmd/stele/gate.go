@@ -37,8 +37,8 @@ type gateOrder struct {
 const (
 	gateContents       = contract.GateContents
 	gateSeparateFiles  = contract.GateSeparateFiles
-	gateWithdrawnFiles = "withdrawn-files"
-	gateFresh          = "fresh"
+	gateWithdrawnFiles = contract.GateWithdrawnFiles
+	gateFresh          = contract.GateFresh
 )
 
 var gateChecks = []string{gateContents, gateSeparateFiles, gateWithdrawnFiles, gateFresh}

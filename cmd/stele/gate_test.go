@@ -337,11 +337,16 @@ func TestGateDemands(t *testing.T) {
 	if g := r.gate(t, model); g.out.Exit != exitHolds {
 		t.Error("what nobody asks for closes the gate")
 	}
-	yaml := strings.Replace(ledgertest.Rule("asks@1", "statements: [release]", `subject.name != ""`), "  validations:", "  gate: [contents]\n  validations:", 1)
+	yaml := strings.Replace(ledgertest.Rule("asks@1", "statements: [release]", `subject.name != ""`), "  validations:", "  gate: ["+strings.Join(gateChecks, ", ")+"]\n  validations:", 1)
 	r.Contract(yaml)
 	g := r.gate(t, model)
 	if c := g.check(t, "contents/fingerprint"); c.Holds() || c.Contract != "asks@1" || g.out.Exit != exitNotFound || !strings.Contains(c.Message, "asks@1 asks for it") {
 		t.Errorf("%+v, %d", c, g.out.Exit)
+	}
+	for _, id := range []string{"freshness/checkpoint", "files/separate", "files/not-withdrawn"} {
+		if c := g.check(t, id); !c.Required || c.Contract != "asks@1" {
+			t.Errorf("a contract asks for it: %+v", c)
+		}
 	}
 }
 

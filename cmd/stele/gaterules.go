@@ -84,6 +84,11 @@ func (g *gated) checkStage(c *account) error {
 		check.Message = "somebody decided on it for " + stage
 	default:
 		known = append(known, g.governed...)
+		for i := range c.decisions {
+			if s := c.decisions[i].st.Approval.Stage; s != stage {
+				known = append(known, s)
+			}
+		}
 		slices.Sort(known)
 		known = slices.Compact(known)
 		check.Outcome, check.Required = report.NotMade, len(known) > 0
