@@ -318,6 +318,41 @@ func TestUnreadableState(t *testing.T) {
 	}
 }
 
+// amnesia is a state that lost an artifact which an entry names, or has another
+// under its name.
+type amnesia struct {
+	State
+	lost  string
+	other bool
+}
+
+func (f amnesia) Artifact(name, version string) (*lineage.Artifact, error) {
+	a, err := f.State.Artifact(name, version)
+	if err != nil || name != f.lost {
+		return a, err
+	}
+	if !f.other {
+		return nil, lineage.ErrNotFound
+	}
+	b := *a
+	b.Ref.Fingerprint.Sum[0] ^= 1
+	return &b, nil
+}
+
+// An ancestor that is gone is no lineage with one ancestor less.
+func TestLostAncestor(t *testing.T) {
+	for _, rule := range []string{`ledger.ancestors(subject).all(a, a.standing == "good")`, `ledger.standing(subject) == "good"`, `ledger.allAuthors(subject).size() > 0`} {
+		c := spec{given: onRelease, rule: rule}.compiled(t)
+		for _, other := range []bool{false, true} {
+			in := c.Document().Tests[0].Given.Input()
+			in.State = amnesia{in.State, "data", other}
+			if v, err := Evaluate([]InForce{{c, 1}}, in); err == nil || v != nil || !strings.Contains(err.Error(), "example@1 was made of data@1 by entry 3, and that is not there") {
+				t.Errorf("%s: %v, %+v", rule, err, v)
+			}
+		}
+	}
+}
+
 // What is looked at once is read once, however many contracts look at it.
 func TestReadOnce(t *testing.T) {
 	contracts := fiveContracts(t)

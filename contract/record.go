@@ -183,7 +183,8 @@ type walk struct {
 }
 
 // Walk walks up from an artifact. While it does, spend is asked whether so much
-// may still be spent; it does not return if not.
+// may still be spent; it does not return if not. An ancestor that the state does
+// not have is an error of the state, and not an ancestor less.
 func (r *record) Walk(a *lineage.Artifact, spend func(uint64)) (*walk, error) {
 	key := keyOf(a.Ref)
 	if w, ok := r.walks[key]; ok {
@@ -193,6 +194,10 @@ func (r *record) Walk(a *lineage.Artifact, spend func(uint64)) (*walk, error) {
 	g, err := lineage.Up(meter, a, lineage.MaxWalk)
 	if err != nil {
 		return nil, err
+	}
+	if len(g.Missing) > 0 {
+		m := g.Missing[0]
+		return nil, fmt.Errorf("%s was made of %s by entry %d, and that is not there", m.Of, m.Ref, m.Entry)
 	}
 	w := &walk{graph: g, price: meter.price, judging: judging(g)}
 	r.walks[key] = w
