@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -63,6 +64,38 @@ func TestOwnTests(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What the README says of editing: a value that the tests name, replaced in the
+// whole file, leaves them as they were.
+func TestOwnTestsWithOtherParams(t *testing.T) {
+	for _, x := range []struct{ contract, from, to string }{
+		{"held-out-data", "bench/test", "fraud/test"},
+		{"metrics-floor", "bench/test", "fraud/test"},
+		{"metrics-floor", "auc", "f1-score"},
+		{"inputs-clean", "raw/", "landing/"},
+		{"wrapped-runs", "https://git.example/fraud/train.git", "https://forge.example/x.git"},
+		{"wrapped-runs", "ci", "build-bot"},
+	} {
+		yaml, _, err := contracts.Read(x.contract)
+		if err != nil {
+			t.Fatal(err)
+		}
+		edited := regexp.MustCompile(`\b`+regexp.QuoteMeta(x.from)).ReplaceAllLiteralString(string(yaml), x.to)
+		d, err := draft.Read([]byte(edited))
+		if err != nil {
+			t.Fatal(err)
+		}
+		results, err := compile(t, d.Document).RunTests()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range results {
+			if !r.OK {
+				t.Errorf("%s with %s: %s: %s", x.contract, x.to, r.Name, r.Message)
+			}
+		}
 	}
 }
 

@@ -95,7 +95,7 @@ func (a *app) testContract(ctx context.Context, o *contractTestOrder) error {
 	if a.json {
 		a.printJSON(out)
 	} else {
-		a.printTested(o.path, out, o.all)
+		a.printTested(d, out, o.all)
 	}
 	if !out.OK || o.strict && out.History != nil && out.History.Refused > 0 {
 		return verdictError{exitRefused}
@@ -202,9 +202,12 @@ func (a *app) printTests(d *drafted, out *jsonv1.ContractTest) {
 }
 
 // printTested ends a test: what it says of the past, and what can be put.
-func (a *app) printTested(path string, out *jsonv1.ContractTest, all bool) {
+func (a *app) printTested(d *drafted, out *jsonv1.ContractTest, all bool) {
 	if failed := failedTests(out); failed > 0 {
 		a.term.Printf("%s: %s of %d\n", a.term.Style(terminal.Bad, "FAILED"), countOf(failed, "test"), len(out.Tests))
+		if len(d.Document().Params) > 0 {
+			a.term.Hintf("tests run with the params as they are: where one was edited, edit what the tests say of it, too")
+		}
 		return
 	}
 	if h := out.History; h != nil && (!a.quiet || h.Refused > 0) {
@@ -216,7 +219,7 @@ func (a *app) printTested(path string, out *jsonv1.ContractTest, all bool) {
 	if out.History == nil {
 		a.term.Notef("the past was not replayed: %s", out.Skipped)
 	}
-	a.printWarnings(path, out.Warnings)
+	a.printWarnings(d.path, out.Warnings)
 	a.term.KeyValues([]terminal.Pair{
 		{Key: "cost", Value: fmt.Sprintf("%s at most for one statement here, of %s", terminal.Count(dearest(out)), terminal.Count(contract.MaxCost))},
 		{Key: "document", Value: terminal.Bytes(uint64(out.Bytes)) + ", as it is signed"},
