@@ -320,3 +320,15 @@ func TestPrintHistory(t *testing.T) {
 		}
 	}
 }
+
+// TestJSONOf: values are shown as they were written.
+func TestJSONOf(t *testing.T) {
+	for _, c := range []struct {
+		value any
+		want  string
+	}{{"a <b> & c", `"a <b> & c"`}, {[]any{"x", `y"`}, `["x","y\""]`}, {0.9, "0.9"}, {true, "true"}} {
+		if got := jsonOf(c.value); got != c.want {
+			t.Errorf("%v: %s, want %s", c.value, got, c.want)
+		}
+	}
+}

@@ -333,9 +333,11 @@ func documentPairs(d *contract.Document) []terminal.Pair {
 
 // jsonOf writes a value of a document.
 func jsonOf(v any) string {
-	text, err := json.Marshal(v)
-	if err != nil {
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
 		return fmt.Sprint(v)
 	}
-	return string(text)
+	return strings.TrimSuffix(b.String(), "\n")
 }

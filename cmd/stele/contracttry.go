@@ -167,7 +167,7 @@ func (r *reading) locksOut(c *contract.Contract, now int64) ([]jsonv1.ContractWa
 	}
 	why := ""
 	if len(stops) > 0 {
-		why = fmt.Sprintf(": %s (%s)", strings.Join(contractRules(stops), ", "), violationText(stops[0]))
+		why = fmt.Sprintf(": %s (%s)", strings.Join(contractRules(stops), ", "), stops[0].Message)
 	}
 	could := map[bool]string{true: "could neither lift %s nor put its next version", false: "could lift %s or put its next version"}[len(admins) == 1]
 	return []jsonv1.ContractWarning{{

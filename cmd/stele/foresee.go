@@ -148,7 +148,7 @@ func wordsOf(d *contract.Document, rule string) map[string]bool {
 // tellForeseen tells of what is decided only when the work is done.
 func (a *app) tellForeseen(f *foreseen) {
 	for _, v := range f.perhaps {
-		a.term.Warnf("%s may refuse it, as far as can be told now: %s", ruleID(v), violationText(v))
+		a.term.Warnf("%s may refuse it, as far as can be told now: %s", ruleID(v), v.Message)
 	}
 	if len(f.later) > 0 {
 		a.term.Notef("decided only when it is done: %s", some(contractRules(f.later), 4))

@@ -86,21 +86,10 @@ func printViolation(t *terminal.Terminal, v contract.RuleResult, how string, sub
 	} else {
 		t.Printf("%s %s\n", t.Style(terminal.Bad, how), head)
 	}
-	t.Printf("  %s\n", violationText(v))
+	t.Printf("  %s\n", v.Message)
 	if v.Hint != "" {
 		t.Printf("  hint: %s\n", v.Hint)
 	}
-}
-
-// violationText is why a rule refuses, in a sentence.
-func violationText(v contract.RuleResult) string {
-	switch {
-	case v.Error == "", strings.Contains(v.Message, v.Error):
-		return v.Message
-	case v.Message == "":
-		return "the rule cannot be evaluated, which refuses: " + v.Error
-	}
-	return v.Message + " (the rule cannot be evaluated, which refuses: " + v.Error + ")"
 }
 
 // severalSubjects reports whether violations are about more than one artifact.
