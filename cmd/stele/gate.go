@@ -23,6 +23,7 @@ type gateOrder struct {
 	stage, path   string
 	by            string   // a handle: who would release
 	replaces      []string // what the release would take out
+	reason        string   // that the release would give
 	maxAge        time.Duration
 	required      []string // checks that must be made and pass
 	manifests     []string // files or addresses, each known by its fingerprint
@@ -90,6 +91,7 @@ unreachable.`,
 	f.StringVar(&o.stage, "stage", "", "the `stage`, for example production; required")
 	f.StringVar(&o.by, "by", "", "the `handle` of who would release (default: whose key is here)")
 	f.StringArrayVar(&o.replaces, "replaces", nil, "the release would take `NAME@VERSION` out of the stage (repeatable)")
+	f.StringVar(&o.reason, "reason", "", "the `text` that the release would give as its reason")
 	maxAgeFlag(f, &o.maxAge, "how old the newest cosignature may be, for example 24h; needs witnesses")
 	f.StringSliceVar(&o.required, "require", nil, "this `check` must be made and pass: contents, fresh, separate-files or withdrawn-files (repeatable)")
 	f.StringArrayVar(&o.manifests, "manifest", nil, "a manifest to compare or to name changes with, a `path` or a URL (repeatable)")
@@ -121,6 +123,11 @@ func (o *gateOrder) parse(a *app, args []string) (err error) {
 	for _, text := range o.replaces {
 		if _, _, err := statement.ParseNameVersion(text); err != nil {
 			return usagef("--replaces: %v", err)
+		}
+	}
+	if o.reason != "" {
+		if err := statement.CheckText("--reason", o.reason, statement.MaxReason); err != nil {
+			return usagef("%v", err)
 		}
 	}
 	for _, name := range o.required {
@@ -163,12 +170,13 @@ type gated struct {
 	demand map[string]string    // gate checks that contracts ask for → the first of these
 	rules  map[string]string    // contract/rule → what it is for
 
-	governed []string // stages that contracts in force name
+	governed []string        // stages that contracts in force name
+	reasoned map[string]bool // contract/rule → it looks at the release's reason
 }
 
 func newGated(a *app, o *gateOrder) *gated {
 	return &gated{
-		a: a, o: o, demand: map[string]string{}, rules: map[string]string{},
+		a: a, o: o, demand: map[string]string{}, rules: map[string]string{}, reasoned: map[string]bool{},
 		out: jsonv1.Gate{Name: o.name, Version: o.version, Stage: o.stage, Path: o.path, Replaces: o.replaces, Checks: []jsonv1.GateCheck{}},
 	}
 }
@@ -279,7 +287,7 @@ func (g *gated) prepare(ctx context.Context) (err error) {
 	}
 	g.signed = &statement.Statement{
 		Kind: statement.KindRelease, Subject: []statement.Subject{g.ref.Subject()}, Ledger: g.r.ID(),
-		Release: &statement.Release{Stage: g.o.stage, Action: statement.ActionJoin, Replaces: g.o.replaced},
+		Release: &statement.Release{Stage: g.o.stage, Action: statement.ActionJoin, Replaces: g.o.replaced, Reason: g.o.reason},
 	}
 	if g.signed.Release.After, err = g.r.After(g.signed); err != nil {
 		return err

@@ -49,6 +49,7 @@ func (g *gated) findDemands() error {
 		g.about++
 		for _, v := range document.Validations {
 			g.rules[c.ID()+"/"+v.ID] = ruleHelp(document, &v)
+			g.reasoned[c.ID()+"/"+v.ID] = looksAtReason(document, v.Expression)
 		}
 		for _, name := range document.Gate {
 			if g.demand[name] == "" {
@@ -171,6 +172,17 @@ func (g *gated) checkReleased() error {
 	return nil
 }
 
+// looksAtReason reports whether an expression, or a variable that it names, mentions
+// the reason of the release.
+func looksAtReason(d *contract.Document, expression string) bool {
+	if strings.Contains(expression, "statement.reason") {
+		return true
+	}
+	return slices.ContainsFunc(d.Variables, func(v contract.Variable) bool {
+		return strings.Contains(expression, "variables."+v.Name) && strings.Contains(v.Expression, "statement.reason")
+	})
+}
+
 // ruleHelp says what a rule is for, as far as its author did.
 func ruleHelp(d *contract.Document, v *contract.Validation) string {
 	text := "A rule of the contract " + d.Name
@@ -232,11 +244,11 @@ func (g *gated) contractRule(r *contract.RuleResult) {
 		check.Hint = "say who would release: --by HANDLE"
 	case !r.OK:
 		check.Outcome = report.Failed
-		if check.Hint == "" && strings.Contains(r.Message, "names who signs") {
-			check.Hint = "who would release is not known: --by HANDLE"
-		}
-		if r.Error != "" {
-			check.Message = "it could not be evaluated, which refuses: " + r.Error
+		switch {
+		case check.Hint == "" && strings.Contains(r.Message, "names who signs"):
+			check.Hint = "say who would release: --by HANDLE"
+		case g.o.reason == "" && g.reasoned[r.Contract+"/"+r.Rule]:
+			check.Hint = strings.TrimPrefix(check.Hint+"; the gate takes --reason, too", "; ")
 		}
 	default:
 		check.Message, check.Hint = "allows it", ""
