@@ -117,7 +117,14 @@ func ledgerReleases(ev *evaluation, _ *object, a *lineage.Artifact, _ []ref.Val)
 }
 
 func ledgerInStage(ev *evaluation, args []ref.Val) ref.Val {
-	placed, err := ev.in.State.InStage(string(args[1].(types.String)))
+	name := ""
+	if len(args) > 2 {
+		if name = string(args[2].(types.String)); name == "" {
+			ev.charge(priceLook)
+			return emptyList // nothing has no name
+		}
+	}
+	placed, err := ev.in.State.InStage(string(args[1].(types.String)), name)
 	if err != nil {
 		return ev.unread(err)
 	}

@@ -38,6 +38,7 @@ func TestPrices(t *testing.T) {
 		`ledger.evaluations(subject).size() == 1`:        205,
 		`ledger.releases(subject).size() == 1`:           205,
 		`ledger.inStage("canary").size() == 1`:           304,
+		`ledger.inStage("canary", "example").size() > 0`: 304,
 		`ledger.withdrawals(subject).size() == 0`:        15,
 		`ledger.audits(subject).size() == 0`:             105,
 		`ledger.announcements(subject).size() == 0`:      105,

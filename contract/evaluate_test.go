@@ -284,11 +284,11 @@ func (b *blind) Said(index uint64) (*lineage.Said, error) {
 	return b.State.Said(index)
 }
 
-func (b *blind) InStage(stage string) ([]Placed, error) {
+func (b *blind) InStage(stage, name string) ([]Placed, error) {
 	if err := b.see(); err != nil {
 		return nil, err
 	}
-	return b.State.InStage(stage)
+	return b.State.InStage(stage, name)
 }
 
 // A ledger that cannot be read has not refused anything: whoever asks hears why,

@@ -88,7 +88,7 @@ func (f *fixture) Said(index uint64) (*lineage.Said, error) {
 
 // InStage implements State. A release counts whatever became of its signer's
 // standing: it is what was put there.
-func (f *fixture) InStage(stage string) ([]Placed, error) {
+func (f *fixture) InStage(stage, name string) ([]Placed, error) {
 	var in []Placed
 	remove := func(ref statement.Ref) {
 		in = slices.DeleteFunc(in, func(p Placed) bool { return p.Ref == ref })
@@ -109,6 +109,9 @@ func (f *fixture) InStage(stage string) ([]Placed, error) {
 		if r.Action == statement.ActionJoin {
 			in = append(in, Placed{ref, s.Entry})
 		}
+	}
+	if name != "" {
+		in = slices.DeleteFunc(in, func(p Placed) bool { return p.Ref.Name != name })
 	}
 	return in, nil
 }

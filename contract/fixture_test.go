@@ -146,7 +146,7 @@ func follows(t *testing.T, in *contract.Input) string {
 		}
 	}
 	for _, stage := range []string{"production", "staging"} {
-		placed, err := in.State.InStage(stage)
+		placed, err := in.State.InStage(stage, "")
 		must(err)
 		for _, p := range placed {
 			fmt.Fprintf(&b, "in %s: %s by %d\n", stage, p.Ref, p.Entry)

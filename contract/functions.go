@@ -63,6 +63,7 @@ func init() {
 		{"evaluations", "artifact", []*types.Type{a}, list(evaluationClass), onArtifact(ledgerEvaluations), found, usualFound},
 		{"releases", "artifact", []*types.Type{a}, list(releaseClass), onArtifact(ledgerReleases), found, usualFound},
 		{"inStage", "stage", []*types.Type{s}, list(releaseClass), ledgerInStage, 2 * found, usualFound},
+		{"inStage", "stage, name", []*types.Type{s, s}, list(releaseClass), ledgerInStage, 2 * found, usualFound},
 		{"withdrawals", "artifact", []*types.Type{a}, list(withdrawalClass), onArtifact(ledgerWithdrawals), found, usualFound},
 		{"audits", "artifact", []*types.Type{a}, list(auditClass), onArtifact(ledgerAudits), 2 * found, usualFound},
 		{"announcements", "artifact", []*types.Type{a}, list(auditClass), onArtifact(ledgerAnnouncements), found, usualFound},
@@ -100,7 +101,7 @@ type question struct {
 	function *function
 	of       statement.Ref
 	walk     *walk // what is known of an ancestor need not be found out
-	text     string
+	texts    [2]string
 }
 
 // answer is what came of a call, and what it cost.
@@ -117,10 +118,10 @@ func (ev *evaluation) ask(f *function, args []ref.Val) ref.Val {
 		return ev.unread(ev.err)
 	}
 	q := question{function: f}
-	for _, a := range args[1:] {
+	for i, a := range args[1:] {
 		switch a := a.(type) {
 		case types.String:
-			q.text = string(a)
+			q.texts[i] = string(a)
 		case *object:
 			x, ok := a.in.(*artifact)
 			if !ok {

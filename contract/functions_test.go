@@ -108,6 +108,8 @@ func TestFunctions(t *testing.T) {
 		`ledger.evaluations(subject).exists(e, "auc" in e.metrics && e.metrics["auc"] > 0 && e.datasets.all(d, d.name == "extra") && e.handle == "erin")`,
 		`ledger.releases(subject).size() == 1 && ledger.releases(subject)[0].stage == "canary" && ledger.releases(subject)[0].action == "join"`,
 		`ledger.inStage("canary").map(r, r.artifact.name) == ["example"] && ledger.inStage("canary")[0].artifact == subject && ledger.inStage("production").size() == 0`,
+		`ledger.inStage("canary", "example")[0].artifact == subject && ledger.inStage("canary", "data").size() == 0 && ledger.inStage("canary", "").size() == 0 && ledger.inStage("production", "example").size() == 0`,
+		`ledger.inStage("canary", "example").all(r, r.handle == "judy" && r.action == "join" && r.stage == "canary" && r.entry == 11 && r.time <= entry.time && r.key.size() == 64 && r.reason == "")`,
 		`ledger.withdrawals(ledger.artifact("copy@1")).exists(w, w.target == "binding" && w.effect == "advise" && w.reason == "a second name" && w.handle == "dave")`,
 		`ledger.withdrawals(subject).size() == 0 && ledger.withdrawals(ledger.artifact("data@1")).size() == 0`,
 

@@ -27,8 +27,9 @@ type State interface {
 	// Said returns one entry. One that is not there is a lineage.ErrNotFound.
 	Said(index uint64) (*lineage.Said, error)
 
-	// InStage returns what is in a stage, by the entries that put it there.
-	InStage(stage string) ([]Placed, error)
+	// InStage returns what is in a stage, by the entries that put it there: of one
+	// name, or all where name is empty.
+	InStage(stage, name string) ([]Placed, error)
 
 	// People returns the handles with a key in good standing that has the role,
 	// sorted, each once.

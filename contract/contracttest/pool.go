@@ -62,6 +62,7 @@ var Rules = []string{
 	`ledger.evaluations(subject).all(e, e.datasets.all(d, !(d.fingerprint in variables.contents)))`,
 	`ledger.releases(subject).exists(r, r.action == "leave" || r.stage == "staging")`,
 	`ledger.inStage("production").all(r, r.artifact.standing == "good")`,
+	`ledger.inStage("production", subject.name).all(r, r.artifact.fingerprint != subject.fingerprint)`,
 	`ledger.inStage(statement.stage).exists(r, r.handle == signer.handle)`,
 	`ledger.withdrawals(subject).all(w, w.effect == "advise")`,
 	`ledger.audits(subject).exists(a, a.outcome == "held" && a.conclusive && a.altered <= 0.005)`,

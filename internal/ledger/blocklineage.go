@@ -173,13 +173,9 @@ func (b *Block) lastChange(stage, name string) (uint64, bool, error) {
 // placedAt returns the release that put an artifact into a stage, if it is in
 // it.
 func (b *Block) placedAt(stage string, ref statement.Ref) (index uint64, ok bool, err error) {
-	where := place{stage, ref.Name}
-	in, err := b.hot.placed(where, b.baseView())
+	in, err := b.named(stage, ref.Name)
 	if err != nil {
 		return 0, false, err
-	}
-	if changes := b.moves.places[where]; len(changes) > 0 {
-		in = moved(in, changes)
 	}
 	at := slices.IndexFunc(in, func(p Placed) bool { return p.Ref == ref })
 	if at < 0 {

@@ -19,7 +19,7 @@ type contractState struct {
 	record ruled
 	index  uint64 // of the entry that is evaluated
 	time   int64  // its time
-	stages map[string][]contract.Placed
+	stages map[place][]contract.Placed
 }
 
 // ruled is what a contract's rules are evaluated over: a view, or a block on top
@@ -28,8 +28,10 @@ type ruled interface {
 	record
 	// on lists the approvals, evaluations, releases or audits of a fingerprint.
 	on(fp fingerprint.Fingerprint, kind statement.Kind) ([]uint64, error)
-	// inStage lists what is in a stage, by the releases that put it there.
+	// inStage lists what is in a stage, by the releases that put it there, and
+	// named what of it has a name.
 	inStage(stage string) ([]Placed, error)
+	named(stage, name string) ([]Placed, error)
 }
 
 var _ contract.State = (*contractState)(nil)
@@ -105,11 +107,18 @@ func (s *contractState) Said(index uint64) (*lineage.Said, error) {
 }
 
 // InStage implements contract.State.
-func (s *contractState) InStage(stage string) ([]contract.Placed, error) {
-	if list, ok := s.stages[stage]; ok {
+func (s *contractState) InStage(stage, name string) ([]contract.Placed, error) {
+	at := place{stage, name}
+	if list, ok := s.stages[at]; ok {
 		return list, nil
 	}
-	in, err := s.record.inStage(stage)
+	var in []Placed
+	var err error
+	if name == "" {
+		in, err = s.record.inStage(stage)
+	} else {
+		in, err = s.record.named(stage, name)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -118,9 +127,9 @@ func (s *contractState) InStage(stage string) ([]contract.Placed, error) {
 		list[i] = contract.Placed(p)
 	}
 	if s.stages == nil {
-		s.stages = make(map[string][]contract.Placed)
+		s.stages = make(map[place][]contract.Placed)
 	}
-	s.stages[stage] = list
+	s.stages[at] = list
 	return list, nil
 }
 
@@ -146,7 +155,7 @@ func (s *contractState) Proposals(digest [32]byte) []contract.Proposal {
 	return list
 }
 
-// on and inStage make a view, and a block, what rules are evaluated over.
+// on, inStage and named make a view, and a block, what rules are evaluated over.
 
 func (v *View) on(fp fingerprint.Fingerprint, kind statement.Kind) (list []uint64, err error) {
 	if kind != statement.KindAudit {
@@ -177,21 +186,33 @@ func (v *View) on(fp fingerprint.Fingerprint, kind statement.Kind) (list []uint6
 
 func (v *View) inStage(stage string) ([]Placed, error) {
 	list, err := v.InStage(stage)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = v.checkPlaced(list)
 	}
-	// The index says it; what was released is bound to it.
+	slices.SortFunc(list, byEntry)
+	return list, err
+}
+
+func (v *View) named(stage, name string) ([]Placed, error) {
+	list, err := v.placed(stage, name)
+	if err == nil {
+		err = v.checkPlaced(list)
+	}
+	return list, err
+}
+
+// checkPlaced holds what the index says is in a stage to what is bound.
+func (v *View) checkPlaced(list []Placed) error {
 	for _, p := range list {
 		b, ok, err := v.byName(p.Ref.Name, p.Ref.Version)
 		if err == nil && (!ok || b.Ref() != p.Ref) {
 			err = damaged("entry %d releases %s as %s, and it is not bound to that", p.Entry, p.Ref, p.Ref.Fingerprint)
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
-	slices.SortFunc(list, byEntry)
-	return list, nil
+	return nil
 }
 
 func byEntry(a, b Placed) int { return cmp.Compare(a.Entry, b.Entry) }
@@ -221,4 +242,13 @@ func (b *Block) inStage(stage string) ([]Placed, error) {
 		b.moves.stages[stage] = in
 	}
 	return in, nil
+}
+
+func (b *Block) named(stage, name string) ([]Placed, error) {
+	at := place{stage, name}
+	in, err := b.hot.placed(at, b.baseView())
+	if changes := b.moves.places[at]; err == nil && len(changes) > 0 {
+		in = moved(in, changes)
+	}
+	return in, err
 }

@@ -55,7 +55,7 @@ func told(t *testing.T, s contract.State, refs []statement.Ref, size uint64) str
 		}
 		b.WriteString("\n")
 	}
-	in, err := s.InStage(prod)
+	in, err := s.InStage(prod, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,13 +166,17 @@ func TestContractStateIsWhatAScanFinds(t *testing.T) {
 			}
 		}
 		placed := scan(t, v).in[prod]
-		in, err := s.InStage(prod)
+		in, err := s.InStage(prod, "")
 		if err != nil || len(in) != len(placed) {
 			t.Fatal(in, placed, err)
 		}
 		for i, p := range in {
 			if placed[p.Ref.String()] != p.Entry || i > 0 && in[i-1].Entry >= p.Entry {
 				t.Fatalf("size %d: %+v is not in %v, or not in order", size, p, placed)
+			}
+			of, err := s.InStage(prod, p.Ref.Name)
+			if err != nil || !slices.Equal(of, slices.DeleteFunc(slices.Clone(in), func(o contract.Placed) bool { return o.Ref.Name != p.Ref.Name })) {
+				t.Fatalf("size %d: of %s there is %v, %v in %v", size, p.Ref.Name, of, err, in)
 			}
 		}
 	}
@@ -316,7 +320,9 @@ func TestAttackLyingStageIndexUnderARule(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if in, err := s.InStage(prod); !errors.Is(err, ledger.ErrDamaged) {
-		t.Fatalf("%+v, %v", in, err)
+	for _, name := range []string{"", "model"} {
+		if in, err := s.InStage(prod, name); !errors.Is(err, ledger.ErrDamaged) {
+			t.Fatalf("%+v, %v", in, err)
+		}
 	}
 }

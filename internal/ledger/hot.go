@@ -119,7 +119,7 @@ func (h *hot) placed(at place, v *View) ([]Placed, error) {
 	if in, ok := h.places.get(at); ok {
 		return in, nil
 	}
-	in, err := v.placed(at.stage, at.name)
+	in, err := v.named(at.stage, at.name)
 	if err == nil {
 		h.places.put(at, in)
 	}
