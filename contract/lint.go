@@ -214,10 +214,10 @@ var powers = []struct {
 // keys: where no test allows it, and no administrator of any test could.
 func (l *linter) lockout() {
 	m := &l.document.Match
+	barred := map[statement.Kind][]string{}
 	puts := false
 	for _, p := range powers {
-		i := slices.Index(m.Statements, p.kind)
-		if i < 0 || len(m.Actions) > 0 && !slices.Contains(m.Actions, p.action) {
+		if !l.about(p.kind) || len(m.Actions) > 0 && !slices.Contains(m.Actions, p.action) {
 			continue
 		}
 		if l.possible(p.kind, p.verb, p.action) {
@@ -225,17 +225,20 @@ func (l *linter) lockout() {
 			continue
 		}
 		// Whoever can put a contract ends one with a version that refuses nothing.
-		if p.action == statement.ContractLift && puts {
+		if p.action != statement.ContractLift || !puts {
+			barred[p.kind] = append(barred[p.kind], p.words)
+		}
+	}
+	for i, k := range m.Statements {
+		if barred[k] == nil {
 			continue
 		}
-		hint := "add a test that allows it"
-		if p.kind == statement.KindContract {
-			hint += "; the way back would be the recovery key alone, which may lift contracts"
-		} else {
-			hint += "; the way back would be the recovery key alone, which may register keys and lift contracts"
+		may := "may lift contracts"
+		if k == statement.KindIdentity {
+			may = "may register keys and lift contracts"
 		}
-		l.warn(WarnLocksOut, fmt.Sprintf("spec.match.statements[%d]", i), hint,
-			"in none of its tests could anybody %s: it may lock everybody out", p.words)
+		l.warn(WarnLocksOut, fmt.Sprintf("spec.match.statements[%d]", i), "add a test that allows it; the way back would be the recovery key alone, which "+may,
+			"in none of its tests could anybody %s: it may lock everybody out", strings.Join(barred[k], " or "))
 	}
 }
 

@@ -158,7 +158,7 @@ func TestWarnings(t *testing.T) {
   tests:
     - {name: t, given: {statement: {action: propose}}, expect: {allow: true}}
     - {name: u, given: {statement: {}}, expect: {deny: [r]}}
-`, "locks-out spec.match.statements[0], locks-out spec.match.statements[0]"},
+`, "locks-out spec.match.statements[0]"},
 		"one person puts contracts": {"{statements: [contract]}", `
   validations: [{id: r, expression: "signer.handle == 'ada'", message: x}]
   tests:
