@@ -111,6 +111,18 @@ func (c *Control) ContractProposals(digest [32]byte) []ContractEntry {
 	return list
 }
 
+// ContractBytes returns how many bytes the documents have that were put or
+// proposed by signers who stand, each as often as an entry holds it.
+func (c *Control) ContractBytes() int {
+	total := 0
+	for _, e := range c.contracts {
+		if len(e.Document) > 0 && c.void(e.Signer, e.Entry, e.Time) == "" {
+			total += len(e.Document)
+		}
+	}
+	return total
+}
+
 // CheckContract says why the rules do not let a contract be put, proposed or
 // lifted after the control entries added so far, or returns nil; whose contract
 // stands against it is the entry, where one does. A name's version is put once,

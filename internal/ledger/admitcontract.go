@@ -1,7 +1,10 @@
 package ledger
 
 import (
+	"slices"
+
 	"github.com/stele-ml/stele/contract"
+	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/statement"
 )
 
@@ -46,13 +49,13 @@ func (b *Block) checkContractName(c *Candidate) error {
 		}
 		return r
 	}
+	if held := b.control.ContractBytes() + len(said.Document); held > MaxContractBytes {
+		return refuse(RuleLimits, ClassRefused, "all contracts that were put or proposed would hold %d bytes; at most %d may", held, MaxContractBytes).
+			hint("what was put stays in the log: lift what is no longer needed, and put no more; what a stolen key put counts no more once it is declared compromised")
+	}
 	inForce := b.control.ContractsInForce()
-	if said.Action == statement.ContractPut && len(inForce) >= MaxContracts {
-		for i := range inForce {
-			if inForce[i].Name == said.Name {
-				return nil
-			}
-		}
+	named := func(e evidence.ContractEntry) bool { return e.Name == said.Name }
+	if said.Action == statement.ContractPut && len(inForce) >= MaxContracts && !slices.ContainsFunc(inForce, named) {
 		return refuse(RuleLimits, ClassRefused, "%d contracts are in force; at most %d may be", len(inForce), MaxContracts).
 			hint("lift one that is no longer needed, or put these rules into one that is there")
 	}

@@ -16,6 +16,13 @@ import (
 // MaxContracts is how many contracts may be in force under names of their own.
 const MaxContracts = 256
 
+// MaxContractBytes is how many bytes of documents contract entries may hold
+// together. All evidence carries these entries, encoded twice in Base64: 28 MiB of
+// at most evidence.MaxFile. Those of signers who have fallen do not count, so that
+// a thief cannot fill the ledger for good; what he put before that is why the file
+// has room for as much again.
+const MaxContractBytes = 16 << 20
+
 // law is a contract that an entry puts or proposes: what it is about, and the
 // rest once it was asked for. To compile one takes longer than to admit many
 // statements.
