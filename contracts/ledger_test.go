@@ -138,6 +138,25 @@ func TestInForce(t *testing.T) {
 			return s.release(s.cleo, copied)
 		}, []string{"none-rejected"}},
 
+		{"two-approvals", "rejected, in a collection of one", func(s *scene) *statement.Envelope {
+			m := s.model(s.trainer, "1")
+			s.Rejected(s.dan, m, "production")
+			bundle := s.Collected(s.keeper, "fraud/bundle", "1", m)
+			s.Approved(s.bob, bundle, "production")
+			s.Approved(s.Ada, bundle, "production")
+			return s.release(s.cleo, bundle)
+		}, []string{"none-rejected"}},
+		{"two-approvals", "one's own, in a collection of a friend's", func(s *scene) *statement.Envelope {
+			bundle := s.Collected(s.keeper, "fraud/bundle", "1", s.model(s.bob, "1"))
+			s.Approved(s.bob, bundle, "production")
+			s.Approved(s.dan, bundle, "production")
+			return s.release(s.cleo, bundle)
+		}, []string{"enough-approvals"}},
+
+		{"separation-of-duty", "one's own, in a collection of a friend's", func(s *scene) *statement.Envelope {
+			bundle := s.Collected(s.keeper, "fraud/bundle", "1", s.model(s.Ada, "1"))
+			return s.release(s.Ada, bundle)
+		}, []string{"releaser-is-no-maker"}},
 		{"separation-of-duty", "three people", func(s *scene) *statement.Envelope {
 			m := s.model(s.trainer, "1")
 			s.Approved(s.bob, m, "production")
@@ -166,6 +185,12 @@ func TestInForce(t *testing.T) {
 			m := s.model(s.trainer, "1")
 			s.Evaluated(s.trainer, m, "auc", "0.99", test)
 			return s.release(s.cleo, m)
+		}, []string{"measured"}},
+		{"metrics-floor", "measured by oneself, in a collection of a friend's", func(s *scene) *statement.Envelope {
+			test := s.Stamped(s.keeper, "bench/test", "1", "test")
+			bundle := s.Collected(s.keeper, "fraud/bundle", "1", s.model(s.trainer, "1"))
+			s.Evaluated(s.trainer, bundle, "auc", "0.99", test)
+			return s.release(s.cleo, bundle)
 		}, []string{"measured"}},
 		{"metrics-floor", "worse than before", func(s *scene) *statement.Envelope {
 			test := s.Stamped(s.keeper, "bench/test", "1", "test")
@@ -213,6 +238,12 @@ func TestInForce(t *testing.T) {
 		{"licence", "one that is not on the list", func(s *scene) *statement.Envelope {
 			return s.stamp(s.keeper, s.Ref("raw/cards", "1", "cards"), statement.ArtifactDataset, licensed("CC-BY-NC-4.0"))
 		}, []string{"on-the-list"}},
+		{"licence", "relabelled", func(s *scene) *statement.Envelope {
+			s.Put(s.LiftContract(s.Ada, s.yaml)) // as if it had not been in force then
+			s.Put(s.stamp(s.keeper, s.Ref("raw/cards", "1", "cards"), statement.ArtifactDataset, licensed("CC-BY-NC-4.0")))
+			s.Contract(strings.Replace(s.yaml, "version: 1", "version: 2", 1))
+			return s.stamp(s.trainer, s.Ref("raw/mine", "1", "cards"), statement.ArtifactDataset, licensed("MIT"))
+		}, []string{"not-relabelled"}},
 		{"licence", "a run out of nothing", func(s *scene) *statement.Envelope {
 			return s.Run(s.trainer, nil, []statement.Output{s.Made("fraud/model", "1", "model")})
 		}, []string{"named"}},
@@ -267,6 +298,12 @@ func TestInForce(t *testing.T) {
 			raw := s.Stamped(s.keeper, "raw/cards", "1", "cards")
 			s.audited(s.judge, raw, 0)
 			s.pass(31 * 24 * time.Hour)
+			return s.release(s.cleo, s.model(s.trainer, "1", raw))
+		}, []string{"audited"}},
+		{"audited", "the second try, as the first was not told", func(s *scene) *statement.Envelope {
+			raw := s.Stamped(s.keeper, "raw/cards", "1", "cards")
+			s.Put(s.Announce(s.judge, raw, "first"))
+			s.audited(s.judge, raw, 0)
 			return s.release(s.cleo, s.model(s.trainer, "1", raw))
 		}, []string{"audited"}},
 		{"audited", "a month ago, and told today", func(s *scene) *statement.Envelope {
