@@ -9,6 +9,7 @@ import (
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common"
+	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 
@@ -190,7 +191,7 @@ func (k *compiler) compile(expression string, want *types.Type) (program, bool) 
 	if worst, err := estimate(k.env, checked, k.params); err != nil || worst > MaxEstimate {
 		message, hint := "what it costs has no bound", ""
 		if worst < math.MaxUint64 {
-			message = fmt.Sprintf("on a large ledger it may cost %d, and %d is the most", worst, uint64(MaxEstimate))
+			message = fmt.Sprintf("on a large ledger it may cost %s, and %s is the most", marked(worst), marked(MaxEstimate))
 			hint = "look at fewer things: no call of the ledger in a loop in a loop over ancestors"
 		}
 		k.problem(source, common.NewLocation(1, 0), message, hint)
@@ -199,10 +200,27 @@ func (k *compiler) compile(expression string, want *types.Type) (program, bool) 
 	// Optimising compiles regular expressions and makes constants of lists once.
 	p, err := k.env.Program(checked, cel.EvalOptions(cel.OptOptimize))
 	if err != nil {
-		k.problem(source, common.NewLocation(1, 0), plainLine(err.Error()), "")
+		k.problem(source, k.failing(checked.NativeRep()), plainLine(err.Error()), "")
 		return program{}, false
 	}
 	return program{p, gives}, true
+}
+
+// failing finds the innermost part of an expression that CEL cannot make ready, as
+// a constant that overflows: it does not say which.
+func (k *compiler) failing(tree *ast.AST) common.Location {
+	where := common.Location(common.NewLocation(1, 0))
+	found := false
+	ast.PostOrderVisit(tree.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		if found || e.Kind() != ast.CallKind {
+			return
+		}
+		part := ast.NewCheckedAST(ast.NewAST(e, tree.SourceInfo()), tree.TypeMap(), tree.ReferenceMap())
+		if _, err := k.env.PlanProgram(part, cel.EvalOptions(cel.OptOptimize)); err != nil {
+			where, found = tree.SourceInfo().GetStartLocation(e.ID()), true
+		}
+	}))
+	return where
 }
 
 // maxOfExpression is how many problems an expression is told: those after them

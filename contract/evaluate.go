@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -132,7 +133,7 @@ func (ev *evaluation) spent() uint64 { return min(ev.tracker.ActualCost(), ev.li
 
 // tooMuch ends what costs more than is left.
 func (ev *evaluation) tooMuch() ref.Val {
-	return types.NewErr("the rules for this statement cost more than %d together", ev.limit)
+	return types.NewErr("the rules for this statement cost more than %s together", marked(ev.limit))
 }
 
 // errUnread is what a rule is told where the state could not be read. Nobody
@@ -352,4 +353,13 @@ func Governs(st *statement.Statement, recovery bool) bool {
 		return st.Identity == nil || st.Identity.Action != statement.ActionCompromised
 	}
 	return true
+}
+
+// marked writes a number with commas between its thousands.
+func marked(n uint64) string {
+	text := strconv.FormatUint(n, 10)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
 }

@@ -485,7 +485,7 @@ func TestEndlessLineage(t *testing.T) {
 		`ledger.allAuthors(subject).size() > 0`:                                                    "example@1 was made of more than 10000 artifacts, and a rule looks at no more",
 		`ledger.standing(subject) == "unknown"`:                                                    "",
 		`ledger.inputs(subject)[0].standing != "bad"`:                                              "",
-		`ledger.standing(subject) == "unknown" && ledger.inputs(subject)[0].standing == "unknown"`: "the rules for this statement cost more than 10000000 together",
+		`ledger.standing(subject) == "unknown" && ledger.inputs(subject)[0].standing == "unknown"`: "the rules for this statement cost more than 10,000,000 together",
 	} {
 		c := spec{rule: rule}.compiled(t)
 		r := judged(t, func(in *Input) {

@@ -107,9 +107,9 @@ func TestStoppedByCost(t *testing.T) {
 		rule      string
 		want      string
 	}{
-		"a loop in a loop":       {all, `variables.c.all(x, variables.c.all(y, x.name != "?" || y.name != "?"))`, "cost more than 300000 together"},
-		"it hides behind or":     {all, `variables.c.all(x, variables.c.all(y, x.name != "?" || y.name != "?")) || subject.name != ""`, "cost more than 300000 together"},
-		"in a variable":          {append(all, "d", `variables.c.all(x, variables.c.all(y, x.name != "?" || y.name != "?"))`), `variables.d || !variables.d`, "cost more than 300000 together"},
+		"a loop in a loop":       {all, `variables.c.all(x, variables.c.all(y, x.name != "?" || y.name != "?"))`, "cost more than 300,000 together"},
+		"it hides behind or":     {all, `variables.c.all(x, variables.c.all(y, x.name != "?" || y.name != "?")) || subject.name != ""`, "cost more than 300,000 together"},
+		"in a variable":          {append(all, "d", `variables.c.all(x, variables.c.all(y, x.name != "?" || y.name != "?"))`), `variables.d || !variables.d`, "cost more than 300,000 together"},
 		"texts that grow":        {[]string{"a", `"` + strings.Repeat("0123456789", 400) + `"`, "b", sixteen("a"), "c", `variables.b + variables.b`}, `variables.c != ""`, "a variable of more than 65536 bytes"},
 		"lists that grow":        {append(all, "d", `variables.c + variables.c`), `variables.d.size() > 0`, "a variable of more than 10000 elements"},
 		"empty lists that grow":  {[]string{"a", `[""] + [""]`, "b", sixteen("a"), "c", sixteen("b"), "d", sixteen("c"), "e", sixteen("d")}, `variables.e.size() > 0`, "a variable of more than 10000 elements"},

@@ -86,3 +86,17 @@ func TestWordsOfCEL(t *testing.T) {
 		}
 	}
 }
+
+// What is wrong with a constant stands under the constant.
+func TestPlacesOfConstants(t *testing.T) {
+	for rule, want := range map[string]int{
+		`subject.files > 0 && int(1e308) < 3`: 25,
+		`int(1e308) < 3`:                      4,
+		`subject.from.exists(a, a.files > 1 || duration("5 apples") > duration("1h"))`: 48,
+	} {
+		p := spec{rule: rule}.problems(t)
+		if len(p) != 1 || p[0].Line != 1 || p[0].Column != want {
+			t.Errorf("%s: column %d, want %d: %+v", rule, p[0].Column, want, p)
+		}
+	}
+}

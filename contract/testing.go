@@ -83,7 +83,7 @@ func (c *Contract) RunTests() ([]TestResult, error) {
 		}
 		results = append(results, r)
 		if r.Cost > left {
-			return results, fmt.Errorf("the tests cost more than %d together, up to %s", uint64(MaxTestCost), quoted(r.Name))
+			return results, fmt.Errorf("the tests cost more than %s together, up to %s", marked(MaxTestCost), quoted(r.Name))
 		}
 		left -= r.Cost
 	}

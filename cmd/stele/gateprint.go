@@ -61,6 +61,9 @@ func (f *gateFormats) parse(a *app, data string) error {
 		if file.path == "" || file.path == "-" {
 			return usagef("--output %s: name a file; standard output has the report without it", text)
 		}
+		if info, err := os.Stat(file.path); err == nil && info.IsDir() {
+			return usagef("--output %s: %s is a folder; name a file", text, file.path)
+		}
 		if slices.ContainsFunc(f.files, func(other gateFile) bool { return other.path == file.path }) {
 			return usagef("--output %s: two reports would go to one file", text)
 		}
