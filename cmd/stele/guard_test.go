@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,8 +14,12 @@ import (
 
 	sumnote "golang.org/x/mod/sumdb/note"
 
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/process"
+	"github.com/stele-ml/stele/lineage"
+	"github.com/stele-ml/stele/statement"
 )
 
 // served is what a guard that was run in this process would have become.
@@ -217,6 +222,27 @@ func TestAttackerServesWhatWasTakenBack(t *testing.T) {
 	}
 	if s := p.guarded(nil, "fraud/model@1", p.at("model"), "--", "sh"); s.starts(t) && s.variable(releaseVariable) != "21" {
 		t.Errorf("it is told of entry %s", s.variable(releaseVariable))
+	}
+}
+
+// TestAttackerSwapsTheLedger: the files are those of another ledger, which was in
+// the place of this one while they were read.
+func TestAttackerSwapsTheLedger(t *testing.T) {
+	t.Parallel()
+	stamped := statement.Ref{Name: "fraud/model", Version: "1", Fingerprint: fingerprint.Fingerprint{Algorithm: fingerprint.SHA256}}
+	other := stamped.Fingerprint
+	other.Sum[0]++
+	for fp, want := range map[fingerprint.Fingerprint]int{stamped.Fingerprint: 0, other: exitTampered} {
+		m := &guardModel{
+			name: "fraud/model", version: "1", place: "model", subject: &subjectOf{fp: fp, stamp: new(statement.Stamp)},
+			standing: &guardStanding{judged: &lineage.Judgement{Artifact: &lineage.Artifact{Ref: stamped}}},
+		}
+		v := &evidence.Verdict{Verdict: evidence.Verified, Checks: []evidence.Check{{Name: evidence.CheckContents, OK: evidence.Passed}}}
+		err := new(guarding).holds(m, &judged{out: new(jsonv1.Verify), verdict: v})
+		var f *failure
+		if errors.As(err, &f) && f.status != want || (err == nil) != (want == 0) {
+			t.Errorf("files held against %s: %v", fp, err)
+		}
 	}
 }
 

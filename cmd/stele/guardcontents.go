@@ -176,8 +176,9 @@ func (g *guarding) subjectOffline(m *guardModel) (*subjectOf, error) {
 	return s, err
 }
 
-// holds refuses a model whose files are not what was stamped. What is withdrawn
-// has been weighed by its effect, and is weighed again.
+// holds refuses a model whose files are not what was stamped. Everything else
+// that a verdict may have against it is asked of its standing, before this and
+// again after it; so what the files were held against must be what that is of.
 func (g *guarding) holds(m *guardModel, j *judged) error {
 	v := j.verdict
 	m.verdict = v
@@ -194,7 +195,11 @@ func (g *guarding) holds(m *guardModel, j *judged) error {
 	if g.folder == nil {
 		g.beside(m, j.out.Hidden)
 	}
-	return g.acceptable(m, v, m.standing.judged)
+	if stands := m.standing.judged.Artifact.Ref; m.subject.fp != stands.Fingerprint {
+		return failf(exitTampered, "%s is %s, and its files were held against %s", m.what(), stands.Fingerprint, m.subject.fp).
+			withHint("nothing was started; the ledger was another while they were read")
+	}
+	return nil
 }
 
 // beside warns of files that lie where the server looks, and are no part of what
