@@ -43,7 +43,7 @@ func TestAttackerSwapsContract(t *testing.T) {
 	}
 	for _, o := range []*contractOrder{
 		{action: statement.ContractPropose, path: path, yes: true},
-		{action: statement.ContractPut, path: path, digest: digestText(tested.Digest())},
+		{action: statement.ContractPut, path: path, pinned: true, digest: digestText(tested.Digest())},
 	} {
 		p.write("strict.yaml", strictContract)
 		a := p.app()
@@ -58,7 +58,7 @@ func TestAttackerSwapsContract(t *testing.T) {
 	}
 	// And before the look, it is refused.
 	p.write("strict.yaml", strings.Replace(loose, "version: 1", "version: 2", 1))
-	err = p.app().putContract(t.Context(), &contractOrder{action: statement.ContractPut, path: path, digest: digestText(tested.Digest())})
+	err = p.app().putContract(t.Context(), &contractOrder{action: statement.ContractPut, path: path, pinned: true, digest: digestText(tested.Digest())})
 	if statusOf(err) != exitTampered {
 		t.Errorf("another document than the one that was tested: %v", err)
 	}
