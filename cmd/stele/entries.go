@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/contract"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/terminal"
@@ -43,6 +44,15 @@ func (r *reading) lineage() (*ledger.Lineage, error) {
 		r.made = made
 	}
 	return r.made, nil
+}
+
+// Try is Try of the view: what was read about lineage before is not read again.
+func (r *reading) Try(st *statement.Statement, as contract.Signer, timeMS int64) (*ledger.Trial, error) {
+	made, err := r.lineage()
+	if err != nil {
+		return nil, err
+	}
+	return made.Try(st, as, timeMS)
 }
 
 // signerOf names who signed an entry.
