@@ -53,6 +53,7 @@ var flow = map[string][]string{
 	"internal/solo":   {"fingerprint", "statement", "evidence", "internal/ledger", "internal/durable", "internal/strictjson"},
 
 	"internal/server":   {}, // it serves bytes that others prove
+	"internal/witness":  {"evidence", "internal/durable"}, // checkpoints alone: it knows nothing of what a log holds
 	"internal/terminal": {}, // it shows what it is given
 	"internal/home":     {"statement", "evidence", "internal/durable"},
 	"internal/demo":     {"internal/model"}, // it trains one
@@ -123,7 +124,7 @@ var doors = map[string]struct {
 	packages []string
 	reason   string
 }{
-	"github.com/cockroachdb/pebble/v2":         {[]string{"internal/ledger", "internal/solo", "internal/durable"}, "the store: written by the state machine, opened by the engine, its files by durable"},
+	"github.com/cockroachdb/pebble/v2":         {[]string{"internal/ledger", "internal/solo", "internal/durable", "internal/witness"}, "the store: written by the state machine, opened by the engine, its files by durable; a witness's files by durable too, through the same file system"},
 	"github.com/aws/aws-sdk-go-v2":             {[]string{"internal/source/s3"}, "S3"},
 	"github.com/aws/smithy-go":                 {[]string{"internal/source/s3"}, "S3: the SDK's errors and middleware"},
 	"cloud.google.com/go/storage":              {[]string{"internal/source/gcs"}, "Google Cloud Storage"},
@@ -143,7 +144,7 @@ var doors = map[string]struct {
 	"lukechampine.com/blake3":                  {[]string{"fingerprint", "internal/oms"}, "hashes are chosen in one place; other people's model signatures choose theirs"},
 	"github.com/zeebo/blake3":                  {[]string{"fingerprint"}, "hashes are chosen in one place"},
 	"golang.org/x/crypto":                      {[]string{"statement", "cmd/stele", "internal/home", "internal/oms"}, "SSH keys; the command line reaches the agent; BLAKE2b of other people's model signatures"},
-	"golang.org/x/mod":                         {[]string{"statement", "evidence", "internal/ledger", "internal/solo", "cmd/stele"}, "tlog's hashes and proofs, and notes: the words that these speak with each other"},
+	"golang.org/x/mod":                         {[]string{"statement", "evidence", "internal/ledger", "internal/solo", "internal/witness", "cmd/stele"}, "tlog's hashes and proofs, and notes: the words that these speak with each other"},
 	"github.com/transparency-dev/formats":      {nil, "tests only: somebody else's encoder is there to disagree"},
 	"github.com/transparency-dev/merkle":       {nil, "tests only: somebody else's verifier is there to disagree"},
 	"github.com/rogpeppe/go-internal":          {nil, "tests only: scripts"},

@@ -431,6 +431,16 @@ type Serve struct {
 	URL    string `json:"url"`
 }
 
+// Witness is what `stele witness` prints once it listens, or at once where it
+// only makes or shows its key.
+type Witness struct {
+	VKey      string   `json:"vkey"`
+	Directory string   `json:"directory"`
+	Made      bool     `json:"made,omitempty"` // the key was made now
+	URL       string   `json:"url,omitempty"`
+	Logs      []string `json:"logs,omitempty"` // origins, sorted
+}
+
 // Fsck is what `stele fsck` prints.
 type Fsck struct {
 	Directory   string   `json:"directory"`
