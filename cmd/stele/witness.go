@@ -183,12 +183,16 @@ func (a *app) witnessApart(self evidence.VKey) (taken [][32]byte, err error) {
 	if err != nil {
 		return nil, err
 	}
+	material, err := statement.VKeyMaterial(self.String())
+	if err != nil {
+		return nil, err
+	}
 	for _, k := range mine {
 		public, err := statement.ParsePublicKey([]byte(k.Public))
 		if err != nil {
 			continue // one that needs a passphrase: not known here
 		}
-		if public.Algorithm() == statement.Ed25519 && [32]byte(public.Bytes()[len(public.Bytes())-32:]) == self.Public {
+		if public.Material() == material {
 			return nil, failf(exitUntrusted, "the witness's key is the signing key in %s", k.Local).withHint("a witness needs a key of its own")
 		}
 	}
