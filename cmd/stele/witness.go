@@ -30,7 +30,7 @@ func (a *app) witnessCommand() *cobra.Command {
 	var f witnessFlags
 	c := &cobra.Command{
 		Use:   "witness",
-		Short: "Cosign the checkpoints of other people's logs (C2SP tlog-witness)",
+		Short: "Cosign the checkpoints of other people's logs (C2SP)",
 		Long: `Runs a witness: it cosigns a log's checkpoint if the log proves that it only
 grew since the last one that was cosigned. Whoever asks for its cosignature
 cannot be shown two histories, nor an old one.
@@ -112,7 +112,7 @@ func (a *app) witness(ctx context.Context, f witnessFlags) error {
 		a.printJSON(shown)
 	} else {
 		a.term.Printf("%s\n", shown.VKey)
-		a.term.Printf("witnessing %d logs at %s\n", len(shown.Logs), shown.URL)
+		a.term.Printf("witnessing %s at %s\n", countOf(len(shown.Logs), "log"), shown.URL)
 	}
 	err = server.Serve(ctx, l, witness.NewHandler(w))
 	if errors.Is(err, context.Canceled) {

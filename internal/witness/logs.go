@@ -20,8 +20,9 @@ const (
 	MaxLogsFile = 4 << 20
 )
 
-// ParseLogs parses a file of logs: lines "log <verifier key>", empty lines, and
-// comments, which begin with "#". A log whose key changes has a line for each
+// ParseLogs parses a file of logs: lines "log <verifier key> [<URL>]" as a trust
+// file has them, empty lines, and comments, which begin with "#". The URL is not
+// looked at. A log whose key changes has a line for each
 // key meanwhile. CheckLogs holds for what it returns.
 func ParseLogs(data []byte) ([]evidence.VKey, error) {
 	if len(data) > MaxLogsFile {
@@ -37,7 +38,7 @@ func ParseLogs(data []byte) ([]evidence.VKey, error) {
 			continue
 		}
 		words := strings.Fields(text)
-		if len(words) != 2 || words[0] != "log" {
+		if len(words) != 2 && len(words) != 3 || words[0] != "log" {
 			return nil, fmt.Errorf("file of logs, line %d: %w: want \"log\" and a verifier key, have %.80q", n+1, ErrFormat, text)
 		}
 		k, err := evidence.ParseVKey(words[1])

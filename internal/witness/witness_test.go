@@ -495,7 +495,7 @@ func TestParseLogs(t *testing.T) {
 	if err != nil || len(got) != 2 || got[0] != a || got[1] != b {
 		t.Fatal(got, err)
 	}
-	for _, text := range []string{"log " + a.String(), "log\n", "witness " + a.String() + "\n", "log " + a.String() + " x\n", "log x\n", "log " + a.String() + "\nlog " + a.String() + "\n"} {
+	for _, text := range []string{"log " + a.String(), "log\n", "witness " + a.String() + "\n", "log " + a.String() + " x y\n", "log x\n", "log " + a.String() + "\nlog " + a.String() + "\n"} {
 		if _, err := ParseLogs([]byte(text)); err == nil {
 			t.Errorf("%q", text)
 		}
