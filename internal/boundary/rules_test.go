@@ -52,9 +52,9 @@ var flow = map[string][]string{
 	"internal/ledger": {"fingerprint", "statement", "lineage", "evidence", "contract"}, // no engine, no disk but its store
 	"internal/solo":   {"fingerprint", "statement", "evidence", "internal/ledger", "internal/durable", "internal/strictjson"},
 
-	"internal/server":   {}, // it serves bytes that others prove
+	"internal/server":   {},                               // it serves bytes that others prove
 	"internal/witness":  {"evidence", "internal/durable"}, // checkpoints alone: it knows nothing of what a log holds
-	"internal/terminal": {}, // it shows what it is given
+	"internal/terminal": {},                               // it shows what it is given
 	"internal/home":     {"statement", "evidence", "internal/durable"},
 	"internal/demo":     {"internal/model"}, // it trains one
 	"internal/release":  {},                 // builds the archives; no part of the product
