@@ -21,7 +21,6 @@ type flaky struct {
 	mem    *vfs.MemFS
 	n      int
 	fail   bool // from then on every write fails
-	after  bool // the nth write is done all the same: only its success is not told
 	keep   int  // percent of what is not synced that a crash leaves
 	killed *vfs.MemFS
 }
@@ -232,5 +231,85 @@ func TestTwoWitnessesOnOneMemory(t *testing.T) {
 	o.Dir = fsys.PathJoin(dir, "none")
 	if _, err := Open(o); !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)
+	}
+}
+
+// probe looks at each write before it is done.
+type probe struct{ look func() }
+
+func (p *probe) String() string { return "probe" }
+
+func (p *probe) MaybeError(op errorfs.Op) error {
+	if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && p.look != nil {
+		p.look()
+	}
+	return nil
+}
+
+// TestStoredUnderTheLock: every write of a record happens under the lock under
+// which the old size was compared.
+func TestStoredUnderTheLock(t *testing.T) {
+	l := newLog(t, "log.example/a", 1, "true", 9)
+	mem, c, p := vfs.NewMem(), newClock(), new(probe)
+	makeKey(t, mem)
+	w, err := Open(Options{FS: errorfs.Wrap(mem, p), Dir: "/w", Logs: []evidence.VKey{l.vkey}, Now: c.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	writes := 0
+	p.look = func() {
+		writes++
+		if mu := &w.logs["log.example/a"].mu; mu.TryLock() {
+			mu.Unlock()
+			t.Error("a write without the log's lock")
+		}
+	}
+	mustAdd(t, w, l.request(0, 5))
+	mustAdd(t, w, l.request(5, 9))
+	if writes < 4 {
+		t.Fatal(writes)
+	}
+}
+
+// TestFailedWriteIsLookedAt: after a write of which nobody knows whether it was
+// done, the witness goes on from what the disk has.
+func TestFailedWriteIsLookedAt(t *testing.T) {
+	l := newLog(t, "log.example/a", 1, "true", 9)
+	done := 0
+	for n := 1; n <= 8; n++ {
+		mem, c := vfs.NewCrashableMem(), newClock()
+		makeKey(t, mem)
+		disk := &flaky{mem: mem, n: -1}
+		w, err := Open(Options{FS: errorfs.Wrap(mem, disk), Dir: "/w", Logs: []evidence.VKey{l.vkey}, Now: c.Now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustAdd(t, w, l.request(0, 5))
+		disk.n, disk.fail = n, true
+		if w.Add(l.request(5, 7)).Status == OK {
+			break
+		}
+		if _, err := w.Latest(OriginID("log.example/a")); err == nil {
+			t.Fatal("it shows what may not be on the disk")
+		}
+		if a := w.Add(l.request(5, 7)); a.Status == OK {
+			t.Fatalf("%+v from a disk that fails", a)
+		}
+		disk.fail = false
+		r, err := w.memory.read("log.example/a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Size == 7 {
+			done++
+		}
+		a := w.Add(l.request(5, 9))
+		if (r.Size == 5) != (a.Status == OK) || r.Size == 7 && a.Size != 7 {
+			t.Fatalf("write %d: the disk has %d, the answer is %+v", n, r.Size, a)
+		}
+	}
+	if done == 0 {
+		t.Fatal("no write was done whose success was not told")
 	}
 }
