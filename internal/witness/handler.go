@@ -15,7 +15,7 @@ const (
 	// SizeType is the content type of a Conflict that tells a size.
 	SizeType = "text/x.tlog.size"
 
-	maxInFlight = 64 // requests answered at once; more hear TooMany
+	maxInFlight = 64 // requests looked at at once; more hear TooMany
 	bodyTimeout = 10 * time.Second
 )
 
@@ -37,14 +37,6 @@ func NewHandler(w *Witness) http.Handler {
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
-	select {
-	case h.slots <- struct{}{}:
-		defer func() { <-h.slots }()
-	default:
-		w.Header().Set("Retry-After", "1")
-		say(w, int(TooMany), "too many requests at once")
-		return
-	}
 	id, monitor := strings.CutSuffix(strings.TrimPrefix(r.URL.Path, "/"), "/checkpoint")
 	switch {
 	case r.URL.RawPath != "": // a second name for the same resource
@@ -88,6 +80,15 @@ func (h *handler) add(w http.ResponseWriter, r *http.Request) {
 		return
 	case err != nil:
 		say(w, int(BadRequest), "the request broke off")
+		return
+	}
+	// Only now: who sends slowly keeps nobody out.
+	select {
+	case h.slots <- struct{}{}:
+		defer func() { <-h.slots }()
+	default:
+		w.Header().Set("Retry-After", "1")
+		say(w, int(TooMany), "too many requests at once")
 		return
 	}
 	req, err := ParseRequest(body)
