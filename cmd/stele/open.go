@@ -1,24 +1,16 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
-	"slices"
-
-	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
-	"github.com/stele-ml/stele/internal/home"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/internal/source"
@@ -81,74 +73,6 @@ func (a *app) readUntrusted(ctx context.Context, dir string, fn func(*reading) e
 	return fn(r)
 }
 
-// trusting checks the ledger's checkpoint against the pinned log key and what
-// this person saw of the log before, and remembers it.
-func (a *app) trusting(r *reading) error {
-	policy, path, err := a.policyFor(r.Origin())
-	if err != nil {
-		return err
-	}
-	if policy == nil {
-		return failf(exitUntrusted, "the log %s is not trusted: no key is pinned for it", r.Origin()).withPath(path).
-			withHint("get its trust file from whoever runs it, by a way you trust, then `stele trust add FILE`")
-	}
-	signed, err := r.LatestCheckpoint()
-	if err != nil {
-		return err
-	}
-	past, proof, err := a.historyOf(r)
-	if err != nil {
-		return err
-	}
-	// Trust in an old log key is followed to the one in force, from rotation
-	// to rotation.
-	var followed []evidence.VKey
-	for _, k := range r.control.LogKeys() {
-		if policy.Trusts(k.Key) || len(followed) > 0 {
-			followed = append(followed, k.Key)
-		}
-	}
-	next, err := past.Advance(signed, proof, policy, followed...)
-	var history *evidence.HistoryError
-	if errors.As(err, &history) {
-		a.keepConflict(r.ID(), history.Old, history.New)
-	}
-	if err != nil {
-		return err
-	}
-	if err := a.onlyLedger(r.ID(), past, signed); err != nil {
-		return err
-	}
-	if bytes.Equal(next.Signed, past.Signed) {
-		return nil
-	}
-	return home.Replace(a.seenPath(r.ID()), next.Signed)
-}
-
-// historyOf is what this person saw of the ledger before, and the proof that
-// the ledger goes on from there. A ledger at hand that has fewer entries than
-// it had is an evidence.HistoryError: it was rolled back.
-func (a *app) historyOf(r *reading) (past evidence.Remembered, proof tlog.TreeProof, err error) {
-	if past, err = a.remembered(r.ID()); err != nil || len(past.Signed) == 0 {
-		return past, nil, err
-	}
-	cp, _, err := evidence.ReadCheckpoint(past.Signed)
-	if err != nil {
-		return past, nil, err
-	}
-	if cp.Size > r.Size() {
-		now, err := r.LatestCheckpoint()
-		if err != nil {
-			return past, nil, err
-		}
-		a.keepConflict(r.ID(), past.Signed, now)
-		return past, nil, &evidence.HistoryError{Kind: evidence.ErrRollback, Old: past.Signed, New: now,
-			Detail: fmt.Sprintf("the log %s went back: it had %d entries when you last looked, and has %d now", cp.Origin, cp.Size, r.Size())}
-	}
-	proof, err = r.Consistency(cp.Size)
-	return past, proof, err
-}
-
 func newReading(v *ledger.View) (*reading, error) {
 	control, err := v.Control()
 	if err != nil {
@@ -191,13 +115,6 @@ func (a *app) submit(ctx context.Context, dir string, signer statement.Signer, m
 		a.saw(r.ID(), proof.Checkpoint)
 	}
 	return proof, err
-}
-
-// saw remembers a checkpoint that was acknowledged to this person.
-func (a *app) saw(id statement.LedgerID, checkpoint []byte) {
-	if err := home.Replace(a.seenPath(id), checkpoint); err != nil {
-		a.term.Warnf("the checkpoint was not remembered: %v", err)
-	}
 }
 
 // close closes a ledger that was written to. What was acknowledged is on the
@@ -250,107 +167,6 @@ func newDetails(locations []string, host string) (*statement.Details, error) {
 	}
 	d.Locations, d.Host = locations, host
 	return d, nil
-}
-
-// The last checkpoint that this person saw of a ledger lies in the state
-// directory, in "seen". It only ever moves forwards.
-
-func (a *app) seenPath(id statement.LedgerID) string {
-	return filepath.Join(a.dirs.Ledger(id.String()), "seen")
-}
-
-// remembered is the last checkpoint this person saw of a ledger, if any.
-func (a *app) remembered(id statement.LedgerID) (past evidence.Remembered, err error) {
-	signed, err := os.ReadFile(a.seenPath(id))
-	if errors.Is(err, fs.ErrNotExist) {
-		return past, nil
-	}
-	if err != nil {
-		return past, err
-	}
-	if _, _, err := evidence.ReadCheckpoint(signed); err != nil {
-		return past, fmt.Errorf("the remembered checkpoint %s: %w", a.seenPath(id), err)
-	}
-	return evidence.Remembered{Signed: signed}, nil
-}
-
-// onlyLedger checks that a trusted checkpoint, where it is the first of its
-// ledger that this person sees, is not of a log that they know from another
-// ledger. A log has one genesis: two are two histories by one log key.
-func (a *app) onlyLedger(id statement.LedgerID, past evidence.Remembered, signed []byte) error {
-	if len(past.Signed) > 0 {
-		return nil
-	}
-	now, _, err := evidence.ReadCheckpoint(signed)
-	if err != nil {
-		return err
-	}
-	ledgers := filepath.Dir(a.dirs.Ledger(id.String()))
-	list, err := os.ReadDir(ledgers)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	for _, e := range list {
-		if !e.IsDir() || e.Name() == id.String() {
-			continue
-		}
-		seen, err := os.ReadFile(filepath.Join(ledgers, e.Name(), "seen"))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if cp, _, err := evidence.ReadCheckpoint(seen); err != nil || cp.Origin != now.Origin {
-			continue
-		}
-		a.keepConflict(id, seen, signed)
-		return &evidence.HistoryError{Kind: evidence.ErrFork, Old: seen, New: signed,
-			Detail: fmt.Sprintf("the log %s shows two histories: you know it as the ledger %s, and this is the ledger %s", now.Origin, e.Name(), id)}
-	}
-	return nil
-}
-
-// remember keeps the checkpoint of a verdict that trusted it, if it is of a
-// larger log than the one kept.
-func (a *app) remember(v *evidence.Verdict, f *evidence.File) error {
-	if !vouched(v) {
-		return nil
-	}
-	now, _, err := evidence.ReadCheckpoint(f.Checkpoint)
-	if err != nil {
-		return err
-	}
-	past, err := a.remembered(f.Ledger)
-	if err != nil {
-		return err
-	}
-	if len(past.Signed) > 0 {
-		if old, _, err := evidence.ReadCheckpoint(past.Signed); err != nil || old.Size >= now.Size {
-			return err
-		}
-		if v.Result(evidence.CheckHistory) != evidence.Passed {
-			return nil // larger, but nobody has shown that it goes on from there
-		}
-	}
-	return home.Replace(a.seenPath(f.Ledger), f.Checkpoint)
-}
-
-// vouched reports whether a key of a log that is trusted signed the checkpoint.
-func vouched(v *evidence.Verdict) bool {
-	return v.Result(evidence.CheckTrustedLog) == evidence.Passed && v.Result(evidence.CheckCheckpoint) == evidence.Passed
-}
-
-// keepConflict keeps two checkpoints of one log that no proof connects: with
-// them anybody can be shown that the log has two histories.
-func (a *app) keepConflict(id statement.LedgerID, old, now []byte) {
-	sum := sha256.Sum256(slices.Concat(old, now))
-	path := filepath.Join(a.dirs.Ledger(id.String()), "conflict-"+hex.EncodeToString(sum[:8]))
-	if err := home.Replace(path, slices.Concat(old, []byte("\n"), now)); err != nil {
-		a.term.Warnf("the two checkpoints could not be kept: %v", err)
-		return
-	}
-	a.term.Warnf("both checkpoints are kept in %s", path)
 }
 
 // describeLedger adds what the engine's and the ledger's errors say: the

@@ -52,9 +52,18 @@ var flow = map[string][]string{
 	"internal/ledger": {"fingerprint", "statement", "lineage", "evidence", "contract"}, // no engine, no disk but its store
 	"internal/solo":   {"fingerprint", "statement", "evidence", "internal/ledger", "internal/durable", "internal/strictjson"},
 
-	"internal/server":   {},                               // it serves bytes that others prove
-	"internal/witness":  {"evidence", "internal/durable"}, // checkpoints alone: it knows nothing of what a log holds
-	"internal/terminal": {},                               // it shows what it is given
+	"internal/wire":     {"statement", "evidence", "fingerprint", "internal/strictjson"},                                                                                                                     // what client and server say to each other
+	"client":            {"fingerprint", "statement", "lineage", "evidence", "internal/wire", "internal/strictjson"},                                                                                         // a public package: no ledger, no disk
+	"internal/remote":   {"client", "fingerprint", "statement", "evidence", "lineage", "internal/ledger", "internal/wire"},                                                                                   // a server's store, checked
+	"internal/spool":    {"statement", "internal/durable"},                                                                                                                                                   // envelopes that wait
+	"internal/server":   {"fingerprint", "statement", "lineage", "evidence", "contract", "internal/ledger", "internal/wire", "internal/strictjson", "internal/source", "internal/place", "internal/durable"}, // the engine comes in by an interface
+	"internal/config":   {},                                                                                                                                                                                  // one file, environment, flags
+	"internal/oidc":     {"statement", "internal/strictjson"},                                                                                                                                                // a CI's token in, a delegation out
+	"internal/witness":  {"evidence", "internal/durable"},                                                                                                                                                    // checkpoints alone: it knows nothing of what a log holds
+	"internal/cosign":   {"evidence", "internal/witness", "internal/durable"},                                                                                                                                // asks a log's witnesses, on and on
+	"internal/replica":  {"client", "fingerprint", "statement", "evidence", "internal/ledger", "internal/solo", "internal/wire", "internal/durable"},
+	"internal/monitor":  {"client", "fingerprint", "statement", "evidence", "internal/wire", "internal/durable"},
+	"internal/terminal": {}, // it shows what it is given
 	"internal/home":     {"statement", "evidence", "internal/durable"},
 	"internal/demo":     {"internal/model"}, // it trains one
 	"internal/release":  {},                 // builds the archives; no part of the product
@@ -134,7 +143,7 @@ var doors = map[string]struct {
 	"github.com/sigstore/protobuf-specs":       {[]string{"internal/oms"}, "Sigstore bundles, by their own schema"},
 	"google.golang.org/protobuf":               {[]string{"internal/oms"}, "Sigstore bundles: their JSON"},
 	"cel.dev/cel-go":                           {[]string{"contract"}, "rules: parsed, checked, priced and evaluated in one place, whose settings are frozen"},
-	"go.yaml.in/yaml/v3":                       {[]string{"internal/draft"}, "contracts as people write them"},
+	"go.yaml.in/yaml/v3":                       {[]string{"internal/draft", "internal/config"}, "contracts as people write them; the configuration file"},
 	"github.com/spf13/cobra":                   {[]string{"cmd/stele"}, "the command line"},
 	"github.com/spf13/pflag":                   {[]string{"cmd/stele"}, "the command line"},
 	"golang.org/x/term":                        {[]string{"internal/terminal"}, "what a terminal is and how wide"},
@@ -147,6 +156,11 @@ var doors = map[string]struct {
 	"golang.org/x/mod":                         {[]string{"statement", "evidence", "internal/ledger", "internal/solo", "internal/witness", "cmd/stele"}, "tlog's hashes and proofs, and notes: the words that these speak with each other"},
 	"github.com/transparency-dev/formats":      {nil, "tests only: somebody else's encoder is there to disagree"},
 	"github.com/transparency-dev/merkle":       {nil, "tests only: somebody else's verifier is there to disagree"},
+	"github.com/prometheus/client_golang":      {[]string{"internal/server", "internal/witness"}, "what is counted, as Prometheus reads it"},
+	"golang.org/x/time":                        {[]string{"internal/server"}, "how often somebody may ask"},
+	"github.com/coreos/go-oidc/v3":             {[]string{"internal/oidc"}, "tokens of CI jobs, and the keys of their issuers"},
+	"github.com/go-jose/go-jose/v4":            {nil, "tests only: an issuer of tokens on loopback"},
+	"github.com/getkin/kin-openapi":            {nil, "tests only: somebody else's reader of the API's document"},
 	"github.com/rogpeppe/go-internal":          {nil, "tests only: scripts"},
 	"github.com/santhosh-tekuri/jsonschema/v6": {nil, "tests only: published schemas"},
 }

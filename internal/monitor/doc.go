@@ -1,0 +1,2 @@
+// Package monitor watches a log for its owner.
+package monitor

@@ -1,0 +1,3 @@
+// Package spool keeps signed envelopes that a server could not be given, in
+// order, until they are pushed.
+package spool
