@@ -92,11 +92,11 @@ func (v *View) lastFor(fp fingerprint.Fingerprint, stage string) (last uint64, f
 			if !ok {
 				break
 			}
-			if string(p.value) != stage {
-				upper = p.key
+			if string(p.Value) != stage {
+				upper = p.Key
 				continue
 			}
-			index, err := lastU64(p.key, prefix)
+			index, err := lastU64(p.Key, prefix)
 			if err != nil {
 				return 0, false, err
 			}

@@ -46,10 +46,10 @@ func Check(ctx context.Context, db *pebble.DB, progress func(done, total uint64)
 	}
 	defer mem.Close()
 	report := new(Report)
-	dst := replica(mem, nil, Options{NoSync: true, inPlace: true, derivedOnly: true})
+	dst := replica(mem, reads{}, Options{NoSync: true, inPlace: true, derivedOnly: true})
 	r, err := newReplay(db, dst, progress)
 	if err == nil {
-		dst.source = &r.src.store
+		dst.source = r.src.store
 		err = r.run(ctx)
 		report.Entries, report.Checkpoints = dst.View().Size(), r.checkpoints
 	}
@@ -78,11 +78,14 @@ func (silent) Fatalf(string, ...any) {}
 
 // compare goes through both databases in step.
 func compare(ctx context.Context, db, mem *pebble.DB, report *Report) error {
-	index := &store{db: db}
+	index := reads{&store{db: db}}
 	if v, _, err := index.get(metaKey(metaIndex)); err != nil {
 		return err
 	} else if string(v) != indexVersion {
 		report.problem("the index is of version %.40q; this program writes %q", v, indexVersion)
+	}
+	if err := checkCosigned(index, report); err != nil {
+		return err
 	}
 	have, err := db.NewIter(nil)
 	if err != nil {
@@ -145,7 +148,8 @@ func isKept(key []byte) bool {
 	case famEntry, famCheckpoint:
 		return len(key) == 9
 	case famMeta:
-		return string(key[1:]) == metaFormat || string(key[1:]) == metaIndex
+		word := string(key[1:])
+		return word == metaFormat || word == metaIndex || word == metaCosigned
 	}
 	return false
 }

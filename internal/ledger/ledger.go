@@ -46,12 +46,13 @@ type Options struct {
 // concurrently; Begin and what follows it belong to one goroutine, the writer.
 type Ledger struct {
 	db    *pebble.DB
-	store store
+	disk  *store // nil where the store is not on this machine
+	store reads
 	opts  Options
 
 	// source is where entries and checkpoints are read: the store, but for a
 	// replay of another store's.
-	source *store
+	source reads
 
 	// indexed says that the index is there, and of this program's version. It is
 	// not changed after Open.
@@ -60,8 +61,9 @@ type Ledger struct {
 	keys  sync.Map              // statement.KeyID → *statement.PublicKey: all ever registered
 	state atomic.Pointer[state] // as of the last commit
 
-	parsed parsed
-	laws   laws
+	parsed    parsed
+	laws      laws
+	cosigning cosigning
 
 	mu       sync.Mutex // guards what follows: the writer's
 	block    *Block     // begun and neither published nor dropped
@@ -92,8 +94,7 @@ type state struct {
 // caller closes it.
 func Open(db *pebble.DB, opts Options) (*Ledger, error) {
 	l := &Ledger{db: db, opts: opts}
-	l.store.db = db
-	l.source = &l.store
+	l.over(db)
 	format, ok, err := l.store.get(metaKey(metaFormat))
 	if err != nil {
 		return nil, err
@@ -110,7 +111,18 @@ func Open(db *pebble.DB, opts Options) (*Ledger, error) {
 }
 
 // Close waits for the reads under way and makes later ones fail.
-func (l *Ledger) Close() { l.store.close() }
+func (l *Ledger) Close() {
+	if l.disk != nil {
+		l.disk.close()
+	}
+}
+
+// over makes a database what the ledger reads.
+func (l *Ledger) over(db *pebble.DB) {
+	l.disk = &store{db: db}
+	l.store = reads{l.disk}
+	l.source = l.store
+}
 
 // Writable says why Begin would refuse, if it would.
 func (l *Ledger) Writable() error {
@@ -137,21 +149,21 @@ func (l *Ledger) load(exists bool) (*state, error) {
 		l.indexed = true
 		return s, nil
 	}
-	size, err := lastU64(last.key, []byte{famCheckpoint})
+	size, err := lastU64(last.Key, []byte{famCheckpoint})
 	if err != nil {
 		return nil, err
 	}
-	if want := entryKey(size - 1); size == 0 || !strayed || string(stray.key) != string(want) {
-		return nil, damaged("the last checkpoint is of size %d, the last entry is %x", size, stray.key)
+	if want := entryKey(size - 1); size == 0 || !strayed || string(stray.Key) != string(want) {
+		return nil, damaged("the last checkpoint is of size %d, the last entry is %x", size, stray.Key)
 	}
-	cp, _, err := evidence.ReadCheckpoint(last.value)
+	cp, _, err := evidence.ReadCheckpoint(last.Value)
 	if err != nil {
 		return nil, damaged("the last checkpoint: %w", err)
 	}
 	if cp.Size != size {
 		return nil, damaged("the checkpoint kept for size %d is of size %d", size, cp.Size)
 	}
-	s.checkpoint, s.root, s.origin = last.value, cp.Root, cp.Origin
+	s.checkpoint, s.root, s.origin = last.Value, cp.Root, cp.Origin
 
 	index, _, err := l.store.get(metaKey(metaIndex))
 	if err != nil {
@@ -374,6 +386,6 @@ func (l *Ledger) lastOn(fp fingerprint.Fingerprint, size uint64) (index uint64, 
 	if err != nil || !ok {
 		return 0, false, err
 	}
-	index, err = lastU64(p.key, prefix)
+	index, err = lastU64(p.Key, prefix)
 	return index, err == nil, err
 }

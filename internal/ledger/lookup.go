@@ -97,7 +97,7 @@ func (v *View) Latest(name string) (Binding, error) {
 	if err != nil {
 		return Binding{}, err
 	}
-	_, version, err := parseVersion(p.key, prefix)
+	_, version, err := parseVersion(p.Key, prefix)
 	if err != nil {
 		return Binding{}, err
 	}
@@ -123,11 +123,11 @@ func (v *View) Names(prefix string) iter.Seq2[string, error] {
 			if len(pairs) == 0 {
 				return
 			}
-			key := string(pairs[0].key)
+			key := string(pairs[0].Key)
 			name, _, ok := strings.Cut(key[1:], string(rune(sep)))
 			var index uint64
 			if ok {
-				index, _, err = parseVersion(pairs[0].key, versionPrefix(name))
+				index, _, err = parseVersion(pairs[0].Key, versionPrefix(name))
 			} else {
 				err = damaged("the key %q", key)
 			}

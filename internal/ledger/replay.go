@@ -26,8 +26,7 @@ type replay struct {
 // newReplay prepares a replay of db's entries into dst.
 func newReplay(db *pebble.DB, dst *Ledger, progress func(done, total uint64)) (*replay, error) {
 	src := &Ledger{db: db}
-	src.store.db = db
-	src.source = &src.store
+	src.over(db)
 	format, ok, err := src.store.get(metaKey(metaFormat))
 	if err != nil {
 		return nil, err
@@ -42,7 +41,7 @@ func newReplay(db *pebble.DB, dst *Ledger, progress func(done, total uint64)) (*
 	if !ok {
 		return nil, damaged("no checkpoint")
 	}
-	size, err := lastU64(last.key, []byte{famCheckpoint})
+	size, err := lastU64(last.Key, []byte{famCheckpoint})
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +73,7 @@ func (r *replay) run(ctx context.Context) error {
 		return err
 	}
 	if ok {
-		return damaged("the key %x is past the last checkpoint, of size %d", stray.key, r.size)
+		return damaged("the key %x is past the last checkpoint, of size %d", stray.Key, r.size)
 	}
 	return nil
 }
@@ -180,9 +179,9 @@ func (r *replay) admit(b *Block, e *evidence.Entry, c *Candidate) error {
 }
 
 // replica returns an empty ledger over db that reads entries where they are.
-func replica(db *pebble.DB, source *store, opts Options) *Ledger {
+func replica(db *pebble.DB, source reads, opts Options) *Ledger {
 	l := &Ledger{db: db, opts: opts, indexed: true}
-	l.store.db = db
+	l.over(db)
 	l.source = source
 	l.state.Store(&state{root: evidence.EmptyRoot, control: evidence.NewControl()})
 	return l
@@ -193,12 +192,12 @@ func replica(db *pebble.DB, source *store, opts Options) *Ledger {
 // entries and checkpoints are not what they say. A rebuild that was cut short
 // is begun again by the next.
 func Rebuild(ctx context.Context, db *pebble.DB, progress func(done, total uint64)) error {
-	dst := replica(db, nil, Options{NoSync: true, inPlace: true, derivedOnly: true})
+	dst := replica(db, reads{}, Options{NoSync: true, inPlace: true, derivedOnly: true})
 	r, err := newReplay(db, dst, progress)
 	if err != nil {
 		return fmt.Errorf("rebuild: %w", err)
 	}
-	dst.source = &r.src.store
+	dst.source = r.src.store
 	if err := db.Set(metaKey(metaIndex), []byte(indexBuilding), pebble.Sync); err != nil {
 		return fmt.Errorf("rebuild: %w", err)
 	}

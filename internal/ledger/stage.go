@@ -40,9 +40,9 @@ func (v *View) Stages() iter.Seq2[string, error] {
 			if len(pairs) == 0 {
 				return
 			}
-			stage, _, ok := bytes.Cut(pairs[0].key[1:], []byte{sep})
+			stage, _, ok := bytes.Cut(pairs[0].Key[1:], []byte{sep})
 			if !ok {
-				yield("", damaged("the key %q", clip(pairs[0].key)))
+				yield("", damaged("the key %q", clip(pairs[0].Key)))
 				return
 			}
 			prefix := stagePrefix(string(stage))
@@ -158,6 +158,6 @@ func (v *View) lastChange(stage, name string) (index uint64, ok bool, err error)
 	if err != nil || !ok {
 		return 0, false, err
 	}
-	c, err := parsePlace(p.key, p.value, stagePrefix(stage))
+	c, err := parsePlace(p.Key, p.Value, stagePrefix(stage))
 	return c.Entry, err == nil, err
 }

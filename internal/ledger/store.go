@@ -12,7 +12,7 @@ import (
 // ErrClosed says that the ledger was closed.
 var ErrClosed = errors.New("the ledger is closed")
 
-// store reads the database. Reads may run while it is being closed: they
+// store reads the database: it is the Reader of a ledger on this machine. Reads may run while it is being closed: they
 // finish first, and those that come later fail with ErrClosed.
 type store struct {
 	db     *pebble.DB
@@ -27,8 +27,8 @@ func (s *store) close() {
 	s.closed = true
 }
 
-// get returns the value of a key; ok is false if there is none.
-func (s *store) get(key []byte) (value []byte, ok bool, err error) {
+// Get implements Reader.
+func (s *store) Get(key []byte) (value []byte, ok bool, err error) {
 	err = s.peek(key, func(v []byte) { value, ok = bytes.Clone(v), true })
 	return value, ok, err
 }
@@ -55,37 +55,8 @@ func (s *store) peek(key []byte, found func(value []byte)) error {
 	return nil
 }
 
-// pair is a key with its value.
-type pair struct{ key, value []byte }
-
-// Pages of a scan: the first is small, for callers who want one or two.
-const (
-	firstPage = 8
-	lastPage  = 512
-	pageBytes = 4 << 20
-)
-
-// scan calls fn for each key in [lower, upper), until it returns false. It
-// reads in pages and holds nothing while fn runs, so fn may read too.
-func (s *store) scan(lower, upper []byte, fn func(key, value []byte) bool) error {
-	for page := firstPage; ; page = min(page*4, lastPage) {
-		pairs, more, err := s.page(lower, upper, page)
-		if err != nil {
-			return err
-		}
-		for _, p := range pairs {
-			if !fn(p.key, p.value) {
-				return nil
-			}
-		}
-		if !more {
-			return nil
-		}
-		lower = append(bytes.Clone(pairs[len(pairs)-1].key), 0)
-	}
-}
-
-func (s *store) page(lower, upper []byte, limit int) (pairs []pair, more bool, err error) {
+// Page implements Reader. A page ends early where it has many bytes.
+func (s *store) Page(lower, upper []byte, limit int) (pairs []Pair, more bool, err error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.closed {
@@ -101,8 +72,8 @@ func (s *store) page(lower, upper []byte, limit int) (pairs []pair, more bool, e
 			more = true
 			break
 		}
-		p := pair{bytes.Clone(it.Key()), bytes.Clone(it.Value())}
-		pairs, size = append(pairs, p), size+len(p.key)+len(p.value)
+		p := Pair{bytes.Clone(it.Key()), bytes.Clone(it.Value())}
+		pairs, size = append(pairs, p), size+len(p.Key)+len(p.Value)
 	}
 	if err := errors.Join(it.Error(), it.Close()); err != nil {
 		return nil, false, readError(lower, err)
@@ -110,8 +81,8 @@ func (s *store) page(lower, upper []byte, limit int) (pairs []pair, more bool, e
 	return pairs, more, nil
 }
 
-// last returns the greatest key in [lower, upper), and its value.
-func (s *store) last(lower, upper []byte) (p pair, ok bool, err error) {
+// Last implements Reader.
+func (s *store) Last(lower, upper []byte) (p Pair, ok bool, err error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.closed {
@@ -122,7 +93,7 @@ func (s *store) last(lower, upper []byte) (p pair, ok bool, err error) {
 		return p, false, readError(lower, err)
 	}
 	if it.Last() {
-		p, ok = pair{bytes.Clone(it.Key()), bytes.Clone(it.Value())}, true
+		p, ok = Pair{bytes.Clone(it.Key()), bytes.Clone(it.Value())}, true
 	}
 	if err := errors.Join(it.Error(), it.Close()); err != nil {
 		return p, false, readError(lower, err)

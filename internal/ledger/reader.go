@@ -1,0 +1,70 @@
+package ledger
+
+import "bytes"
+
+// Pair is a key of a store with its value: docs/formats/store.md.
+type Pair struct{ Key, Value []byte }
+
+// Reader reads one store: the database on this machine, or a server's over the
+// network. It is called from many goroutines at once. What was there stays, and
+// is the same, so that two reads need no common moment; tiles alone grow. What a
+// Reader returns is not changed by it later, and belongs to whoever asked.
+//
+// A View believes a Reader. One that reads what others keep checks what it is
+// given, and fails with an error of its own where that cannot be right.
+type Reader interface {
+	// Get returns the value of a key; ok is false if there is none.
+	Get(key []byte) (value []byte, ok bool, err error)
+
+	// Page returns the first pairs whose keys are in [lower, upper), in the order
+	// of their keys: as many as limit, or fewer where they are large. More says
+	// that there are others; there are at least one where it is true.
+	Page(lower, upper []byte, limit int) (pairs []Pair, more bool, err error)
+
+	// Last returns the pair of the greatest key in [lower, upper); ok is false if
+	// there is none.
+	Last(lower, upper []byte) (p Pair, ok bool, err error)
+}
+
+// IndexVersion is the version of the index that this program reads and writes:
+// of the families of keys that follow from the entries. A Reader's store must be
+// of the same.
+const IndexVersion = indexVersion
+
+// reads is a Reader as a View uses it.
+type reads struct{ Reader }
+
+func (r reads) get(key []byte) (value []byte, ok bool, err error) { return r.Get(key) }
+
+func (r reads) page(lower, upper []byte, limit int) (pairs []Pair, more bool, err error) {
+	return r.Page(lower, upper, limit)
+}
+
+func (r reads) last(lower, upper []byte) (p Pair, ok bool, err error) { return r.Last(lower, upper) }
+
+// Pages of a scan: the first is small, for callers who want one or two.
+const (
+	firstPage = 8
+	lastPage  = 512
+	pageBytes = 4 << 20
+)
+
+// scan calls fn for each key in [lower, upper), until it returns false. It
+// reads in pages and holds nothing while fn runs, so fn may read too.
+func (r reads) scan(lower, upper []byte, fn func(key, value []byte) bool) error {
+	for page := firstPage; ; page = min(page*4, lastPage) {
+		pairs, more, err := r.Page(lower, upper, page)
+		if err != nil {
+			return err
+		}
+		for _, p := range pairs {
+			if !fn(p.Key, p.Value) {
+				return nil
+			}
+		}
+		if !more {
+			return nil
+		}
+		lower = append(bytes.Clone(pairs[len(pairs)-1].Key), 0)
+	}
+}
