@@ -170,7 +170,7 @@ func (e *Engine) write(b *ledger.Block) (*ledger.View, error) {
 		err = b.Write(signed)
 	}
 	if err == nil {
-		err = e.guard.set(signed)
+		err = e.setGuard(signed)
 	}
 	var view *ledger.View
 	if err == nil {
@@ -180,7 +180,19 @@ func (e *Engine) write(b *ledger.Block) (*ledger.View, error) {
 		e.db.disk.fail(err)
 		return nil, err
 	}
+	e.growth.tell()
 	return view, nil
+}
+
+// setGuard moves the guard on, unless the ledger was contradicted meanwhile:
+// then the guard holds what contradicts it.
+func (e *Engine) setGuard(signed []byte) error {
+	e.guardMu.Lock()
+	defer e.guardMu.Unlock()
+	if err := e.db.disk.err(); err != nil {
+		return err
+	}
+	return e.guard.set(signed)
 }
 
 // signBlock signs the checkpoint over a block with the keys that must.

@@ -332,11 +332,12 @@ func (e *Engine) checkGuard() error {
 		return e.stateError(err)
 	}
 	e.guard = g
-	have, err := e.ledger.View().LatestCheckpoint()
+	v := e.ledger.View()
+	have, err := logSigned(v)
 	if err != nil {
 		return err
 	}
-	if err := e.compareGuard(signed, have); err != nil {
+	if err := e.compareGuard(v, signed, have); err != nil {
 		return err
 	}
 	if !e.opts.ReadOnly && string(have) != string(signed) {
@@ -353,7 +354,7 @@ func (e *Engine) adoptGuard(name string, cause error) error {
 		return withHint(ErrNoGuard, "if this is the newest copy of the ledger, and no other machine writes to it, adopt it with --adopt",
 			"%v: %s: %v", ErrNoGuard, name, cause)
 	}
-	signed, err := e.ledger.View().LatestCheckpoint()
+	signed, err := logSigned(e.ledger.View())
 	if err != nil {
 		return err
 	}
@@ -367,8 +368,9 @@ func (e *Engine) adoptGuard(name string, cause error) error {
 	return err
 }
 
-// compareGuard: the database goes on from the guard's checkpoint.
-func (e *Engine) compareGuard(guard, have []byte) error {
+// compareGuard: the database, of which have is the newest checkpoint in that
+// view, goes on from the guard's checkpoint.
+func (e *Engine) compareGuard(v *ledger.View, guard, have []byte) error {
 	g, _, err := evidence.ReadCheckpoint(guard)
 	if err != nil {
 		return fmt.Errorf("guard: %w", err)
@@ -390,7 +392,6 @@ func (e *Engine) compareGuard(guard, have []byte) error {
 			return fail(ErrBesideGuard)
 		}
 	default:
-		v := e.ledger.View()
 		proof, err := v.Consistency(g.Size)
 		if err != nil {
 			return err

@@ -25,9 +25,15 @@ type Engine struct {
 	ledger  *ledger.Ledger
 	shelf   *Shelf
 
-	// The committer's: only run uses them once it is started.
-	guard *guard
-	time  timekeeper
+	// The committer's: only run uses it once it is started.
+	time timekeeper
+
+	guardMu sync.Mutex // guards the guard once run is started
+	guard   *guard
+
+	growth      growth
+	cosigning   sync.RWMutex // held, shared, while cosignatures are stored
+	cosignEnded bool
 
 	keysMu sync.Mutex // guards keys
 	keys   map[evidence.VKey]*LogKey
@@ -192,6 +198,7 @@ func (e *Engine) Close() error {
 			case <-e.db.disk.failed: // run may be stuck in the database
 			}
 		}
+		e.endCosigning()
 		e.closeErr = errors.Join(e.release(), e.lock.Close())
 	})
 	return e.closeErr
