@@ -188,17 +188,15 @@ func (b *Block) addControl(e *evidence.Entry, st *statement.Statement) error {
 	return nil
 }
 
-// index writes what the entry can be found by.
+// index writes what the entry can be found by, and keeps it for the entries
+// after it in the block.
 func (b *Block) index(e *evidence.Entry, c *Candidate) {
 	kind := kindBytes[c.st.Kind]
 	if c.st.Kind != statement.KindStamp {
 		b.ids[c.id] = e.Index
 	}
-	b.set(idKey(c.id), u64value(e.Index))
-	b.set(kindKey(kind, e.Index), nil)
-	b.set(signerKey(c.env.KeyID, e.Index), []byte{kind})
-	if c.st.Control() {
-		b.set(controlKey(e.ControlCount), u64value(e.Index))
+	for _, p := range Rows(e, c.st) {
+		b.set(p.Key, p.Value)
 	}
 	for _, o := range c.stamps {
 		b.bind(e, o.Ref, kind)
@@ -212,18 +210,15 @@ func (b *Block) index(e *evidence.Entry, c *Candidate) {
 	b.indexLineage(e, c)
 }
 
-// bind writes that the entry binds a name to contents.
+// bind keeps that the entry binds a name to contents.
 func (b *Block) bind(e *evidence.Entry, ref statement.Ref, kind byte) {
 	b.bindings[ref.String()] = Binding{ref.Name, ref.Version, ref.Fingerprint, e.Index}
-	b.set(nameKey(ref.Name, ref.Version), bindingValue(e.Index, ref.Fingerprint))
-	b.set(versionKey(ref.Name, e.Index, ref.Version), nil)
 	b.mark(e, ref.Fingerprint, stampValue(kind))
 }
 
-// mark writes that the entry is about contents: what a withdrawal of them must
+// mark keeps that the entry is about contents: what a withdrawal of them must
 // have seen.
 func (b *Block) mark(e *evidence.Entry, fp fingerprint.Fingerprint, value []byte) {
-	b.set(fingerprintKey(fp, e.Index), value)
 	s, ok := b.about[fp]
 	if !ok {
 		s.first = e.Index
@@ -235,16 +230,14 @@ func (b *Block) mark(e *evidence.Entry, fp fingerprint.Fingerprint, value []byte
 	b.about[fp] = s
 }
 
-// indexAudit writes what an audit can be found by. It changes nothing about the
+// indexAudit keeps what an audit can be found by. It changes nothing about the
 // artifact, so it is not among the entries that a withdrawal must have seen.
 func (b *Block) indexAudit(e *evidence.Entry, fp fingerprint.Fingerprint, a *statement.Audit) {
 	b.moves.said(fp, statement.KindAudit, e.Index)
 	if a.Announcement != nil {
-		b.set(auditKey(fp, e.Index), nil)
 		return
 	}
 	b.results[a.Result.Announcement] = e.Index
-	b.set(resultKey(a.Result.Announcement), u64value(e.Index))
 }
 
 // set adds to the batch, which copies both and cannot fail.

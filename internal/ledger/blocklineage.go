@@ -51,34 +51,27 @@ func (m *moves) said(fp fingerprint.Fingerprint, kind statement.Kind, index uint
 	}
 }
 
-// indexLineage writes what the entry says of what was made of what, and of
+// indexLineage keeps what the entry says of what was made of what, and of
 // stages.
 func (b *Block) indexLineage(e *evidence.Entry, c *Candidate) {
 	switch st := c.st; {
-	case st.Stamp != nil:
-		b.indexInputs(e, statement.KindStamp, st.Stamp.From)
-		for _, m := range st.Stamp.Members {
-			b.indexInputs(e, statement.KindStamp, []statement.Ref{m.Ref})
-		}
 	case st.Run != nil:
 		b.moves.runs[st.Nonce] = e.Index
-		b.set(runKey(st.Nonce), u64value(e.Index))
-		b.indexInputs(e, statement.KindRun, st.Run.Inputs)
 		for _, o := range st.Run.Outputs {
 			if o.Stamp == nil {
-				b.indexClaim(e, statement.KindRun, o.Ref.Fingerprint)
+				b.indexClaim(e, o.Ref.Fingerprint)
 			}
 		}
 		for _, fp := range c.mine {
 			if s := b.about[fp]; len(s.stamped) == 0 || s.stamped[len(s.stamped)-1] != e.Index {
-				b.mark(e, fp, stampersRun)
+				p := stamperRow(fp, e.Index)
+				b.set(p.Key, p.Value)
+				b.mark(e, fp, p.Value)
 			}
 		}
 	case st.Import != nil:
-		b.indexInputs(e, statement.KindImport, st.Import.Inputs)
-		b.indexClaim(e, statement.KindImport, c.ref.Fingerprint)
+		b.indexClaim(e, c.ref.Fingerprint)
 	case st.Evaluation != nil:
-		b.set(onKey(c.ref.Fingerprint, statement.KindEvaluation, e.Index), nil)
 		b.moves.said(c.ref.Fingerprint, statement.KindEvaluation, e.Index)
 	case st.Approval != nil:
 		b.indexDecided(e, statement.KindApproval, c.ref.Fingerprint, st.Approval.Stage)
@@ -87,21 +80,13 @@ func (b *Block) indexLineage(e *evidence.Entry, c *Candidate) {
 	}
 }
 
-func (b *Block) indexInputs(e *evidence.Entry, kind statement.Kind, inputs []statement.Ref) {
-	for _, ref := range inputs {
-		b.set(lineageKey(ref.Fingerprint, e.Index), []byte{kindBytes[kind]})
-	}
-}
-
-func (b *Block) indexClaim(e *evidence.Entry, kind statement.Kind, fp fingerprint.Fingerprint) {
-	b.set(onKey(fp, kind, e.Index), nil)
+func (b *Block) indexClaim(e *evidence.Entry, fp fingerprint.Fingerprint) {
 	if list := b.moves.claimed[fp]; len(list) == 0 || list[len(list)-1] != e.Index {
 		b.moves.claimed[fp] = append(list, e.Index)
 	}
 }
 
 func (b *Block) indexDecided(e *evidence.Entry, kind statement.Kind, fp fingerprint.Fingerprint, stage string) {
-	b.set(onKey(fp, kind, e.Index), []byte(stage))
 	b.moves.decided[decided{fp, stage}] = e.Index
 	b.moves.said(fp, kind, e.Index)
 }
@@ -109,7 +94,6 @@ func (b *Block) indexDecided(e *evidence.Entry, kind statement.Kind, fp fingerpr
 func (b *Block) indexRelease(e *evidence.Entry, ref statement.Ref, r *statement.Release) {
 	for _, c := range changes(e.Index, ref, r) {
 		b.indexDecided(e, statement.KindRelease, c.Ref.Fingerprint, r.Stage)
-		b.set(placeKey(r.Stage, c.Ref, e.Index), placeValue(c.Action, c.Ref.Fingerprint))
 		at := place{r.Stage, c.Ref.Name}
 		b.moves.places[at] = append(b.moves.places[at], c)
 		if in, ok := b.moves.stages[r.Stage]; ok {
