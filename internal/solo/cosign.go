@@ -62,6 +62,16 @@ func (e *Engine) Consistency(from, to uint64) (tlog.TreeProof, error) {
 // witnesses had cosigned it; ledger.ErrNotFound if none was so far.
 func (e *Engine) Cosigned() ([]byte, error) { return e.View().Cosigned() }
 
+// Judge applies a policy to a signed checkpoint of this ledger: see
+// evidence.Control.Judge.
+func (e *Engine) Judge(p *evidence.Policy, signed []byte) (*evidence.Opened, error) {
+	control, err := e.View().Control()
+	if err != nil {
+		return nil, err
+	}
+	return control.Judge(p, signed)
+}
+
 // Cosign keeps cosignatures of a checkpoint of this ledger: see
 // ledger.Ledger.Cosign. Commits do not wait for it.
 func (e *Engine) Cosign(signed []byte, reached bool, witnesses ...evidence.VKey) ([]byte, error) {
@@ -97,7 +107,8 @@ func (e *Engine) endCosigning() {
 // else has. If the log's key of that size signed it and the ledger does not
 // contain it, the log has two histories, or this is not the newest copy of it:
 // the engine takes no further statement, the checkpoint becomes the guard, so
-// that the ledger opens for writing no more, and the error is a *GuardError. A
+// that the ledger opens for writing no more, and the error is an
+// evidence.ErrFork and a *GuardError. A
 // checkpoint that the ledger contains is no error; one that the log's key did
 // not sign is an evidence.ErrUntrusted and stops nothing: anybody can make one.
 func (e *Engine) Contradict(signed []byte) error {
@@ -129,7 +140,11 @@ func (e *Engine) Contradict(signed []byte) error {
 	}
 	conflict := e.compareGuard(v, theirs, ours)
 	var g *GuardError
-	if !errors.As(conflict, &g) || e.opts.ReadOnly {
+	if !errors.As(conflict, &g) {
+		return conflict
+	}
+	conflict = fmt.Errorf("%w: %w", evidence.ErrFork, conflict)
+	if e.opts.ReadOnly {
 		return conflict
 	}
 	e.db.disk.fail(conflict)

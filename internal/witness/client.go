@@ -114,6 +114,43 @@ func (c *Client) Ask(ctx context.Context, old uint64, proof tlog.TreeProof, sign
 	return c.read(resp, answer, old, checkpoint)
 }
 
+// Latest asks the witness for the newest checkpoint of a log that it cosigned:
+// <prefix>/<hex SHA-256 of the origin>/checkpoint, where the monitoring prefix is
+// that of submissions. What comes back is a signed note of that origin, not
+// verified. It takes at most ten seconds.
+func (c *Client) Latest(ctx context.Context, origin string) ([]byte, error) {
+	address, err := url.Parse(c.URL)
+	if err != nil {
+		return nil, fmt.Errorf("ask witness: %w: address %.200q", ErrFormat, c.URL)
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address.JoinPath(OriginID(origin), "checkpoint").String(), nil)
+	if err != nil {
+		return nil, fmt.Errorf("ask witness: %w", err)
+	}
+	resp, err := c.client().Do(req)
+	if err != nil {
+		return nil, &Unreachable{err}
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, &Refused{Status: resp.StatusCode, Reason: "no checkpoint of that log"}
+	}
+	signed, err := io.ReadAll(io.LimitReader(resp.Body, evidence.MaxCheckpoint+1))
+	if err != nil {
+		return nil, &Unreachable{err}
+	}
+	cp, _, err := evidence.ReadCheckpoint(signed)
+	if err != nil {
+		return nil, &False{err}
+	}
+	if cp.Origin != origin {
+		return nil, &False{fmt.Errorf("%w: it is of the log %s", ErrFormat, cp.Origin)}
+	}
+	return signed, nil
+}
+
 // client is the HTTP client, made to stay at the address that it was given.
 func (c *Client) client() *http.Client {
 	h := http.Client{}
