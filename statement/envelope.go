@@ -17,21 +17,25 @@ const PayloadType = "application/vnd.in-toto+json"
 type Envelope struct {
 	PayloadType string
 	Payload     []byte
-	KeyID       KeyID // says which registered key to look up, and nothing else
+	KeyID       KeyID // of the key that signed: says which one to look up, and nothing else
 	Signature   []byte
-	Delegation  []byte // reserved: the form has room for it; not empty is refused today
+	Delegation  []byte // where the key is not registered: why it counts (see [Delegation]); else nil
 }
 
 // envelopeForm is the first byte of the binary form.
 const envelopeForm = 1
 
-// Sign encodes the statement and signs it.
+// Sign encodes the statement and signs it. The envelope of a signer with a
+// delegation carries it.
 func Sign(st *Statement, s Signer) (*Envelope, error) {
 	payload, err := st.Marshal()
 	if err != nil {
 		return nil, err
 	}
 	e := &Envelope{PayloadType: PayloadType, Payload: payload, KeyID: s.PublicKey().ID()}
+	if d := DelegationOf(s); d != nil {
+		e.Delegation = d.Encode()
+	}
 	if e.Signature, err = s.Sign(e.Message()); err != nil {
 		return nil, err
 	}
@@ -41,11 +45,49 @@ func Sign(st *Statement, s Signer) (*Envelope, error) {
 	return e, nil
 }
 
-// Verify checks the signature against the registered key. It is the key that
-// says which algorithm it is. The error is ErrSignature.
+// By returns the id of the registered key in whose name the envelope is signed:
+// its own, or that of the delegation's issuer. It is a claim until [Envelope.Verify]
+// holds.
+func (e *Envelope) By() KeyID {
+	if len(e.Delegation) < 1+len(e.KeyID) {
+		return e.KeyID
+	}
+	return KeyID(e.Delegation[1 : 1+len(e.KeyID)])
+}
+
+// Delegated parses the envelope's delegation; nil where there is none. The error
+// is ErrFormat.
+func (e *Envelope) Delegated() (*Delegation, error) {
+	if len(e.Delegation) == 0 {
+		return nil, nil
+	}
+	d, err := ParseDelegation(e.Delegation)
+	if err != nil {
+		return nil, err
+	}
+	if id := d.Key.ID(); id != e.KeyID {
+		return nil, malformed("envelope: the delegation is for key %s, and key %s signed", id, e.KeyID)
+	}
+	return d, nil
+}
+
+// Verify checks the signature against the registered key, which is the one that By
+// names: the signer's, or the issuer's, whose signature under the delegation is
+// then checked first. It is the key that says which algorithm it is. The error is
+// ErrSignature, or ErrFormat for a malformed delegation.
 func (e *Envelope) Verify(k *PublicKey) error {
-	if k.ID() != e.KeyID {
-		return refuse(ErrSignature, "", "the envelope names key %s, not %s", e.KeyID, k.ID())
+	if k.ID() != e.By() {
+		return refuse(ErrSignature, "", "the envelope is in the name of key %s, not of %s", e.By(), k.ID())
+	}
+	d, err := e.Delegated()
+	if err != nil {
+		return err
+	}
+	if d != nil {
+		if err := d.Verify(k); err != nil {
+			return err
+		}
+		k = d.Key
 	}
 	return k.Verify(e.Message(), e.Signature)
 }
@@ -84,6 +126,7 @@ type wireEnvelope struct {
 	Payload     string          `json:"payload"`
 	PayloadType string          `json:"payloadType"`
 	Signatures  []wireSignature `json:"signatures"`
+	Delegation  string          `json:"delegation,omitzero"`
 }
 
 type wireSignature struct {
@@ -92,7 +135,8 @@ type wireSignature struct {
 }
 
 // MarshalJSON writes the DSSE JSON form:
-// {"payload":…,"payloadType":…,"signatures":[{"keyid":…,"sig":…}]}.
+// {"payload":…,"payloadType":…,"signatures":[{"keyid":…,"sig":…}]}, and after that
+// "delegation" in base64 where there is one.
 func (e *Envelope) MarshalJSON() ([]byte, error) {
 	if err := e.check(); err != nil {
 		return nil, err
@@ -101,6 +145,7 @@ func (e *Envelope) MarshalJSON() ([]byte, error) {
 		Payload:     base64.StdEncoding.EncodeToString(e.Payload),
 		PayloadType: e.PayloadType,
 		Signatures:  []wireSignature{{e.KeyID.String(), base64.StdEncoding.EncodeToString(e.Signature)}},
+		Delegation:  base64.StdEncoding.EncodeToString(e.Delegation),
 	})
 }
 
@@ -136,6 +181,11 @@ func ParseEnvelope(dsseJSON []byte) (*Envelope, error) {
 	if e.KeyID, err = ParseKeyID(w.Signatures[0].KeyID); err != nil {
 		return nil, err
 	}
+	if w.Delegation != "" {
+		if e.Delegation, err = decodeBase64("envelope: delegation", w.Delegation); err != nil {
+			return nil, err
+		}
+	}
 	if err := e.check(); err != nil {
 		return nil, err
 	}
@@ -162,8 +212,20 @@ func DecodeEnvelope(bin []byte) (*Envelope, error) {
 	if len(bin) > MaxEnvelope {
 		return nil, malformed("envelope: %d bytes, at most %d are allowed", len(bin), MaxEnvelope)
 	}
+	e, err := decodeBinary("envelope", bin)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.check(); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// decodeBinary reads the form that an envelope and a delegation share.
+func decodeBinary(what string, bin []byte) (*Envelope, error) {
 	if len(bin) < 1+32 || bin[0] != envelopeForm {
-		return nil, malformed("envelope: not of form %d", envelopeForm)
+		return nil, malformed("%s: not of form %d", what, envelopeForm)
 	}
 	e := new(Envelope)
 	copy(e.KeyID[:], bin[1:])
@@ -171,23 +233,20 @@ func DecodeEnvelope(bin []byte) (*Envelope, error) {
 	var fields [4][]byte
 	for i := range fields {
 		if len(rest) < 2 {
-			return nil, malformed("envelope: truncated")
+			return nil, malformed("%s: truncated", what)
 		}
 		n := int(binary.BigEndian.Uint16(rest))
 		if rest = rest[2:]; len(rest) < n {
-			return nil, malformed("envelope: truncated")
+			return nil, malformed("%s: truncated", what)
 		}
 		fields[i], rest = rest[:n:n], rest[n:]
 	}
 	if len(rest) > 0 {
-		return nil, malformed("envelope: %d bytes after its end", len(rest))
+		return nil, malformed("%s: %d bytes after its end", what, len(rest))
 	}
 	e.PayloadType, e.Payload, e.Signature = string(fields[0]), fields[1], fields[2]
 	if len(fields[3]) > 0 {
 		e.Delegation = fields[3]
-	}
-	if err := e.check(); err != nil {
-		return nil, err
 	}
 	return e, nil
 }
@@ -201,8 +260,9 @@ func (e *Envelope) check() error {
 		return malformed("envelope: payload of %d bytes, 1 to %d are allowed", len(e.Payload), MaxPayload)
 	case len(e.Signature) == 0 || len(e.Signature) > MaxSignature:
 		return malformed("envelope: signature of %d bytes, 1 to %d are allowed", len(e.Signature), MaxSignature)
-	case len(e.Delegation) > 0:
-		return malformed("envelope: delegations are not known to this version")
+	case e.Delegation != nil && len(e.Delegation) == 0:
+		return malformed("envelope: an empty delegation")
 	}
-	return nil
+	_, err := e.Delegated()
+	return err
 }

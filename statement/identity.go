@@ -1,6 +1,8 @@
 package statement
 
 import (
+	"slices"
+
 	"github.com/stele-ml/stele/internal/strictjson"
 )
 
@@ -13,12 +15,13 @@ type wireIdentity struct {
 	Key     *wireKey `json:"key,omitzero"`
 	Roles   []string `json:"roles,omitzero"`
 	Names   []string `json:"names,omitzero"`
+	Kinds   []Kind   `json:"kinds,omitzero"`
 	Expires int64    `json:"expires,omitzero"`
 	Since   uint64   `json:"since,omitzero"`
 }
 
 func (w *wireIdentity) decode(st *Statement) error {
-	id := &Identity{Action: w.Action, Handle: st.Subject[0].Name, Roles: w.Roles, Names: w.Names, Expires: w.Expires, Since: w.Since}
+	id := &Identity{Action: w.Action, Handle: st.Subject[0].Name, Roles: w.Roles, Names: w.Names, Kinds: w.Kinds, Expires: w.Expires, Since: w.Since}
 	var err error
 	if id.KeyID, err = ParseKeyID(st.Subject[0].Digest[keyDigest]); err != nil {
 		return err
@@ -56,7 +59,7 @@ func (id *Identity) check(*Statement) error {
 		return malformed("identity: the key is not set")
 	}
 	registers := id.Action == ActionRegister
-	if !registers && (id.Key != nil || len(id.Roles) > 0 || len(id.Names) > 0 || id.Expires != 0) {
+	if !registers && (id.Key != nil || len(id.Roles) > 0 || len(id.Names) > 0 || len(id.Kinds) > 0 || id.Expires != 0) {
 		return malformed("identity: %s takes a key id alone", quote(id.Action))
 	}
 	switch id.Action {
@@ -92,7 +95,32 @@ func (id *Identity) checkRegister() error {
 	if err != nil {
 		return err
 	}
-	return checkSet("identity: name patterns", id.Names, MaxPatterns, CheckPattern)
+	if err := checkSet("identity: name patterns", id.Names, MaxPatterns, CheckPattern); err != nil {
+		return err
+	}
+	return id.checkIssuer()
+}
+
+// checkIssuer: kinds come with the role of an issuer, and it with them. An issuer's
+// key lies where jobs ask for delegations, so it has no say over the ledger itself.
+func (id *Identity) checkIssuer() error {
+	has := func(role string) bool { return slices.Contains(id.Roles, role) }
+	switch {
+	case !has(RoleIssuer) && len(id.Kinds) > 0:
+		return malformed("identity: kinds are for the role %s", RoleIssuer)
+	case !has(RoleIssuer):
+		return nil
+	case has(RoleAdministrator) || has(RoleApprover):
+		return malformed("identity: a key with role %s neither administers nor approves", RoleIssuer)
+	}
+	kinds := slices.Sorted(slices.Values(id.Kinds))
+	if err := checkKinds("identity: kinds", kinds); err != nil {
+		return err
+	}
+	if slices.Contains(kinds, KindRelease) && !has(RoleReleaser) {
+		return malformed("identity: an issuer that delegates releases has the role %s", RoleReleaser)
+	}
+	return nil
 }
 
 func (id *Identity) wire(st *Statement) any {
@@ -100,6 +128,7 @@ func (id *Identity) wire(st *Statement) any {
 	if id.Action == ActionRegister {
 		key := id.Key.wire()
 		w.Key, w.Roles, w.Names = &key, sorted(id.Roles), sorted(id.Names)
+		w.Kinds = slices.Sorted(slices.Values(id.Kinds))
 	}
 	return w
 }

@@ -13,12 +13,12 @@ const (
 	// root).
 	MaxEnvelope = MaxEntry - 71
 	// MaxPayload is the largest payload of an envelope. With the largest signature
-	// it leaves 3,955 bytes of an entry to a delegation.
+	// it leaves 3,955 bytes of an entry to a delegation: [MaxDelegation].
 	MaxPayload = 56 << 10
 	// MaxSignature is the largest signature, which is an SSHSIG by an RSA key.
 	MaxSignature = 4096
 	// MaxDSSE is the largest envelope in its JSON form: base64 makes 4 bytes of 3.
-	MaxDSSE = 84 << 10
+	MaxDSSE = 90 << 10
 	// MaxDepth is how deep the JSON of an envelope or statement may nest.
 	MaxDepth = 8
 	// MaxContractDepth is the same of a statement with a contract in it, whose

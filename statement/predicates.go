@@ -14,7 +14,7 @@ type Genesis struct {
 	Predecessor    *Predecessor          // of a ledger that lost a signed tail, or nil
 }
 
-// Administrator is a first administrator: every role, every name, no expiry.
+// Administrator is a first administrator: the [FirstRoles], every name, no expiry.
 type Administrator struct {
 	Handle string
 	Key    *PublicKey
@@ -40,12 +40,19 @@ const (
 const (
 	RoleAdministrator = "administrator"
 	RoleApprover      = "approver"
+	RoleIssuer        = "issuer" // signs delegations
 	RoleMember        = "member"
 	RoleReleaser      = "releaser"
 )
 
-// Roles returns all roles, sorted. The administrators of a genesis have them.
+// Roles returns all roles, sorted.
 func Roles() []string {
+	return []string{RoleAdministrator, RoleApprover, RoleIssuer, RoleMember, RoleReleaser}
+}
+
+// FirstRoles returns the roles of the administrators of a genesis, sorted: all but
+// the issuer's, which comes with kinds and with no power over the ledger.
+func FirstRoles() []string {
 	return []string{RoleAdministrator, RoleApprover, RoleMember, RoleReleaser}
 }
 
@@ -60,6 +67,7 @@ type Identity struct {
 	Key     *PublicKey // register
 	Roles   []string   // register: at least one
 	Names   []string   // register: patterns of names it may write; none: no name
+	Kinds   []Kind     // register an issuer: the kinds it may delegate, at least one
 	Expires int64      // register: unix ms from which it has no standing; 0: never
 	Since   uint64     // compromised: entries by the key from this index on count for nothing
 }

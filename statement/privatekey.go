@@ -50,7 +50,9 @@ var ErrPassphrase = errors.New("passphrase")
 const maxPrivateKey = 16 << 10
 
 // ParsePrivateKey reads a private key: PKCS #8 PEM, unencrypted, of a P-256 or
-// Ed25519 key, or OpenSSH's own format, whose key then signs as SSHSIG.
+// Ed25519 key, or OpenSSH's own format, whose key then signs as SSHSIG. After a key
+// in PKCS #8 its delegation may follow (see [Delegation.PEM]), which the Signer's
+// envelopes then carry.
 // Rand is for its signatures (see [NewP256] and [NewSSH]); it may be nil.
 // Passphrase is called when the key is encrypted; nil means there is nobody to
 // ask, which is ErrPassphrase, as a wrong one is.
@@ -62,12 +64,17 @@ func ParsePrivateKey(text []byte, rand io.Reader, passphrase func() ([]byte, err
 	if block == nil {
 		return nil, malformed("private key: no PEM block")
 	}
-	if len(bytes.TrimSpace(rest)) > 0 {
+	rest = bytes.TrimSpace(rest)
+	if len(rest) > 0 && block.Type != "PRIVATE KEY" {
 		return nil, malformed("private key: something follows the PEM block")
 	}
 	switch block.Type {
 	case "PRIVATE KEY":
-		return parsePKCS8(block.Bytes, rand)
+		s, err := parsePKCS8(block.Bytes, rand)
+		if err != nil {
+			return nil, err
+		}
+		return withDelegation(s, rest)
 	case "OPENSSH PRIVATE KEY":
 		return parseOpenSSH(text, rand, passphrase)
 	case "EC PRIVATE KEY", "RSA PRIVATE KEY", "ENCRYPTED PRIVATE KEY":

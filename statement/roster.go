@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 )
 
 // The states of a key; see [Roster.Standing].
@@ -31,6 +30,7 @@ type Member struct {
 	Handle   string
 	Roles    []string
 	Names    []string
+	Kinds    []Kind  // that an issuer may delegate
 	Expires  int64   // unix ms from which it has no standing, 0: never
 	Entry    uint64  // that registered it
 	By       KeyID   // that registered it; its own in a genesis
@@ -119,7 +119,7 @@ func NewRoster(timeMS int64, signer KeyID, genesis *Statement) (*Roster, error) 
 	for _, a := range g.Administrators {
 		r.add(Member{
 			Key: a.Key, Handle: a.Handle, By: a.Key.ID(),
-			Roles: Roles(), Names: []string{"*"},
+			Roles: FirstRoles(), Names: []string{"*"},
 		})
 	}
 	r.add(Member{Key: g.Recovery, Handle: RecoveryHandle, By: g.Recovery.ID(), Recovery: true})
@@ -178,7 +178,7 @@ func (r *Roster) Members() []Member {
 
 func (r *Roster) describe(id KeyID) Member {
 	m := *r.members[id]
-	m.Roles, m.Names = slices.Clone(m.Roles), slices.Clone(m.Names)
+	m.Roles, m.Names, m.Kinds = slices.Clone(m.Roles), slices.Clone(m.Names), slices.Clone(m.Kinds)
 	m.Void = r.world.void[id]
 	if entry, ok := r.world.retired[id]; ok {
 		m.Retired = &entry
@@ -218,7 +218,7 @@ func (r *Roster) standingIn(w *world, key KeyID, entry uint64, timeMS int64) Sta
 	}
 	if m.Expires != 0 && timeMS >= m.Expires {
 		return Standing{State: StateExpired, Entry: m.Entry,
-			Detail: fmt.Sprintf("a key of %s expired at %s", m.Handle, time.UnixMilli(m.Expires).UTC().Format("2006-01-02 15:04:05 UTC"))}
+			Detail: fmt.Sprintf("a key of %s expired at %s", m.Handle, utc(m.Expires))}
 	}
 	return Standing{OK: true, State: StateGood, Entry: m.Entry,
 		Detail: fmt.Sprintf("a key of %s, registered in entry %d", m.Handle, m.Entry)}
@@ -270,7 +270,12 @@ func (m *Member) may(signer KeyID, st *Statement) error {
 		if !m.administers() {
 			return refuse(ErrNotAllowed, "", "the log's key is changed by administrators; %s is none", m.Handle)
 		}
-	case KindStamp, KindRun, KindEvaluation, KindWithdrawal, KindReinstatement, KindAudit, KindImport:
+	case KindWithdrawal, KindReinstatement:
+		// An issuer takes back what was stamped through it: see the ledger.
+		if !m.has(RoleMember) && !m.has(RoleAdministrator) && !m.has(RoleIssuer) {
+			return m.lacks(RoleMember, st)
+		}
+	case KindStamp, KindRun, KindEvaluation, KindAudit, KindImport:
 		if !m.has(RoleMember) && !m.has(RoleAdministrator) {
 			return m.lacks(RoleMember, st)
 		}
@@ -310,10 +315,8 @@ func (m *Member) mayStamp(st *Statement) error {
 }
 
 func (m *Member) mayWrite(ref Ref) error {
-	for _, pattern := range m.Names {
-		if MatchName(pattern, ref.Name) {
-			return nil
-		}
+	if matchesAny(m.Names, ref.Name) {
+		return nil
 	}
 	return refuse(ErrNotAllowed, "use a name it may write, or ask an administrator for a key that may",
 		"%s may write the names %v, which do not cover %s", m.Handle, m.Names, ref.Name)

@@ -2,6 +2,7 @@ package statement
 
 import (
 	"maps"
+	"slices"
 )
 
 // Check says whether the statement may be the entry with that index and time,
@@ -41,7 +42,7 @@ func (r *Roster) apply(index uint64, signer KeyID, id *Identity, effect *world) 
 	case ActionRegister:
 		r.add(Member{
 			Key: id.Key, Handle: id.Handle, Roles: sorted(id.Roles), Names: sorted(id.Names),
-			Expires: id.Expires, Entry: index, By: signer,
+			Kinds: slices.Sorted(slices.Values(id.Kinds)), Expires: id.Expires, Entry: index, By: signer,
 		})
 		r.actions = append(r.actions, action{index: index, by: signer, key: key})
 	case ActionRetire:
