@@ -31,6 +31,9 @@ type app struct {
 	keyFlag     string
 	trustFlag   string
 	adopt       bool
+	wait        string        // "cosigned", or empty
+	waitTimeout time.Duration // for that
+	unwitnessed error         // what was to be cosigned was not
 
 	// rememberAfter is after how many bytes a scan begins to note what it has
 	// read; 0: when it takes long. Only tests set it.
@@ -42,11 +45,12 @@ type app struct {
 	// it to something else.
 	become func(context.Context, process.Command) error
 
-	dirs        home.Dirs
-	printedJSON bool    // an object was printed already; a failure goes to standard error alone
-	resumable   bool    // what was read before an interruption is remembered
-	announced   *uint64 // the entry of an audit that is announced and has not ended
-	ran         bool    // another command was run: an interruption was its own
+	dirs         home.Dirs
+	printedJSON  bool    // an object was printed already; a failure goes to standard error alone
+	resumable    bool    // what was read before an interruption is remembered
+	announced    *uint64 // the entry of an audit that is announced and has not ended
+	toldCosigned bool    // that a reading is not of the newest entries
+	ran          bool    // another command was run: an interruption was its own
 }
 
 func newApp(stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) *app {
@@ -87,6 +91,8 @@ an append-only Merkle log; anybody can check any of it later, offline.`,
 	f.StringVar(&a.trustFlag, "trust", "", "trust `file`, a tlog-policy (default $STELE_TRUST, then what is pinned here)")
 	f.BoolVar(&a.json, "json", false, "print JSON: one object, or one a line for lists")
 	f.BoolVar(&a.adopt, "adopt", false, "go on with a ledger whose guard is missing here, as it is")
+	f.StringVar(&a.wait, "wait", "", "\"cosigned\": what is written is told once the quorum of witnesses has cosigned it")
+	f.DurationVar(&a.waitTimeout, "wait-timeout", defaultWaitTimeout, "how long --wait waits, for example 1m")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "say nothing where all is well: no notes, no progress, no receipts")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		var known *failure // a flag's own words
@@ -115,7 +121,7 @@ an append-only Merkle log; anybody can check any of it later, offline.`,
 		a.approveCommand(), a.gateCommand(), a.releaseCommand(), a.rollbackCommand(), a.guardCommand(),
 		a.proveCommand(), a.withdrawCommand(), a.reinstateCommand())
 	add("look", a.statusCommand(), a.listCommand(), a.logCommand(), a.showCommand(), a.traceCommand(), a.manifestCommand())
-	add("keep", a.contractCommand(), a.exportCommand(), a.importCommand(), a.keyCommand(), a.trustCommand(), a.fsckCommand(), a.serveCommand(), a.witnessCommand(), a.demoCommand())
+	add("keep", a.contractCommand(), a.exportCommand(), a.importCommand(), a.keyCommand(), a.trustCommand(), a.fsckCommand(), a.serveCommand(), a.witnessCommand(), a.cosignCommand(), a.demoCommand())
 	add("keep", a.demoSteps()...)
 	explainArguments(root)
 	return root

@@ -29,6 +29,7 @@ var (
 type reading struct {
 	*ledger.View
 	control *evidence.Control
+	newest  *reading                      // where this is an earlier one, as of what was cosigned: see cosigned
 	made    *ledger.Lineage               // what was made of what, once somebody has asked: see lineage
 	judged  map[string]*lineage.Judgement // by name@version, of those that were judged together: see judgeAll
 }

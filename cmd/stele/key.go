@@ -401,7 +401,8 @@ func (a *app) keyRotateLog() *cobra.Command {
 				return err
 			}
 			// A log that went back must not be given a key of its own.
-			if err := a.trusting(r); err != nil {
+			policy, err := a.trustingNewest(r)
+			if err != nil {
 				return err
 			}
 			proof, err := e.RotateLogKey(c.Context(), signer)
@@ -409,6 +410,7 @@ func (a *app) keyRotateLog() *cobra.Command {
 				return err
 			}
 			a.saw(r.ID(), proof.Checkpoint)
+			a.witnessed(c.Context(), e, policy, proof)
 			if r, err = newReading(proof.View); err != nil {
 				return err
 			}

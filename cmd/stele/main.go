@@ -38,6 +38,9 @@ func (a *app) run(ctx context.Context, args []string) int {
 	if err == nil && !a.ran {
 		err = a.stdout.err
 	}
+	if err == nil && a.unwitnessed != nil {
+		err = a.unwitnessed
+	}
 	if ctx.Err() != nil && err != nil && !a.ran {
 		err = a.errInterrupted()
 	}

@@ -70,6 +70,9 @@ func (a *app) readUntrusted(ctx context.Context, dir string, fn func(*reading) e
 	if err != nil {
 		return err
 	}
+	if r, err = a.cosigned(r); err != nil {
+		return err
+	}
 	return fn(r)
 }
 
@@ -95,7 +98,8 @@ func (a *app) submit(ctx context.Context, dir string, signer statement.Signer, m
 		return nil, err
 	}
 	// Also where --adopt made a new guard: what this person saw before counts.
-	if err := a.trusting(r); err != nil {
+	policy, err := a.trustingNewest(r)
+	if err != nil {
 		return nil, err
 	}
 	st, err := make(r)
@@ -113,6 +117,7 @@ func (a *app) submit(ctx context.Context, dir string, signer statement.Signer, m
 	proof, err := e.Submit(ctx, env)
 	if err == nil {
 		a.saw(r.ID(), proof.Checkpoint)
+		a.witnessed(ctx, e, policy, proof)
 	}
 	return proof, err
 }

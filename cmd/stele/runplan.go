@@ -78,7 +78,7 @@ func (w *running) begin(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := a.trusting(r); err != nil {
+	if _, err := a.trustingNewest(r); err != nil {
 		return err
 	}
 	if err := w.plan(r); err != nil {
@@ -461,12 +461,14 @@ func (a *app) submitSigned(ctx context.Context, dir string, env *statement.Envel
 	if err != nil {
 		return nil, err
 	}
-	if err := a.trusting(r); err != nil {
+	policy, err := a.trustingNewest(r)
+	if err != nil {
 		return nil, err
 	}
 	proof, err := e.Submit(ctx, env)
 	if err == nil {
 		a.saw(r.ID(), proof.Checkpoint)
+		a.witnessed(ctx, e, policy, proof)
 	}
 	return proof, err
 }

@@ -18,53 +18,75 @@ import (
 	"github.com/stele-ml/stele/statement"
 )
 
-// trusting checks the ledger's checkpoint against the pinned log key and what
-// this person saw of the log before, and remembers it.
+// trusting checks the ledger's newest checkpoint against the pinned log key and
+// what this person saw of the log before, and remembers it. Where the policy asks
+// for a quorum of witnesses, what is read must be as of a checkpoint that reached
+// it: see cosigned, which makes such a reading.
 func (a *app) trusting(r *reading) error {
+	policy, err := a.trustingNewest(r)
+	if err != nil || policy.Quorum == evidence.QuorumNone {
+		return err
+	}
+	return a.trustingCosigned(r, policy)
+}
+
+// trustingNewest is trusting for who writes: the log's own signature counts, and
+// that the log goes on from what was seen. What was just written is not cosigned
+// so far, and what is decided on must be what the log will decide on.
+func (a *app) trustingNewest(r *reading) (*evidence.Policy, error) {
 	policy, path, err := a.policyFor(r.Origin())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if policy == nil {
-		return failf(exitUntrusted, "the log %s is not trusted: no key is pinned for it", r.Origin()).withPath(path).
+		return nil, failf(exitUntrusted, "the log %s is not trusted: no key is pinned for it", r.Origin()).withPath(path).
 			withHint("get its trust file from whoever runs it, by a way you trust, then `stele trust add FILE`")
 	}
-	signed, err := r.LatestCheckpoint()
+	if err := a.waitable(policy); err != nil {
+		return nil, err
+	}
+	now := r.newestReading()
+	signed, err := now.LatestCheckpoint()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	past, proof, err := a.historyOf(r)
+	past, proof, err := a.historyOf(now)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	// Trust in an old log key is followed to the one in force, from rotation
-	// to rotation.
-	var followed []evidence.VKey
-	for _, k := range r.control.LogKeys() {
-		if policy.Trusts(k.Key) || len(followed) > 0 {
-			followed = append(followed, k.Key)
-		}
-	}
-	next, err := past.Advance(signed, proof, policy, followed...)
+	log := &evidence.Policy{Logs: policy.Logs, Quorum: evidence.QuorumNone}
+	next, err := past.Advance(signed, proof, log, followedKeys(policy, now.control)...)
 	var history *evidence.HistoryError
 	if errors.As(err, &history) {
 		a.keepConflict(r.ID(), history.Old, history.New)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := a.onlyLedger(r.ID(), past, signed); err != nil {
-		return err
+		return nil, err
 	}
 	if bytes.Equal(next.Signed, past.Signed) {
-		return nil
+		return policy, nil
 	}
-	return home.Replace(a.seenPath(r.ID()), next.Signed)
+	return policy, home.Replace(a.seenPath(r.ID()), next.Signed)
+}
+
+// followedKeys are the log keys that trust in an old one is followed to, from
+// rotation to rotation.
+func followedKeys(policy *evidence.Policy, control *evidence.Control) (followed []evidence.VKey) {
+	for _, k := range control.LogKeys() {
+		if policy.Trusts(k.Key) || len(followed) > 0 {
+			followed = append(followed, k.Key)
+		}
+	}
+	return followed
 }
 
 // historyOf is what this person saw of the ledger before, and the proof that
-// the ledger goes on from there. A ledger at hand that has fewer entries than
-// it had is an evidence.HistoryError: it was rolled back.
+// connects it with what is read now: either may be the larger one, where a
+// reading is as of a checkpoint that was cosigned. A ledger at hand that has
+// fewer entries than it had is an evidence.HistoryError: it was rolled back.
 func (a *app) historyOf(r *reading) (past evidence.Remembered, proof tlog.TreeProof, err error) {
 	if past, err = a.remembered(r.ID()); err != nil || len(past.Signed) == 0 {
 		return past, nil, err
@@ -73,16 +95,25 @@ func (a *app) historyOf(r *reading) (past evidence.Remembered, proof tlog.TreePr
 	if err != nil {
 		return past, nil, err
 	}
-	if cp.Size > r.Size() {
-		now, err := r.LatestCheckpoint()
+	newest := r.newestReading()
+	if cp.Size > newest.Size() {
+		now, err := newest.LatestCheckpoint()
 		if err != nil {
 			return past, nil, err
 		}
 		a.keepConflict(r.ID(), past.Signed, now)
 		return past, nil, &evidence.HistoryError{Kind: evidence.ErrRollback, Old: past.Signed, New: now,
-			Detail: fmt.Sprintf("the log %s went back: it had %d entries when you last looked, and has %d now", cp.Origin, cp.Size, r.Size())}
+			Detail: fmt.Sprintf("the log %s went back: it had %d entries when you last looked, and has %d now", cp.Origin, cp.Size, newest.Size())}
 	}
-	proof, err = r.Consistency(cp.Size)
+	if cp.Size <= r.Size() {
+		proof, err = r.Consistency(cp.Size)
+		return past, proof, err
+	}
+	then, err := newest.AsOf(cp.Size)
+	if err != nil {
+		return past, nil, err
+	}
+	proof, err = then.Consistency(r.Size())
 	return past, proof, err
 }
 
@@ -94,7 +125,8 @@ func (a *app) saw(id statement.LedgerID, checkpoint []byte) {
 }
 
 // The last checkpoint that this person saw of a ledger lies in the state
-// directory, in "seen". It only ever moves forwards.
+// directory, in "seen", the last that reached their quorum beside it, in
+// "cosigned". Both only ever move forwards.
 
 func (a *app) seenPath(id statement.LedgerID) string {
 	return filepath.Join(a.dirs.Ledger(id.String()), "seen")

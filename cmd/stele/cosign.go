@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/cosign"
+	"github.com/stele-ml/stele/internal/solo"
+	"github.com/stele-ml/stele/internal/terminal"
+)
+
+const (
+	// defaultWaitTimeout is how long --wait cosigned waits.
+	defaultWaitTimeout = 30 * time.Second
+
+	// witnessWait is how long a command that wrote waits for witnesses when it was
+	// not told to: what it wrote is in the log already.
+	witnessWait = 3 * time.Second
+
+	waitCosigned = "cosigned" // the value of --wait
+)
+
+// waitable checks --wait against the policy of the ledger that is about to be
+// written to.
+func (a *app) waitable(policy *evidence.Policy) error {
+	switch {
+	case a.wait == "":
+		return nil
+	case a.wait != waitCosigned:
+		return usagef("--wait %q: use %s", a.wait, waitCosigned)
+	case a.waitTimeout <= 0:
+		return usagef("--wait-timeout %s: want a length of time above zero", a.waitTimeout)
+	case policy.Quorum == evidence.QuorumNone:
+		return usagef("--wait %s: the trust file of this ledger names no quorum of witnesses", waitCosigned).
+			withHint("`stele trust show` shows it; docs/witnessing.md says how a ledger gets witnesses")
+	}
+	return nil
+}
+
+// startCosigning begins to ask a ledger's witnesses, as long as the worker is not
+// closed. It is nil where this person's trust file names none of them to ask.
+func (a *app) startCosigning(log cosign.Log, policy *evidence.Policy, o cosign.Options) (*cosign.Worker, error) {
+	if policy == nil || policy.Quorum == evidence.QuorumNone {
+		return nil, nil
+	}
+	o.Policy, o.Now = policy, a.now
+	return cosign.Start(log, o)
+}
+
+// witnessed has what was just written cosigned, if the trust file names
+// witnesses: for some seconds, or as long as --wait says. The proof then has the
+// cosigned checkpoint. What was written stays written either way, so nothing
+// here is an error; that it was waited for in vain is the command's at its end.
+func (a *app) witnessed(ctx context.Context, e *solo.Engine, policy *evidence.Policy, proof *solo.Proof) {
+	w, err := a.startCosigning(e, policy, cosign.Options{})
+	if w == nil && err == nil {
+		return
+	}
+	var signed []byte
+	if err == nil {
+		defer w.Close()
+		if a.wait == waitCosigned {
+			ctx, cancel := context.WithTimeout(ctx, a.waitTimeout)
+			defer cancel()
+			signed, err = w.Wait(ctx, proof.View.Size())
+		} else {
+			ctx, cancel := context.WithTimeout(ctx, witnessWait)
+			defer cancel()
+			signed, err = w.Try(ctx, proof.View.Size())
+		}
+	}
+	if err == nil {
+		proof.Checkpoint = signed
+		return
+	}
+	f := failf(exitUnreachable, "entry %s is in the log, and not cosigned so far: %w", entryText(proof.Index), err).
+		withHint("nothing is lost: the witnesses are asked again with the next entry, and by `stele cosign`").withEntry(proof.Index)
+	if errors.Is(err, evidence.ErrFork) {
+		f.status, f.hint = exitUntrusted, describe(err).hint
+		a.unwitnessed = f
+		return
+	}
+	if a.wait == waitCosigned {
+		a.unwitnessed = f
+		return
+	}
+	a.term.Warnf("%s", f.message)
+}
+
+func (a *app) cosignCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "cosign",
+		Short: "Ask the ledger's witnesses to cosign its newest checkpoint",
+		Long: `Asks the witnesses that the trust file names for this ledger, all at once, to
+cosign its newest checkpoint, also if they have: so that a ledger to which
+nothing is written stays fresh. A ledger that a server keeps needs no such
+command: the server asks by itself, and so does every command that writes.
+
+It ends with 0 if the quorum was reached, with 7 if it was not.`,
+		Example: "  stele cosign\n  stele cosign --wait-timeout 10s --json",
+		Args:    cobra.NoArgs,
+		RunE:    func(c *cobra.Command, _ []string) error { return a.cosign(c.Context()) },
+	}
+}
+
+func (a *app) cosign(ctx context.Context) (err error) {
+	dir, err := a.findLedger()
+	if err != nil {
+		return err
+	}
+	e, err := a.open(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer a.close(e)
+	r, err := newReading(e.View())
+	if err != nil {
+		return err
+	}
+	policy, err := a.trustingNewest(r)
+	if err != nil {
+		return err
+	}
+	w, err := a.startCosigning(e, policy, cosign.Options{Again: true})
+	switch {
+	case err != nil:
+		return failf(exitUsage, "%w", err).withHint("docs/witnessing.md says how a ledger gets witnesses")
+	case w == nil:
+		return usagef("the trust file of %s names no quorum of witnesses", r.Origin()).
+			withHint("docs/witnessing.md says how a ledger gets witnesses")
+	}
+	defer w.Close()
+	ctx, cancel := context.WithTimeout(ctx, a.waitTimeout)
+	defer cancel()
+	_, waited := w.Try(ctx, r.Size())
+	return a.printCosigned(r.Origin(), w.Status(), waited)
+}
+
+// printCosigned shows how the witnesses answered, and ends with how that is.
+func (a *app) printCosigned(origin string, s cosign.Status, waited error) error {
+	out := jsonv1.Cosign{Origin: origin, Quorum: s.Quorum, Reached: waited == nil, Witnesses: []jsonv1.CosignedWitness{}}
+	if s.Cosigned.Signed != nil {
+		cp, err := checkpointJSON(s.Cosigned.Signed)
+		if err != nil {
+			return err
+		}
+		out.Checkpoint, out.Time = &cp, jsonv1.At(s.Cosigned.Time*1000)
+	}
+	rows := make([][]terminal.Cell, 0, len(s.Witnesses))
+	for _, p := range s.Witnesses {
+		var at jsonv1.Time
+		shown := "–"
+		if p.Time > 0 {
+			at, shown = jsonv1.At(p.Time*1000), a.term.Time(p.Time*1000)
+		}
+		out.Witnesses = append(out.Witnesses, jsonv1.CosignedWitness{Name: p.Name, URL: p.URL, State: string(p.State), Size: p.Size, Time: at, Error: p.Error, Forgot: p.Forgot})
+		why := p.Error
+		if p.Forgot {
+			why = "it has lost its memory; " + why
+		}
+		rows = append(rows, []terminal.Cell{{Text: p.Name}, {Text: string(p.State)}, {Text: terminal.Count(p.Size)}, {Text: shown}, {Text: why}})
+	}
+	switch {
+	case a.json:
+		a.printJSON(out)
+	case !a.quiet || waited != nil:
+		a.term.Table([]terminal.Column{{Title: "witness"}, {Title: "answer"}, {Title: "entries"}, {Title: "cosigned"}, {Title: "why not"}}, rows)
+	}
+	switch {
+	case waited == nil:
+		return nil
+	case errors.Is(waited, evidence.ErrFork):
+		return failf(exitUntrusted, "%w", waited).withHint(describe(waited).hint)
+	}
+	return failf(exitUnreachable, "the quorum %q was not reached: %w", s.Quorum, waited)
+}

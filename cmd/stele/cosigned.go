@@ -1,0 +1,177 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/home"
+	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/internal/terminal"
+	"github.com/stele-ml/stele/statement"
+)
+
+// maxCosignedSearch is how many checkpoints are looked at, from the newest
+// backwards, for one that reached the person's quorum: where it is another than
+// that of whoever runs the ledger.
+const maxCosignedSearch = 1 << 16
+
+// newestReading is the reading of the ledger's newest checkpoint, of which this
+// one may be an earlier state.
+func (r *reading) newestReading() *reading {
+	if r.newest != nil {
+		return r.newest
+	}
+	return r
+}
+
+// cosigned is the reading as of the newest checkpoint that reached the quorum of
+// this person's policy: what an operator alone cannot have made up, or shown to
+// them alone. Without such a policy, or such a checkpoint, it is r itself:
+// whoever asks for trust says so (see trusting), and a verdict fails by name.
+func (a *app) cosigned(r *reading) (*reading, error) {
+	policy, _, err := a.policyFor(r.Origin())
+	if err != nil || policy == nil || policy.Quorum == evidence.QuorumNone {
+		return r, err
+	}
+	signed, err := cosignedBy(r, policy)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return r, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	cp, _, err := evidence.ReadCheckpoint(signed)
+	if err != nil {
+		return nil, err
+	}
+	if cp.Size == r.Size() {
+		return r, nil
+	}
+	v, err := r.At(cp.Size)
+	if err != nil {
+		return nil, err
+	}
+	then, err := newReading(v)
+	if err != nil {
+		return nil, err
+	}
+	then.newest = r
+	if n := r.Size() - cp.Size; !a.toldCosigned {
+		a.toldCosigned = true
+		a.term.Notef("this is the log as of its first %s, which the quorum of witnesses cosigned; not cosigned so far: %s",
+			terminal.Plural(cp.Size, "entry", "entries"), terminal.Plural(n, "entry", "entries"))
+	}
+	return then, nil
+}
+
+// cosignedBy finds the newest checkpoint that reached a policy's quorum;
+// ledger.ErrNotFound if there is none.
+func cosignedBy(r *reading, policy *evidence.Policy) ([]byte, error) {
+	reached := func(signed []byte) (bool, error) {
+		o, err := r.control.Judge(policy, signed)
+		if errors.Is(err, evidence.ErrUntrusted) { // of a log key that the policy does not lead to
+			return false, nil
+		}
+		return err == nil && o.Quorum, err
+	}
+	for _, likely := range []func() ([]byte, error){r.LatestCheckpoint, r.Cosigned} {
+		signed, err := likely()
+		if errors.Is(err, ledger.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if yes, err := reached(signed); yes || err != nil {
+			return signed, err
+		}
+	}
+	return r.Newest(maxCosignedSearch, reached)
+}
+
+// trustingCosigned checks that a reading is as of a checkpoint that reached the
+// policy's quorum, of one history with the newest and not behind what this
+// person saw cosigned before, and remembers it.
+func (a *app) trustingCosigned(r *reading, policy *evidence.Policy) error {
+	then, err := a.cosigned(r)
+	if err != nil {
+		return err
+	}
+	signed, err := then.LatestCheckpoint()
+	if err != nil {
+		return err
+	}
+	o, err := r.control.Judge(policy, signed)
+	if err != nil {
+		return err
+	}
+	if !o.Quorum {
+		return failf(exitUntrusted, "no checkpoint of the log %s has reached the quorum %q of its witnesses so far: %w", r.Origin(), policy.Quorum, evidence.ErrUntrusted).
+			withHint("`stele cosign` asks the witnesses now, on the machine that writes the ledger")
+	}
+	if err := a.ofOneHistory(r.newestReading(), o.Checkpoint, signed); err != nil {
+		return err
+	}
+	past, err := a.seenCosigned(r.ID())
+	if err != nil {
+		return err
+	}
+	if len(past) > 0 {
+		old, err := r.control.Judge(policy, past)
+		switch {
+		case errors.Is(err, evidence.ErrUntrusted):
+		case err != nil:
+			return fmt.Errorf("the remembered checkpoint %s: %w", a.cosignedPath(r.ID()), err)
+		case old.Quorum && old.Size > o.Size:
+			a.keepConflict(r.ID(), past, signed)
+			return &evidence.HistoryError{Kind: evidence.ErrRollback, Old: past, New: signed,
+				Detail: fmt.Sprintf("the log %s went back: %d entries were cosigned when you last looked, and %d are now", o.Origin, old.Size, o.Size)}
+		}
+	}
+	*r = *then
+	if bytes.Equal(past, signed) {
+		return nil
+	}
+	return home.Replace(a.cosignedPath(r.ID()), signed)
+}
+
+// ofOneHistory checks that the newest tree begins with that of a checkpoint.
+func (a *app) ofOneHistory(newest *reading, older evidence.Checkpoint, signed []byte) error {
+	now, err := newest.LatestCheckpoint()
+	if err != nil {
+		return err
+	}
+	cp, _, err := evidence.ReadCheckpoint(now)
+	if err != nil {
+		return err
+	}
+	proof, err := newest.Consistency(older.Size)
+	if err != nil {
+		return err
+	}
+	if err := evidence.CheckConsistency(older, cp, proof); err != nil {
+		a.keepConflict(newest.ID(), signed, now)
+		return &evidence.HistoryError{Kind: evidence.ErrFork, Old: signed, New: now,
+			Detail: fmt.Sprintf("the log %s shows two histories: the %d entries that were cosigned are not the beginning of its %d", cp.Origin, older.Size, cp.Size)}
+	}
+	return nil
+}
+
+func (a *app) cosignedPath(id statement.LedgerID) string {
+	return filepath.Join(a.dirs.Ledger(id.String()), "cosigned")
+}
+
+// seenCosigned is the last checkpoint of a ledger that this person read and that
+// had reached their quorum; empty if there is none.
+func (a *app) seenCosigned(id statement.LedgerID) ([]byte, error) {
+	signed, err := os.ReadFile(a.cosignedPath(id))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return signed, err
+}
