@@ -185,6 +185,7 @@ func (v *View) on(fp fingerprint.Fingerprint, kind statement.Kind) (list []uint6
 }
 
 func (v *View) inStage(stage string) ([]Placed, error) {
+	defer v.expect(Lookup{Kind: LookupStage, Stage: stage})()
 	list, err := v.InStage(stage)
 	if err == nil {
 		err = v.checkPlaced(list)

@@ -58,8 +58,8 @@ func (f *facts) at(index uint64) (*lineage.Said, error) {
 	}
 	e := p.entry
 	s := &lineage.Said{
-		Entry: e.Index, Time: e.Time, Signer: e.Envelope.KeyID, Handle: f.handle(e.Envelope.KeyID), Statement: p.st,
-		Standing: f.control.Roster().Standing(e.Envelope.KeyID, e.Index, e.Time),
+		Entry: e.Index, Time: e.Time, Signer: e.Envelope.By(), Handle: f.handle(e.Envelope.KeyID), Statement: p.st,
+		Standing: f.control.Roster().Standing(e.Envelope.By(), e.Index, e.Time),
 	}
 	f.said[index] = s
 	return s, nil
@@ -230,6 +230,9 @@ func (f *facts) about(s *lineage.Said, fp fingerprint.Fingerprint) ([]*lineage.A
 // Origins returns everything that is recorded about what an artifact was made
 // of, with whether it counts.
 func (f *facts) Origins(a *lineage.Artifact) ([]lineage.Origin, error) {
+	if v, ok := f.record.(*View); ok && v.expects() {
+		defer v.expect(Lookup{Kind: LookupUp, Name: a.Ref.Name, Version: a.Ref.Version})()
+	}
 	claims, err := f.claimsOf(a.Ref.Fingerprint)
 	if err != nil {
 		return nil, err

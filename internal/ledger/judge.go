@@ -16,7 +16,8 @@ import (
 // are never governed are left out. It calls each for those entries that at least
 // one rule was evaluated for, and ends with the error that each returns.
 func (v *View) Judge(ctx context.Context, contracts []contract.InForce, each func(*statement.Statement, *evidence.Entry, *contract.Verdict) error) error {
-	indexes, err := v.concerned(contracts)
+	kinds := concerning(contracts)
+	indexes, err := v.concerned(kinds)
 	if err != nil {
 		return err
 	}
@@ -34,7 +35,9 @@ func (v *View) Judge(ctx context.Context, contracts []contract.InForce, each fun
 			return damaged("%w", err)
 		}
 		if index > 0 {
+			done := v.expect(Lookup{Kind: LookupPast, Entry: index, Kinds: kinds})
 			verdict, err := v.judge(contracts, past, e, st)
+			done()
 			if err != nil {
 				return fmt.Errorf("entry %d: %w", index, err)
 			}
@@ -53,9 +56,19 @@ func (v *View) Judge(ctx context.Context, contracts []contract.InForce, each fun
 	return nil
 }
 
-// concerned returns the entries that contracts may be about, and the control
-// entries, in order.
-func (v *View) concerned(contracts []contract.InForce) ([]uint64, error) {
+// concerning returns the kinds of statements that contracts may be about.
+func concerning(contracts []contract.InForce) (kinds []statement.Kind) {
+	for kind := range kindBytes {
+		if slices.ContainsFunc(contracts, func(c contract.InForce) bool { return mayConcern(c.Document().Match.Statements, kind) }) {
+			kinds = append(kinds, kind)
+		}
+	}
+	slices.Sort(kinds)
+	return kinds
+}
+
+// concerned returns the entries of those kinds, and the control entries, in order.
+func (v *View) concerned(kinds []statement.Kind) ([]uint64, error) {
 	if err := v.l.checkIndex(); err != nil {
 		return nil, err
 	}
@@ -66,10 +79,7 @@ func (v *View) concerned(contracts []contract.InForce) ([]uint64, error) {
 		}
 		indexes = append(indexes, e.Index)
 	}
-	for kind := range kindBytes {
-		if !slices.ContainsFunc(contracts, func(c contract.InForce) bool { return mayConcern(c.Document().Match.Statements, kind) }) {
-			continue
-		}
+	for _, kind := range kinds {
 		for index, err := range v.ByKind(kind) {
 			if err != nil {
 				return nil, err
@@ -83,14 +93,14 @@ func (v *View) concerned(contracts []contract.InForce) ([]uint64, error) {
 
 // judge evaluates contracts for one entry, over what was before it.
 func (v *View) judge(contracts []contract.InForce, past *evidence.Control, e *evidence.Entry, st *statement.Statement) (*contract.Verdict, error) {
-	_, m, _ := past.Roster().Key(e.Envelope.KeyID)
+	_, m, _ := past.Roster().Key(e.Envelope.By())
 	if !contract.Governs(st, m.Recovery) {
 		return new(contract.Verdict), nil
 	}
 	before := &View{l: v.l, s: v.s, n: e.Index}
 	return contract.Evaluate(contracts, &contract.Input{
 		Statement: st, Entry: e.Index, Time: e.Time,
-		Signer: contract.Signer{Handle: m.Handle, Key: e.Envelope.KeyID, Roles: m.Roles, Known: true},
+		Signer: contract.Signer{Handle: m.Handle, Key: e.Envelope.By(), Roles: m.Roles, Known: true},
 		State:  newContractState(before, newFacts(before, past), e.Index, e.Time),
 	})
 }

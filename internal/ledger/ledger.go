@@ -58,11 +58,11 @@ type Ledger struct {
 	// not changed after Open.
 	indexed bool
 
-	keys  sync.Map              // statement.KeyID → *statement.PublicKey: all ever registered
+	keys  *sync.Map             // statement.KeyID → *statement.PublicKey: all ever registered
 	state atomic.Pointer[state] // as of the last commit
 
 	parsed    parsed
-	laws      laws
+	laws      *laws
 	cosigning cosigning
 
 	mu       sync.Mutex // guards what follows: the writer's
@@ -122,6 +122,7 @@ func (l *Ledger) over(db *pebble.DB) {
 	l.disk = &store{db: db}
 	l.store = reads{l.disk}
 	l.source = l.store
+	l.laws, l.keys = new(laws), new(sync.Map)
 }
 
 // Writable says why Begin would refuse, if it would.

@@ -34,6 +34,7 @@ func (v *View) Lineage() (*Lineage, error) {
 // Uses returns the origins that name an artifact among their inputs, by name
 // and version: see [lineage.Uses].
 func (x *Lineage) Uses(a *lineage.Artifact) ([]lineage.Use, error) {
+	defer x.v.expect(Lookup{Kind: LookupDown, Name: a.Ref.Name, Version: a.Ref.Version})()
 	var uses []lineage.Use
 	for index, err := range x.v.indexes(lineagePrefix(a.Ref.Fingerprint)) {
 		if err != nil {

@@ -63,7 +63,7 @@ func (v *View) Versions(name string) iter.Seq2[Binding, error] {
 			return
 		}
 		prefix := versionPrefix(name)
-		err := v.l.store.scan(prefix, after(prefix), func(key, _ []byte) bool {
+		err := v.l.store.scan(prefix, u64after(prefix, v.n), func(key, _ []byte) bool {
 			index, version, err := parseVersion(key, prefix)
 			if err == nil && index >= v.n {
 				return false
@@ -115,7 +115,9 @@ func (v *View) Names(prefix string) iter.Seq2[string, error] {
 		lower := append([]byte{famVersion}, prefix...)
 		upper := after(lower)
 		for {
+			done := v.expect(Lookup{Kind: LookupNames, Name: string(lower[1:])})
 			pairs, _, err := v.l.store.page(lower, upper, 1)
+			done()
 			if err != nil {
 				yield("", err)
 				return
@@ -147,7 +149,7 @@ func (v *View) Names(prefix string) iter.Seq2[string, error] {
 // indexes goes through the entries that an index family lists under a prefix.
 func (v *View) indexes(prefix []byte) iter.Seq2[uint64, error] {
 	return func(yield func(uint64, error) bool) {
-		err := v.l.store.scan(prefix, after(prefix), func(key, _ []byte) bool {
+		err := v.l.store.scan(prefix, u64after(prefix, v.n), func(key, _ []byte) bool {
 			index, err := lastU64(key, prefix)
 			if err == nil && index >= v.n {
 				return false

@@ -91,6 +91,7 @@ func (v *View) places(prefix, stage []byte) iter.Seq2[StageChange, error] {
 // it there. A release counts here whatever became of its signer's standing: it
 // is what was put there.
 func (v *View) InStage(stage string) ([]Placed, error) {
+	defer v.expect(Lookup{Kind: LookupStage, Stage: stage})()
 	prefix := stagePrefix(stage)
 	var all, of []Placed // of: of one name
 	name := ""

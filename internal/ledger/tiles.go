@@ -54,8 +54,11 @@ func (v *View) Bundle(n uint64, width int) ([]byte, error) {
 }
 
 // HashReader returns a reader of the tree's hashes, for golang.org/x/mod's
-// proofs over trees up to the view's size.
+// proofs over trees up to the view's size. A Reader that is one itself is it.
 func (v *View) HashReader() tlog.HashReader {
+	if r, ok := v.l.store.Reader.(tlog.HashReader); ok {
+		return r
+	}
 	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
 		hashes := make([]tlog.Hash, len(indexes))
 		for i, index := range indexes {

@@ -46,8 +46,9 @@ func (v *View) try(read *facts, st *statement.Statement, as contract.Signer, tim
 	if err != nil {
 		return nil, err
 	}
+	defer v.expectTrial(st, as, timeMS)()
 	t := new(Trial)
-	c, err := b.imagine(st, as.Key)
+	c, err := b.imagine(st, as)
 	if err != nil {
 		return t, t.add(err)
 	}
@@ -70,6 +71,31 @@ func (v *View) try(read *facts, st *statement.Statement, as contract.Signer, tim
 	}
 	t.Verdict, err = b.evaluate(list, c, as)
 	return t, err
+}
+
+// expectTrial tells the view's Reader of a trial, as far as the statement can be
+// written down.
+func (v *View) expectTrial(said *statement.Statement, as contract.Signer, timeMS int64) (done func()) {
+	if !v.expects() {
+		return nothing
+	}
+	st := *said
+	if st.Ledger.IsZero() && st.Kind != statement.KindGenesis {
+		st.Ledger = v.s.id
+	}
+	if st.Nonce.IsZero() {
+		st.Nonce[0] = 1
+	}
+	sawLast(&st, 1)
+	payload, err := st.Marshal()
+	if err != nil {
+		return nothing // the trial itself says what is wrong with it
+	}
+	l := Lookup{Kind: LookupTry, Statement: payload, Time: max(timeMS, 0)}
+	if as.Known {
+		l.Key = as.Key
+	}
+	return v.expect(l)
 }
 
 // add takes a refusal into the trial; another error is returned.
@@ -144,7 +170,7 @@ func (v *View) trial(timeMS int64) (*Block, error) {
 
 // imagine makes a candidate of a statement that nobody signed, or refuses what
 // is none.
-func (b *Block) imagine(said *statement.Statement, key statement.KeyID) (*Candidate, error) {
+func (b *Block) imagine(said *statement.Statement, as contract.Signer) (*Candidate, error) {
 	st := *said
 	if st.Ledger.IsZero() && st.Kind != statement.KindGenesis {
 		st.Ledger = b.control.Ledger()
@@ -164,7 +190,8 @@ func (b *Block) imagine(said *statement.Statement, key statement.KeyID) (*Candid
 	if err != nil {
 		return nil, err
 	}
-	c.env = &statement.Envelope{PayloadType: statement.PayloadType, KeyID: key, Payload: payload}
+	c.env = &statement.Envelope{PayloadType: statement.PayloadType, KeyID: as.Key, Payload: payload}
+	c.by, c.delegation = as.Key, as.Delegation
 	return c, b.find(c, said)
 }
 
@@ -174,6 +201,12 @@ func (b *Block) see(st *statement.Statement) error {
 	if err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, statement.ErrFormat) {
 		return err
 	}
+	sawLast(st, last)
+	return nil
+}
+
+// sawLast fills in the After of a statement, where it has none.
+func sawLast(st *statement.Statement, last uint64) {
 	fill := func(after *uint64, least uint64) {
 		if *after == 0 {
 			*after = max(last, least)
@@ -197,7 +230,6 @@ func (b *Block) see(st *statement.Statement) error {
 		fill(&r.After, 1)
 		st.Release = &r
 	}
-	return nil
 }
 
 // find looks up what the ledger has already of what the candidate binds.

@@ -260,6 +260,12 @@ func (v *View) Time() int64 {
 	return t
 }
 
+// next returns the first entry after a view that is not of the newest size.
+func (v *View) next() (*evidence.Entry, error) {
+	newest := &View{l: v.l, s: v.s, n: v.s.tree.size}
+	return newest.Entry(v.n)
+}
+
 // Control returns what the view's control entries add up to. It is shared:
 // read it, never Add to it.
 func (v *View) Control() (*evidence.Control, error) {
@@ -267,6 +273,12 @@ func (v *View) Control() (*evidence.Control, error) {
 		return nil, ErrRules
 	}
 	if v.n == v.s.tree.size {
+		return v.s.control, nil
+	}
+	// The entry after the view says how many control entries are before it.
+	if next, err := v.next(); err != nil {
+		return nil, err
+	} else if next.ControlCount == v.s.control.Count() {
 		return v.s.control, nil
 	}
 	c := evidence.NewControl()
