@@ -70,6 +70,7 @@ type Options struct {
 	HTTP    *http.Client     // nil: http.DefaultClient
 	Refresh time.Duration    // 0: DefaultRefresh
 	Pace    time.Duration    // 0: DefaultPace; below it none
+	Again   bool             // ask at once, also for a checkpoint that reached the quorum before
 	// Logf, if set, is told when a witness's state changes.
 	Logf func(format string, args ...any)
 
@@ -207,7 +208,7 @@ func (w *Worker) takeUp() error {
 			}
 		}
 	}
-	if o.Quorum { // else by another policy than today's
+	if o.Quorum && !w.opts.Again { // else it was reached by another policy than today's
 		at, _ := o.QuorumTime()
 		w.cosigned = Cosigned{Signed: signed, Size: cp.Size, Time: at}
 	}
