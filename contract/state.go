@@ -66,8 +66,12 @@ type Input struct {
 // Signer is whoever signed the statement, or would.
 type Signer struct {
 	Handle string
-	Key    statement.KeyID
-	Roles  []string // of the key, sorted
+	Key    statement.KeyID // registered: the signer's own, or its issuer's
+	Roles  []string        // of the key, sorted
+
+	// Delegation is what the issuer signed for whoever signs, or nil. Rules do not
+	// see it: they are about people, and the issuer answers for its delegates.
+	Delegation *statement.Delegation
 
 	// Known is false where nobody knows who would sign. Rules that look at the
 	// signer are then not decided, rather than decided wrongly.

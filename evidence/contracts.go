@@ -169,7 +169,7 @@ func (c *Control) checkLift(said *statement.Contract) (against *ContractEntry, e
 func (c *Control) enact(e *Entry, said *statement.Contract) {
 	entry := &ContractEntry{
 		Entry: e.Index, Time: e.Time, Action: said.Action, Name: said.Name, Version: said.Version,
-		Digest: said.Digest, Document: said.Document, Reason: said.Reason, Signer: e.Envelope.KeyID,
+		Digest: said.Digest, Document: said.Document, Reason: said.Reason, Signer: e.Envelope.By(),
 	}
 	if _, m, ok := c.roster.Key(entry.Signer); ok {
 		entry.Handle = m.Handle

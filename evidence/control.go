@@ -247,6 +247,9 @@ func (c *Control) follow(e *Entry, st *statement.Statement) error {
 	if err := verifyEnvelope(c.roster, e); err != nil {
 		return err
 	}
+	if len(e.Envelope.Delegation) > 0 {
+		return fmt.Errorf("entry %d: %w: %s cannot be signed through a delegation", e.Index, ErrUntrusted, st.Kind.Noun())
+	}
 	var change func()
 	switch st.Kind {
 	case statement.KindIdentity:
@@ -275,7 +278,7 @@ func (c *Control) follow(e *Entry, st *statement.Statement) error {
 			return err
 		}
 		w := st.Reinstatement.Withdrawal
-		change = func() { c.ends[w] = append(c.ends[w], reinstatement{e.Index, e.Time, e.Envelope.KeyID}) }
+		change = func() { c.ends[w] = append(c.ends[w], reinstatement{e.Index, e.Time, e.Envelope.By()}) }
 	case statement.KindApproval:
 		ref, err := st.Ref()
 		if err != nil {
@@ -290,7 +293,7 @@ func (c *Control) follow(e *Entry, st *statement.Statement) error {
 	default:
 		return fmt.Errorf("entry %d: %w: this version does not know what %s does", e.Index, ErrFormat, st.Kind.Noun())
 	}
-	if err := c.roster.Apply(e.Index, e.Time, e.Envelope.KeyID, st); err != nil {
+	if err := c.roster.Apply(e.Index, e.Time, e.Envelope.By(), st); err != nil {
 		return fmt.Errorf("entry %d: %w: %w", e.Index, ErrUntrusted, err)
 	}
 	change()
@@ -325,7 +328,7 @@ func (c *Control) mayEnd(e *Entry, st *statement.Statement) error {
 	case w.Void != "":
 		return fmt.Errorf("entry %d: %w: the withdrawal in entry %d counts for nothing: %s", e.Index, ErrUntrusted, index, w.Void)
 	}
-	_, m, ok := c.roster.Key(e.Envelope.KeyID)
+	_, m, ok := c.roster.Key(e.Envelope.By())
 	if !ok || m.Handle != w.Handle && !slices.Contains(m.Roles, statement.RoleAdministrator) {
 		return fmt.Errorf("entry %d: %w: %s may not end the withdrawal in entry %d: only %s, or an administrator", e.Index, ErrUntrusted, m.Handle, index, w.Handle)
 	}
@@ -341,7 +344,7 @@ func (c *Control) withdraw(e *Entry, ref statement.Ref, said *statement.Withdraw
 		Location: said.Location,
 		Effect:   said.Effect,
 		Reason:   said.Reason,
-		Signer:   e.Envelope.KeyID,
+		Signer:   e.Envelope.By(),
 	}
 	if _, m, ok := c.roster.Key(w.Signer); ok {
 		w.Handle = m.Handle
@@ -404,11 +407,11 @@ func (c *Control) withdrawals(list []int) []Withdrawal {
 }
 
 // verifyEnvelope checks the envelope's signature with the key that the roster
-// knows under its key id.
+// knows as its signer's, or as that of its delegation's issuer.
 func verifyEnvelope(r *statement.Roster, e *Entry) error {
-	key, _, ok := r.Key(e.Envelope.KeyID)
+	key, _, ok := r.Key(e.Envelope.By())
 	if !ok {
-		return fmt.Errorf("entry %d: %w: its signer's key %s is not registered", e.Index, ErrUntrusted, e.Envelope.KeyID)
+		return fmt.Errorf("entry %d: %w: its signer's key %s is not registered", e.Index, ErrUntrusted, e.Envelope.By())
 	}
 	if err := e.Envelope.Verify(key); err != nil {
 		class := ErrTampered

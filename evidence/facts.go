@@ -93,8 +93,8 @@ func saidOf(st *statement.Statement) []statement.Ref {
 
 func (c *verification) said(e *Entry) *lineage.Said {
 	s := &lineage.Said{
-		Entry: e.Index, Time: e.Time, Signer: e.Envelope.KeyID, Statement: c.parsed[e],
-		Standing: c.state.roster.Standing(e.Envelope.KeyID, e.Index, e.Time),
+		Entry: e.Index, Time: e.Time, Signer: e.Envelope.By(), Statement: c.parsed[e],
+		Standing: c.state.roster.Standing(e.Envelope.By(), e.Index, e.Time),
 	}
 	if _, m, ok := c.state.roster.Key(s.Signer); ok {
 		s.Handle = m.Handle

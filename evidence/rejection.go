@@ -20,7 +20,7 @@ type Rejection struct {
 }
 
 func (c *Control) reject(e *Entry, ref statement.Ref, said *statement.Approval) {
-	r := &Rejection{Entry: e.Index, Time: e.Time, Ref: ref, Stage: said.Stage, Reason: said.Reason, Signer: e.Envelope.KeyID}
+	r := &Rejection{Entry: e.Index, Time: e.Time, Ref: ref, Stage: said.Stage, Reason: said.Reason, Signer: e.Envelope.By()}
 	if _, m, ok := c.roster.Key(r.Signer); ok {
 		r.Handle = m.Handle
 	}

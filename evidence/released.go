@@ -46,7 +46,7 @@ func (c *verification) released(ref statement.Ref) {
 	case in == nil:
 		c.fail(Unknown, CheckReleased, "no release of %s to %s is in the file", ref, stage)
 	default:
-		r := &Release{Stage: stage, Entry: in.Index, Time: in.Time, Signer: in.Envelope.KeyID}
+		r := &Release{Stage: stage, Entry: in.Index, Time: in.Time, Signer: in.Envelope.By()}
 		if _, m, ok := c.state.roster.Key(r.Signer); ok {
 			r.Handle = m.Handle
 		}

@@ -177,7 +177,7 @@ func (c *verification) tell(e *Entry, n *lineage.Node) Told {
 	t := Told{
 		Entry: e.Index, Time: e.Time, Kind: st.Kind, Depth: n.Depth, Bound: e.Index == n.Entry,
 		Name: n.Ref.Name, Version: n.Ref.Version, Fingerprint: n.Ref.Fingerprint.String(),
-		Signer: e.Envelope.KeyID, Says: says(st, n),
+		Signer: e.Envelope.By(), Says: says(st, n),
 	}
 	s := c.said(e)
 	t.Handle, t.Standing = s.Handle, s.Standing.State

@@ -356,7 +356,7 @@ func (c *verification) admissible(e *Entry) error {
 		}
 		return fmt.Errorf("entry %d: %w: a control entry that is not among the control entries", e.Index, ErrTampered)
 	}
-	if err := c.state.roster.Check(e.Index, e.Time, e.Envelope.KeyID, c.parsed[e]); err != nil {
+	if err := c.state.roster.CheckEnvelope(e.Index, e.Time, e.Envelope, c.parsed[e]); err != nil {
 		return fmt.Errorf("entry %d: %w: %w", e.Index, ErrUntrusted, err)
 	}
 	return nil

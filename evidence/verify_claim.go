@@ -67,7 +67,7 @@ func (c *verification) standing() {
 	spared, routes := c.spared(), c.routes()
 	kept := 0
 	for _, e := range c.listed {
-		s := c.state.roster.Standing(e.Envelope.KeyID, e.Index, e.Time)
+		s := c.state.roster.Standing(e.Envelope.By(), e.Index, e.Time)
 		switch {
 		case s.OK:
 		case spared[e.Index]:
@@ -134,9 +134,9 @@ func some(list []string) string {
 
 // who names an entry's signer in a sentence.
 func (c *verification) who(e *Entry) string {
-	key, m, ok := c.state.roster.Key(e.Envelope.KeyID)
+	key, m, ok := c.state.roster.Key(e.Envelope.By())
 	if !ok {
-		return "with the unregistered key " + e.Envelope.KeyID.String()
+		return "with the unregistered key " + e.Envelope.By().String()
 	}
 	return m.Handle + " (" + key.Algorithm() + " " + key.ID().String()[:16] + "…)"
 }
@@ -184,7 +184,7 @@ func (c *verification) claim() bool {
 		Entry: claim.Entry, Time: c.stamped.Time, ID: c.stamped.Envelope.ID(),
 		Name: ref.Name, Version: ref.Version, Fingerprint: ref.Fingerprint.String(),
 		Kind: s.Kind, Files: s.Files, Bytes: s.Bytes, Ignore: s.Ignore, Basis: s.Basis,
-		Signer: c.stamped.Envelope.KeyID, Stamp: s,
+		Signer: c.stamped.Envelope.By(), Stamp: s,
 	}
 	if _, m, ok := c.state.roster.Key(c.Stamp.Signer); ok {
 		c.Stamp.Handle = m.Handle

@@ -286,7 +286,7 @@ func (r *Roster) CheckDelegated(index uint64, timeMS int64, d *Delegation, st *S
 		return standingError(s)
 	}
 	if owner := r.materials[d.Key.Material()]; owner != "" {
-		return refuse(ErrRule, "make a new key for a delegation", "the delegation is for a key of %s; one that is registered signs for itself", owner)
+		return refuse(ErrNotAllowed, "make a new key for a delegation", "the delegation is for a key of %s; one that is registered signs for itself", owner)
 	}
 	m := r.members[d.Issuer]
 	if err := m.mayIssue(d, st); err != nil {

@@ -31,7 +31,7 @@ func (b *Block) Admit(c *Candidate) (Receipt, error) {
 	}
 	c.facts, c.cost = nil, 0
 	if !c.verified {
-		key, ok := b.key(c.env.KeyID)
+		key, ok := b.key(c.by)
 		if !ok {
 			return Receipt{}, b.unknownKey(c)
 		}
@@ -76,7 +76,10 @@ func (b *Block) unknownKey(c *Candidate) *Refusal {
 	if b.tree.size == 0 {
 		return refuse(RuleWhoMay, ClassRefused, "the first entry of a ledger is a genesis, signed by one of its administrators")
 	}
-	return refuse(RuleStanding, ClassUntrusted, "key %s is not registered on this ledger", c.env.KeyID).
+	if c.delegation != nil {
+		return refuse(RuleStanding, ClassUntrusted, "the delegation for %.80q is by key %s, which is not registered on this ledger", c.delegation.Subject, c.by)
+	}
+	return refuse(RuleStanding, ClassUntrusted, "key %s is not registered on this ledger", c.by).
 		hint("an administrator adds a key with: stele key add")
 }
 
@@ -147,10 +150,20 @@ func (b *Block) checkSigner(c *Candidate) error {
 		}
 		return nil
 	}
-	if err := b.control.Roster().Check(b.tree.size, b.time, c.env.KeyID, c.st); err != nil {
+	if err := b.checkStanding(c); err != nil {
 		return rosterRefusal(controlRule(c.st), err)
 	}
 	return nil
+}
+
+// checkStanding asks the roster about the signer, or about the issuer and its
+// delegation.
+func (b *Block) checkStanding(c *Candidate) error {
+	roster := b.control.Roster()
+	if c.delegation != nil {
+		return roster.CheckDelegated(b.tree.size, b.time, c.delegation, c.st)
+	}
+	return roster.Check(b.tree.size, b.time, c.by, c.st)
 }
 
 // controlRule is the rule of the roster's refusals that are of no other.
@@ -398,8 +411,8 @@ func (b *Block) checkAuthor(c *Candidate) error {
 	if err != nil {
 		return err
 	}
-	_, me, _ := b.control.Roster().Key(c.env.KeyID)
-	_, them, ok := b.control.Roster().Key(e.Envelope.KeyID)
+	_, me, _ := b.control.Roster().Key(c.by)
+	_, them, ok := b.control.Roster().Key(e.Envelope.By())
 	if administrators && slices.Contains(me.Roles, statement.RoleAdministrator) || ok && me.Handle == them.Handle {
 		return nil
 	}

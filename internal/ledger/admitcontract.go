@@ -69,11 +69,11 @@ func (b *Block) checkContracts(c *Candidate) error {
 	if err != nil || len(list) == 0 {
 		return err
 	}
-	_, m, _ := b.control.Roster().Key(c.env.KeyID)
+	_, m, _ := b.control.Roster().Key(c.by)
 	if !contract.Governs(c.st, m.Recovery) {
 		return nil
 	}
-	verdict, err := b.evaluate(list, c, contract.Signer{Handle: m.Handle, Key: c.env.KeyID, Roles: m.Roles, Known: true})
+	verdict, err := b.evaluate(list, c, contract.Signer{Handle: m.Handle, Key: c.by, Roles: m.Roles, Delegation: c.delegation, Known: true})
 	if err != nil {
 		return err
 	}

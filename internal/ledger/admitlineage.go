@@ -71,7 +71,7 @@ func (b *Block) checkRun(c *Candidate) error {
 		if err != nil {
 			return err
 		}
-		if b.sameHandle(c.env.KeyID, e.Envelope.KeyID) {
+		if b.sameHandle(c.by, e.Envelope.By()) {
 			c.mine = append(c.mine, o.Ref.Fingerprint)
 		}
 	}

@@ -156,7 +156,7 @@ func (b *Block) checkAudit(c *Candidate) error {
 	no := func(format string, args ...any) *Refusal {
 		return refuse(RuleAudit, ClassRefused, format, args...).at(index)
 	}
-	if s := b.control.Roster().Standing(announced.Envelope.KeyID, index, announced.Time); !s.OK {
+	if s := b.control.Roster().Standing(announced.Envelope.By(), index, announced.Time); !s.OK {
 		return no("the announcement in entry %d counts for nothing: %s", index, s.Detail).hint("announce the audit again")
 	}
 	ended, ok, err := b.auditResult(index)

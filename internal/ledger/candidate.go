@@ -8,12 +8,14 @@ import (
 // Candidate is an envelope on its way into the ledger, with what could be
 // found out about it beforehand. It may be admitted once.
 type Candidate struct {
-	env      *statement.Envelope
-	st       *statement.Statement
-	ref      statement.Ref      // of the kinds about one artifact
-	stamps   []statement.Output // what it binds: a stamp one, a run some of its outputs
-	id       statement.ID
-	verified bool // the signature was checked, against the key that its id names
+	env        *statement.Envelope
+	by         statement.KeyID       // the registered key in whose name it is
+	delegation *statement.Delegation // through which, or nil
+	st         *statement.Statement
+	ref        statement.Ref      // of the kinds about one artifact
+	stamps     []statement.Output // what it binds: a stamp one, a run some of its outputs
+	id         statement.ID
+	verified   bool // the signature was checked, against the key that its id names
 
 	// What the checks found; nothing is admitted between them.
 	facts *facts                    // what it is admitted over, once somebody asked
@@ -43,7 +45,7 @@ func (l *Ledger) Prepare(env *statement.Envelope) (*Candidate, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, ok := l.key(env.KeyID)
+	key, ok := l.key(c.by)
 	if !ok && c.st.Kind == statement.KindGenesis {
 		key, ok = genesisKey(c)
 	}
@@ -65,7 +67,7 @@ func (l *Ledger) examineEarly(c *Candidate) {
 	if !c.verified || c.st.Contract == nil || c.st.Contract.Action == statement.ContractLift || s.control == nil || s.control.Roster() == nil {
 		return
 	}
-	if s.control.Roster().Check(s.tree.size, s.time, c.env.KeyID, c.st) == nil {
+	if s.control.Roster().CheckEnvelope(s.tree.size, s.time, c.env, c.st) == nil {
 		c.law, c.bad = l.examine(c.st.Contract)
 	}
 }
@@ -89,16 +91,20 @@ func prepare(env *statement.Envelope) (*Candidate, error) {
 		return nil, refuse(RuleLimits, ClassMalformed, "a payload of %d bytes; 1 to %d are allowed", len(env.Payload), statement.MaxPayload)
 	case len(env.Signature) == 0 || len(env.Signature) > statement.MaxSignature:
 		return nil, refuse(RuleLimits, ClassMalformed, "a signature of %d bytes; 1 to %d are allowed", len(env.Signature), statement.MaxSignature)
-	case len(env.Delegation) > 0:
-		return nil, refuse(RuleShape, ClassMalformed, "a delegation: the ledger's rules know none")
+	case len(env.Delegation) > statement.MaxDelegation:
+		return nil, refuse(RuleLimits, ClassMalformed, "a delegation of %d bytes; at most %d are allowed", len(env.Delegation), statement.MaxDelegation)
 	case env.PayloadType != statement.PayloadType:
 		return nil, refuse(RuleShape, ClassMalformed, "payload type %.80q; it must be %s", env.PayloadType, statement.PayloadType)
+	}
+	delegation, err := env.Delegated()
+	if err != nil {
+		return nil, because(RuleShape, ClassMalformed, err)
 	}
 	c, err := prepareStatement(env.Payload)
 	if err != nil {
 		return nil, err
 	}
-	c.env, c.id = env, env.ID()
+	c.env, c.id, c.by, c.delegation = env, env.ID(), env.By(), delegation
 	return c, nil
 }
 
@@ -119,7 +125,7 @@ func prepareStatement(payload []byte) (*Candidate, error) {
 	return c, nil
 }
 
-// verify checks the signature with the key that the envelope names.
+// verify checks the signature with the registered key in whose name it is.
 func (c *Candidate) verify(key *statement.PublicKey) *Refusal {
 	if err := c.env.Verify(key); err != nil {
 		return because(RuleSignature, ClassUntrusted, err)
@@ -131,7 +137,7 @@ func (c *Candidate) verify(key *statement.PublicKey) *Refusal {
 // genesisKey returns the administrator's key that signed a genesis.
 func genesisKey(c *Candidate) (*statement.PublicKey, bool) {
 	for _, a := range c.st.Genesis.Administrators {
-		if a.Key.ID() == c.env.KeyID {
+		if a.Key.ID() == c.by {
 			return a.Key, true
 		}
 	}

@@ -18,6 +18,9 @@ func Rows(e *evidence.Entry, st *statement.Statement) []Pair {
 	r.add(idKey(e.Envelope.ID()), u64value(e.Index))
 	r.add(kindKey(r.kind, e.Index), nil)
 	r.add(signerKey(e.Envelope.KeyID, e.Index), []byte{r.kind})
+	if by := e.Envelope.By(); by != e.Envelope.KeyID {
+		r.add(signerKey(by, e.Index), []byte{r.kind})
+	}
 	if st.Control() {
 		r.add(controlKey(e.ControlCount), u64value(e.Index))
 	}
