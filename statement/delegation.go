@@ -1,6 +1,8 @@
 package statement
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/pem"
 	"slices"
 	"time"
@@ -151,6 +153,15 @@ func ParseDelegation(bin []byte) (*Delegation, error) {
 		return nil, malformed("delegation: the document is not in its one form")
 	}
 	return d, nil
+}
+
+// DelegationRequestMessage is what a key signs to ask for a delegation in exchange
+// for a CI's token, so that nobody gets one for somebody else's key:
+// "stele delegation request v1\n" ‖ ledger id ‖ "\n" ‖ key id ‖ "\n" ‖ SHA-256 of the
+// token ‖ "\n", all in hexadecimal.
+func DelegationRequestMessage(ledger LedgerID, key KeyID, token string) []byte {
+	sum := sha256.Sum256([]byte(token))
+	return []byte("stele delegation request v1\n" + ledger.String() + "\n" + key.String() + "\n" + hex.EncodeToString(sum[:]) + "\n")
 }
 
 // Verify checks that the issuer signed the delegation. The error is ErrSignature.

@@ -1,0 +1,279 @@
+package oidc
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+
+	"github.com/stele-ml/stele/internal/strictjson"
+	"github.com/stele-ml/stele/statement"
+)
+
+const (
+	// MaxToken is the longest token, in bytes.
+	MaxToken = 16 << 10
+	// Leeway is how much the clocks of an issuer, this machine and the ledger may
+	// differ.
+	Leeway = 30 * time.Second
+
+	maxClaimsDepth = 4
+)
+
+// Options are what an [Exchange] is made of.
+type Options struct {
+	Ledger statement.LedgerID
+	Signer statement.Signer // the issuer's registered key
+	Rules  []Rule           // the first that takes a token decides
+
+	Transport http.RoundTripper // to the issuers; nil: http.DefaultTransport
+	Now       func() time.Time  // nil: time.Now
+}
+
+// Exchange exchanges tokens for delegations. It is safe for concurrent use.
+type Exchange struct {
+	o       Options
+	issuers map[string]*issuer
+	used    used
+}
+
+// Request is what a job asks for.
+type Request struct {
+	Token string               // the CI's token, as it gave it out
+	Key   *statement.PublicKey // that the delegation is to be for: made for this job
+	Proof []byte               // the key's signature over [statement.DelegationRequestMessage]
+
+	Names []string         // none: all that the rule gives; else patterns within them
+	Kinds []statement.Kind // none: all that the rule gives; else some of them
+	Life  time.Duration    // 0: what the rule gives; else no more
+}
+
+// New checks the rules. An error names the rule.
+func New(o Options) (*Exchange, error) {
+	if o.Transport == nil {
+		o.Transport = http.DefaultTransport
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if len(o.Rules) == 0 || len(o.Rules) > MaxRules {
+		return nil, fmt.Errorf("%d rules for tokens; 1 to %d are allowed", len(o.Rules), MaxRules)
+	}
+	x := &Exchange{o: o, issuers: make(map[string]*issuer)}
+	for i := range o.Rules {
+		r := &o.Rules[i]
+		if err := r.check(); err != nil {
+			return nil, fmt.Errorf("rule %d for tokens, %q: %w", i+1, r.Name, err)
+		}
+		if x.issuers[r.Issuer] == nil {
+			x.issuers[r.Issuer] = newIssuer(r.Issuer, o.Transport, o.Now)
+		}
+	}
+	return x, nil
+}
+
+// Delegate checks a token and signs the delegation that the first rule which takes
+// it gives, and says which that was. The error is a *[Refusal], unless the issuer's
+// key cannot sign.
+func (x *Exchange) Delegate(ctx context.Context, q Request) (*statement.Delegation, string, error) {
+	if err := q.check(x.o.Ledger); err != nil {
+		return nil, "", err
+	}
+	payload, err := unverified(q.Token)
+	if err != nil {
+		return nil, "", refuse(Malformed, "", "the token is no JSON Web Token")
+	}
+	from := x.issuers[peek(payload)]
+	if from == nil {
+		return nil, "", refuse(Forbidden, "the server's configuration names the issuers it knows", "no rule is for tokens of the issuer %s", short(peek(payload)))
+	}
+	now := x.o.Now()
+	var why []string
+	var believed bool
+	for i := range x.o.Rules {
+		r := &x.o.Rules[i]
+		if r.Issuer != from.url {
+			continue
+		}
+		c, payload, err := x.believe(ctx, from, r, q.Token, now)
+		if refusal := (*Refusal)(nil); errors.As(err, &refusal) && refusal.Code == Unavailable {
+			return nil, "", err
+		}
+		if err != nil {
+			why = append(why, r.Name+": "+err.Error())
+			continue
+		}
+		believed = true
+		d, err := x.apply(r, c, q, now)
+		if err != nil {
+			why = append(why, r.Name+": "+err.Error())
+			continue
+		}
+		end := now.Add(max(r.maxAge(), MaxTokenAge) + Leeway)
+		if refusal := x.used.by(tokenID(from.url, c, payload), q.Key.ID(), end, now); refusal != nil {
+			return nil, "", refusal
+		}
+		signed, err := statement.NewDelegation(*d, x.o.Signer)
+		if err != nil {
+			return nil, "", fmt.Errorf("sign the delegation: %w", err)
+		}
+		return signed, r.Name, nil
+	}
+	code := Unauthorized
+	if believed {
+		code = Forbidden
+	}
+	return nil, "", refuse(code, "compare the token's claims with the server's rules", "no rule takes this token: %s", strings.Join(why, "; "))
+}
+
+func (q *Request) check(ledger statement.LedgerID) error {
+	switch {
+	case q.Token == "" || len(q.Token) > MaxToken:
+		return refuse(Malformed, "", "a token of %d bytes; 1 to %d are allowed", len(q.Token), MaxToken)
+	case q.Key == nil:
+		return refuse(Malformed, "", "no key")
+	case q.Key.Algorithm() == statement.AlgorithmSSH:
+		return refuse(Malformed, "make a P-256 or Ed25519 key for the job", "the key is of algorithm %s", q.Key.Algorithm())
+	case q.Life < 0:
+		return refuse(Malformed, "", "life %v", q.Life)
+	}
+	if err := q.Key.Verify(statement.DelegationRequestMessage(ledger, q.Key.ID(), q.Token), q.Proof); err != nil {
+		return refuse(Malformed, "sign the request with the key that it is for", "the request is not signed by the key that it is for")
+	}
+	return nil
+}
+
+// unverified returns what a token says, before anybody has looked at its signature.
+func unverified(token string) ([]byte, error) {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return nil, errors.New("a token has three parts")
+	}
+	return base64.RawURLEncoding.DecodeString(parts[1])
+}
+
+// believe checks a token for a rule: whose it is, for whom, and from when.
+func (x *Exchange) believe(ctx context.Context, from *issuer, r *Rule, token string, now time.Time) (claims, []byte, error) {
+	t, err := from.payload(ctx, token, r.Audience, func() time.Time { return now })
+	if errors.Is(err, errUnreachable) {
+		return nil, nil, refuse(Unavailable, "try again", "%s: %v", from.url, err)
+	}
+	if err != nil {
+		return nil, nil, plain(err)
+	}
+	payload, err := unverified(token) // what was verified, byte for byte
+	if err != nil {
+		return nil, nil, err
+	}
+	c := claims{}
+	if err := strictjson.UnmarshalForeign(payload, (*map[string]any)(&c), MaxToken, maxClaimsDepth); err != nil {
+		return nil, nil, fmt.Errorf("its claims: %w", err)
+	}
+	if iss, _ := c.text("iss"); iss != r.Issuer || t.Issuer != r.Issuer {
+		return nil, nil, fmt.Errorf("it is by %s", short(iss))
+	}
+	if !slices.Contains(c.audience(), r.Audience) {
+		return nil, nil, fmt.Errorf("it is for %s, not for %s", short(strings.Join(c.audience(), ", ")), short(r.Audience))
+	}
+	return c, payload, r.inTime(c, now)
+}
+
+// plain makes a sentence of the library's errors that holds nothing of the token.
+func plain(err error) error {
+	if expired := (*oidc.TokenExpiredError)(nil); errors.As(err, &expired) {
+		return fmt.Errorf("it expired at %s", expired.Expiry.UTC().Format(time.RFC3339))
+	}
+	text := strings.TrimPrefix(err.Error(), "oidc: ")
+	return fmt.Errorf("it is not believed: %s", strings.Trim(short(text), `"`))
+}
+
+func (r *Rule) maxAge() time.Duration {
+	if r.MaxAge == 0 {
+		return MaxTokenAge
+	}
+	return r.MaxAge
+}
+
+// inTime holds "exp", "nbf" and "iat" to the clock. All but "nbf" have to be there.
+func (r *Rule) inTime(c claims, now time.Time) error {
+	exp, ok := c.instant("exp")
+	if !ok || !now.Before(exp) {
+		return fmt.Errorf("it has expired, or does not say when it does")
+	}
+	if _, has := c["nbf"]; has {
+		if nbf, ok := c.instant("nbf"); !ok || now.Add(Leeway).Before(nbf) {
+			return fmt.Errorf("it is not valid so early")
+		}
+	}
+	iat, ok := c.instant("iat")
+	switch {
+	case !ok:
+		return fmt.Errorf("it does not say when it was issued")
+	case now.Add(Leeway).Before(iat):
+		return fmt.Errorf("it was issued in the future: is a clock wrong?")
+	case now.Sub(iat) > r.maxAge()+Leeway:
+		return fmt.Errorf("it was issued more than %v ago", r.maxAge())
+	}
+	return nil
+}
+
+// apply makes what a rule gives for these claims, narrowed by what is asked for.
+func (x *Exchange) apply(r *Rule, c claims, q Request, now time.Time) (*statement.DelegationClaims, error) {
+	if err := r.takes(c); err != nil {
+		return nil, err
+	}
+	d := &statement.DelegationClaims{Ledger: x.o.Ledger, Key: q.Key, Subject: c.subject(), Source: r.Issuer, Kinds: slices.Clone(r.Kinds)}
+	for _, template := range r.Names {
+		name, err := fill(template, c)
+		if err != nil {
+			return nil, err
+		}
+		d.Names = append(d.Names, name)
+	}
+	if len(q.Names) > 0 {
+		for _, name := range q.Names {
+			if err := statement.CheckPattern(name); err != nil {
+				return nil, err
+			}
+			if !slices.ContainsFunc(d.Names, func(p string) bool { return within(p, name) }) {
+				return nil, fmt.Errorf("it gives the names %v, which do not cover %s", d.Names, name)
+			}
+		}
+		d.Names = q.Names
+	}
+	if len(q.Kinds) > 0 {
+		for _, kind := range q.Kinds {
+			if !slices.Contains(d.Kinds, kind) {
+				return nil, fmt.Errorf("it gives the kinds %v, and not %s", d.Kinds, short(string(kind)))
+			}
+		}
+		d.Kinds = slices.Clone(q.Kinds)
+	}
+	slices.Sort(d.Names)
+	slices.Sort(d.Kinds)
+	d.Names, d.Kinds = slices.Compact(d.Names), slices.Compact(d.Kinds)
+	life := r.Life
+	if life == 0 {
+		life = MaxLife
+	}
+	if q.Life > 0 {
+		life = min(life, q.Life)
+	}
+	d.NotBefore, d.NotAfter = now.Add(-Leeway).UnixMilli(), now.Add(life).UnixMilli()
+	return d, statement.CheckText("the token's subject", d.Subject, statement.MaxDelegationSubject)
+}
+
+// within reports whether a pattern of names covers all that another does.
+func within(outer, inner string) bool {
+	prefix, star := strings.CutSuffix(outer, "*")
+	if !star {
+		return outer == inner
+	}
+	return strings.HasPrefix(strings.TrimSuffix(inner, "*"), prefix)
+}
