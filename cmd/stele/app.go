@@ -49,6 +49,7 @@ type app struct {
 	printedJSON  bool    // an object was printed already; a failure goes to standard error alone
 	resumable    bool    // what was read before an interruption is remembered
 	announced    *uint64 // the entry of an audit that is announced and has not ended
+	newest       bool    // what is read is the newest, cosigned or not: see readNewest
 	toldCosigned bool    // that a reading is not of the newest entries
 	ran          bool    // another command was run: an interruption was its own
 }
@@ -76,7 +77,8 @@ an append-only Merkle log; anybody can check any of it later, offline.`,
 			return nil
 		},
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
-		PersistentPreRunE: func(*cobra.Command, []string) error {
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
+			a.newest = readNewest[strings.TrimPrefix(c.CommandPath(), "stele ")]
 			a.term.SetQuiet(a.quiet || a.json)
 			dirs, err := home.Find(a.getenv)
 			a.dirs = dirs

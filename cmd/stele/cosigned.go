@@ -20,6 +20,16 @@ import (
 // that of whoever runs the ledger.
 const maxCosignedSearch = 1 << 16
 
+// readNewest are the verbs that write what has happened. They read the newest that
+// the log has signed, so that a run finds the stamp of a moment ago, and a stamp
+// that is repeated finds itself. All others, and what somebody decides on
+// above all, are as of what the quorum has cosigned: an operator could show one
+// person alone what is not.
+var readNewest = map[string]bool{
+	"stamp": true, "audit": true, "run": true, "record run": true, "record evaluation": true,
+	"import oms": true, "import intoto": true,
+}
+
 // newestReading is the reading of the ledger's newest checkpoint, of which this
 // one may be an earlier state.
 func (r *reading) newestReading() *reading {
@@ -34,6 +44,9 @@ func (r *reading) newestReading() *reading {
 // them alone. Without such a policy, or such a checkpoint, it is r itself:
 // whoever asks for trust says so (see trusting), and a verdict fails by name.
 func (a *app) cosigned(r *reading) (*reading, error) {
+	if a.newest {
+		return r, nil
+	}
 	policy, _, err := a.policyFor(r.Origin())
 	if err != nil || policy == nil || policy.Quorum == evidence.QuorumNone {
 		return r, err

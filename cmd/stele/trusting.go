@@ -24,7 +24,7 @@ import (
 // it: see cosigned, which makes such a reading.
 func (a *app) trusting(r *reading) error {
 	policy, err := a.trustingNewest(r)
-	if err != nil || policy.Quorum == evidence.QuorumNone {
+	if err != nil || policy.Quorum == evidence.QuorumNone || a.newest {
 		return err
 	}
 	return a.trustingCosigned(r, policy)
