@@ -166,7 +166,7 @@ func (a *app) stampCollection(ctx context.Context, o *stampOrder) error {
 		return err
 	}
 	defer closeSigner()
-	plan, err := a.planStamp(ctx, dir, o, signer.PublicKey())
+	plan, err := a.planStamp(ctx, dir, o, authorOf(signer))
 	if err != nil {
 		return err
 	}

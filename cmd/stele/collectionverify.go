@@ -48,7 +48,7 @@ func (r *reading) judgeMembers(root *node) (list []memberVerdict, err error) {
 
 // judgeStamp says what is known now of one stamp, as evidence.Verify would.
 func (r *reading) judgeStamp(e *evidence.Entry, ref statement.Ref) (evidence.Outcome, string) {
-	key, _, ok := r.control.Roster().Key(e.Envelope.KeyID)
+	key, _, ok := r.control.Roster().Key(e.Envelope.By())
 	if !ok {
 		return evidence.Untrusted, "its signer's key is not registered"
 	}

@@ -199,13 +199,13 @@ func (p *enacting) question() string {
 
 // planEnacting asks the ledger what would come of it, and shows it.
 func (a *app) planEnacting(r *reading, p *enacting, signer statement.Signer, shows bool) error {
-	var key statement.KeyID // zero, and nobody's, for whoever only looks
+	var by author // zero, and nobody's, for whoever only looks
 	if signer != nil {
-		key = signer.PublicKey().ID()
+		by = authorOf(signer)
 	}
-	p.origin, p.who, p.control = r.Origin(), r.signerByKey(key), r.control.Count()
+	p.origin, p.who, p.control = r.Origin(), r.signerBy(by), r.control.Count()
 	p.now = r.inForceOf(p.said.Name)
-	if p.done = r.saidAlready(p.said, key); p.done != nil {
+	if p.done = r.saidAlready(p.said, by.key); p.done != nil {
 		p.who = jsonv1.Signer{Handle: p.done.Handle, Key: p.done.Signer.String()}
 		var err error
 		p.checkpoint, err = r.LatestCheckpoint()
@@ -214,11 +214,11 @@ func (a *app) planEnacting(r *reading, p *enacting, signer statement.Signer, sho
 	// What would be refused for certain is told before anybody is asked.
 	now := max(a.now().UnixMilli(), r.Time())
 	if signer != nil {
-		if err := r.control.Roster().Check(r.Size(), now, key, p.statement()); err != nil {
+		if err := by.check(r.control.Roster(), r.Size(), now, p.statement()); err != nil {
 			return err
 		}
 	}
-	tried, err := r.try(p.statement(), key, now)
+	tried, err := r.try(p.statement(), by, now)
 	if err != nil {
 		return err
 	}

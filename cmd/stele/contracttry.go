@@ -23,12 +23,12 @@ type tried struct {
 	asked     []string              // the contracts that are about it
 }
 
-// try asks the contracts in force about a statement. The zero key is nobody's.
-func (r *reading) try(st *statement.Statement, key statement.KeyID, now int64) (t tried, err error) {
+// try asks the contracts in force about a statement. The zero author is nobody.
+func (r *reading) try(st *statement.Statement, by author, now int64) (t tried, err error) {
 	if len(r.control.ContractsInForce()) == 0 && st.Contract == nil {
 		return t, nil
 	}
-	trial, err := r.Try(st, r.signs(key), now)
+	trial, err := r.Try(st, r.signs(by), now)
 	if err == nil && st.Contract != nil && len(trial.Refusals) > 0 {
 		t.refusal = trial.Refusals[0] // of the ledger's own rules, which come first
 		return t, nil
@@ -64,15 +64,6 @@ func (t *tried) pairs() []terminal.Pair {
 		p.Value, p.Style = some(t.asked, 4)+": depends on who signs", terminal.Caution
 	}
 	return []terminal.Pair{p}
-}
-
-// signs is whoever would sign, as rules see them.
-func (r *reading) signs(key statement.KeyID) contract.Signer {
-	_, m, ok := r.control.Roster().Key(key)
-	if !ok {
-		return contract.Signer{}
-	}
-	return contract.Signer{Handle: m.Handle, Key: key, Roles: m.Roles, Known: true}
 }
 
 // noteUndecided tells of rules that depend on who will sign.

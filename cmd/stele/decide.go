@@ -114,9 +114,9 @@ func (a *app) decide(ctx context.Context, f *decideFlags, plan func(*reading) (*
 		return err
 	}
 	defer closeSigner()
-	var key statement.KeyID // zero, and nobody's, for whoever only looks
+	var by author // nobody, for whoever only looks
 	if signer != nil {
-		key = signer.PublicKey().ID()
+		by = authorOf(signer)
 	}
 	var p *planned
 	var who jsonv1.Signer
@@ -125,9 +125,9 @@ func (a *app) decide(ctx context.Context, f *decideFlags, plan func(*reading) (*
 		if p, err = plan(r); err != nil {
 			return err
 		}
-		who, p.origin = r.signerByKey(key), r.Origin()
+		who, p.origin = r.signerBy(by), r.Origin()
 		if p.done == nil {
-			err = r.seen(p, f, key)
+			err = r.seen(p, f, by)
 		}
 		if err != nil {
 			return err
@@ -139,12 +139,12 @@ func (a *app) decide(ctx context.Context, f *decideFlags, plan func(*reading) (*
 		}
 		// What would be refused for certain is told before anybody is asked.
 		if signer != nil {
-			if err := r.control.Roster().Check(r.Size(), max(a.now().UnixMilli(), r.Time()), key, p.st); err != nil {
+			if err := by.check(r.control.Roster(), r.Size(), max(a.now().UnixMilli(), r.Time()), p.st); err != nil {
 				return err
 			}
 		}
 		if p.refusal == nil && (asks || f.dryRun) {
-			if p.tried, err = r.try(p.st, key, max(a.now().UnixMilli(), r.Time())); err != nil {
+			if p.tried, err = r.try(p.st, by, max(a.now().UnixMilli(), r.Time())); err != nil {
 				return err
 			}
 			p.refusal = p.tried.refusal
@@ -250,7 +250,7 @@ func reasons(c *account) string {
 
 // seen sets the statement's after: what is here now, unless the author says what
 // they saw. What they have said last on this already is not said again.
-func (r *reading) seen(p *planned, f *decideFlags, key statement.KeyID) error {
+func (r *reading) seen(p *planned, f *decideFlags, by author) error {
 	now, err := r.After(p.st)
 	if err != nil {
 		return err
@@ -268,7 +268,7 @@ func (r *reading) seen(p *planned, f *decideFlags, key statement.KeyID) error {
 	} else {
 		p.st.Release.After = saw
 	}
-	if e.Envelope.KeyID == key && r.standingOf(e).OK && (saw == now || saw == afterOf(st)) && sameSaying(st, p.st) && r.nothingSince(e, st) {
+	if by.signed(e) && r.standingOf(e).OK && (saw == now || saw == afterOf(st)) && sameSaying(st, p.st) && r.nothingSince(e, st) {
 		p.done, p.already = e, "you have said so already, and nothing came after it"
 		return nil
 	}

@@ -56,15 +56,10 @@ func (r *reading) Try(st *statement.Statement, as contract.Signer, timeMS int64)
 	return made.Try(st, as, timeMS)
 }
 
-// signerOf names who signed an entry.
-func (r *reading) signerOf(e *evidence.Entry) jsonv1.Signer {
-	return r.signerByKey(e.Envelope.KeyID)
-}
-
 // standingOf says whether what the signer said in an entry counts, as is
 // known now.
 func (r *reading) standingOf(e *evidence.Entry) statement.Standing {
-	return r.control.Roster().Standing(e.Envelope.KeyID, e.Index, e.Time)
+	return r.control.Roster().Standing(e.Envelope.By(), e.Index, e.Time)
 }
 
 // subject says in a few words what a statement is about.
@@ -131,6 +126,9 @@ func (r *reading) withdrawalsJSON(ref statement.Ref) []jsonv1.Withdrawal {
 func signedBy(s jsonv1.Signer) string {
 	if s.Handle == "" {
 		return "key " + shortKey(s.Key)
+	}
+	if d := s.Delegation; d != nil {
+		return fmt.Sprintf("%s (%s, through key %s)", s.Handle, d.Subject, shortKey(s.Key))
 	}
 	return s.Handle + " (key " + shortKey(s.Key) + ")"
 }

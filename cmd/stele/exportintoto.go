@@ -184,9 +184,12 @@ func sortedEntries(set map[uint64]bool) []uint64 {
 
 func (r *reading) exportedRun(e *evidence.Entry, st *statement.Statement) (jsonv1.ExportedRun, error) {
 	run := jsonv1.ExportedRun{Run: st.Nonce.String(), Entry: e.Index, Signer: r.signerOf(e), Standing: r.standingOf(e).State, Outputs: []string{}}
-	key, _, ok := r.control.Roster().Key(e.Envelope.KeyID)
+	key, _, ok := r.control.Roster().Key(e.Envelope.By())
 	if !ok {
 		return run, fmt.Errorf("entry %d: its key is not on the ledger", e.Index) // it was admitted
+	}
+	if d, _ := e.Envelope.Delegated(); d != nil {
+		key = d.Key
 	}
 	run.Algorithm = key.Algorithm()
 	for _, o := range st.Run.Outputs {

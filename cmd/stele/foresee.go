@@ -39,12 +39,12 @@ type foreseen struct {
 
 // foresee asks the contracts in force about a draft; unknown are the words for
 // what it does not know.
-func (r *reading) foresee(draft *statement.Statement, key statement.KeyID, now int64, unknown ...[]string) (*foreseen, error) {
+func (r *reading) foresee(draft *statement.Statement, by author, now int64, unknown ...[]string) (*foreseen, error) {
 	out := new(foreseen)
 	if len(r.control.ContractsInForce()) == 0 {
 		return out, nil
 	}
-	trial, err := r.Try(draft, r.signs(key), now)
+	trial, err := r.Try(draft, r.signs(by), now)
 	if err != nil || trial.Verdict == nil {
 		return out, err
 	}
@@ -70,7 +70,7 @@ func (r *reading) foresee(draft *statement.Statement, key statement.KeyID, now i
 
 // foreseeStamp refuses what contracts would refuse of a stamp whatever the data
 // are, before they are read.
-func (a *app) foreseeStamp(r *reading, p *stampPlan, o *stampOrder, key *statement.PublicKey) error {
+func (a *app) foreseeStamp(r *reading, p *stampPlan, o *stampOrder, by author) error {
 	annotations, err := parseAnnotations(o.annotations)
 	if err != nil {
 		return err
@@ -81,7 +81,7 @@ func (a *app) foreseeStamp(r *reading, p *stampPlan, o *stampOrder, key *stateme
 		Kind: o.kind, Files: 1, Bytes: 1, Ignore: append(scan.DefaultRules(), o.flags.ignore...), Basis: statement.Basis{Read: 1},
 		From: p.from, Since: p.since, Annotations: annotations,
 	}}
-	f, err := r.foresee(draft, key.ID(), max(a.now().UnixMilli(), r.Time()), unreadWords)
+	f, err := r.foresee(draft, by, max(a.now().UnixMilli(), r.Time()), unreadWords)
 	if err == nil && f.refusal != nil {
 		err = failf(exitRefused, "nothing was read: %w", f.refusal)
 	}
@@ -92,7 +92,7 @@ func (a *app) foreseeStamp(r *reading, p *stampPlan, o *stampOrder, key *stateme
 // about it.
 func (a *app) tryStamp(ctx context.Context, dir string, st *statement.Statement, signer statement.Signer) error {
 	return a.readAt(ctx, dir, func(r *reading) error {
-		t, err := r.try(st, signer.PublicKey().ID(), max(a.now().UnixMilli(), r.Time()))
+		t, err := r.try(st, authorOf(signer), max(a.now().UnixMilli(), r.Time()))
 		if err == nil {
 			err = t.refusal
 		}

@@ -44,29 +44,31 @@ func (g *gated) findSigner(ctx context.Context) (contract.Signer, error) {
 		}
 		return contract.Signer{}, failf(exitNotFound, "--by %s: nobody of that handle is on this ledger", g.o.by).withHint("`stele key list` shows who is")
 	}
-	key, ok, err := g.a.ownKey(ctx)
+	by, ok, err := g.a.ownKey(ctx)
 	if err != nil || !ok {
 		return contract.Signer{}, err
 	}
-	if _, m, ok := roster.Key(key); ok && good(&m) {
-		return signer(&m), nil
+	if _, m, ok := roster.Key(by.key); ok && good(&m) {
+		s := signer(&m)
+		s.Delegation = by.delegation
+		return s, nil
 	}
 	return contract.Signer{}, nil
 }
 
-// ownKey is the id of the key that this person would sign with. Nobody is asked
+// ownKey is as whom this person would sign. Nobody is asked
 // for a passphrase: a key that needs one is not known. One that was named and is
 // not there is an error.
-func (a *app) ownKey(ctx context.Context) (id statement.KeyID, ok bool, err error) {
+func (a *app) ownKey(ctx context.Context) (by author, ok bool, err error) {
 	quiet := *a
 	quiet.term = terminal.New(strings.NewReader(""), io.Discard, io.Discard, a.getenv)
 	s, closer, err := quiet.signer(ctx)
 	switch {
 	case err == nil:
 		defer closer()
-		return s.PublicKey().ID(), true, nil
+		return authorOf(s), true, nil
 	case a.keyFlag != "" && statusOf(err) == exitNotFound && !errors.Is(err, errNoKey):
-		return id, false, err
+		return by, false, err
 	}
-	return id, false, nil
+	return by, false, nil
 }

@@ -40,8 +40,8 @@ type importing struct {
 }
 
 // importAllowed says beforehand what admission would refuse for certain.
-func (a *app) importAllowed(r *reading, key *statement.PublicKey) error {
-	return r.maySign(key, a.now().UnixMilli())
+func (a *app) importAllowed(r *reading, signer statement.Signer) error {
+	return r.maySign(authorOf(signer), a.now().UnixMilli())
 }
 
 // record keeps the foreign file on the ledger's shelf and puts it on the ledger.
@@ -62,10 +62,10 @@ func (a *app) recordImport(ctx context.Context, dir string, signer statement.Sig
 		return fmt.Errorf("keep the document: %w", err)
 	}
 	var origin string
-	who := jsonv1.Signer{Key: signer.PublicKey().ID().String()}
+	who := jsonv1.Signer{Key: statement.By(signer).String()}
 	var ref statement.Ref
 	proof, err := a.submit(ctx, dir, signer, func(r *reading) (*statement.Statement, error) {
-		origin, who = r.Origin(), r.signerByKey(signer.PublicKey().ID())
+		origin, who = r.Origin(), r.signerBy(authorOf(signer))
 		var err error
 		if ref, err = r.ref(m.name+"@"+m.version, "NAME@VERSION"); err != nil {
 			return nil, err
@@ -103,7 +103,7 @@ func (a *app) importedBefore(ctx context.Context, dir string, signer statement.S
 			return err
 		}
 		for _, s := range list {
-			if s.Entry.Envelope.KeyID != signer.PublicKey().ID() || s.st.Import.Document.SHA256 != sum || s.st.Import.Key.SHA256 != m.statement.Key.SHA256 || !r.standingOf(s.Entry).OK {
+			if !authorOf(signer).signed(s.Entry) || s.st.Import.Document.SHA256 != sum || s.st.Import.Key.SHA256 != m.statement.Key.SHA256 || !r.standingOf(s.Entry).OK {
 				continue
 			}
 			checkpoint, err := r.LatestCheckpoint()

@@ -132,7 +132,7 @@ func (a *app) importModel(ctx context.Context, o *importOMSOrder) error {
 // late.
 func (a *app) planImport(ctx context.Context, dir string, signer statement.Signer, name, version string, reach place.Options) (b ledger.Binding, stamp *statement.Stamp, search manifestSearch, err error) {
 	err = a.readAt(ctx, dir, func(r *reading) error {
-		if err := a.importAllowed(r, signer.PublicKey()); err != nil {
+		if err := a.importAllowed(r, signer); err != nil {
 			return err
 		}
 		var st *statement.Statement

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -88,7 +89,7 @@ func (r *reading) memberKeys(now int64) []jsonv1.Key {
 	var out []jsonv1.Key
 	for _, m := range r.control.Roster().Members() {
 		k := jsonv1.Key{
-			Key: m.Key.ID().String(), Algorithm: m.Key.Algorithm(), Handle: m.Handle, Roles: m.Roles, Names: m.Names,
+			Key: m.Key.ID().String(), Algorithm: m.Key.Algorithm(), Handle: m.Handle, Roles: m.Roles, Names: m.Names, Kinds: kindWords(m.Kinds),
 			Standing: r.control.Roster().Standing(m.Key.ID(), r.Size(), now).State, Public: string(m.Key.Text()),
 		}
 		if m.Expires != 0 {
@@ -164,10 +165,18 @@ func (a *app) printKeys(members, mine []jsonv1.Key) {
 
 // rolesText lists roles in the width of a table: all four are too wide for it.
 func rolesText(roles []string) string {
-	if len(roles) == len(statement.Roles()) {
+	if slices.Equal(roles, statement.FirstRoles()) {
 		return "every role"
 	}
 	return strings.Join(roles, ", ")
+}
+
+// kindWords are the kinds that an issuer may delegate, for --json.
+func kindWords(kinds []statement.Kind) (list []string) {
+	for _, kind := range kinds {
+		list = append(list, string(kind))
+	}
+	return list
 }
 
 func (a *app) keyRequest() *cobra.Command {
@@ -227,15 +236,19 @@ that nobody can have somebody else's key registered as their own.`,
 
 func (a *app) keyAdd() *cobra.Command {
 	var handle, expires string
-	var roles, names []string
+	var roles, names, kinds []string
 	c := &cobra.Command{
 		Use:   "add REQUEST|PUBLICKEY",
 		Short: "Register somebody's key (administrators)",
 		Long: `Registers the key of a request, or a public key (PEM, or a line of
 authorized_keys), with its roles and the names it may write. Compare the key's
-id with what its holder reads to you.`,
-		Example: "  stele key add bob.json --names 'fraud/*' --role member --role approver",
-		Args:    cobra.ExactArgs(1),
+id with what its holder reads to you.
+
+An issuer's key signs nothing but delegations, which let CI jobs sign for a few
+minutes under its names; it lies with the server (` + "`stele serve`" + `).`,
+		Example: "  stele key add bob.json --names 'fraud/*' --role member --role approver\n" +
+			"  stele key add ci.json --role issuer --names 'fraud/*' --kinds stamp,run,evaluation",
+		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			key, asked, err := readKeyToAdd(args[0])
 			if err != nil {
@@ -248,6 +261,12 @@ id with what its holder reads to you.`,
 				return usagef("a bare public key needs --handle").withHint("or ask its holder for a request: `stele key request`")
 			}
 			identity := statement.Identity{Action: statement.ActionRegister, Handle: handle, Key: key, KeyID: key.ID(), Roles: roles, Names: names}
+			for _, kind := range kinds {
+				identity.Kinds = append(identity.Kinds, statement.Kind(kind))
+			}
+			if slices.Contains(roles, statement.RoleIssuer) && len(kinds) == 0 {
+				return usagef("an issuer needs --kinds: what its delegations may be for").withHint("for example --kinds stamp,run,evaluation")
+			}
 			if expires != "" {
 				if identity.Expires, err = a.expiry(expires); err != nil {
 					return err
@@ -257,8 +276,9 @@ id with what its holder reads to you.`,
 		},
 	}
 	c.Flags().StringVar(&handle, "handle", "", "another pseudonym than the request's")
-	c.Flags().StringArrayVar(&roles, "role", []string{statement.RoleMember}, "a `role`: member, approver, releaser or administrator (repeatable)")
+	c.Flags().StringArrayVar(&roles, "role", []string{statement.RoleMember}, "a `role`: member, approver, releaser, administrator or issuer (repeatable)")
 	c.Flags().StringArrayVar(&names, "names", nil, "a `pattern` of names it may write, for example 'fraud/*' (repeatable)")
+	c.Flags().StringSliceVar(&kinds, "kinds", nil, "of an issuer: the `kinds` it may delegate, for example stamp,run,evaluation")
 	c.Flags().StringVar(&expires, "expires", "", "the `time` from which it has no standing, or a duration such as 2160h")
 	return c
 }

@@ -138,11 +138,10 @@ func (a *app) write(ctx context.Context, make func(*reading) (*statement.Stateme
 	}
 	defer closeSigner()
 	var kind statement.Kind
-	var what, handle, origin string
+	var what, origin string
+	var who jsonv1.Signer
 	proof, err := a.submit(ctx, dir, signer, func(r *reading) (*statement.Statement, error) {
-		if _, m, ok := r.control.Roster().Key(signer.PublicKey().ID()); ok {
-			handle = m.Handle
-		}
+		who = r.signerBy(authorOf(signer))
 		st, err := make(r)
 		if err == nil {
 			kind, what, origin = st.Kind, subject(st), r.Origin()
@@ -152,7 +151,7 @@ func (a *app) write(ctx context.Context, make func(*reading) (*statement.Stateme
 	if err != nil {
 		return err
 	}
-	return a.printWritten(proof, kind, what, origin, jsonv1.Signer{Handle: handle, Key: signer.PublicKey().ID().String()})
+	return a.printWritten(proof, kind, what, origin, who)
 }
 
 // checkpointJSON turns a signed checkpoint into what --json prints.

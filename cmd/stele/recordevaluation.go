@@ -82,9 +82,9 @@ func (a *app) recordEvaluation(ctx context.Context, o *evaluationOrder) error {
 	defer closeSigner()
 	var st *statement.Statement
 	var origin string
-	who := jsonv1.Signer{Key: signer.PublicKey().ID().String()}
+	who := jsonv1.Signer{Key: statement.By(signer).String()}
 	proof, err := a.submit(ctx, dir, signer, func(r *reading) (*statement.Statement, error) {
-		origin, who = r.Origin(), r.signerByKey(signer.PublicKey().ID())
+		origin, who = r.Origin(), r.signerBy(authorOf(signer))
 		ref, err := r.ref(o.name+"@"+o.version, "NAME@VERSION")
 		if err != nil {
 			return nil, err

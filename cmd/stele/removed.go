@@ -143,7 +143,7 @@ func (r *reading) follows(later ledger.Binding, target *node) error {
 
 // maySpeakFor checks that an entry's signer may write the target's name.
 func (r *reading) maySpeakFor(e *evidence.Entry, target *node) error {
-	_, m, ok := r.control.Roster().Key(e.Envelope.KeyID)
+	_, m, ok := r.control.Roster().Key(e.Envelope.By())
 	if ok && slices.ContainsFunc(m.Names, func(pattern string) bool { return statement.MatchName(pattern, target.binding.Name) }) {
 		return nil
 	}

@@ -230,7 +230,7 @@ func (w *running) planAgain(r *reading) error {
 		}
 	}
 	if len(w.order.out) == 0 {
-		if err := r.hasStanding(w.signer.PublicKey(), w.app.now().UnixMilli()); err != nil {
+		if err := r.hasStanding(authorOf(w.signer), w.app.now().UnixMilli()); err != nil {
 			return err
 		}
 	}

@@ -113,7 +113,7 @@ func (w *running) foresee(r *reading, code bool) error {
 	if !code {
 		unknown = append(unknown, codeWords)
 	}
-	f, err := r.foresee(w.draft(true), w.signer.PublicKey().ID(), max(w.app.now().UnixMilli(), r.Time()), unknown...)
+	f, err := r.foresee(w.draft(true), authorOf(w.signer), max(w.app.now().UnixMilli(), r.Time()), unknown...)
 	if err != nil {
 		return err
 	}
@@ -160,7 +160,7 @@ func (w *running) plan(r *reading) error {
 	w.identify(r)
 	w.run.Observation, w.run.AttemptOf, w.run.Image = w.order.observation, w.order.attempt, w.order.imageRef
 	if len(w.order.out) == 0 {
-		if err := r.hasStanding(w.signer.PublicKey(), w.app.now().UnixMilli()); err != nil {
+		if err := r.hasStanding(authorOf(w.signer), w.app.now().UnixMilli()); err != nil {
 			return err
 		}
 	}
@@ -180,10 +180,10 @@ func (w *running) plan(r *reading) error {
 
 // identify takes down which ledger it is, and who signs.
 func (w *running) identify(r *reading) {
-	key, roster, size := w.signer.PublicKey(), r.control.Roster(), r.Size()
+	by, roster, size := authorOf(w.signer), r.control.Roster(), r.Size()
 	w.algorithm, w.ledger, w.origin, w.size = r.Algorithm(), r.ID(), r.Origin(), size
-	w.who = r.signerByKey(key.ID())
-	w.mayRun = func(st *statement.Statement) error { return roster.Check(size, w.app.now().UnixMilli(), key.ID(), st) }
+	w.who = r.signerBy(by)
+	w.mayRun = func(st *statement.Statement) error { return by.check(roster, size, w.app.now().UnixMilli(), st) }
 }
 
 // newRun refuses a run's id that is taken, before hours of work.
@@ -238,7 +238,7 @@ func (w *running) planStamp(r *reading, out *runOutput) (err error) {
 		path: out.path, as: out.what(), name: out.name, version: out.version, kind: out.kind, since: out.since,
 		noDetails: w.order.noDetails, flags: *w.order.kept,
 	}
-	if out.plan, err = w.app.planStampAt(r, &out.order, w.signer.PublicKey()); err != nil {
+	if out.plan, err = w.app.planStampAt(r, &out.order, authorOf(w.signer)); err != nil {
 		return err
 	}
 	if out.since == "" {
@@ -265,13 +265,13 @@ func (w *running) taken(r *reading, out *runOutput, b *boundName) error {
 }
 
 // hasStanding is mayWrite for a run that writes no name.
-func (r *reading) hasStanding(key *statement.PublicKey, now int64) error {
-	_, m, ok := r.control.Roster().Key(key.ID())
+func (r *reading) hasStanding(by author, now int64) error {
+	_, m, ok := r.control.Roster().Key(by.key)
 	if !ok {
-		return failf(exitUntrusted, "the key %s is not registered on this ledger", shortKey(key.ID().String())).
+		return failf(exitUntrusted, "the key %s is not registered on this ledger", shortKey(by.key.String())).
 			withHint("`stele key request` makes a request for an administrator; --key chooses another key")
 	}
-	if s := r.control.Roster().Standing(key.ID(), r.Size(), now); !s.OK {
+	if s := r.control.Roster().Standing(by.key, r.Size(), now); !s.OK {
 		return failf(exitUntrusted, "the key of %s has no standing: %s", m.Handle, s.Detail).withHint("--key chooses another key")
 	}
 	return nil

@@ -151,7 +151,7 @@ func (a *app) stamp(ctx context.Context, d *data, o *stampOrder) error {
 	}
 	defer closeSigner()
 
-	plan, err := a.planStamp(ctx, dir, o, signer.PublicKey())
+	plan, err := a.planStamp(ctx, dir, o, authorOf(signer))
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
@@ -38,26 +39,23 @@ type boundName struct {
 	why        string // it is not good
 }
 
-func (a *app) planStamp(ctx context.Context, dir string, o *stampOrder, key *statement.PublicKey) (*stampPlan, error) {
+func (a *app) planStamp(ctx context.Context, dir string, o *stampOrder, by author) (*stampPlan, error) {
 	var p *stampPlan
 	err := a.readAt(ctx, dir, func(r *reading) (err error) {
-		if p, err = a.planStampAt(r, o, key); err != nil || p.bound != nil || o.collection.given() {
+		if p, err = a.planStampAt(r, o, by); err != nil || p.bound != nil || o.collection.given() {
 			return err
 		}
-		return a.foreseeStamp(r, p, o, key)
+		return a.foreseeStamp(r, p, o, by)
 	})
 	return p, err
 }
 
 // planStampAt is planStamp of a ledger that is open.
-func (a *app) planStampAt(r *reading, o *stampOrder, key *statement.PublicKey) (*stampPlan, error) {
+func (a *app) planStampAt(r *reading, o *stampOrder, by author) (*stampPlan, error) {
 	p := new(stampPlan)
 	p.algorithm, p.origin, p.ledger = r.Algorithm(), r.Origin(), r.ID()
-	p.signer = jsonv1.Signer{Key: key.ID().String()}
-	if _, m, ok := r.control.Roster().Key(key.ID()); ok {
-		p.signer.Handle = m.Handle
-	}
-	if err := r.mayWrite(key, o.name, a.now().UnixMilli()); err != nil {
+	p.signer = r.signerBy(by)
+	if err := r.mayWrite(by, o.name, a.now().UnixMilli()); err != nil {
 		return nil, err
 	}
 	for _, f := range o.from {
@@ -122,35 +120,44 @@ func (a *app) earlierFor(r *reading, o *stampOrder, p *stampPlan) (*earlierStamp
 }
 
 // maySign says beforehand what admission would refuse of any statement by a key.
-func (r *reading) maySign(key *statement.PublicKey, now int64) error {
-	_, m, ok := r.control.Roster().Key(key.ID())
+func (r *reading) maySign(by author, now int64) error {
+	_, m, ok := r.control.Roster().Key(by.key)
 	if ok && m.Recovery {
 		return failf(exitRefused, "the recovery key issues identity statements and lifts contracts, and does nothing else").withHint("register a key with it, and use that: `stele key add --key RECOVERY`")
 	}
 	if !ok {
-		return failf(exitUntrusted, "the key %s is not registered on this ledger", shortKey(key.ID().String())).
+		return failf(exitUntrusted, "the key %s is not registered on this ledger", shortKey(by.key.String())).
 			withHint("`stele key request` makes a request for an administrator; --key chooses another key")
 	}
-	if s := r.control.Roster().Standing(key.ID(), r.Size(), now); !s.OK {
+	if s := r.control.Roster().Standing(by.key, r.Size(), now); !s.OK {
 		return failf(exitUntrusted, "the key of %s has no standing: %s", m.Handle, s.Detail).withHint("--key chooses another key")
+	}
+	if by.delegation != nil {
+		return r.mayDelegated(by, now)
 	}
 	return nil
 }
 
 // mayWrite is maySign, of a statement that binds a name.
-func (r *reading) mayWrite(key *statement.PublicKey, name string, now int64) error {
-	if err := r.maySign(key, now); err != nil {
+func (r *reading) mayWrite(by author, name string, now int64) error {
+	if err := r.maySign(by, now); err != nil {
 		return err
 	}
-	_, m, _ := r.control.Roster().Key(key.ID())
-	for _, pattern := range m.Names {
-		if statement.MatchName(pattern, name) {
-			return nil
-		}
+	_, m, _ := r.control.Roster().Key(by.key)
+	who, names := m.Handle, m.Names
+	if covers(names, name) && by.delegation != nil {
+		who, names = "the delegation for "+by.delegation.Subject, by.delegation.Names
 	}
-	f := failf(exitRefused, "%s may not write %s: its names are %s", m.Handle, name, strings.Join(m.Names, ", "))
+	if covers(names, name) {
+		return nil
+	}
+	f := failf(exitRefused, "%s may not write %s: its names are %s", who, name, strings.Join(names, ", "))
 	f.rule = string(ledger.RuleWhoMay)
 	return f.withHint("an administrator can register a key for more names")
+}
+
+func covers(patterns []string, name string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool { return statement.MatchName(p, name) })
 }
 
 // warnOfOrigin says of what something is to be derived from that it does not

@@ -133,7 +133,7 @@ func (t *tracer) asked(named *lookedUp) error {
 	if named.run != nil {
 		e, st := named.run.entry, named.run.statement
 		t.run(&lineage.Origin{
-			Entry: e.Index, Time: e.Time, Signer: e.Envelope.KeyID, Handle: t.r.signerOf(e).Handle, Run: st.Run, RunID: st.Nonce,
+			Entry: e.Index, Time: e.Time, Signer: e.Envelope.By(), Handle: t.r.signerOf(e).Handle, Run: st.Run, RunID: st.Nonce,
 		})
 	}
 	return nil

@@ -19,10 +19,10 @@ func (a *app) askToWithdraw(ctx context.Context, dir string, by statement.Signer
 			return err
 		}
 		// What would be refused for certain is told before anybody is asked.
-		if err := r.control.Roster().Check(r.Size(), max(a.now().UnixMilli(), r.Time()), by.PublicKey().ID(), st); err != nil {
+		if err := authorOf(by).check(r.control.Roster(), r.Size(), max(a.now().UnixMilli(), r.Time()), st); err != nil {
 			return err
 		}
-		t, err := r.try(st, by.PublicKey().ID(), max(a.now().UnixMilli(), r.Time()))
+		t, err := r.try(st, authorOf(by), max(a.now().UnixMilli(), r.Time()))
 		if err == nil {
 			err = t.refusal
 		}

@@ -54,7 +54,7 @@ func (a *app) withdraw(ctx context.Context, o *withdrawOrder) error {
 	var who jsonv1.Signer
 	var out *jsonv1.Withdrew
 	proof, err := a.submit(ctx, dir, signer, func(r *reading) (*statement.Statement, error) {
-		who = r.signerByKey(signer.PublicKey().ID())
+		who = r.signerBy(authorOf(signer))
 		if st, err = r.planWithdrawal(o); err != nil {
 			return nil, err
 		}
@@ -101,7 +101,7 @@ func (a *app) withdraw(ctx context.Context, o *withdrawOrder) error {
 // wouldWithdraw lists what a withdrawal would reach, and what contracts say of it.
 // Anybody may ask.
 func (a *app) wouldWithdraw(ctx context.Context, o *withdrawOrder) error {
-	key, _, err := a.ownKey(ctx)
+	by, _, err := a.ownKey(ctx)
 	if err != nil {
 		return err
 	}
@@ -120,7 +120,7 @@ func (a *app) wouldWithdraw(ctx context.Context, o *withdrawOrder) error {
 				return err
 			}
 		}
-		t, unsaid, err := r.tryWithdrawal(st, key, max(a.now().UnixMilli(), r.Time()))
+		t, unsaid, err := r.tryWithdrawal(st, by, max(a.now().UnixMilli(), r.Time()))
 		if err != nil {
 			return err
 		}
@@ -152,9 +152,9 @@ func (a *app) wouldWithdraw(ctx context.Context, o *withdrawOrder) error {
 
 // tryWithdrawal asks the contracts in force about a withdrawal. Whoever only looks
 // need not say why yet: then rules that look at the reason are not decided.
-func (r *reading) tryWithdrawal(st *statement.Statement, key statement.KeyID, now int64) (t tried, unsaid []contract.RuleResult, err error) {
+func (r *reading) tryWithdrawal(st *statement.Statement, by author, now int64) (t tried, unsaid []contract.RuleResult, err error) {
 	if st.Withdrawal.Reason != "" {
-		t, err = r.try(st, key, now)
+		t, err = r.try(st, by, now)
 		return t, nil, err
 	}
 	inForce, err := r.Contracts()
@@ -163,7 +163,7 @@ func (r *reading) tryWithdrawal(st *statement.Statement, key statement.KeyID, no
 	}
 	draft, w := *st, *st.Withdrawal
 	w.Reason, draft.Withdrawal = "not said yet", &w
-	trial, err := r.Try(&draft, r.signs(key), now)
+	trial, err := r.Try(&draft, r.signs(by), now)
 	if err != nil || trial.Verdict == nil {
 		return t, nil, err
 	}

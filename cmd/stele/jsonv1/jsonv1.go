@@ -41,7 +41,19 @@ type Error struct {
 // Signer is who signed: a pseudonym and the key's id.
 type Signer struct {
 	Handle string `json:"handle"`
-	Key    string `json:"key"`
+	Key    string `json:"key"` // registered: the signer's own, or that of its delegation's issuer
+
+	Delegation *SignerDelegation `json:"delegation,omitempty"` // of a CI job
+}
+
+// SignerDelegation is through which delegation somebody signed in the name of an
+// issuer.
+type SignerDelegation struct {
+	Subject string `json:"subject"`          // for whom: "repo:acme/fraud@refs/heads/main"
+	Source  string `json:"source,omitempty"` // who vouched for them to the issuer
+	Key     string `json:"key"`              // that signed
+	From    Time   `json:"from"`
+	Until   Time   `json:"until"`
 }
 
 // Checkpoint is a signed size and root of the log.
@@ -412,6 +424,7 @@ type Key struct {
 	Handle    string   `json:"handle,omitempty"`
 	Roles     []string `json:"roles,omitempty"`
 	Names     []string `json:"names,omitempty"`
+	Kinds     []string `json:"kinds,omitempty"` // that an issuer may delegate
 	Expires   Time     `json:"expires,omitempty"`
 	Standing  string   `json:"standing,omitempty"`
 	Local     string   `json:"local,omitempty"` // path of the private key, where it lies here
