@@ -153,8 +153,8 @@ func ledgerWithdrawals(ev *evaluation, _ *object, a *lineage.Artifact, _ []ref.V
 
 func ledgerPeople(ev *evaluation, args []ref.Val) ref.Val {
 	role := string(args[1].(types.String))
-	if !slices.Contains(statement.Roles(), role) {
-		return types.NewErr("there is no role of that name; there are %s", strings.Join(statement.Roles(), ", "))
+	if !slices.Contains(statement.FirstRoles(), role) {
+		return types.NewErr("there is no role of that name; there are %s", strings.Join(statement.FirstRoles(), ", "))
 	}
 	list := ev.in.State.People(role)
 	ev.charge(priceLook + priceItem*uint64(len(list)))

@@ -152,7 +152,7 @@ func follows(t *testing.T, in *contract.Input) string {
 			fmt.Fprintf(&b, "in %s: %s by %d\n", stage, p.Ref, p.Entry)
 		}
 	}
-	for _, role := range statement.Roles() {
+	for _, role := range statement.FirstRoles() {
 		fmt.Fprintf(&b, "%s: %v\n", role, in.State.People(role))
 	}
 	return b.String()

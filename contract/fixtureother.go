@@ -128,7 +128,7 @@ func (h *historian) identity(it item) {
 		id.KeyID = key.ID()
 	} else {
 		id.Key = key
-		id.Roles = it.get("roles").texts([]string{statement.RoleMember}, len(statement.Roles()))
+		id.Roles = it.get("roles").texts([]string{statement.RoleMember}, len(statement.FirstRoles()))
 		id.Names = it.get("names").texts([]string{"*"}, statement.MaxPatterns)
 		if n := it.get("expires"); n.there() {
 			id.Expires = n.instant()

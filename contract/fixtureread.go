@@ -160,7 +160,7 @@ func (h *historian) readPeople(n node) {
 		m.check(statement.CheckHandle(m.name))
 		var roles []string
 		if string(m.raw) != "[]" {
-			roles = m.words(len(statement.Roles()), oneOf(statement.Roles()...))
+			roles = m.words(len(statement.FirstRoles()), oneOf(statement.FirstRoles()...))
 		}
 		slices.Sort(roles)
 		h.people[m.name] = roles

@@ -26,8 +26,11 @@ type Told struct {
 	Depth       int    `json:"depth"`
 	Bound       bool   `json:"bound,omitempty"`
 
-	Signer statement.KeyID `json:"signer"`
-	Handle string          `json:"handle,omitempty"`
+	// Signer is a registered key: the signer's own, or that of the issuer of the
+	// delegation through which it was signed, for Delegate.
+	Signer   statement.KeyID `json:"signer"`
+	Handle   string          `json:"handle,omitempty"`
+	Delegate string          `json:"delegate,omitempty"`
 
 	// Standing is the state of the signer's key for this entry, as is known at
 	// the checkpoint: statement.StateGood or another.
@@ -181,6 +184,9 @@ func (c *verification) tell(e *Entry, n *lineage.Node) Told {
 	}
 	s := c.said(e)
 	t.Handle, t.Standing = s.Handle, s.Standing.State
+	if d := delegation(e); d != nil {
+		t.Delegate = d.Subject
+	}
 	if st.Run != nil && st.Run.Details != nil {
 		if d := c.carried()[st.Run.Details.SHA256]; d != nil {
 			t.Command, t.Parameters = d.Command, d.Parameters

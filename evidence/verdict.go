@@ -251,9 +251,14 @@ type Stamped struct {
 	Bytes       uint64           `json:"bytes"`
 	Ignore      []string         `json:"ignore,omitempty"`
 	Basis       statement.Basis  `json:"basis"`
-	Signer      statement.KeyID  `json:"signer"`
+	Signer      statement.KeyID  `json:"signer"` // registered: the signer's own, or its issuer's
 	Handle      string           `json:"handle,omitempty"`
 	Stamp       *statement.Stamp `json:"-"`
+
+	// Delegate is whom the issuer signed for, in its words, where the stamp was
+	// signed through a Delegation; else they are empty and nil.
+	Delegate   string                `json:"delegate,omitempty"`
+	Delegation *statement.Delegation `json:"-"`
 }
 
 // Verdict is what came of verifying evidence.

@@ -138,7 +138,18 @@ func (c *verification) who(e *Entry) string {
 	if !ok {
 		return "with the unregistered key " + e.Envelope.By().String()
 	}
-	return m.Handle + " (" + key.Algorithm() + " " + key.ID().String()[:16] + "…)"
+	name := m.Handle
+	if d := delegation(e); d != nil {
+		name += " for " + d.Subject
+	}
+	return name + " (" + key.Algorithm() + " " + key.ID().String()[:16] + "…)"
+}
+
+// delegation returns the one through which an entry was signed, or nil. It was
+// parsed with the entry.
+func delegation(e *Entry) *statement.Delegation {
+	d, _ := e.Envelope.Delegated()
+	return d
 }
 
 func (c *verification) signers() string {
@@ -188,6 +199,9 @@ func (c *verification) claim() bool {
 	}
 	if _, m, ok := c.state.roster.Key(c.Stamp.Signer); ok {
 		c.Stamp.Handle = m.Handle
+	}
+	if d := delegation(c.stamped); d != nil {
+		c.Stamp.Delegate, c.Stamp.Delegation = d.Subject, d
 	}
 	switch {
 	case ref != claim.Ref():

@@ -60,6 +60,15 @@ func (r *reading) signerOf(e *evidence.Entry) jsonv1.Signer {
 	return through(r.signerByKey(e.Envelope.By()), d)
 }
 
+// signerAt is signerOf of an entry by its number; where it cannot be read, what is
+// known of it.
+func (r *reading) signerAt(entry uint64, handle string, key statement.KeyID) jsonv1.Signer {
+	if e, err := r.Entry(entry); err == nil {
+		return r.signerOf(e)
+	}
+	return signerJSON(handle, key)
+}
+
 // through adds through which delegation somebody signs.
 func through(s jsonv1.Signer, d *statement.Delegation) jsonv1.Signer {
 	if d != nil {

@@ -98,7 +98,7 @@ func (a *app) list(r *reading, f *listFilter) error {
 		}
 		rows = append(rows, []terminal.Cell{
 			{Text: item.Name + "@" + item.Version}, {Text: item.Kind}, {Text: terminal.Count(item.Files)}, {Text: terminal.Bytes(item.Bytes)},
-			{Text: entryText(item.Entry)}, {Text: item.Signer.Handle}, {Text: item.Standing, Style: standingStyle(item.Standing)},
+			{Text: entryText(item.Entry)}, {Text: byText(item.Signer)}, {Text: item.Standing, Style: standingStyle(item.Standing)},
 		})
 		return nil
 	}

@@ -113,7 +113,7 @@ func (a *app) log(r *reading, f *logFilter) error {
 }
 
 func (a *app) logRow(r *reading, e *evidence.Entry, st *statement.Statement) []terminal.Cell {
-	signer := terminal.Cell{Text: r.signerOf(e).Handle}
+	signer := terminal.Cell{Text: byText(r.signerOf(e))}
 	if s := r.standingOf(e); !s.OK {
 		signer.Text += " (" + s.State + ")"
 		signer.Style = terminal.Bad

@@ -129,7 +129,7 @@ func memberOf(now, then *reading, stage string, p placed, o *statusOrder) (m jso
 	releaser := then.standingOf(p.release)
 	m = jsonv1.StageMember{
 		Name: c.Ref.Name, Version: c.Ref.Version, Fingerprint: c.Ref.Fingerprint.String(), Kind: c.Stamp.Kind, Files: c.Stamp.Files, Bytes: c.Stamp.Bytes,
-		Entry: c.Artifact.Entry, Stamped: jsonv1.At(c.Time), Signer: signerJSON(c.Handle, c.Signer),
+		Entry: c.Artifact.Entry, Stamped: jsonv1.At(c.Time), Signer: then.signerAt(c.Artifact.Entry, c.Handle, c.Signer),
 		Release: p.Entry, Since: jsonv1.At(p.release.Time), ReleasedBy: then.signerOf(p.release), Releaser: releaser.State, Reason: p.st.Release.Reason,
 		Approvals: then.decisionsJSON(c.decisions, stage), Standing: c.standing(), Fallen: fallenJSON(c.judged),
 		Withdrawn: withdrawalsInForce(c.judged), Taint: taintJSON(c.judged.Taint),

@@ -18,10 +18,18 @@ const storyShown = 20
 func toldJSON(t evidence.Told) jsonv1.Told {
 	return jsonv1.Told{
 		Entry: t.Entry, Time: jsonv1.At(t.Time), Kind: string(t.Kind), Name: t.Name, Version: t.Version, Fingerprint: t.Fingerprint,
-		Depth: t.Depth, Bound: t.Bound, Signer: jsonv1.Signer{Handle: t.Handle, Key: t.Signer.String()}, Standing: t.Standing,
+		Depth: t.Depth, Bound: t.Bound, Signer: toldBy(t), Standing: t.Standing,
 		Says: t.Says, Command: t.Command, Parameters: t.Parameters, Of: t.Of, Inputs: t.Inputs, Discounted: t.Discounted, Unknown: t.Unknown,
 		Withdrawn: t.Withdrawn, Taint: t.Taint, Untrusted: t.Untrusted,
 	}
+}
+
+func toldBy(t evidence.Told) jsonv1.Signer {
+	s := jsonv1.Signer{Handle: t.Handle, Key: t.Signer.String()}
+	if t.Delegate != "" {
+		s.Delegation = &jsonv1.SignerDelegation{Subject: t.Delegate}
+	}
+	return s
 }
 
 // printStory tells what an artifact was made of: each artifact with the entries
@@ -84,9 +92,9 @@ func (a *app) printTold(lines []evidence.Told) {
 		if t.Discounted != "" {
 			pairs = append(pairs, terminal.Pair{Value: "does not count: " + t.Discounted, Style: terminal.Caution})
 		}
-		by, style := t.Handle, terminal.Dim
+		by, style := byText(toldBy(t)), terminal.Dim
 		if t.Standing != statement.StateGood {
-			by, style = fmt.Sprintf("%s (whose key is %s)", t.Handle, t.Standing), terminal.Bad
+			by, style = fmt.Sprintf("%s (whose key is %s)", by, t.Standing), terminal.Bad
 		}
 		pairs = append(pairs, terminal.Pair{Value: fmt.Sprintf("entry %d, by %s, %s", t.Entry, by, a.term.Time(t.Time)), Style: style})
 	}

@@ -29,7 +29,7 @@ func (a *app) printDot(t *jsonv1.Trace) error {
 	for i := range t.Runs {
 		r := &t.Runs[i]
 		runs[r.Run] = r
-		text := []string{runText(r, r.Run), "entry " + entryText(r.Entry) + " by " + r.Signer.Handle}
+		text := []string{runText(r, r.Run), "entry " + entryText(r.Entry) + " by " + byText(r.Signer)}
 		fmt.Fprintf(&b, "  %s [shape=ellipse, label=%s];\n", dotText("run "+r.Run), dotText(text...))
 	}
 	drawn := map[string]bool{}
@@ -84,7 +84,7 @@ func (a *app) dotNode(b *strings.Builder, n *jsonv1.TraceNode) {
 	if len(words) > 0 {
 		lines = append(lines, strings.Join(words, ", "))
 	}
-	lines = append(lines, fmt.Sprintf("%s by %s, entry %s", n.Kind, n.Signer.Handle, entryText(n.Entry)), a.timeOf(n.Time))
+	lines = append(lines, fmt.Sprintf("%s by %s, entry %s", n.Kind, byText(n.Signer), entryText(n.Entry)), a.timeOf(n.Time))
 	if n.Fallen != nil {
 		lines = append(lines, fallenText(n.Fallen.Causes[0]))
 	}

@@ -176,7 +176,7 @@ func (a *app) headOf(t *jsonv1.Trace, n *jsonv1.TraceNode, o *traceOrder) (pairs
 		}
 		add(terminal.Caution, "not at", placeText(w))
 	}
-	add(terminal.Plain, "stamped", fmt.Sprintf("by %s at %s, entry %s", n.Signer.Handle, a.timeOf(n.Time), entryText(n.Entry)))
+	add(terminal.Plain, "stamped", fmt.Sprintf("by %s at %s, entry %s", byText(n.Signer), a.timeOf(n.Time), entryText(n.Entry)))
 	add(terminal.Plain, "fingerprint", n.Fingerprint)
 	for _, s := range t.Since {
 		if s.ID == n.ID {
@@ -194,7 +194,7 @@ func (a *app) printRun(r *jsonv1.TraceRun, summary []terminal.Pair) {
 	}
 	a.term.Printf("%s: %s\n", a.term.Style(terminal.Bold, "run "+r.Run), a.term.Style(terminal.Caution, end))
 	pairs := []terminal.Pair{
-		{Key: "recorded", Value: fmt.Sprintf("by %s at %s, entry %s (%s)", r.Signer.Handle, a.timeOf(r.Time), entryText(r.Entry), r.Observation)},
+		{Key: "recorded", Value: fmt.Sprintf("by %s at %s, entry %s (%s)", byText(r.Signer), a.timeOf(r.Time), entryText(r.Entry), r.Observation)},
 		{Key: "ran", Value: fmt.Sprintf("from %s to %s, as the signer's machine says", a.timeOf(r.Started), a.timeOf(r.Finished))},
 	}
 	if r.Exit != nil {

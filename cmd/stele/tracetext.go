@@ -159,7 +159,7 @@ func evaluationText(e jsonv1.TraceEvaluation) string {
 		}
 		parts = append(parts, name+" "+e.Metrics[name])
 	}
-	text := fmt.Sprintf("%s on %s, says %s in entry %s", strings.Join(parts, ", "), some(e.Datasets, 2), e.Signer.Handle, entryText(e.Entry))
+	text := fmt.Sprintf("%s on %s, says %s in entry %s", strings.Join(parts, ", "), some(e.Datasets, 2), byText(e.Signer), entryText(e.Entry))
 	if e.Standing != "good" {
 		text += " (signer " + e.Standing + ": it counts for nothing)"
 	}
@@ -191,7 +191,7 @@ func (m *treeMaker) originText(o *origin, stamped uint64) string {
 		text = o.Way
 	}
 	if o.Entry != stamped || o.Fallen != "" {
-		text += fmt.Sprintf("; entry %s by %s", entryText(o.Entry), o.Signer.Handle)
+		text += fmt.Sprintf("; entry %s by %s", entryText(o.Entry), byText(o.Signer))
 	}
 	if o.Of != "" {
 		text += ", of the same bytes as " + o.Of
@@ -212,11 +212,11 @@ func (m *treeMaker) these(o *origin) string {
 func (m *treeMaker) claimText(o *origin) string {
 	switch o.Way {
 	case lineage.WayRun:
-		return "run " + shortRun(o.Run) + " by " + o.Signer.Handle
+		return "run " + shortRun(o.Run) + " by " + byText(o.Signer)
 	case lineage.WayImport:
-		return "import by " + o.Signer.Handle
+		return "import by " + byText(o.Signer)
 	}
-	return o.Way + " by " + o.Signer.Handle
+	return o.Way + " by " + byText(o.Signer)
 }
 
 // runText tells a run in one line.

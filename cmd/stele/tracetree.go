@@ -437,7 +437,7 @@ func (m *treeMaker) label(s *sprout) {
 		s.node.Style = terminal.Bold
 		return // the head says the rest
 	}
-	s.node.Detail = fmt.Sprintf("%s by %s, %s, entry %s", n.Kind, n.Signer.Handle, m.a.timeOf(n.Time), entryText(n.Entry))
+	s.node.Detail = fmt.Sprintf("%s by %s, %s, entry %s", n.Kind, byText(n.Signer), m.a.timeOf(n.Time), entryText(n.Entry))
 	if !m.down && n.Origin == originNone {
 		s.node.Marks = append(s.node.Marks, terminal.Cell{Text: "no recorded origin", Style: terminal.Dim})
 	}

@@ -77,7 +77,7 @@ func (t *tracer) node(v *visited) (*jsonv1.TraceNode, error) {
 	j := t.judged[id]
 	n := jsonv1.TraceNode{
 		ID: id, Name: v.Ref.Name, Version: v.Ref.Version, Fingerprint: v.Ref.Fingerprint.String(), Kind: v.Stamp.Kind,
-		Files: v.Stamp.Files, Bytes: v.Stamp.Bytes, Entry: v.Entry, Time: jsonv1.At(v.Time), Signer: signerJSON(v.Handle, v.Signer),
+		Files: v.Stamp.Files, Bytes: v.Stamp.Bytes, Entry: v.Entry, Time: jsonv1.At(v.Time), Signer: t.r.signerAt(v.Entry, v.Handle, v.Signer),
 		Standing: j.Word(), Fallen: nearestFallen(j), Withdrawn: withdrawalsInForce(j), Taint: taintBrief(j.Taint), Origin: originRecorded, Stages: t.stages[id],
 	}
 	t.out.Unknown = t.out.Unknown || n.Standing == standingUnknown
@@ -114,7 +114,7 @@ func (t *tracer) edge(o *lineage.Origin, output statement.Ref, inputs ...stateme
 		inputs = o.Inputs
 	}
 	e := jsonv1.TraceEdge{
-		Output: output.String(), Way: o.Way, Entry: o.Entry, Time: jsonv1.At(o.Time), Signer: signerJSON(o.Handle, o.Signer), Counts: o.Counts, Why: o.Why,
+		Output: output.String(), Way: o.Way, Entry: o.Entry, Time: jsonv1.At(o.Time), Signer: t.r.signerAt(o.Entry, o.Handle, o.Signer), Counts: o.Counts, Why: o.Why,
 		Fallen: o.Fallen,
 	}
 	if o.Of != output {
@@ -143,7 +143,7 @@ func (t *tracer) run(o *lineage.Origin) {
 	t.runs[id] = true
 	r := o.Run
 	run := jsonv1.TraceRun{
-		Run: id, Entry: o.Entry, Time: jsonv1.At(o.Time), Signer: signerJSON(o.Handle, o.Signer), Observation: r.Observation,
+		Run: id, Entry: o.Entry, Time: jsonv1.At(o.Time), Signer: t.r.signerAt(o.Entry, o.Handle, o.Signer), Observation: r.Observation,
 		Failed: r.Failed, Exit: r.Exit, Started: jsonv1.At(r.Started), Finished: jsonv1.At(r.Finished), Inputs: []string{}, Outputs: []string{},
 	}
 	if r.Code != nil {

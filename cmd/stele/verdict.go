@@ -95,7 +95,8 @@ func (a *app) fillVerdict(out *jsonv1.Verify, v *evidence.Verdict) {
 	if st := v.Stamp; st != nil {
 		out.Name, out.Version, out.Fingerprint = st.Name, st.Version, st.Fingerprint
 		out.Entry, out.Time = &st.Entry, jsonv1.At(st.Time)
-		out.Signer = &jsonv1.Signer{Handle: st.Handle, Key: st.Signer.String()}
+		signer := through(jsonv1.Signer{Handle: st.Handle, Key: st.Signer.String()}, st.Delegation)
+		out.Signer = &signer
 	}
 }
 

@@ -62,7 +62,7 @@ func told(t *testing.T, s contract.State, refs []statement.Ref, size uint64) str
 	for _, p := range in {
 		fmt.Fprintf(&b, "in %s %s since %d\n", prod, p.Ref, p.Entry)
 	}
-	for _, role := range statement.Roles() {
+	for _, role := range statement.FirstRoles() {
 		fmt.Fprintf(&b, "%s: %v\n", role, s.People(role))
 	}
 	if size > 0 {

@@ -51,9 +51,9 @@ type Signer struct {
 type SignerDelegation struct {
 	Subject string `json:"subject"`          // for whom: "repo:acme/fraud@refs/heads/main"
 	Source  string `json:"source,omitempty"` // who vouched for them to the issuer
-	Key     string `json:"key"`              // that signed
-	From    Time   `json:"from"`
-	Until   Time   `json:"until"`
+	Key     string `json:"key,omitempty"`    // that signed
+	From    Time   `json:"from,omitempty"`
+	Until   Time   `json:"until,omitempty"`
 }
 
 // Checkpoint is a signed size and root of the log.
