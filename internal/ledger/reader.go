@@ -1,6 +1,9 @@
 package ledger
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // Pair is a key of a store with its value: docs/formats/store.md.
 type Pair struct{ Key, Value []byte }
@@ -68,3 +71,33 @@ func (r reads) scan(lower, upper []byte, fn func(key, value []byte) bool) error 
 		lower = append(bytes.Clone(pairs[len(pairs)-1].Key), 0)
 	}
 }
+
+// EntryKey returns which entry a key of the store is that of; ok is false for
+// every other key.
+func EntryKey(key []byte) (index uint64, ok bool) { return numbered(key, famEntry) }
+
+// CheckpointKey returns of which size a key of the store has the checkpoint; ok is
+// false for every other key.
+func CheckpointKey(key []byte) (size uint64, ok bool) { return numbered(key, famCheckpoint) }
+
+// TileKey returns which tile a key of the store is that of; ok is false for every
+// other key.
+func TileKey(key []byte) (level int, n uint64, ok bool) {
+	if len(key) != 1+1+8 || key[0] != famTile {
+		return 0, 0, false
+	}
+	return int(key[1]), binary.BigEndian.Uint64(key[2:]), true
+}
+
+func numbered(key []byte, fam byte) (uint64, bool) {
+	n, err := lastU64(key, []byte{fam})
+	return n, err == nil
+}
+
+// Keys of the store, for Readers of others' stores.
+
+// KeyOfEntry returns the key of an entry.
+func KeyOfEntry(index uint64) []byte { return entryKey(index) }
+
+// KeyOfTile returns the key of a tile.
+func KeyOfTile(level int, n uint64) []byte { return tileKey(level, n) }

@@ -65,19 +65,30 @@ func (v *View) expects() bool {
 	return ok
 }
 
-// over returns the view as another Reader reads it.
-func (v *View) over(r Reader) *View {
+// over returns the view as another Reader reads it, but for the tree.
+func (v *View) over(r Reader) (*View, error) {
+	s := v.s
+	if v.n != s.tree.size {
+		control, err := v.Control()
+		if err != nil {
+			return nil, err
+		}
+		s = &state{time: v.Time(), tree: tree{size: v.n}, id: s.id, origin: s.origin, control: control, enacted: v.l.enact(control, s.enacted), genesis: s.genesis}
+	}
 	l := &Ledger{indexed: v.l.indexed, unusable: ErrReadOnly, laws: v.l.laws, keys: v.l.keys, store: reads{r}}
 	l.source = l.store
-	l.state.Store(v.s)
-	return &View{l: l, s: v.s, n: v.n}
+	l.state.Store(s)
+	return &View{l: l, s: s, n: v.n}, nil
 }
 
 // touch makes the reads of a lookup, as far as there is room for them. What it
 // names and the ledger does not have, or does not let in, is no error: whoever
 // looks it up finds out himself.
 func (v *View) touch(rec *recorder, l Lookup) error {
-	err := v.over(rec).lookUp(l)
+	x, err := v.over(rec)
+	if err == nil {
+		err = x.lookUp(l)
+	}
 	var refusal *Refusal
 	switch {
 	case errors.Is(err, errEnough), errors.Is(err, ErrNotFound), errors.Is(err, lineage.ErrNotFound),

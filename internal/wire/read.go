@@ -209,10 +209,12 @@ func ParseReadAnswer(body []byte) (*ReadAnswer, error) {
 	if err := strictjson.Unmarshal(body, a, MaxReadAnswer, maxReadDepth); err != nil {
 		return nil, err
 	}
-	return a, a.check()
+	return a, a.Check()
 }
 
-func (a *ReadAnswer) check() error {
+// Check holds an answer to its form: the order of what is in it, and that each pair
+// lies where its read asks.
+func (a *ReadAnswer) Check() error {
 	if len(a.Answers) > MaxReadOps+MaxTouched {
 		return fmt.Errorf("an answer to %d reads; at most %d are allowed", len(a.Answers), MaxReadOps+MaxTouched)
 	}

@@ -1,0 +1,135 @@
+package remote_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/internal/ledger/ledgertest"
+	"github.com/stele-ml/stele/lineage"
+	"github.com/stele-ml/stele/statement"
+)
+
+// TestEveryAnswerIsThatOfTheStore: whatever a view is asked, over a server it
+// answers the same, in whatever order it is asked, at its own size and at earlier
+// ones, while the log goes on.
+func TestEveryAnswerIsThatOfTheStore(t *testing.T) {
+	for seed := range uint64(4) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			l := grown(t, seed, 60)
+			v := l.View()
+			s := serve(l)
+			r := open(t, s, v)
+			// What comes later is none of this checkpoint's.
+			bob := ledgertest.Ed25519("bob")
+			for i := range 5 {
+				l.Stamped(bob, "team/later", fmt.Sprint(i), fmt.Sprint("later", i))
+			}
+			compare(t, v, r.View(), seed)
+			past, err := v.AsOf(v.Size() / 2)
+			if err != nil {
+				t.Fatal(err)
+			}
+			remotely, err := r.View().AsOf(v.Size() / 2)
+			if err != nil {
+				t.Fatal(err)
+			}
+			compare(t, past, remotely, seed)
+			later, err := r.At(t.Context(), signed(t, l.View()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			compare(t, l.View(), later.View(), seed+100)
+			if _, err := r.Begin(l.Now + 1000); !errors.Is(err, ledger.ErrReadOnly) {
+				t.Errorf("Begin: %v", err)
+			}
+		})
+	}
+}
+
+func compare(t *testing.T, local, over *ledger.View, seed uint64) {
+	t.Helper()
+	what := contentsOf(t, local)
+	want := everything(local, what, rand.New(rand.NewPCG(seed, 7)))
+	got := everything(over, what, rand.New(rand.NewPCG(seed, 7)))
+	if len(want) != len(got) {
+		t.Fatalf("%d answers, want %d", len(got), len(want))
+	}
+	for i := range want {
+		if want[i] != got[i] {
+			g, w := strings.Split(got[i], "\n"), strings.Split(want[i], "\n")
+			for j := range min(len(g), len(w)) {
+				if g[j] != w[j] {
+					t.Fatalf("answer %d:\n%s\nwant:\n%s", i, g[j], w[j])
+				}
+			}
+			t.Fatalf("answer %d has %d lines, want %d", i, len(g), len(w))
+		}
+	}
+}
+
+// lineageOf makes a ledger with a model that n artifacts went into, in chains of
+// twenty, and returns it.
+func lineageOf(t testing.TB, n int) (*ledgertest.Ledger, statement.Ref) {
+	t.Helper()
+	l := ledgertest.New(t)
+	ci := l.Person("ci")
+	var ends []statement.Ref
+	for i := 0; i < n; {
+		var block []*statement.Envelope
+		var from []statement.Ref
+		for j := 0; j < 20 && i < n-1; j++ {
+			ref := l.Ref(fmt.Sprintf("data/n%d", j), fmt.Sprint(i), fmt.Sprint("contents", i))
+			inputs := from
+			block = append(block, l.Stamp(ci, ref, func(s *statement.Stamp) { s.From = inputs }))
+			from = []statement.Ref{ref}
+			i++
+		}
+		if len(block) == 0 {
+			break
+		}
+		l.Put(block...)
+		ends = append(ends, from[0])
+	}
+	return l, l.Ran(ci, "model", "1", "the model", ends...)
+}
+
+// TestALineageIsAHandfulOfRequests: not one for each artifact.
+func TestALineageIsAHandfulOfRequests(t *testing.T) {
+	l, model := lineageOf(t, 1000)
+	s := serve(l)
+	r := open(t, s, l.View())
+	opened := s.requests()
+	v := r.View()
+	x, err := v.Lineage()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := x.Artifact(model.Name, model.Version)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := lineage.Up(x, a, 0)
+	if err != nil || len(g.Nodes) != 1000 {
+		t.Fatalf("%d artifacts: %v", len(g.Nodes), err)
+	}
+	for _, n := range g.Nodes {
+		for _, kind := range []statement.Kind{statement.KindEvaluation, statement.KindApproval, statement.KindRelease} {
+			for _, err := range v.About(n.Ref.Fingerprint, kind) {
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if _, err := v.Inclusion(n.Entry); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if opened != 1 || s.requests() > 5 {
+		t.Errorf("%d requests to open, %d in all", opened, s.requests())
+	}
+	t.Logf("%d requests, %d bytes, %d entries", s.requests(), s.bytes, s.entries)
+}
