@@ -2,10 +2,7 @@ package ledger
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"runtime"
-	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -81,11 +78,8 @@ func (r *replay) run(ctx context.Context) error {
 // block replays the entries that one checkpoint added.
 func (r *replay) block(v *View, kept SizedCheckpoint) error {
 	from := r.dst.View().Size()
-	if kept.Size <= from {
-		return damaged("a checkpoint of size %d after one of size %d", kept.Size, from)
-	}
-	if kept.Size-from > MaxBlock {
-		return damaged("the checkpoints of sizes %d and %d are more than %d entries apart: one is missing", from, kept.Size, MaxBlock)
+	if err := follows(from, kept.Size); err != nil {
+		return err
 	}
 	var leaves [][]byte
 	for leaf, err := range v.Leaves(from, kept.Size) {
@@ -94,88 +88,11 @@ func (r *replay) block(v *View, kept SizedCheckpoint) error {
 		}
 		leaves = append(leaves, leaf)
 	}
-	cands, entries, err := r.prepare(from, leaves)
+	s, err := r.dst.PrepareReplay(from, leaves, []SizedCheckpoint{kept})
 	if err != nil {
 		return err
 	}
-	b, err := r.dst.Begin(entries[0].Time)
-	if err != nil {
-		return damaged("entry %d: %w", from, err)
-	}
-	for i, c := range cands {
-		if err := r.admit(b, entries[i], c); err != nil {
-			return err
-		}
-	}
-	cp, _, err := evidence.ReadCheckpoint(kept.Signed)
-	if err != nil {
-		return damaged("the checkpoint of size %d: %w", kept.Size, err)
-	}
-	if _, root := b.Root(); cp.Root != root || cp.Size != kept.Size || cp.Origin != b.Origin() {
-		return damaged("the checkpoint kept for size %d signs %s %d %v; the entries give %s %v",
-			kept.Size, cp.Origin, cp.Size, cp.Root, b.Origin(), root)
-	}
-	for _, key := range b.LogKeys() {
-		if _, _, err := evidence.OpenCheckpoint(kept.Signed, evidence.Verifiers(key)); err != nil {
-			return damaged("the checkpoint of size %d: %w", kept.Size, err)
-		}
-	}
-	return b.Commit(kept.Signed)
-}
-
-// prepare parses leaves and checks their signatures, on all cores.
-func (r *replay) prepare(from uint64, leaves [][]byte) ([]*Candidate, []*evidence.Entry, error) {
-	cands := make([]*Candidate, len(leaves))
-	entries := make([]*evidence.Entry, len(leaves))
-	errs := make([]error, len(leaves))
-	one := func(i int) {
-		if entries[i], errs[i] = parseEntry(from+uint64(i), leaves[i]); errs[i] != nil {
-			return
-		}
-		var err error
-		if cands[i], err = r.dst.Prepare(entries[i].Envelope); err != nil {
-			errs[i] = damaged("entry %d: %w", from+uint64(i), err)
-		}
-	}
-	workers := min(runtime.GOMAXPROCS(0), len(leaves))
-	var wg sync.WaitGroup
-	for w := range workers {
-		wg.Go(func() {
-			for i := w; i < len(leaves); i += workers {
-				one(i)
-			}
-		})
-	}
-	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return nil, nil, err
-		}
-	}
-	return cands, entries, nil
-}
-
-// admit takes one entry through the rules: it must come out as it is stored.
-func (r *replay) admit(b *Block, e *evidence.Entry, c *Candidate) error {
-	if e.Time != b.time {
-		return damaged("entry %d is of time %d, its commit of %d", e.Index, e.Time, b.time)
-	}
-	receipt, err := b.Admit(c)
-	var refusal *Refusal
-	switch {
-	case errors.As(err, &refusal):
-		return damaged("entry %d breaks the rule %s: %w", e.Index, refusal.Rule, err)
-	case err != nil:
-		return err
-	case receipt.Existed:
-		return damaged("entry %d is entry %d again", e.Index, receipt.Index)
-	}
-	again := b.entries[len(b.entries)-1].entry
-	if again.Index != e.Index || again.ControlCount != e.ControlCount || again.ControlRoot != e.ControlRoot {
-		return damaged("entry %d says that %d control entries with root %v are before it; there are %d with %v",
-			e.Index, e.ControlCount, e.ControlRoot, again.ControlCount, again.ControlRoot)
-	}
-	return nil
+	return r.dst.Replay(s)
 }
 
 // replica returns an empty ledger over db that reads entries where they are.
