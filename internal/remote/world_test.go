@@ -27,6 +27,7 @@ import (
 type honest struct {
 	view   func() *ledger.View
 	change func(ops []wire.ReadOp, a *wire.ReadAnswer)
+	fails  error // instead of every answer
 
 	mu             sync.Mutex
 	reads, traces  int
@@ -60,6 +61,9 @@ func (h *honest) Trace(_ context.Context, r *wire.TraceRequest) (*wire.ReadAnswe
 }
 
 func (h *honest) answer(ops []wire.ReadOp, a *wire.ReadAnswer, err error) (*wire.ReadAnswer, error) {
+	if h.fails != nil {
+		return nil, h.fails
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -244,7 +248,11 @@ func everything(v *ledger.View, what contents, order *rand.Rand) []string {
 	})
 	ask(func(d *dump) {
 		for e, err := range v.ControlEntries() {
-			d.add("control", e.Index, err)
+			if err != nil {
+				d.add("control", nil, err)
+				return
+			}
+			d.add("control", e.Index, nil)
 		}
 	})
 	for _, kind := range []statement.Kind{"genesis", "identity", "stamp", "withdrawal", "run", "import", "evaluation", "approval", "release", "contract", "audit", "log-key"} {
