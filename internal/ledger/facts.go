@@ -58,7 +58,7 @@ func (f *facts) at(index uint64) (*lineage.Said, error) {
 	}
 	e := p.entry
 	s := &lineage.Said{
-		Entry: e.Index, Time: e.Time, Signer: e.Envelope.By(), Handle: f.handle(e.Envelope.KeyID), Statement: p.st,
+		Entry: e.Index, Time: e.Time, Signer: e.Envelope.By(), Handle: f.handle(e.Envelope.By()), Statement: p.st,
 		Standing: f.control.Roster().Standing(e.Envelope.By(), e.Index, e.Time),
 	}
 	f.said[index] = s
