@@ -122,17 +122,10 @@ func (r *Rule) check() error {
 }
 
 // pins reports whether everything that a pattern matches is of one owner: it has no
-// star before its first "/" or, in a "sub", before the first after a ":".
+// star, or none before its first "/".
 func pins(pattern string) bool {
-	star := strings.IndexByte(pattern, '*')
-	if star < 0 {
-		return true
-	}
-	before := pattern[:star]
-	if i := strings.LastIndexByte(before, ':'); i >= 0 {
-		before = before[i+1:]
-	}
-	return strings.LastIndexByte(before, '/') > 0
+	before, _, star := strings.Cut(pattern, "*")
+	return !star || strings.IndexByte(before, '/') > 0
 }
 
 // checkIssuer: https, or http to this machine.
