@@ -13,6 +13,9 @@ import (
 // is taken to go on, known the largest that it has cosigned for certain.
 func (w *Worker) ask(ctx context.Context, p *peer, r *round, signed []byte, size, old, known uint64) {
 	defer w.asking.Done()
+	if old > size { // what it claimed the last time; it may have thought better of it
+		old = min(known, size)
+	}
 	out := result{peer: p, round: r, old: old}
 	for range maxTurns {
 		out.lines, out.err = w.turn(ctx, p, signed, size, out.old)
@@ -40,9 +43,6 @@ func (w *Worker) ask(ctx context.Context, p *peer, r *round, signed []byte, size
 
 // turn is one request.
 func (w *Worker) turn(ctx context.Context, p *peer, signed []byte, size, old uint64) ([]witness.Cosignature, error) {
-	if old > size {
-		return nil, &witness.Stale{Size: old}
-	}
 	proof, err := w.log.Consistency(old, size)
 	if err != nil {
 		return nil, fmt.Errorf("the proof from %d to %d: %w", old, size, err)

@@ -89,6 +89,7 @@ type Worker struct {
 	results chan result
 	cancel  context.CancelFunc
 	done    chan struct{}
+	poke    chan struct{} // one buffered: somebody waits
 
 	// The coordinator's: only run uses them.
 	round   *round
@@ -160,7 +161,7 @@ func Start(log Log, o Options) (*Worker, error) {
 		return nil, fmt.Errorf("ask witnesses: %w", err)
 	}
 	w := &Worker{
-		log: log, opts: o, origin: cp.Origin, done: make(chan struct{}),
+		log: log, opts: o, origin: cp.Origin, done: make(chan struct{}), poke: make(chan struct{}, 1),
 		published: signed, size: cp.Size, waiters: map[*waiter]bool{},
 	}
 	if err := w.takeUp(); err != nil {
@@ -254,6 +255,10 @@ func (w *Worker) wait(ctx context.Context, on *waiter) ([]byte, error) {
 	}
 	w.waiters[on] = true
 	w.mu.Unlock()
+	select {
+	case w.poke <- struct{}{}:
+	default:
+	}
 	select {
 	case a := <-on.done:
 		return a.signed, a.err

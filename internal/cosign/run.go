@@ -64,6 +64,7 @@ func (w *Worker) run(ctx context.Context) {
 		case r := <-w.results:
 			w.take(r)
 		case <-grown:
+		case <-w.poke:
 		case <-w.opts.After(next):
 		case <-ctx.Done():
 			return
