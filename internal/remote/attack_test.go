@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -550,50 +549,4 @@ func TestServerThatBreaksOff(t *testing.T) {
 	if _, err := r.View().Leaf(v.approval); err != nil {
 		t.Errorf("once it is back: %v", err)
 	}
-}
-
-func FuzzAnswer(f *testing.F) {
-	l := ledgertest.New(f)
-	bob := l.Person("bob")
-	l.Stamped(bob, "team/data", "1", "data")
-	v := l.View()
-	record := &honest{view: l.View}
-	var bodies [][]byte
-	record.change = func(_ []wire.ReadOp, a *wire.ReadAnswer) {
-		if body, err := a.Marshal(); err == nil {
-			bodies = append(bodies, body)
-		}
-	}
-	r := open(f, record, v)
-	if _, err := r.View().ByName("team/data", "1"); err != nil {
-		f.Fatal(err)
-	}
-	for _, body := range bodies {
-		f.Add(body)
-	}
-	cp := signed(f, v)
-	truth := fmt.Sprint(v.ByName("team/data", "1"))
-	f.Fuzz(func(t *testing.T, body []byte) {
-		a, err := wire.ParseReadAnswer(body)
-		if err != nil {
-			return
-		}
-		again, err := a.Marshal()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := wire.ParseReadAnswer(again); err != nil {
-			t.Fatalf("written again it is refused: %v", err)
-		}
-		s := &honest{view: func() *ledger.View { return v }}
-		r, err := remote.Open(t.Context(), s, cp)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.change = func(_ []wire.ReadOp, out *wire.ReadAnswer) { *out = *a }
-		got, err := r.View().ByName("team/data", "1")
-		if err == nil && fmt.Sprint(got, err) != truth {
-			t.Fatalf("the answer made it believe %v", got)
-		}
-	})
 }

@@ -42,8 +42,8 @@ type ReadOp struct {
 	Get   []byte `json:"get,omitempty"`
 	Lower []byte `json:"lower,omitempty"`
 	Upper []byte `json:"upper,omitempty"`
-	Limit int    `json:"limit,omitempty"`
-	Last  bool   `json:"last,omitempty"`
+	Limit int    `json:"limit,omitzero"`
+	Last  bool   `json:"last,omitzero"`
 }
 
 // Check reports whether the read is one.
@@ -123,11 +123,11 @@ type Lookup struct {
 	Name      string   `json:"name,omitempty"`
 	Version   string   `json:"version,omitempty"`
 	Stage     string   `json:"stage,omitempty"`
-	Entry     uint64   `json:"entry,omitempty"`
+	Entry     uint64   `json:"entry,omitzero"`
 	Kinds     []string `json:"kinds,omitempty"` // of statements
 	Statement []byte   `json:"statement,omitempty"`
 	Key       string   `json:"key,omitempty"`  // the key id of who would sign
-	Time      uint64   `json:"time,omitempty"` // Unix ms
+	Time      uint64   `json:"time,omitzero"` // Unix ms
 }
 
 func (l *Lookup) check() error {
@@ -157,7 +157,7 @@ type ReadPair struct {
 type OpAnswer struct {
 	Op    ReadOp     `json:"op"`
 	Pairs []ReadPair `json:"pairs,omitempty"`
-	More  bool       `json:"more,omitempty"`
+	More  bool       `json:"more,omitzero"`
 }
 
 // ReadEntry is an entry of the log.
