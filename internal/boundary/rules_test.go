@@ -52,16 +52,16 @@ var flow = map[string][]string{
 	"internal/ledger": {"fingerprint", "statement", "lineage", "evidence", "contract"}, // no engine, no disk but its store
 	"internal/solo":   {"fingerprint", "statement", "evidence", "internal/ledger", "internal/durable", "internal/strictjson"},
 
-	"internal/wire":     {"statement", "evidence", "fingerprint", "internal/strictjson"},                                                                                                                     // what client and server say to each other
-	"client":            {"fingerprint", "statement", "lineage", "evidence", "internal/wire", "internal/strictjson"},                                                                                         // a public package: no ledger, no disk
-	"internal/remote":   {"client", "fingerprint", "statement", "evidence", "lineage", "internal/ledger", "internal/wire"},                                                                                   // a server's store, checked
-	"internal/spool":    {"statement", "internal/durable"},                                                                                                                                                   // envelopes that wait
-	"internal/server":   {"fingerprint", "statement", "lineage", "evidence", "contract", "internal/ledger", "internal/wire", "internal/strictjson", "internal/source", "internal/place", "internal/durable"}, // the engine comes in by an interface
-	"internal/config":   {},                                                                                                                                                                                  // one file, environment, flags
-	"internal/oidc":     {"statement", "internal/strictjson"},                                                                                                                                                // a CI's token in, a delegation out
-	"internal/witness":  {"evidence", "internal/durable"},                                                                                                                                                    // checkpoints alone: it knows nothing of what a log holds
-	"internal/cosign":   {"evidence", "internal/witness", "internal/durable"},                                                                                                                                // asks a log's witnesses, on and on
-	"internal/replica":  {"client", "fingerprint", "statement", "evidence", "internal/ledger", "internal/solo", "internal/wire", "internal/durable"},
+	"internal/wire":     {"statement", "evidence", "fingerprint", "internal/strictjson"},                                                                                                                                      // what client and server say to each other
+	"client":            {"fingerprint", "statement", "lineage", "evidence", "internal/wire", "internal/strictjson"},                                                                                                          // a public package: no ledger, no disk
+	"internal/remote":   {"client", "fingerprint", "statement", "evidence", "lineage", "internal/ledger", "internal/wire"},                                                                                                    // a server's store, checked
+	"internal/spool":    {"statement", "internal/durable"},                                                                                                                                                                    // envelopes that wait
+	"internal/server":   {"fingerprint", "statement", "lineage", "evidence", "contract", "internal/ledger", "internal/wire", "internal/strictjson", "internal/source", "internal/place", "internal/durable", "internal/oidc"}, // the engine comes in by an interface
+	"internal/config":   {},                                                                                                                                                                                                   // one file, environment, flags
+	"internal/oidc":     {"statement", "internal/strictjson"},                                                                                                                                                                 // a CI's token in, a delegation out
+	"internal/witness":  {"evidence", "internal/durable"},                                                                                                                                                                     // checkpoints alone: it knows nothing of what a log holds
+	"internal/cosign":   {"evidence", "internal/witness", "internal/durable"},                                                                                                                                                 // asks a log's witnesses, on and on
+	"internal/replica":  {"client", "fingerprint", "statement", "evidence", "internal/ledger", "internal/solo", "internal/wire", "internal/durable", "internal/strictjson"},
 	"internal/monitor":  {"client", "fingerprint", "statement", "evidence", "internal/wire", "internal/durable"},
 	"internal/terminal": {}, // it shows what it is given
 	"internal/home":     {"statement", "evidence", "internal/durable"},
@@ -153,7 +153,7 @@ var doors = map[string]struct {
 	"lukechampine.com/blake3":                  {[]string{"fingerprint", "internal/oms"}, "hashes are chosen in one place; other people's model signatures choose theirs"},
 	"github.com/zeebo/blake3":                  {[]string{"fingerprint"}, "hashes are chosen in one place"},
 	"golang.org/x/crypto":                      {[]string{"statement", "cmd/stele", "internal/home", "internal/oms"}, "SSH keys; the command line reaches the agent; BLAKE2b of other people's model signatures"},
-	"golang.org/x/mod":                         {[]string{"statement", "evidence", "internal/ledger", "internal/solo", "internal/witness", "internal/cosign", "internal/remote", "cmd/stele"}, "tlog's hashes and proofs, and notes: the words that these speak with each other"},
+	"golang.org/x/mod":                         {[]string{"statement", "evidence", "internal/ledger", "internal/solo", "internal/witness", "internal/cosign", "internal/remote", "internal/replica", "cmd/stele"}, "tlog's hashes and proofs, and notes: the words that these speak with each other"},
 	"github.com/transparency-dev/formats":      {nil, "tests only: somebody else's encoder is there to disagree"},
 	"github.com/transparency-dev/merkle":       {nil, "tests only: somebody else's verifier is there to disagree"},
 	"github.com/prometheus/client_golang":      {[]string{"internal/server", "internal/witness"}, "what is counted, as Prometheus reads it"},

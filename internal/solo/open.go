@@ -175,6 +175,9 @@ func openLocked(o Options) (_ *Engine, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkNoMirror(o); err != nil {
+		return nil, err
+	}
 	e := newEngine(o, info)
 	defer func() {
 		if err != nil {
