@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/stele-ml/stele/internal/strictjson"
@@ -297,31 +298,75 @@ func (r *Roster) CheckDelegated(index uint64, timeMS int64, d *Delegation, st *S
 		return standingError(s)
 	}
 	if owner := r.materials[d.Key.Material()]; owner != "" {
-		return refuse(ErrNotAllowed, "make a new key for a delegation", "the delegation is for a key of %s; one that is registered signs for itself", owner)
+		return registeredDelegate(owner)
 	}
 	m := r.members[d.Issuer]
-	if err := m.mayIssue(d, st); err != nil {
+	if err := m.mayIssue(st); err != nil {
 		return err
 	}
 	return d.covers(st, timeMS)
 }
 
+// CheckIssued says whether the issuer could give the delegation now, whatever is then
+// signed through it: its standing and role, the kinds, the key. Its names hold beside
+// those of the delegation when something is signed.
+func (r *Roster) CheckIssued(index uint64, timeMS int64, d *Delegation) error {
+	if s := r.Standing(d.Issuer, index, timeMS); !s.OK {
+		return standingError(s)
+	}
+	if owner := r.materials[d.Key.Material()]; owner != "" {
+		return registeredDelegate(owner)
+	}
+	m := r.members[d.Issuer]
+	for _, kind := range d.Kinds {
+		if err := m.mayDelegate(kind); err != nil {
+			return err
+		}
+	}
+	for _, name := range d.Names {
+		if !slices.ContainsFunc(m.Names, func(p string) bool { return overlap(p, name) }) {
+			return refuse(ErrNotAllowed, "", "%s may issue delegations for the names %v, and none of them is under %s", m.Handle, m.Names, name)
+		}
+	}
+	return nil
+}
+
+// overlap reports whether a name can match both patterns.
+func overlap(a, b string) bool {
+	prefix := func(p string) (string, bool) { return strings.CutSuffix(p, "*") }
+	pa, stara := prefix(a)
+	pb, starb := prefix(b)
+	return stara && strings.HasPrefix(pb, pa) || starb && strings.HasPrefix(pa, pb) || a == b
+}
+
+func registeredDelegate(owner string) error {
+	return refuse(ErrNotAllowed, "make a new key for a delegation", "the delegation is for a key of %s; one that is registered signs for itself", owner)
+}
+
 // mayIssue says whether the issuer could give a delegation for the statement.
-func (m *Member) mayIssue(d *Delegation, st *Statement) error {
-	switch {
-	case m.Recovery || !m.has(RoleIssuer):
-		return refuse(ErrNotAllowed, "an administrator registers a key with role "+RoleIssuer, "%s issues no delegations: its roles are %v", m.Handle, m.Roles)
-	case !slices.Contains(DelegableKinds(), st.Kind):
-		return refuse(ErrNotAllowed, "sign with a registered key", "%s cannot be signed through a delegation", st.Kind.Noun())
-	case !slices.Contains(m.Kinds, st.Kind):
-		return refuse(ErrNotAllowed, "an administrator registers an issuer for it", "%s issues delegations for %v, not for %s", m.Handle, m.Kinds, st.Kind.Noun())
-	case st.Kind == KindRelease && !m.has(RoleReleaser):
-		return m.lacks(RoleReleaser, st)
+func (m *Member) mayIssue(st *Statement) error {
+	if err := m.mayDelegate(st.Kind); err != nil {
+		return err
 	}
 	for _, name := range touched(st) {
 		if !matchesAny(m.Names, name) {
 			return refuse(ErrNotAllowed, "", "%s may issue delegations for the names %v, which do not cover %s", m.Handle, m.Names, name)
 		}
+	}
+	return nil
+}
+
+// mayDelegate says whether it is an issuer of that kind of statement.
+func (m *Member) mayDelegate(kind Kind) error {
+	switch {
+	case m.Recovery || !m.has(RoleIssuer):
+		return refuse(ErrNotAllowed, "an administrator registers a key with role "+RoleIssuer, "%s issues no delegations: its roles are %v", m.Handle, m.Roles)
+	case !slices.Contains(DelegableKinds(), kind):
+		return refuse(ErrNotAllowed, "sign with a registered key", "%s cannot be signed through a delegation", kind.Noun())
+	case !slices.Contains(m.Kinds, kind):
+		return refuse(ErrNotAllowed, "an administrator registers an issuer for it", "%s issues delegations for %v, not for %s", m.Handle, m.Kinds, kind.Noun())
+	case kind == KindRelease && !m.has(RoleReleaser):
+		return refuse(ErrNotAllowed, "", "%s has roles %v; of a release, the role is %s", m.Handle, m.Roles, RoleReleaser)
 	}
 	return nil
 }

@@ -40,6 +40,12 @@ type Delegation struct {
 	Rule       string `json:"rule"`
 }
 
+// Marshal returns the answer's body.
+func (d Delegation) Marshal() ([]byte, error) { return strictjson.Marshal(d) }
+
+// Marshal returns the request's body.
+func (r *DelegationRequest) Marshal() ([]byte, error) { return strictjson.Marshal(r) }
+
 // ParseDelegation reads an answer strictly.
 func ParseDelegation(data []byte) (*Delegation, error) {
 	d := new(Delegation)
