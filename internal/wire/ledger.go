@@ -3,6 +3,8 @@ package wire
 import (
 	"fmt"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"github.com/stele-ml/stele/internal/strictjson"
 	"github.com/stele-ml/stele/statement"
 )
@@ -74,4 +76,53 @@ func ParseReceipt(body []byte) (*Receipt, error) {
 		}
 	}
 	return r, nil
+}
+
+// MaxProofJSON is the longest proof, in bytes.
+const MaxProofJSON = 64 << 10
+
+// Proof is a proof of inclusion or of consistency: RFC 6962 sections 2.1.1 and
+// 2.1.2.
+type Proof struct {
+	Index      *uint64  `json:"index,omitempty"` // of inclusion: the entry
+	From       *uint64  `json:"from,omitempty"`  // of consistency: the earlier size
+	Size       uint64   `json:"size"`            // of the tree
+	Hashes     [][]byte `json:"hashes"`
+	Checkpoint string   `json:"checkpoint,omitempty"` // of that size, if one was published
+}
+
+// ParseProof reads a proof and holds it to its form.
+func ParseProof(body []byte) (*Proof, error) {
+	p := new(Proof)
+	if err := strictjson.UnmarshalForeign(body, p, MaxProofJSON, maxFlatDepth); err != nil {
+		return nil, err
+	}
+	if len(p.Hashes) > MaxInclusion {
+		return nil, fmt.Errorf("a proof of %d hashes, at most %d are allowed", len(p.Hashes), MaxInclusion)
+	}
+	for _, h := range p.Hashes {
+		if len(h) != 32 {
+			return nil, fmt.Errorf("a proof: a hash of %d bytes", len(h))
+		}
+	}
+	return p, nil
+}
+
+// Hashes turns hashes of 32 bytes, as ParseProof and ParseReceipt have checked
+// them, into those of proofs.
+func Hashes(list [][]byte) []tlog.Hash {
+	out := make([]tlog.Hash, len(list))
+	for i, h := range list {
+		out[i] = tlog.Hash(h)
+	}
+	return out
+}
+
+// HashBytes is the reverse of Hashes.
+func HashBytes(list []tlog.Hash) [][]byte {
+	out := make([][]byte, len(list))
+	for i := range list {
+		out[i] = list[i][:]
+	}
+	return out
 }

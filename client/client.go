@@ -1,0 +1,172 @@
+package client
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+)
+
+const (
+	// DefaultAttempts is how often a request is made at most.
+	DefaultAttempts = 6
+	// DefaultBudget is after how long no further attempt is begun.
+	DefaultBudget = 30 * time.Second
+
+	firstPause     = 150 * time.Millisecond // doubled each time, and jittered by half
+	maxPause       = 5 * time.Second
+	maxRetryAfter  = 20 * time.Second // of a server that says when; beyond it is given up
+	maxHeader      = 64 << 10         // bytes of an answer's header
+	dialTimeout    = 5 * time.Second
+	answerTimeout  = 30 * time.Second // until an answer's header is there
+	requestTimeout = 2 * time.Minute  // of one attempt, with its body
+)
+
+// Options say where a server is and how it is asked.
+type Options struct {
+	// URL is https://host[:port][/prefix]; http:// is for this machine alone:
+	// localhost, 127.0.0.0/8, [::1]. unix:///path is a server's own socket.
+	URL string
+	// Token is a bearer token; it is sent to that host only.
+	Token string
+	// TLS are a client's certificate and the authorities that a server's must be
+	// of; nil: the system's.
+	TLS *tls.Config
+	// UserAgent says who asks; "" for this package.
+	UserAgent string
+
+	Attempts int           // 0: DefaultAttempts
+	Budget   time.Duration // 0: DefaultBudget
+
+	// Dial opens connections instead of the network: for tests and tunnels.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Sleep waits, or ends with ctx's error; nil: the clock. Random is chance in
+	// [0, 1); nil: math/rand.
+	Sleep  func(ctx context.Context, d time.Duration) error
+	Random func() float64
+}
+
+// Client asks one server. It may be used concurrently.
+type Client struct {
+	base  *url.URL
+	shown string // the address without what a person would not want to see
+	opts  Options
+	http  *http.Client
+}
+
+// New returns a client. Nothing is sent.
+func New(o Options) (*Client, error) {
+	base, socket, err := parseAddress(o.URL)
+	if err != nil {
+		return nil, err
+	}
+	if strings.ContainsAny(o.Token, " \t\r\n") {
+		return nil, fmt.Errorf("token: %w: it has white space", ErrAddress)
+	}
+	if o.Attempts == 0 {
+		o.Attempts = DefaultAttempts
+	}
+	if o.Budget == 0 {
+		o.Budget = DefaultBudget
+	}
+	if o.Sleep == nil {
+		o.Sleep = sleep
+	}
+	if o.Random == nil {
+		o.Random = rand.Float64
+	}
+	if o.UserAgent == "" {
+		o.UserAgent = "stele-client/1"
+	}
+	dial := o.Dial
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: dialTimeout}).DialContext
+	}
+	transport := &http.Transport{
+		DialContext:            dial,
+		TLSClientConfig:        o.TLS.Clone(),
+		TLSHandshakeTimeout:    dialTimeout,
+		ResponseHeaderTimeout:  answerTimeout,
+		MaxResponseHeaderBytes: maxHeader,
+		MaxIdleConnsPerHost:    16,
+		IdleConnTimeout:        30 * time.Second,
+		ForceAttemptHTTP2:      true,
+	}
+	if socket == "" {
+		transport.Proxy = http.ProxyFromEnvironment
+	} else {
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, "unix", socket) }
+	}
+	c := &Client{base: base, shown: o.URL, opts: o, http: &http.Client{
+		Transport: transport,
+		// Another host must not get the token, and this one has no reason to.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+	return c, nil
+}
+
+// URL is the address as it was given.
+func (c *Client) URL() string { return c.shown }
+
+// Close ends the connections that rest.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// parseAddress reads a server's address; socket is the path of one on this machine.
+func parseAddress(text string) (base *url.URL, socket string, err error) {
+	refuse := func(why string) (*url.URL, string, error) {
+		return nil, "", fmt.Errorf("%q: %w: %s", text, ErrAddress, why)
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return refuse("it cannot be read")
+	case u.User != nil:
+		return refuse("give a token apart, never in the address")
+	case u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
+		return refuse("it has a query or a fragment")
+	}
+	switch u.Scheme {
+	case "https":
+	case "http":
+		if !loopback(u.Hostname()) {
+			return refuse("http:// is for this machine alone; use https://")
+		}
+	case "unix":
+		if u.Host != "" || u.Path == "" {
+			return refuse("a socket is unix:///path")
+		}
+		return &url.URL{Scheme: "http", Host: "localhost"}, u.Path, nil
+	default:
+		return refuse("use https://")
+	}
+	if u.Hostname() == "" {
+		return refuse("it names no host")
+	}
+	u.Path = strings.TrimSuffix(u.Path, "/")
+	return u, "", nil
+}
+
+func loopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.Unmap().IsLoopback()
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,106 @@
+package client
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/statement"
+)
+
+const octets = "application/octet-stream"
+
+// Attachment writes an attachment to w: it is checked by its digest, and what was
+// written is not to be used where the error is not nil. ErrNotFound: it was never
+// kept, or erased.
+func (c *Client) Attachment(ctx context.Context, a statement.Attachment, w io.Writer) error {
+	path := "/v1/attachments/" + hex.EncodeToString(a.SHA256[:])
+	n, sum, err := c.download(ctx, path, int64(a.Size), w)
+	if err != nil {
+		return err
+	}
+	if uint64(n) != a.Size || sum != a.SHA256 {
+		return c.tampered("the attachment %x", a.SHA256)
+	}
+	return nil
+}
+
+// PutAttachment gives the server an attachment, read from the beginning of r with
+// each attempt. One that is there already is not sent.
+func (c *Client) PutAttachment(ctx context.Context, a statement.Attachment, r io.ReadSeeker) error {
+	return c.upload(ctx, "/v1/attachments/"+hex.EncodeToString(a.SHA256[:]), r, int64(a.Size))
+}
+
+// Manifest writes a manifest to w, of at most limit bytes. It is not checked here:
+// fingerprint.NewReader refuses one that is not of that fingerprint, as it is
+// read. ErrNotFound: the server has none.
+func (c *Client) Manifest(ctx context.Context, fp fingerprint.Fingerprint, limit int64, w io.Writer) error {
+	_, _, err := c.download(ctx, "/v1/manifests/"+fp.String(), limit, w)
+	return err
+}
+
+// PutManifest gives the server a manifest, read from the beginning of r with each
+// attempt. One that is there already is not sent.
+func (c *Client) PutManifest(ctx context.Context, fp fingerprint.Fingerprint, r io.ReadSeeker, size int64) error {
+	return c.upload(ctx, "/v1/manifests/"+fp.String(), r, size)
+}
+
+// download writes a document to w and returns its length and SHA-256. After a
+// connection that broke in between it begins again if w is a file; else that is an
+// ErrUnreachable.
+func (c *Client) download(ctx context.Context, path string, limit int64, w io.Writer) (n int64, digest [32]byte, err error) {
+	err = c.retry(ctx, request{method: http.MethodGet, path: path}, func(r *http.Response) error {
+		if n > 0 && !restart(w) {
+			return fmt.Errorf("%w: the connection broke after %d bytes", errStop, n)
+		}
+		sum := sha256.New()
+		n, err = io.Copy(io.MultiWriter(w, sum), io.LimitReader(r.Body, limit+1))
+		digest = [32]byte(sum.Sum(nil))
+		if err == nil && n > limit {
+			return errTooLong
+		}
+		return err
+	})
+	if errors.Is(err, errStop) {
+		err = &Unreachable{c.base.String() + path, 1, err}
+	}
+	return n, digest, err
+}
+
+// restart empties a file that was written to.
+func restart(w io.Writer) bool {
+	f, ok := w.(interface {
+		io.Seeker
+		Truncate(size int64) error
+	})
+	if !ok {
+		return false
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return false
+	}
+	return f.Truncate(0) == nil
+}
+
+func (c *Client) upload(ctx context.Context, path string, r io.ReadSeeker, size int64) error {
+	_, err := c.do(ctx, request{method: http.MethodHead, path: path})
+	if err == nil {
+		return nil
+	}
+	if !isNotFound(err) {
+		return err
+	}
+	_, err = c.do(ctx, request{
+		method: http.MethodPut, path: path, media: octets, length: size, limit: 1 << 10,
+		body: func() (io.Reader, error) {
+			_, err := r.Seek(0, io.SeekStart)
+			return io.LimitReader(r, size), err
+		},
+	})
+	return err
+}

@@ -1,0 +1,140 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/wire"
+	"github.com/stele-ml/stele/statement"
+)
+
+// SubmitOptions say what to wait for.
+type SubmitOptions struct {
+	// Cosigned waits, on the server, for a checkpoint over the entry that reached
+	// the quorum of witnesses. Where it is not reached in time the entry is written
+	// all the same, and the error is ErrNotCosigned with the receipt.
+	Cosigned bool
+}
+
+// ErrNotCosigned says that a statement is in the log, and that the quorum of
+// witnesses had not cosigned that when the wait ended.
+var ErrNotCosigned = errors.New("not cosigned so far")
+
+// Receipt says that a statement is in the log. It was checked: the entry holds the
+// statement, and is in the tree of the checkpoint. Who signed the checkpoint, and
+// whether it goes on from what was seen before, Log.Submit checks.
+type Receipt struct {
+	Entry      *evidence.Entry
+	Leaf       []byte
+	ID         statement.ID
+	Existed    bool // it was in the log before
+	Checkpoint []byte
+}
+
+// Submit sends an envelope until the server has answered. To send one again is
+// always safe: if it is in the log, its first receipt comes back. Errors are those
+// of the package, and evidence.ErrTampered for a receipt that does not hold.
+//
+// Whose signature the checkpoint has is not looked at: see Log.Submit.
+func (c *Client) Submit(ctx context.Context, env *statement.Envelope, o SubmitOptions) (*Receipt, error) {
+	body, err := env.MarshalJSON()
+	if err != nil {
+		return nil, err
+	}
+	r := request{
+		method: http.MethodPost, path: "/v1/entries", media: wire.EnvelopeType, body: bytesOf(body), length: int64(len(body)),
+		accept: jsonType, limit: wire.MaxReceipt,
+	}
+	if o.Cosigned {
+		r.query = url.Values{"wait": {"cosigned"}}
+	}
+	a, err := c.do(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	receipt, err := c.receipt(env, a.body)
+	if err != nil {
+		return nil, err
+	}
+	if a.status == http.StatusAccepted {
+		return receipt, ErrNotCosigned
+	}
+	return receipt, nil
+}
+
+// receipt checks what a server gives as the receipt of an envelope.
+func (c *Client) receipt(env *statement.Envelope, body []byte) (*Receipt, error) {
+	w, err := wire.ParseReceipt(body)
+	if err != nil {
+		return nil, c.noAnswer("/v1/entries", err)
+	}
+	at, _, err := evidence.ReadCheckpoint([]byte(w.Checkpoint))
+	if err != nil {
+		return nil, c.tampered("the receipt's checkpoint: %w", err)
+	}
+	e, err := evidence.ParseEntry(w.Leaf)
+	if err != nil {
+		return nil, c.tampered("the receipt's entry: %w", err)
+	}
+	switch {
+	case e.Index != w.Index || e.Time != w.Time:
+		return nil, c.tampered("the receipt is of entry %d, and holds entry %d", w.Index, e.Index)
+	case e.Envelope.ID() != env.ID():
+		return nil, c.tampered("the receipt is of another statement")
+	// A statement that was there may have been signed again: its signature differs.
+	case !w.Existed && !bytes.Equal(e.Envelope.Encode(), env.Encode()):
+		return nil, c.tampered("the entry %d holds another envelope", w.Index)
+	}
+	if err := evidence.CheckInclusion(at, e.Index, evidence.LeafHash(w.Leaf), wire.Hashes(w.Inclusion)); err != nil {
+		return nil, c.tampered("the receipt of entry %d: %w", w.Index, err)
+	}
+	return &Receipt{Entry: e, Leaf: w.Leaf, ID: env.ID(), Existed: w.Existed, Checkpoint: []byte(w.Checkpoint)}, nil
+}
+
+// Submit is Client.Submit, and goes on to the receipt's checkpoint: signed says
+// whether it is signed by the log; nil takes the log's own judge, which may ask
+// for a quorum that a new entry has only where Cosigned was asked for. Its errors
+// besides: those of Follow.
+func (l *Log) Submit(ctx context.Context, env *statement.Envelope, o SubmitOptions, signed Judge) (*Receipt, error) {
+	receipt, err := l.c.Submit(ctx, env, o)
+	if err != nil && !errors.Is(err, ErrNotCosigned) {
+		return nil, err
+	}
+	if signed == nil {
+		signed = l.judge
+	}
+	opened, jerr := signed(receipt.Checkpoint)
+	if jerr != nil {
+		return nil, fmt.Errorf("the receipt of entry %d: %w", receipt.Entry.Index, jerr)
+	}
+	if at, _ := l.Checkpoint(); opened.Size < at.Size && opened.Origin == at.Origin {
+		// It was in the log before what is seen already, or two submits crossed.
+		if err := l.contains(ctx, opened.Checkpoint, receipt.Checkpoint); err != nil {
+			return nil, err
+		}
+		return receipt, err
+	}
+	if err := l.advance(ctx, receipt.Checkpoint, opened.Checkpoint); err != nil {
+		return nil, err
+	}
+	return receipt, err
+}
+
+// contains checks that the log, where it is, begins with an earlier checkpoint.
+func (l *Log) contains(ctx context.Context, earlier evidence.Checkpoint, signed []byte) error {
+	at, now := l.Checkpoint()
+	proof, err := evidence.ProveConsistency(earlier.Size, at.Size, l.tiles.reader(ctx, at))
+	if err != nil {
+		return err
+	}
+	if err := evidence.CheckConsistency(earlier, at, proof); err != nil {
+		return &evidence.HistoryError{Kind: evidence.ErrFork, Old: now, New: signed,
+			Detail: fmt.Sprintf("the log %s shows two histories: the receipt's %d entries are not the beginning of the %d seen before", at.Origin, earlier.Size, at.Size)}
+	}
+	return nil
+}
