@@ -34,6 +34,9 @@ const DelegationType = "application/vnd.stele.delegation+json"
 // delegationForm is how the document says what it is.
 const delegationForm = "delegation/v1"
 
+// DelegationBegin is the line with which a delegation begins in a key's file.
+const DelegationBegin = "-----BEGIN " + pemDelegation + "-----"
+
 // pemDelegation is the type of the PEM block that follows a key's in a file.
 const pemDelegation = "STELE DELEGATION"
 

@@ -431,6 +431,20 @@ type Key struct {
 	Public    string   `json:"public,omitempty"`
 }
 
+// Login is what `stele login` prints.
+type Login struct {
+	Issuer  string   `json:"issuer"` // its handle
+	Subject string   `json:"subject"`
+	Source  string   `json:"source,omitempty"`
+	Rule    string   `json:"rule"` // of the server, that gave the delegation
+	Key     string   `json:"key"`
+	Names   []string `json:"names"`
+	Kinds   []string `json:"kinds"`
+	From    Time     `json:"from"`
+	Until   Time     `json:"until"`
+	Path    string   `json:"path"` // what --key takes
+}
+
 // Trust is a line of `stele trust show`.
 type Trust struct {
 	Origin string `json:"origin"`

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/stele-ml/stele/client"
+	"github.com/stele-ml/stele/internal/strictjson"
+)
+
+const (
+	// maxIDToken is the longest token of a CI system, in bytes.
+	maxIDToken = 16 << 10
+	// idTokenTime is how long GitHub may take to make one.
+	idTokenTime = 30 * time.Second
+)
+
+// GitHub's variables for jobs that may have a token.
+const (
+	githubTokenURL   = "ACTIONS_ID_TOKEN_REQUEST_URL"
+	githubTokenToken = "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
+)
+
+// loginServer is the address of the server that exchanges tokens.
+func (a *app) loginServer(o *loginOrder) (string, error) {
+	for _, address := range []string{o.server, a.ledgerFlag, a.getenv("STELE_LEDGER")} {
+		if address == "" {
+			continue
+		}
+		if strings.Contains(address, "://") {
+			return address, nil
+		}
+		break
+	}
+	return "", usagef("login needs a server that exchanges tokens").withHint("--ledger https://… or $STELE_LEDGER; or --server https://… beside a ledger's directory")
+}
+
+// dialServer is a client of a server, with this person's token if there is one.
+func (a *app) dialServer(address string) (*client.Client, error) {
+	c, err := client.New(client.Options{URL: address, Token: a.getenv("STELE_TOKEN")})
+	if err != nil {
+		return nil, usagef("%v", err)
+	}
+	return c, nil
+}
+
+// idToken gets the token by which the CI system says whose job this is.
+func (a *app) idToken(ctx context.Context, o *loginOrder, server string) (string, error) {
+	var token string
+	var err error
+	switch {
+	case o.idToken != "":
+		token, err = a.idTokenFile(o.idToken)
+	case a.getenv("STELE_ID_TOKEN") != "":
+		token = a.getenv("STELE_ID_TOKEN")
+	case a.getenv(githubTokenURL) != "":
+		token, err = a.githubToken(ctx, o, server)
+	default:
+		return "", usagef("no token of a CI system is here").
+			withHint("in GitHub Actions give the job `permissions: id-token: write`; in GitLab set `id_tokens: STELE_ID_TOKEN: aud: …`; a pull request from a fork gets none")
+	}
+	if err != nil {
+		return "", err
+	}
+	token = strings.TrimSpace(token)
+	if strings.Count(token, ".") != 2 || len(token) > maxIDToken || strings.ContainsAny(token, " \t\r\n") {
+		return "", failf(exitError, "what stands where the CI's token should be is no JSON Web Token")
+	}
+	return token, nil
+}
+
+func (a *app) idTokenFile(path string) (string, error) {
+	if path == "-" {
+		data, err := io.ReadAll(io.LimitReader(a.stdin, maxIDToken+1))
+		return string(data), err
+	}
+	data, err := readSmall(path, maxIDToken)
+	return string(data), err
+}
+
+// githubToken asks GitHub for a token for this job, as
+// docs.github.com/actions/reference/security/oidc describes.
+func (a *app) githubToken(ctx context.Context, o *loginOrder, server string) (string, error) {
+	audience := o.audience
+	if audience == "" {
+		audience = a.getenv("STELE_AUDIENCE")
+	}
+	if audience == "" {
+		audience = strings.TrimRight(server, "/")
+	}
+	u, err := url.Parse(a.getenv(githubTokenURL))
+	if err != nil || u.Scheme != "https" && !(u.Scheme == "http" && net.ParseIP(u.Hostname()).IsLoopback()) {
+		return "", failf(exitError, "$%s is no https address", githubTokenURL)
+	}
+	query := u.Query()
+	query.Set("audience", audience)
+	u.RawQuery = query.Encode()
+	ctx, cancel := context.WithTimeout(ctx, idTokenTime)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return "", failf(exitError, "$%s is no address", githubTokenURL)
+	}
+	request.Header.Set("Authorization", "Bearer "+a.getenv(githubTokenToken))
+	request.Header.Set("Accept", "application/json")
+	github := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	defer github.CloseIdleConnections()
+	response, err := github.Do(request)
+	if err != nil {
+		return "", failf(exitUnreachable, "ask GitHub for a token: %s does not answer", u.Host).withHint("try again")
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return "", failf(exitUnreachable, "ask GitHub for a token: %s answers %d", u.Host, response.StatusCode).
+			withHint("does the job have `permissions: id-token: write`?")
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, 2*maxIDToken))
+	if err != nil {
+		return "", failf(exitUnreachable, "ask GitHub for a token: the answer broke off").withHint("try again")
+	}
+	var got struct {
+		Value string `json:"value"`
+	}
+	if err := strictjson.UnmarshalForeign(body, &got, 2*maxIDToken, 4); err != nil || got.Value == "" {
+		return "", fmt.Errorf("ask GitHub for a token: the answer has none")
+	}
+	return got.Value, nil
+}
