@@ -1,0 +1,83 @@
+package server
+
+import (
+	"io"
+	"net/http"
+	"time"
+)
+
+// answering is a ResponseWriter that knows what was answered, gives the request's
+// place free when the answer begins to go, and gives the client a time to take it.
+type answering struct {
+	http.ResponseWriter
+	control *http.ResponseController
+	time    time.Duration
+	place   places // that it holds; nil: none
+	held    func() // gives back the body's bytes
+	status  int
+	bytes   int64
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (a *answering) WriteHeader(status int) {
+	if a.status == 0 && status >= http.StatusOK {
+		a.status = status
+		limit := a.time
+		if limit == 0 {
+			limit = DefaultRouteTime
+		}
+		_ = a.control.SetWriteDeadline(time.Now().Add(limit)) // a test's recorder has none
+		a.leave()
+	}
+	a.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (a *answering) Write(data []byte) (int, error) {
+	if a.status == 0 {
+		a.WriteHeader(http.StatusOK)
+	}
+	n, err := a.ResponseWriter.Write(data)
+	a.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap is for http.ResponseController.
+func (a *answering) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// leave gives the place free, once.
+func (a *answering) leave() {
+	if a.place != nil {
+		a.place.free()
+		a.place = nil
+	}
+}
+
+func (a *answering) releaseBody() {
+	if a.held != nil {
+		a.held()
+		a.held = nil
+	}
+}
+
+// streamed is a body that a handler reads as it comes: a piece at least every
+// streamPause, and all of it by its end.
+type streamed struct {
+	io.ReadCloser
+	control *http.ResponseController
+	end     time.Time
+}
+
+// Read implements io.Reader.
+func (s *streamed) Read(p []byte) (int, error) {
+	next := time.Now().Add(streamPause)
+	if next.After(s.end) {
+		next = s.end
+	}
+	_ = s.control.SetReadDeadline(next) // a test's recorder has none
+	n, err := s.ReadCloser.Read(p)
+	if err != nil {
+		_ = s.control.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}

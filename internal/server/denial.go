@@ -1,0 +1,58 @@
+package server
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/stele-ml/stele/internal/wire"
+)
+
+// denial is why the front sends somebody away.
+type denial struct {
+	problem   *wire.Problem
+	reason    string        // for logs and metrics: one of a few words
+	challenge string        // the WWW-Authenticate header, or none
+	retry     time.Duration // the Retry-After header, or none
+	who       string        // whose credential it was that is not good
+	hangUp    bool          // the connection is of no use afterwards
+}
+
+func deny(status int, code wire.Code, reason, detail, hint string) *denial {
+	p := wire.NewProblem(status, code, detail)
+	p.Hint = hint
+	return &denial{problem: p, reason: reason}
+}
+
+// busy sends somebody away who may come again.
+func busy(status int, code wire.Code, reason, detail string, retry time.Duration) *denial {
+	d := deny(status, code, reason, detail, "wait as long as Retry-After says, and try again")
+	d.retry = retry
+	return d
+}
+
+// write answers with the problem.
+func (d *denial) write(w http.ResponseWriter, requestID string) {
+	p := *d.problem
+	p.RequestID = requestID
+	body, err := p.Marshal()
+	if err != nil {
+		http.Error(w, p.Title, p.Status)
+		return
+	}
+	h := w.Header()
+	h.Set("Cache-Control", cacheNever)
+	h.Set("Content-Type", wire.ProblemType)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	if d.challenge != "" {
+		h.Set("WWW-Authenticate", d.challenge)
+	}
+	if d.retry > 0 {
+		h.Set("Retry-After", strconv.Itoa(int((d.retry+time.Second-1)/time.Second)))
+	}
+	if d.hangUp {
+		h.Set("Connection", "close")
+	}
+	w.WriteHeader(p.Status)
+	_, _ = w.Write(body) // the client went away: nobody is left to tell
+}
