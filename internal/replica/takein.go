@@ -100,6 +100,9 @@ func (r *Replica) prepare(ctx context.Context, from, size uint64, bundles <-chan
 		if err != nil {
 			return err
 		}
+		if err := r.checkCosigned(kept); err != nil {
+			return err
+		}
 		end := kept[len(kept)-1].Size
 		for next < end {
 			var b fetched
@@ -177,4 +180,24 @@ func (r *Replica) blame(ctx context.Context, err error, target evidence.Checkpoi
 	// The tiles lead to the root that it signed, and not over ours.
 	return &evidence.HistoryError{Kind: evidence.ErrFork, Old: ours, New: signed,
 		Detail: fmt.Sprintf("the log %s shows two histories: its checkpoint of %d entries does not go on from the %d of this mirror", target.Origin, target.Size, old.Size)}
+}
+
+// checkCosigned: no cosignature by a witness that the policy names is a false one.
+// Those by others are kept as they are, for who knows them.
+func (r *Replica) checkCosigned(kept []ledger.SizedCheckpoint) error {
+	if len(r.policy.Witnesses) == 0 {
+		return nil
+	}
+	var witnesses []evidence.VKey
+	for _, w := range r.policy.Witnesses {
+		witnesses = append(witnesses, w.Key)
+	}
+	known := evidence.Verifiers(witnesses...)
+	for _, k := range kept {
+		_, _, err := evidence.OpenCheckpoint(k.Signed, known)
+		if err != nil && !errors.Is(err, evidence.ErrUntrusted) {
+			return fmt.Errorf("%w: the checkpoint of size %d: %w", evidence.ErrTampered, k.Size, err)
+		}
+	}
+	return nil
 }
