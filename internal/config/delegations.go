@@ -7,6 +7,10 @@ import "time"
 type Delegations struct {
 	Key   string           `yaml:"key"`   // of the issuer: a key's name, or a file of mode 0600
 	Rules []DelegationRule `yaml:"rules"` // the first that takes a token decides
+
+	// Scopes are those of the bearer token that a job gets beside its delegation;
+	// empty: entries,submit.
+	Scopes string `yaml:"scopes"`
 }
 
 // DelegationRule says which tokens are exchanged, and for what.

@@ -19,6 +19,7 @@ type Identity struct {
 // Access decides who may come in. Nothing that a proxy writes into a header counts.
 type Access struct {
 	Tokens    *Tokens    // nil: no bearer token is looked at
+	Jobs      *Sessions  // nil: CI jobs get none
 	Certs     []CertRule // for certificates that the TLS configuration has verified
 	Anonymous Scope      // of everybody who shows nothing
 	Realm     string     // what a client is told that it needs a token for
@@ -39,7 +40,7 @@ func (a *Access) identify(r *http.Request) (Identity, *denial) {
 	if r.Context().Value(socketKey{}) != nil {
 		return Identity{Name: "socket", Scopes: ScopeAll}, nil
 	}
-	if shown := r.Header.Values("Authorization"); len(shown) > 0 && a.Tokens != nil {
+	if shown := r.Header.Values("Authorization"); len(shown) > 0 && (a.Tokens != nil || a.Jobs != nil) {
 		return a.byToken(shown)
 	}
 	if len(a.Certs) > 0 && r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
@@ -54,6 +55,13 @@ func (a *Access) byToken(shown []string) (Identity, *denial) {
 	scheme, text, _ := strings.Cut(shown[0], " ")
 	if len(shown) > 1 || !strings.EqualFold(scheme, "Bearer") {
 		return Identity{}, a.unauthorized("invalid_request", "this server takes one Authorization header, with a bearer token")
+	}
+	if who, ok := a.Jobs.check(strings.TrimSpace(text)); ok {
+		who.Scopes |= a.Anonymous
+		return who, nil
+	}
+	if a.Tokens == nil {
+		return Identity{}, a.unauthorized("invalid_token", "a job's token that is over, or none of this server's")
 	}
 	token, err := a.Tokens.check(strings.TrimSpace(text))
 	switch {

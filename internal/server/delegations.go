@@ -23,14 +23,18 @@ type Delegator interface {
 type delegations struct {
 	with Delegator
 	view func() *ledger.View
+	jobs *Sessions
 	now  func() time.Time
 }
 
 // NewDelegations returns the handler of POST /v1/delegations. It needs no scope: the
 // CI's token is what lets somebody in. What it hands out is checked against the
 // ledger as it is now, so that a job hears at once what admission would say later.
-func NewDelegations(with Delegator, view func() *ledger.View) http.Handler {
-	return &delegations{with, view, time.Now}
+//
+// Jobs, unless nil, is where a job gets a bearer token, too: for as long as its
+// delegation is valid.
+func NewDelegations(with Delegator, view func() *ledger.View, jobs *Sessions) http.Handler {
+	return &delegations{with, view, jobs, time.Now}
 }
 
 // ServeHTTP implements http.Handler.
@@ -78,7 +82,13 @@ func (h *delegations) delegate(r *http.Request) ([]byte, *wire.Problem) {
 	if problem := h.admissible(d); problem != nil {
 		return nil, problem
 	}
-	answer, err := wire.Delegation{Delegation: d.Encode(), Rule: rule}.Marshal()
+	out := wire.Delegation{Delegation: d.Encode(), Rule: rule}
+	if h.jobs != nil {
+		if out.Token, err = h.jobs.open(rule, time.UnixMilli(d.NotAfter)); err != nil {
+			return nil, wire.NewProblem(http.StatusServiceUnavailable, wire.CodeUnavailable, err.Error())
+		}
+	}
+	answer, err := out.Marshal()
 	if err != nil {
 		return nil, wire.NewProblem(http.StatusInternalServerError, wire.CodeInternal, "the delegation cannot be sent")
 	}

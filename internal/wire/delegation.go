@@ -33,11 +33,12 @@ func ParseDelegationRequest(data []byte) (*DelegationRequest, error) {
 	return r, strictjson.Unmarshal(data, r, MaxDelegationRequest, maxDelegationDepth)
 }
 
-// Delegation is the answer: the delegation in its binary form, and the name of the
-// rule that gave it.
+// Delegation is the answer: the delegation in its binary form, the name of the rule
+// that gave it, and a token where the server is not open to everybody.
 type Delegation struct {
 	Delegation []byte `json:"delegation"`
 	Rule       string `json:"rule"`
+	Token      string `json:"token,omitempty"` // a bearer token for this server, as long as the delegation is valid
 }
 
 // Marshal returns the answer's body.
