@@ -458,6 +458,17 @@ type Serve struct {
 	URL    string `json:"url"`
 }
 
+// Mirror is what `stele mirror --once` prints.
+type Mirror struct {
+	Origin     string     `json:"origin"`
+	Primary    string     `json:"primary"` // the address that was copied from
+	Directory  string     `json:"directory"`
+	Entries    uint64     `json:"entries"`
+	Documents  uint64     `json:"documents"` // attachments and manifests that were copied now
+	Withheld   uint64     `json:"withheld"`  // those that the primary did not give
+	Checkpoint Checkpoint `json:"checkpoint"`
+}
+
 // Witness is what `stele witness` prints once it listens, or at once where it
 // only makes or shows its key.
 type Witness struct {
