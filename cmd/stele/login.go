@@ -84,7 +84,7 @@ func (a *app) login(ctx context.Context, o *loginOrder) error {
 	if err != nil {
 		return err
 	}
-	d, rule, err := a.exchange(ctx, server, ledger, token, key, o)
+	d, rule, err := a.delegation(ctx, server, ledger, token, key, o)
 	if err != nil {
 		return err
 	}
@@ -152,8 +152,8 @@ func (a *app) jobKey(path string, ledger statement.LedgerID) (statement.Signer, 
 	return s, secret, err
 }
 
-// exchange asks the server for a delegation.
-func (a *app) exchange(ctx context.Context, server string, ledger statement.LedgerID, token string, key statement.Signer, o *loginOrder) (*statement.Delegation, string, error) {
+// delegation asks the server for a delegation.
+func (a *app) delegation(ctx context.Context, server string, ledger statement.LedgerID, token string, key statement.Signer, o *loginOrder) (*statement.Delegation, string, error) {
 	proof, err := key.Sign(statement.DelegationRequestMessage(ledger, key.PublicKey().ID(), token))
 	if err != nil {
 		return nil, "", err
