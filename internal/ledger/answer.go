@@ -34,6 +34,7 @@ type Touched struct {
 type Answer struct {
 	Size    uint64
 	Touched []Touched // those that were asked for, in their order, and then those of the lookup
+	Cut     bool      // the lookup makes more reads than these
 	Leaves  map[uint64][]byte
 	Nodes   map[int64]tlog.Hash // by the numbers of stored hashes, as tlog has them
 }
@@ -43,6 +44,7 @@ type Answer struct {
 type AnswerLimits struct {
 	Ops   int // reads
 	Bytes int // of leaves, keys and values; a page is cut short by it
+	Skip  int // reads of the lookup that are made and left out: they were answered before
 }
 
 // Answer makes reads of the view, and with a lookup those that it makes, for
@@ -63,11 +65,12 @@ func (v *View) Answer(ops []Op, lookup *Lookup, limits AnswerLimits) (*Answer, e
 		}
 	}
 	if lookup != nil {
+		rec.skip = limits.Skip
 		if err := v.touch(rec, *lookup); err != nil {
 			return nil, err
 		}
 	}
-	a := &Answer{Size: v.n, Touched: rec.list, Leaves: rec.leaves, Nodes: map[int64]tlog.Hash{}}
+	a := &Answer{Size: v.n, Touched: rec.list, Cut: rec.cut, Leaves: rec.leaves, Nodes: map[int64]tlog.Hash{}}
 	return a, v.prove(a)
 }
 
@@ -148,8 +151,11 @@ type recorder struct {
 	limits AnswerLimits
 	list   []Touched
 	seen   map[string]int // into list
+	passed map[string]bool
 	leaves map[uint64][]byte
 	bytes  int
+	skip   int  // reads that are made and not kept
+	cut    bool // a read was refused: the answer is full
 }
 
 // do makes a read that was asked for.
@@ -211,8 +217,8 @@ func (r *recorder) leaf(index uint64) ([]byte, error) {
 		return nil, errEnough
 	}
 	leaf, ok, err := r.from.Get(entryKey(index))
-	if err != nil || !ok {
-		return nil, err
+	if err != nil || !ok || r.skip > 0 {
+		return leaf, err
 	}
 	r.leaves[index] = leaf
 	r.bytes += len(leaf)
@@ -231,6 +237,9 @@ func (r *recorder) Page(lower, upper []byte, limit int) ([]Pair, bool, error) {
 	pairs, more, err := r.from.Page(lower, upper, limit)
 	if err != nil {
 		return nil, false, err
+	}
+	if r.skip > 0 {
+		return pairs, more, r.keep(op, pairs, more)
 	}
 	for i, p := range pairs {
 		err := r.target(p)
@@ -274,7 +283,11 @@ func (r *recorder) Last(lower, upper []byte) (Pair, bool, error) {
 }
 
 // full reports whether the answer takes no more: the first read always fits.
-func (r *recorder) full() bool { return len(r.list) >= r.limits.Ops || r.bytes >= r.limits.Bytes }
+func (r *recorder) full() bool {
+	full := len(r.list) >= r.limits.Ops || r.bytes >= r.limits.Bytes
+	r.cut = r.cut || full
+	return full
+}
 
 // target takes in the entry that a pair leads to.
 func (r *recorder) target(p Pair) error {
@@ -323,6 +336,18 @@ func (op Op) key() string {
 
 // keep takes in a read with what it found.
 func (r *recorder) keep(op Op, pairs []Pair, more bool) error {
+	if r.skip > 0 {
+		// The view may make it again, and is not counted for it twice.
+		key := op.key()
+		if !r.passed[key] {
+			if r.passed == nil {
+				r.passed = map[string]bool{}
+			}
+			r.passed[key] = true
+			r.skip--
+		}
+		return nil
+	}
 	for _, p := range pairs {
 		if err := r.target(p); err != nil {
 			return err

@@ -34,6 +34,7 @@ func (r *reader) accept(asked []wire.ReadOp, a *wire.ReadAnswer) error {
 		r.memory, r.covered = newMemory(), nil
 		clear(r.offered)
 		clear(r.traced)
+		r.unfinished = nil
 	}
 	nodes := newNodes(r.memory.nodes, a.Hashes)
 	for _, e := range a.Entries {

@@ -57,13 +57,26 @@ func (r *reader) Expect(l ledger.Lookup) (done func()) {
 	}
 }
 
-// untraced returns the outermost lookup that nothing was asked for so far.
-func (r *reader) untraced() *wire.Lookup {
+// trace is how much of a lookup was answered.
+type trace struct {
+	skip  uint64 // reads of it
+	ended bool
+}
+
+// untraced returns the outermost lookup of which not all was asked for so far. One
+// that did not fit into its answers is gone on with, where the same kind of lookup
+// is under way: a walk asks for the lineage of one artifact after another, and the
+// first one's has them all.
+func (r *reader) untraced() *hint {
 	for i := range r.hints {
-		if h := &r.hints[i]; !r.traced[h.key] {
-			r.traced[h.key] = true
-			return &h.lookup
+		h := &r.hints[i]
+		if r.traced[h.key].ended {
+			continue
 		}
+		if u := r.unfinished; u != nil && u.lookup.Kind == h.lookup.Kind {
+			return u
+		}
+		return h
 	}
 	return nil
 }
@@ -80,8 +93,19 @@ func (r *reader) ask(ops ...wire.ReadOp) error {
 	var a *wire.ReadAnswer
 	var err error
 	r.requests++
-	if lookup := r.untraced(); lookup != nil {
-		a, err = r.server.Trace(r.ctx, &wire.TraceRequest{Size: r.cp.Size, Index: ledger.IndexVersion, Lookup: *lookup, Ops: ops})
+	if h := r.untraced(); h != nil {
+		t := r.traced[h.key]
+		a, err = r.server.Trace(r.ctx, &wire.TraceRequest{Size: r.cp.Size, Index: ledger.IndexVersion, Lookup: h.lookup, Skip: t.skip, Ops: ops})
+		if err == nil {
+			// What comes after it must be more than nothing, or it has ended.
+			more := max(len(a.Answers)-len(ops), 0)
+			t.skip += uint64(more)
+			t.ended = !a.Cut || more == 0 || t.skip > wire.MaxSkipped
+			r.traced[h.key] = t
+			if r.unfinished = nil; !t.ended {
+				r.unfinished = &hint{key: h.key, lookup: h.lookup}
+			}
+		}
 	} else {
 		a, err = r.server.Read(r.ctx, &wire.ReadRequest{Size: r.cp.Size, Index: ledger.IndexVersion, Ops: ops})
 	}

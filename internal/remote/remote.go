@@ -64,7 +64,7 @@ func open(ctx context.Context, s Server, signed []byte, m *memory) (*Ledger, err
 	if err != nil {
 		return nil, fmt.Errorf("open ledger: %w", err)
 	}
-	r := &reader{ctx: ctx, server: s, cp: cp, memory: m, offered: map[tlog.Tile][]byte{}, traced: map[string]bool{}}
+	r := &reader{ctx: ctx, server: s, cp: cp, memory: m, offered: map[tlog.Tile][]byte{}, traced: map[string]trace{}}
 	r.tiles = tlog.TileHashReader(tlog.Tree{N: int64(cp.Size), Hash: cp.Root}, &tileSource{r: r})
 	if cp.Size > 0 {
 		done := r.Expect(ledger.Lookup{Kind: ledger.LookupOpen})
@@ -191,15 +191,16 @@ type reader struct {
 	cp     evidence.Checkpoint
 	tiles  tlog.HashReader // verifies tiles
 
-	mu       sync.Mutex // held while the server is asked, too
-	memory   *memory
-	known    *known               // nil while the ledger is being opened
-	covered  spans                // what is known of the index as of this size
-	offered  map[tlog.Tile][]byte // tiles that came along and were not verified so far
-	hints    []hint
-	traced   map[string]bool
-	requests int
-	failed   error // the server lied
+	mu         sync.Mutex // held while the server is asked, too
+	memory     *memory
+	known      *known               // nil while the ledger is being opened
+	covered    spans                // what is known of the index as of this size
+	offered    map[tlog.Tile][]byte // tiles that came along and were not verified so far
+	hints      []hint
+	traced     map[string]trace // by hint.key
+	unfinished *hint            // that was traced last, and has more
+	requests   int
+	failed     error // the server lied
 }
 
 func tampered(format string, args ...any) error {

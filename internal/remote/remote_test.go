@@ -71,8 +71,8 @@ func compare(t *testing.T, local, over *ledger.View, seed uint64) {
 	}
 }
 
-// lineageOf makes a ledger with a model that n artifacts went into, in chains of
-// twenty, and returns it.
+// lineageOf makes a ledger with a model that n artifacts went into, in some
+// ninety chains, and returns it.
 func lineageOf(t testing.TB, n int) (*ledgertest.Ledger, statement.Ref) {
 	t.Helper()
 	l := ledgertest.New(t)
@@ -81,7 +81,7 @@ func lineageOf(t testing.TB, n int) (*ledgertest.Ledger, statement.Ref) {
 	for i := 0; i < n; {
 		var block []*statement.Envelope
 		var from []statement.Ref
-		for j := 0; j < 20 && i < n-1; j++ {
+		for j := 0; j <= n/90 && i < n-1; j++ {
 			ref := l.Ref(fmt.Sprintf("data/n%d", j), fmt.Sprint(i), fmt.Sprint("contents", i))
 			inputs := from
 			block = append(block, l.Stamp(ci, ref, func(s *statement.Stamp) { s.From = inputs }))
@@ -95,6 +95,30 @@ func lineageOf(t testing.TB, n int) (*ledgertest.Ledger, statement.Ref) {
 		ends = append(ends, from[0])
 	}
 	return l, l.Ran(ci, "model", "1", "the model", ends...)
+}
+
+// TestALineageTooLargeForOneAnswer: the next answer goes on where the one before
+// ended.
+func TestALineageTooLargeForOneAnswer(t *testing.T) {
+	const n = 12_000
+	l, model := lineageOf(t, n)
+	s := serve(l)
+	r := open(t, s, l.View())
+	x, err := r.View().Lineage()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := x.Artifact(model.Name, model.Version)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g, err := lineage.Up(x, a, 0); err != nil || len(g.Nodes) != n {
+		t.Fatalf("%d artifacts: %v", len(g.Nodes), err)
+	}
+	t.Logf("%d requests, %d bytes, %d entries", s.requests(), s.bytes, s.entries)
+	if s.requests() > 6 || s.entries > n+n/2 {
+		t.Errorf("%d requests for %d entries", s.requests(), s.entries)
+	}
 }
 
 // TestALineageIsAHandfulOfRequests: not one for each artifact.

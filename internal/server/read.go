@@ -53,7 +53,7 @@ func AnswerRead(v *ledger.View, body []byte) (*wire.ReadAnswer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrReadRequest, err)
 	}
-	return answerRead(v, r.Size, r.Index, r.Ops, nil)
+	return answerRead(v, r.Size, r.Index, r.Ops, nil, 0)
 }
 
 // AnswerTrace answers the body of POST /v1/trace, as [AnswerRead] does.
@@ -66,10 +66,10 @@ func AnswerTrace(v *ledger.View, body []byte) (*wire.ReadAnswer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrReadRequest, err)
 	}
-	return answerRead(v, r.Size, r.Index, r.Ops, l)
+	return answerRead(v, r.Size, r.Index, r.Ops, l, int(r.Skip))
 }
 
-func answerRead(v *ledger.View, size uint64, index string, asked []wire.ReadOp, lookup *ledger.Lookup) (*wire.ReadAnswer, error) {
+func answerRead(v *ledger.View, size uint64, index string, asked []wire.ReadOp, lookup *ledger.Lookup, skip int) (*wire.ReadAnswer, error) {
 	switch {
 	case index != ledger.IndexVersion:
 		return nil, fmt.Errorf("%w: %.16q here is %q", ErrReadIndex, index, ledger.IndexVersion)
@@ -84,7 +84,7 @@ func answerRead(v *ledger.View, size uint64, index string, asked []wire.ReadOp, 
 	for i, o := range asked {
 		ops[i] = ledger.Op{Get: o.Get, Lower: o.Lower, Upper: o.Upper, Limit: o.Limit}
 	}
-	a, err := v.Answer(ops, lookup, ledger.AnswerLimits{Ops: wire.MaxTouched, Bytes: maxReadBytes})
+	a, err := v.Answer(ops, lookup, ledger.AnswerLimits{Ops: wire.MaxTouched, Bytes: maxReadBytes, Skip: skip})
 	if errors.Is(err, ledger.ErrRead) {
 		return nil, fmt.Errorf("%w: %w", ErrReadRequest, err)
 	}
@@ -114,7 +114,7 @@ func lookupOf(l *wire.Lookup) (*ledger.Lookup, error) {
 
 // readAnswer puts an answer into its form on the wire.
 func readAnswer(a *ledger.Answer) *wire.ReadAnswer {
-	out := &wire.ReadAnswer{Size: a.Size, Answers: make([]wire.OpAnswer, len(a.Touched)), Entries: []wire.ReadEntry{}}
+	out := &wire.ReadAnswer{Size: a.Size, Cut: a.Cut, Answers: make([]wire.OpAnswer, len(a.Touched)), Entries: []wire.ReadEntry{}}
 	for i, t := range a.Touched {
 		o := wire.OpAnswer{More: t.More, Op: wire.ReadOp{
 			Get: t.Get, Lower: t.Lower, Upper: t.Upper, Limit: t.Limit, Last: len(t.Get) == 0 && t.Limit == 0,

@@ -28,6 +28,9 @@ const (
 	// MaxTouched is the most reads that one answer tells of.
 	MaxTouched = 16384
 
+	// MaxSkipped is how many reads of a lookup a trace may leave out.
+	MaxSkipped = 1 << 18
+
 	// MaxReadLookup is the longest statement of a lookup, in bytes.
 	MaxReadLookup = 256 << 10
 
@@ -86,6 +89,7 @@ type TraceRequest struct {
 	Size   uint64   `json:"size"`
 	Index  string   `json:"index"`
 	Lookup Lookup   `json:"lookup"`
+	Skip   uint64   `json:"skip,omitzero"` // of the lookup's reads: as many as were answered before
 	Ops    []ReadOp `json:"ops,omitempty"`
 }
 
@@ -93,6 +97,9 @@ type TraceRequest struct {
 func (r *TraceRequest) Check() error {
 	if err := checkRead(r.Size, r.Index, r.Ops, 0); err != nil {
 		return err
+	}
+	if r.Skip > MaxSkipped {
+		return fmt.Errorf("a trace: %d reads to leave out, at most %d are allowed", r.Skip, MaxSkipped)
 	}
 	return r.Lookup.check()
 }
@@ -126,7 +133,7 @@ type Lookup struct {
 	Entry     uint64   `json:"entry,omitzero"`
 	Kinds     []string `json:"kinds,omitempty"` // of statements
 	Statement []byte   `json:"statement,omitempty"`
-	Key       string   `json:"key,omitempty"`  // the key id of who would sign
+	Key       string   `json:"key,omitempty"` // the key id of who would sign
 	Time      uint64   `json:"time,omitzero"` // Unix ms
 }
 
@@ -177,6 +184,7 @@ type ReadEntry struct {
 type ReadAnswer struct {
 	Size    uint64      `json:"size"`
 	Answers []OpAnswer  `json:"answers"`
+	Cut     bool        `json:"cut,omitzero"` // the lookup makes more reads than these
 	Entries []ReadEntry `json:"entries"`
 	Hashes  []byte      `json:"hashes,omitempty"`
 }
