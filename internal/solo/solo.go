@@ -73,6 +73,10 @@ func (e *Engine) Shelf() *Shelf { return e.shelf }
 // for one opened for reading that has none.
 func (e *Engine) Guarded() bool { return e.guard != nil }
 
+// Healthy returns nil, or why the ledger can take no further statement until it is
+// opened again: a failed write, or a fork.
+func (e *Engine) Healthy() error { return e.db.disk.err() }
+
 // Proof is an acknowledgement: the statement is in the log, under a signed
 // checkpoint, and both are on the disk.
 type Proof struct {
