@@ -45,6 +45,10 @@ func (g *growth) tell() {
 	}
 }
 
+// Failed says why nothing is written any more, if that is so: a failed write, or a
+// checkpoint that contradicts the log. Only opening the ledger again ends it.
+func (e *Engine) Failed() error { return e.db.disk.err() }
+
 // Checkpoint returns the newest signed checkpoint.
 func (e *Engine) Checkpoint() ([]byte, error) { return e.View().LatestCheckpoint() }
 
