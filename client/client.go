@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -23,9 +24,9 @@ const (
 	maxPause       = 5 * time.Second
 	maxRetryAfter  = 20 * time.Second // of a server that says when; beyond it is given up
 	maxHeader      = 64 << 10         // bytes of an answer's header
+	maxToken       = 4 << 10          // bytes
 	dialTimeout    = 5 * time.Second
-	answerTimeout  = 30 * time.Second // until an answer's header is there
-	requestTimeout = 2 * time.Minute  // of one attempt, with its body
+	defaultTimeout = time.Minute // of one attempt, and more for a long body
 )
 
 // Options say where a server is and how it is asked.
@@ -43,6 +44,9 @@ type Options struct {
 
 	Attempts int           // 0: DefaultAttempts
 	Budget   time.Duration // 0: DefaultBudget
+	// Timeout is how long one attempt may take, but for the time that its bodies
+	// take at 16 KiB a second. 0: a minute.
+	Timeout time.Duration
 
 	// Dial opens connections instead of the network: for tests and tunnels.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
@@ -66,14 +70,20 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if strings.ContainsAny(o.Token, " \t\r\n") {
-		return nil, fmt.Errorf("token: %w: it has white space", ErrAddress)
+	if len(o.Token) > maxToken || strings.ContainsFunc(o.Token, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+		return nil, errors.New("the token is none: a token is one word of printable ASCII") // which it is, nobody needs to read
+	}
+	if o.TLS != nil && o.TLS.InsecureSkipVerify && o.TLS.VerifyConnection == nil && o.TLS.VerifyPeerCertificate == nil && o.Token != "" {
+		return nil, fmt.Errorf("%w: a token is not sent to a server whose certificate nobody checks", ErrAddress)
 	}
 	if o.Attempts == 0 {
 		o.Attempts = DefaultAttempts
 	}
 	if o.Budget == 0 {
 		o.Budget = DefaultBudget
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = defaultTimeout
 	}
 	if o.Sleep == nil {
 		o.Sleep = sleep
@@ -92,16 +102,20 @@ func New(o Options) (*Client, error) {
 		DialContext:            dial,
 		TLSClientConfig:        o.TLS.Clone(),
 		TLSHandshakeTimeout:    dialTimeout,
-		ResponseHeaderTimeout:  answerTimeout,
 		MaxResponseHeaderBytes: maxHeader,
 		MaxIdleConnsPerHost:    16,
 		IdleConnTimeout:        30 * time.Second,
 		ForceAttemptHTTP2:      true,
 	}
-	if socket == "" {
-		transport.Proxy = http.ProxyFromEnvironment
-	} else {
+	switch {
+	case socket != "":
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, "unix", socket) }
+	case base.Scheme == "https":
+		transport.Proxy = http.ProxyFromEnvironment // it sees what is encrypted
+	case o.Dial == nil:
+		transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			return dialHere(ctx, dial, network, address)
+		}
 	}
 	c := &Client{base: base, shown: o.URL, opts: o, http: &http.Client{
 		Transport: transport,
@@ -124,9 +138,10 @@ func parseAddress(text string) (base *url.URL, socket string, err error) {
 	}
 	u, err := url.Parse(text)
 	switch {
-	case err != nil:
-		return refuse("it cannot be read")
+	case err != nil: // what could not be read may have a secret in it
+		return nil, "", fmt.Errorf("%w: it cannot be read as a URL", ErrAddress)
 	case u.User != nil:
+		text = u.Redacted()
 		return refuse("give a token apart, never in the address")
 	case u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
 		return refuse("it has a query or a fragment")
@@ -150,6 +165,22 @@ func parseAddress(text string) (base *url.URL, socket string, err error) {
 	}
 	u.Path = strings.TrimSuffix(u.Path, "/")
 	return u, "", nil
+}
+
+var errNotHere = errors.New("that is not on this machine, and http:// is for this machine alone")
+
+// dialHere opens a connection to this machine. "localhost" is whatever a name
+// server says, unless it is looked at.
+func dialHere(ctx context.Context, dial func(context.Context, string, string) (net.Conn, error), network, address string) (net.Conn, error) {
+	conn, err := dial(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	if a, ok := conn.RemoteAddr().(*net.TCPAddr); !ok || !a.IP.IsLoopback() {
+		conn.Close()
+		return nil, errNotHere
+	}
+	return conn, nil
 }
 
 func loopback(host string) bool {

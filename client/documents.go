@@ -67,7 +67,7 @@ func (c *Client) download(ctx context.Context, path string, limit int64, w io.Wr
 		return err
 	})
 	if errors.Is(err, errStop) {
-		err = &Unreachable{c.base.String() + path, 1, err}
+		err = &Unreachable{URL: c.base.String() + path, Attempts: 1, Err: err}
 	}
 	return n, digest, err
 }

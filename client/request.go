@@ -3,16 +3,15 @@ package client
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
-	"strconv"
-	"time"
+	"strings"
+	"sync/atomic"
 
 	"github.com/stele-ml/stele/internal/wire"
 )
@@ -28,6 +27,8 @@ type request struct {
 	accept string
 	limit  int64 // of the answer's body, in bytes, after decompression
 }
+
+func (r *request) writes() bool { return r.method == http.MethodPost || r.method == http.MethodPut }
 
 // bytesOf is a body that is at hand.
 func bytesOf(body []byte) func() (io.Reader, error) {
@@ -64,80 +65,59 @@ func readLimited(r io.Reader, limit int64) ([]byte, error) {
 	return body, err
 }
 
-// retry makes a request until take has taken an answer of success. An error of
-// take is that of a connection that broke, unless it is an ErrAnswer or
-// errStop's.
-func (c *Client) retry(ctx context.Context, r request, take func(*http.Response) error) error {
-	begun := time.Now()
-	address := c.base.String() + r.path
-	var last error
-	for attempt := 1; ; attempt++ {
-		err := c.once(ctx, r, take)
-		if err == nil {
-			return nil
-		}
-		last = err
-		wait, again := c.again(err, attempt)
-		switch {
-		case ctx.Err() != nil:
-			return &Unreachable{address, attempt, ctx.Err()}
-		case again && attempt < c.opts.Attempts && time.Since(begun)+wait < c.opts.Budget:
-			if err := c.opts.Sleep(ctx, wait); err != nil {
-				return &Unreachable{address, attempt, last}
-			}
-		case again:
-			return &Unreachable{address, attempt, last}
-		default:
-			return err
-		}
-	}
-}
-
-// again is the one table of what is tried again, and after how long.
-//
-//	no connection, or one that broke      yes
-//	a certificate that is not trusted     no
-//	429, 503                              yes, when the server says
-//	500, 502, 504                         yes
-//	any other status                      no
-//	an answer that is none                no
-func (c *Client) again(err error, attempt int) (time.Duration, bool) {
-	pause := min(firstPause<<(attempt-1), maxPause)
-	pause = pause/2 + time.Duration(c.opts.Random()*float64(pause/2))
-	var status *statusError
-	var untrusted *tls.CertificateVerificationError
-	var unknown x509.UnknownAuthorityError
-	switch {
-	case errors.As(err, &status):
-		if status.after > maxRetryAfter {
-			return 0, false
-		}
-		return max(pause, status.after), true
-	case errors.As(err, &untrusted), errors.As(err, &unknown):
-		return 0, false
-	case errors.Is(err, ErrAnswer), errors.Is(err, errStop):
-		return 0, false
-	}
-	var problem *Error
-	return pause, !errors.As(err, &problem)
-}
-
-// errStop marks an error of a taker that another attempt would bring again.
-var errStop = errors.New("stop")
-
-// statusError is an answer that says not now.
-type statusError struct {
-	said  *Error
-	after time.Duration
-}
-
-func (e *statusError) Error() string { return e.said.Error() }
-func (e *statusError) Unwrap() error { return e.said }
-
 // once makes one attempt.
 func (c *Client) once(ctx context.Context, r request, take func(*http.Response) error) error {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
+	ctx, p := startPace(ctx, c.opts.Timeout)
+	defer p.stop()
+	q, sent, err := c.request(ctx, r, p)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errStop, err)
+	}
+	why := func(err error) error {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		var failed *url.Error
+		if errors.As(err, &failed) {
+			return failed.Err // the address is said once, by whoever gives up
+		}
+		return err
+	}
+	response, err := c.http.Do(q)
+	if err != nil {
+		if err := why(err); errors.Is(err, errStop) {
+			return err // reading the body that was to be sent failed
+		}
+		return &networkError{why(err), sent.Load()}
+	}
+	body := response.Body
+	defer body.Close()
+	response.Body = io.NopCloser(p.of(body))
+	switch status := response.StatusCode; {
+	case status == http.StatusOK || status == http.StatusCreated || status == http.StatusAccepted || status == http.StatusNoContent:
+		err := take(response)
+		if err != nil && !errors.Is(err, ErrAnswer) && !errors.Is(err, errStop) {
+			err = &networkError{why(err), true}
+		}
+		return err
+	case status < 400:
+		return fmt.Errorf("%s%s: %w: it sends elsewhere, or to what nobody has here (%d %q); that is not followed",
+			c.base, r.path, ErrAnswer, status, elsewhere(response))
+	}
+	return c.problem(r, response)
+}
+
+// elsewhere returns where an answer redirects to, without what may be secret.
+func elsewhere(response *http.Response) string {
+	u, err := url.Parse(response.Header.Get("Location"))
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+// request makes what is sent in one attempt; sent is set once some of it was.
+func (c *Client) request(ctx context.Context, r request, p *pace) (q *http.Request, sent *atomic.Bool, err error) {
 	address := *c.base
 	address.Path, address.RawPath = "", ""
 	target := address.String() + c.base.EscapedPath() + r.path
@@ -146,17 +126,22 @@ func (c *Client) once(ctx context.Context, r request, take func(*http.Response) 
 	}
 	var body io.Reader
 	if r.body != nil {
-		var err error
 		if body, err = r.body(); err != nil {
-			return fmt.Errorf("%w: %w", errStop, err)
+			return nil, nil, err
 		}
+		body = p.of(body)
 	}
-	q, err := http.NewRequestWithContext(ctx, r.method, target, body)
+	sent = new(atomic.Bool)
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
+	q, err = http.NewRequestWithContext(ctx, r.method, target, body)
 	if err != nil {
-		return fmt.Errorf("%w: %w", errStop, err)
+		return nil, nil, err
 	}
 	if r.body != nil {
 		q.ContentLength = r.length
+		if r.length == 0 {
+			q.Body = http.NoBody // else its length would count as unknown
+		}
 		q.Header.Set("Content-Type", r.media)
 	}
 	if r.accept != "" {
@@ -166,66 +151,22 @@ func (c *Client) once(ctx context.Context, r request, take func(*http.Response) 
 	if c.opts.Token != "" {
 		q.Header.Set("Authorization", "Bearer "+c.opts.Token)
 	}
-	response, err := c.http.Do(q)
-	if err != nil {
-		var failed *url.Error
-		if errors.As(err, &failed) {
-			err = failed.Err // the address is said once, by whoever gives up
-		}
-		return err
-	}
-	defer response.Body.Close()
-	if response.StatusCode >= 200 && response.StatusCode < 300 {
-		return take(response)
-	}
-	return c.problem(r, response)
+	return q, sent, nil
 }
 
 // problem reads an answer that is an error.
 func (c *Client) problem(r request, response *http.Response) error {
-	at := c.base.String() + r.path
-	media, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
+	at, status := c.base.String()+r.path, response.StatusCode
 	var p *Problem
-	if media == wire.ProblemType {
-		body, err := readLimited(response.Body, wire.MaxProblem)
-		if err == nil {
-			p, err = wire.ParseProblem(body)
-		}
-		// A document that contradicts its answer's status is somebody else's.
-		if err != nil || p.Status != response.StatusCode {
-			p = nil
+	if media, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")); media == wire.ProblemType {
+		if body, err := readLimited(response.Body, wire.MaxProblem); err == nil {
+			if p, err = wire.ParseProblem(body); err != nil {
+				p = nil
+			}
 		}
 	}
-	if p == nil {
-		p = wire.NewProblem(response.StatusCode, codeOf(response.StatusCode),
-			fmt.Sprintf("%s answered %d %s", at, response.StatusCode, http.StatusText(response.StatusCode)))
+	if p = believed(p, status); p == nil {
+		p = wire.NewProblem(status, "", strings.TrimSpace(fmt.Sprintf("%s answered %d %s", at, status, http.StatusText(status))))
 	}
-	e := &Error{p, at}
-	switch response.StatusCode {
-	case http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		seconds, err := strconv.Atoi(response.Header.Get("Retry-After"))
-		if err != nil || seconds < 0 {
-			seconds = 0
-		}
-		return &statusError{e, time.Duration(min(seconds, 1<<20)) * time.Second}
-	}
-	return e
-}
-
-// codeOf is the code of an answer that has none: a proxy's, or another program's.
-func codeOf(status int) wire.Code {
-	switch status {
-	case http.StatusUnauthorized:
-		return wire.CodeUnauthorized
-	case http.StatusForbidden:
-		return wire.CodeForbidden
-	case http.StatusNotFound, http.StatusGone:
-		return wire.CodeNotFound
-	case http.StatusTooManyRequests:
-		return wire.CodeRateLimited
-	}
-	if status >= 500 {
-		return wire.CodeUnavailable
-	}
-	return ""
+	return &statusError{&Error{p, at}, retryAfter(response.Header)}
 }

@@ -21,10 +21,6 @@ type SubmitOptions struct {
 	Cosigned bool
 }
 
-// ErrNotCosigned says that a statement is in the log, and that the quorum of
-// witnesses had not cosigned that when the wait ended.
-var ErrNotCosigned = errors.New("not cosigned so far")
-
 // Receipt says that a statement is in the log. It was checked: the entry holds the
 // statement, and is in the tree of the checkpoint. Who signed the checkpoint, and
 // whether it goes on from what was seen before, Log.Submit checks.

@@ -1,0 +1,150 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/wire"
+)
+
+// The classes of error that callers act on, for errors.Is. Of evidence there are
+// besides ErrTampered, ErrUntrusted, ErrFork and ErrRollback.
+var (
+	// ErrUnreachable: there was no answer, or none that could be used, after all
+	// attempts. What was sent may have been done; to send it again is safe.
+	ErrUnreachable = errors.New("unreachable")
+	// ErrAccess: the server does not know who asks, or does not let them.
+	ErrAccess = errors.New("no access")
+	// ErrNotFound: the server says that there is no such thing.
+	ErrNotFound = errors.New("not found")
+	// ErrRefused: the ledger, or a contract, refuses the statement.
+	ErrRefused = errors.New("refused")
+	// ErrReadOnly: the server takes no statements: it is a mirror.
+	ErrReadOnly = errors.New("read-only")
+	// ErrAnswer: the server answered something that is no answer of this API, or
+	// finds that of the request.
+	ErrAnswer = errors.New("no answer of this API")
+	// ErrAddress: the address is none that a token or a statement may be sent to.
+	ErrAddress = errors.New("no address of a server")
+	// ErrNotCosigned says that a statement is in the log, and that the quorum of
+	// witnesses had not cosigned that when the wait ended.
+	ErrNotCosigned = errors.New("not cosigned so far")
+)
+
+// Problem is a server's error, RFC 9457. Its words are the server's: foreign text.
+type Problem = wire.Problem
+
+// Error is a problem that a server answered with. Its class follows from its code.
+// Nothing of it is verified: it costs at most what not answering would cost.
+type Error struct {
+	Problem *Problem
+	URL     string // that was asked, without its query
+}
+
+func (e *Error) Error() string { return e.Problem.Error() }
+
+// Hint says what to do, in the server's words.
+func (e *Error) Hint() string { return e.Problem.Hint }
+
+// Unwrap returns the class.
+func (e *Error) Unwrap() error {
+	if c, ok := codes[e.Problem.Code]; ok {
+		return c.class
+	}
+	return classOf(e.Problem.Status)
+}
+
+// codes is what each code means to a caller, and whether the same request may fare
+// better later. A code counts only with a status that says as much: what stands
+// between goes by the status, and so must we.
+var codes = map[wire.Code]struct {
+	class error
+	fault bool // the server's, of status 429 or 5xx; else the request's, of another 4xx
+	again bool
+}{
+	wire.CodeMalformed:    {class: ErrAnswer},
+	wire.CodeTooLarge:     {class: ErrAnswer},
+	wire.CodeNoRoute:      {class: ErrAnswer},
+	wire.CodeIndex:        {class: ErrAnswer},
+	wire.CodeSize:         {class: ErrAnswer},
+	wire.CodeUnauthorized: {class: ErrAccess},
+	wire.CodeForbidden:    {class: ErrAccess},
+	wire.CodeNotFound:     {class: ErrNotFound},
+	wire.CodeRefused:      {class: ErrRefused},
+	wire.CodeStale:        {class: ErrRefused},
+	wire.CodeUntrusted:    {class: ErrRefused},
+	wire.CodeTampered:     {class: evidence.ErrTampered},
+	wire.CodeReadOnly:     {class: ErrReadOnly},
+
+	wire.CodeRateLimited:    {class: ErrUnreachable, fault: true, again: true},
+	wire.CodeUnavailable:    {class: ErrUnreachable, fault: true, again: true},
+	wire.CodeOutcomeUnknown: {class: ErrUnreachable, fault: true, again: true},
+	wire.CodeInternal:       {class: ErrUnreachable, fault: true, again: true},
+	wire.CodeNotCosigned:    {class: ErrNotCosigned, fault: true},
+}
+
+// classOf is the class of an answer by its status alone: a proxy's, or another
+// program's.
+func classOf(status int) error {
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired:
+		return ErrAccess
+	case http.StatusNotFound, http.StatusGone:
+		return ErrNotFound
+	}
+	if mayPass(status) || status >= 500 {
+		return ErrUnreachable
+	}
+	return ErrAnswer
+}
+
+// believed returns a problem as far as it goes with the status of its answer. One
+// that contradicts it is somebody else's, or a lie; nil if nothing of it is left.
+func believed(p *Problem, status int) *Problem {
+	if p == nil || p.Status != status {
+		return nil
+	}
+	fault := status == http.StatusTooManyRequests || status >= 500
+	if c, ok := codes[p.Code]; !ok || c.fault != fault {
+		return wire.NewProblem(status, "", p.Detail)
+	}
+	return p
+}
+
+// Unreachable says what was tried before a request was given up. It is an
+// ErrUnreachable.
+type Unreachable struct {
+	URL      string
+	Attempts int
+	Elapsed  time.Duration // since the first of them
+	// Unknown says that a request which writes may have arrived: whether it was done
+	// is not known. To make it again is safe.
+	Unknown bool
+	Err     error // of the last attempt
+}
+
+func (e *Unreachable) Error() string {
+	if e.Attempts > 1 {
+		return fmt.Sprintf("%s cannot be reached (%d attempts in %v): %v", e.URL, e.Attempts, e.Elapsed.Round(time.Millisecond), e.Err)
+	}
+	return fmt.Sprintf("%s cannot be reached: %v", e.URL, e.Err)
+}
+
+// Hint says what to do.
+func (e *Unreachable) Hint() string {
+	var said interface{ Hint() string }
+	if errors.As(e.Err, &said) && said.Hint() != "" {
+		return said.Hint()
+	}
+	if e.Unknown {
+		return "it may be in the ledger or not; to send the same once more is safe: nothing is written twice"
+	}
+	return "check the address, the network, and that the server runs; then try again"
+}
+
+// Unwrap returns the class and the cause. A refusal among the causes would be
+// another class: of an answer only the words are kept.
+func (e *Unreachable) Unwrap() []error { return []error{ErrUnreachable, e.Err} }
