@@ -153,7 +153,7 @@ type memory struct {
 
 // maxMemory is how many bytes of entries, rows and tiles are kept; beyond it all
 // is forgotten, and read again where it is needed.
-const maxMemory = 256 << 20
+var maxMemory = 256 << 20 // a variable for tests
 
 func newMemory() *memory {
 	return &memory{leaves: map[uint64][]byte{}, nodes: map[int64]tlog.Hash{}, full: map[tlog.Tile][]byte{}}

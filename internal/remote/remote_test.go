@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/ledger/ledgertest"
+	"github.com/stele-ml/stele/internal/remote"
 	"github.com/stele-ml/stele/lineage"
 	"github.com/stele-ml/stele/statement"
 )
@@ -156,4 +158,33 @@ func TestALineageIsAHandfulOfRequests(t *testing.T) {
 		t.Errorf("%d requests to open, %d in all", opened, s.requests())
 	}
 	t.Logf("%d requests, %d bytes, %d entries", s.requests(), s.bytes, s.entries)
+}
+
+// TestManyAtOnce: a view is asked from many goroutines, each of which gets the
+// answers of the store.
+func TestManyAtOnce(t *testing.T) {
+	l := grown(t, 5, 30)
+	what := contentsOf(t, l.View())
+	want := everything(l.View(), what, rand.New(rand.NewPCG(2, 2)))
+	v := open(t, serve(l), l.View()).View()
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for i, got := range everything(v, what, rand.New(rand.NewPCG(2, 2))) {
+				if got != want[i] {
+					t.Errorf("answer %d is another", i)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// TestForgetting: what was forgotten because there was too much of it is read
+// again, and the answers are the same.
+func TestForgetting(t *testing.T) {
+	defer remote.SetMaxMemory(20_000)()
+	l := grown(t, 6, 40)
+	compare(t, l.View(), open(t, serve(l), l.View()).View(), 3)
 }

@@ -1,0 +1,110 @@
+package remote_test
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/stele-ml/stele/client"
+	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/internal/remote"
+	"github.com/stele-ml/stele/internal/server"
+	"github.com/stele-ml/stele/internal/wire"
+	"github.com/stele-ml/stele/lineage"
+)
+
+// overHTTP serves a ledger's reads on loopback, and returns a client of it.
+func overHTTP(t testing.TB, view func() *ledger.View, requests *int) *client.Client {
+	t.Helper()
+	handle := func(answer func(*ledger.View, []byte) (*wire.ReadAnswer, error)) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			*requests++
+			body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, wire.MaxReadRequest))
+			var a *wire.ReadAnswer
+			if err == nil {
+				a, err = answer(view(), body)
+			}
+			var out []byte
+			if err == nil {
+				out, err = a.Marshal()
+			}
+			if err != nil {
+				p := server.ReadProblem(err)
+				if p == nil {
+					p = wire.NewProblem(http.StatusInternalServerError, wire.CodeInternal, err.Error())
+				}
+				w.Header().Set("Content-Type", wire.ProblemType)
+				w.WriteHeader(p.Status)
+				out, _ = p.Marshal()
+			} else {
+				w.Header().Set("Content-Type", "application/json")
+			}
+			_, _ = w.Write(out)
+		}
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /v1/read", handle(server.AnswerRead))
+	mux.HandleFunc("POST /v1/trace", handle(server.AnswerTrace))
+	s := httptest.NewServer(mux)
+	t.Cleanup(s.Close)
+	c, err := client.New(client.Options{URL: s.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// TestOverHTTP: the client's own requests, a lineage of a thousand in a handful of
+// them, and the errors of a server that is behind.
+func TestOverHTTP(t *testing.T) {
+	l, model := lineageOf(t, 1000)
+	requests := 0
+	c := overHTTP(t, l.View, &requests)
+	r, err := remote.Open(t.Context(), c, signed(t, l.View()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := r.View().Lineage()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := x.Artifact(model.Name, model.Version)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := lineage.Up(x, a, 0)
+	if err != nil || len(g.Nodes) != 1000 {
+		t.Fatalf("%d artifacts: %v", len(g.Nodes), err)
+	}
+	entries, _, err := r.View().LineageEntries(model, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := r.View().Evidence(evidence.Claim{Name: model.Name, Version: model.Version, Fingerprint: model.Fingerprint, Entry: a.Entry, Lineage: true}, nil, entries...)
+	if err != nil || len(file.Entries) != 1000 {
+		t.Fatalf("evidence: %v", err)
+	}
+	if requests > 5 || r.Requests() != requests {
+		t.Errorf("%d requests, of which the ledger knows %d", requests, r.Requests())
+	}
+
+	behind := overHTTP(t, func() *ledger.View {
+		v, err := l.View().AsOf(5)
+		if err != nil {
+			t.Error(err)
+		}
+		return v
+	}, &requests)
+	var problem *client.Error
+	if _, err := remote.Open(t.Context(), behind, signed(t, l.View())); !errors.As(err, &problem) || problem.Problem.Code != wire.CodeSize {
+		t.Errorf("a server that is behind: %v", err)
+	}
+	_, err = c.Read(t.Context(), &wire.ReadRequest{Size: 5, Index: "1", Ops: []wire.ReadOp{{Get: []byte("n")}}})
+	if !errors.As(err, &problem) || problem.Problem.Code != wire.CodeIndex {
+		t.Errorf("another index: %v", err)
+	}
+}
