@@ -39,7 +39,7 @@ func (a *app) monitorCommand() *cobra.Command {
 	f := monitorFlags{interval: monitorInterval, patience: monitorPatience}
 	c := &cobra.Command{
 		Use:   "monitor [URL|DIR]",
-		Short: "Watch a log for its owner: what is signed, and that it only grows",
+		Short: "Watch a log for its owner: what is signed, that it only grows",
 		Long: `Follows a log from where it was the last time: every new entry is checked, and
 that the log only grew. It reports who was registered, retired or declared
 compromised, contracts, withdrawals and what ends them, new keys of the log; of
