@@ -1,0 +1,322 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	jose "github.com/go-jose/go-jose/v4"
+
+	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/internal/oidc"
+	"github.com/stele-ml/stele/internal/server"
+	"github.com/stele-ml/stele/internal/solo"
+	"github.com/stele-ml/stele/statement"
+)
+
+const loginAudience = "https://ledger.example"
+
+// ci is a CI system on loopback: it gives jobs tokens, as GitHub does, and says by
+// which keys.
+type ci struct {
+	t     *testing.T
+	key   *ecdsa.PrivateKey
+	web   *httptest.Server
+	asked atomic.Int64
+}
+
+func newCI(t *testing.T) *ci {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &ci{t: t, key: key}
+	c.web = httptest.NewServer(c)
+	t.Cleanup(c.web.Close)
+	return c
+}
+
+func (c *ci) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/.well-known/openid-configuration":
+		fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":%q}`, c.web.URL, c.web.URL+"/keys")
+	case "/keys":
+		_ = json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: c.key.Public(), KeyID: "1", Algorithm: "ES256"}}})
+	case "/token": // what a GitHub runner asks
+		if r.Header.Get("Authorization") != "Bearer the runner's" {
+			http.Error(w, "no", http.StatusForbidden)
+			return
+		}
+		fmt.Fprintf(w, `{"count":1,"value":%q}`, c.token(r.URL.Query().Get("audience"), "refs/heads/main"))
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+func (c *ci) token(audience, ref string) string {
+	now := time.Now()
+	payload, err := json.Marshal(map[string]any{
+		"iss": c.web.URL, "aud": audience, "sub": "repo:acme/fraud:ref:" + ref, "jti": fmt.Sprint(c.asked.Add(1)),
+		"iat": now.Unix(), "exp": now.Add(5 * time.Minute).Unix(), "repository": "acme/fraud", "ref": ref, "event_name": "push",
+	})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	s, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: c.key}, (&jose.SignerOptions{}).WithHeader("kid", "1"))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	object, err := s.Sign(payload)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	text, err := object.CompactSerialize()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return text
+}
+
+// exchanges serves POST /v1/delegations for a person's ledger, while run runs. It
+// opens the ledger for the moment of a request, beside the commands.
+func (c *ci) exchanges(p *person, issuer statement.Signer, run func(url string)) {
+	c.t.Helper()
+	x, err := oidc.New(oidc.Options{Ledger: p.ledgerID(), Signer: issuer, Rules: []oidc.Rule{{
+		Name: "fraud main", Issuer: c.web.URL, Audience: loginAudience, Claims: map[string]string{"repository": "acme/fraud", "ref": "refs/heads/main"},
+		Names: []string{"fraud/*"}, Kinds: []statement.Kind{statement.KindStamp, statement.KindEvaluation, statement.KindRun},
+	}}})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /v1/delegations", func(w http.ResponseWriter, r *http.Request) {
+		e, err := solo.Open(r.Context(), solo.Options{Dir: filepath.Join(p.dir, ".stele"), State: filepath.Join(p.state(), "ledgers"), ReadOnly: true})
+		if err != nil {
+			c.t.Error(err)
+			return
+		}
+		defer e.Close()
+		server.NewDelegations(x, func() *ledger.View { return e.View() }, nil).ServeHTTP(w, r)
+	})
+	web := httptest.NewServer(mux)
+	defer web.Close()
+	run(web.URL)
+}
+
+// with is the person with more in the environment.
+func (p *person) with(env ...string) *person {
+	q := *p
+	q.env = append(append([]string{}, p.env...), env...)
+	return &q
+}
+
+// newIssuer makes the key of an issuer, which ada registers.
+func (p *person) newIssuer() statement.Signer {
+	p.t.Helper()
+	p.must("key", "new", "issuer", "-q")
+	p.must("key", "request", "--key", "issuer", "--handle", "ci", "-o", "ci.json", "-q")
+	p.must("key", "add", "ci.json", "--role", "issuer", "--names", "fraud/*", "--kinds", "stamp,run,evaluation", "-q")
+	s, closer, err := p.app("--key", "issuer").signer(p.t.Context())
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(closer)
+	return s
+}
+
+// TestLogin is a job's life: a token, a key, a stamp, and what others see of it.
+func TestLogin(t *testing.T) {
+	t.Parallel()
+	c, p := newCI(t), newPerson(t)
+	p.must("init", "--handle", "ada", "-q")
+	issuer := p.newIssuer()
+	job := p.with("ACTIONS_ID_TOKEN_REQUEST_URL="+c.web.URL+"/token?api-version=2.0", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=the runner's")
+	c.exchanges(p, issuer, func(url string) {
+		out := job.must("login", "--server", url, "--audience", loginAudience, "--json")
+		if strings.Contains(out, "eyJ") {
+			t.Errorf("the token is printed: %s", out)
+		}
+		var got struct {
+			Issuer, Subject, Rule, Path string
+			Names, Kinds                []string
+		}
+		if err := json.Unmarshal([]byte(out), &got); err != nil {
+			t.Fatal(err)
+		}
+		if got.Issuer != "ci" || got.Subject != "repo:acme/fraud@refs/heads/main" || got.Rule != "fraud main" {
+			t.Errorf("%s", out)
+		}
+		info, err := os.Stat(got.Path)
+		if err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
+			t.Errorf("%v, %v", info, err)
+		}
+		// Again: the same key, another delegation.
+		before := keyOf(t, got.Path)
+		job.must("login", "--server", url, "--audience", loginAudience, "-q")
+		if keyOf(t, got.Path) != before {
+			t.Error("a second login made another key")
+		}
+	})
+	p.write("data.csv", "1,2,3")
+	p.must("stamp", "data.csv", "--as", "fraud/train@1", "--key", "ci", "-q")
+	const by = "ci (repo:acme/fraud@refs/heads/main"
+	for _, args := range [][]string{{"show", "fraud/train@1"}, {"log"}, {"trace", "fraud/train@1"}, {"verify", "fraud/train@1", "data.csv"}} {
+		if out := p.must(args...); !strings.Contains(out, by) {
+			t.Errorf("%v does not say %q:\n%s", args, by, out)
+		}
+	}
+	p.must("prove", "fraud/train@1", "-o", "train.evidence", "-q")
+	if out := p.must("verify", "--evidence", "train.evidence", "data.csv", "--json"); !strings.Contains(out, `"subject":"repo:acme/fraud@refs/heads/main"`) {
+		t.Errorf("the verdict does not say for whom:\n%s", out)
+	}
+	p.must("run", "--key", "ci", "--input", "fraud/train@1=data.csv", "--output", "fraud/model@1=model", "-q", "--", "cp", "data.csv", "model")
+	p.must("record", "evaluation", "fraud/model@1", "--dataset", "fraud/train@1", "--metric", "auc=0.9", "--key", "ci", "-q")
+
+	// What a job may not.
+	for name, refused := range map[string]struct {
+		status int
+		args   []string
+	}{
+		"another name": {exitRefused, []string{"stamp", "data.csv", "--as", "vision/train@1"}},
+		"approve":      {exitRefused, []string{"approve", "fraud/train@1", "--stage", "production", "--yes"}},
+		"release":      {exitRefused, []string{"release", "fraud/train@1", "--stage", "production", "--yes"}},
+		"withdraw":     {exitRefused, []string{"withdraw", "fraud/train@1", "--reason", "no", "--yes"}},
+		"register":     {exitRefused, []string{"key", "add", "ci.json", "--handle", "mallory"}},
+	} {
+		if out, errs, status := p.stele(append(refused.args, "--key", "ci")...); status != refused.status {
+			t.Errorf("%s: exit status %d, want %d\n%s%s", name, status, refused.status, out, errs)
+		}
+	}
+	// Its issuer takes back what it stamped.
+	p.must("withdraw", "fraud/train@1", "--reason", "a mistake", "--key", "issuer", "--yes", "-q")
+}
+
+func keyOf(t *testing.T, path string) statement.KeyID {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := statement.ParsePrivateKey(data, rand.Reader, nil)
+	if err != nil || statement.DelegationOf(s) == nil {
+		t.Fatalf("%v", err)
+	}
+	return s.PublicKey().ID()
+}
+
+// A server that lies about what it gives out.
+func TestAttackLogin(t *testing.T) {
+	t.Parallel()
+	c, p := newCI(t), newPerson(t)
+	p.must("init", "--handle", "ada", "-q")
+	issuer := p.newIssuer()
+	p.write("token", c.token(loginAudience, "refs/heads/main"))
+	p.write("branch", c.token(loginAudience, "refs/heads/feature"))
+	p.write("other", c.token("https://other.example", "refs/heads/main"))
+	c.exchanges(p, issuer, func(url string) {
+		for file, words := range map[string]string{"branch": "ref is", "other": "audience"} {
+			out, errs, status := p.stele("login", "--server", url, "--id-token", file)
+			if status == 0 || !strings.Contains(errs, words) || strings.Contains(out+errs, "eyJ") {
+				t.Errorf("%s: exit status %d\n%s%s", file, status, out, errs)
+			}
+		}
+		// Never over somebody's own key.
+		if _, errs, status := p.stele("login", "--server", url, "--id-token", "token", "-o", filepath.Join(p.config(), "keys", "default.pem")); status != exitError || !strings.Contains(errs, "holds no key that") {
+			t.Errorf("over the default key: exit status %d\n%s", status, errs)
+		}
+		if _, errs, status := p.stele("login", "--server", url); status != exitUsage || !strings.Contains(errs, "id-token: write") {
+			t.Errorf("without a token: exit status %d\n%s", status, errs)
+		}
+	})
+	stranger, err := statement.GenerateP256(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	by, err := statement.NewP256(stranger, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lies := func(answer func(q map[string]any) []byte) string {
+		web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			var q map[string]any
+			_ = json.NewDecoder(r.Body).Decode(&q)
+			w.WriteHeader(http.StatusCreated)
+			_, _ = w.Write(answer(q))
+		}))
+		t.Cleanup(web.Close)
+		return web.URL
+	}
+	id := p.ledgerID()
+	gives := func(signer statement.Signer, ledger statement.LedgerID, key *statement.PublicKey) func(map[string]any) []byte {
+		return func(q map[string]any) []byte {
+			if key == nil {
+				text, err := json.Marshal(q["key"])
+				if err != nil {
+					t.Error(err)
+				}
+				key = new(statement.PublicKey)
+				if err := json.Unmarshal(text, key); err != nil {
+					t.Error(err)
+				}
+			}
+			now := time.Now().UnixMilli()
+			d, err := statement.NewDelegation(statement.DelegationClaims{Ledger: ledger, Key: key, Subject: "x", Names: []string{"fraud/*"},
+				Kinds: []statement.Kind{statement.KindStamp}, NotBefore: now - 1000, NotAfter: now + 60_000}, signer)
+			if err != nil {
+				t.Error(err)
+				return nil
+			}
+			text, err := json.Marshal(map[string]any{"delegation": d.Encode(), "rule": "x"})
+			if err != nil {
+				t.Error(err)
+			}
+			return text
+		}
+	}
+	for name, answer := range map[string]func(map[string]any) []byte{
+		"by a stranger":      gives(by, id, nil),
+		"for another ledger": gives(issuer, statement.LedgerID{1}, nil),
+		"for another key":    gives(issuer, id, by.PublicKey()),
+		"nothing":            func(map[string]any) []byte { return []byte(`{}`) },
+		"rubbish":            func(map[string]any) []byte { return []byte(`{"delegation":"AAAA","rule":"x"}`) },
+	} {
+		out, errs, status := p.stele("login", "--server", lies(answer), "--id-token", "token", "-o", filepath.Join(p.dir, "job.pem"))
+		if status == 0 {
+			t.Errorf("%s: taken\n%s%s", name, out, errs)
+		}
+		if _, err := os.Stat(filepath.Join(p.dir, "job.pem")); err == nil {
+			t.Errorf("%s: a file was written", name)
+		}
+	}
+}
+
+func (p *person) config() string {
+	for _, e := range p.env {
+		if v, ok := strings.CutPrefix(e, "STELE_CONFIG="); ok {
+			return v
+		}
+	}
+	p.t.Fatal("a person without $STELE_CONFIG")
+	return ""
+}
+
+func (p *person) ledgerID() (id statement.LedgerID) {
+	p.t.Helper()
+	a := p.app()
+	if err := a.read(p.t.Context(), func(r *reading) error { id = r.ID(); return nil }); err != nil {
+		p.t.Fatal(err)
+	}
+	return id
+}
