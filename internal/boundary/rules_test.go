@@ -61,13 +61,14 @@ var flow = map[string][]string{
 	"internal/oidc":     {"statement", "internal/strictjson"},                                                                                                                                                                 // a CI's token in, a delegation out
 	"internal/witness":  {"evidence", "internal/durable"},                                                                                                                                                                     // checkpoints alone: it knows nothing of what a log holds
 	"internal/cosign":   {"evidence", "internal/witness", "internal/durable"},                                                                                                                                                 // asks a log's witnesses, on and on
+	"internal/static":   {"evidence", "internal/server", "internal/place"}, // a log as files: the server's paths, written to a place
 	"internal/replica":  {"client", "fingerprint", "statement", "evidence", "internal/ledger", "internal/solo", "internal/wire", "internal/durable", "internal/strictjson"},
 	"internal/monitor":  {"statement", "evidence", "internal/strictjson"}, // any log's read paths: no client of ours is needed
 	"internal/terminal": {}, // it shows what it is given
 	"internal/home":     {"statement", "evidence", "internal/durable"},
 	"internal/demo":     {"internal/model"}, // it trains one
 	"internal/release":  {},                 // builds the archives; no part of the product
-	"cmd/stele":         {"fingerprint", "statement", "lineage", "evidence", "contract", "contracts", "internal/...", "cmd/stele/..."},
+	"cmd/stele":         {"fingerprint", "statement", "lineage", "evidence", "contract", "contracts", "client", "internal/...", "cmd/stele/..."},
 	"cmd/stele/jsonv1":  {}, // the types of --json stand alone: other programs import them
 }
 
@@ -81,6 +82,7 @@ var testSupport = map[string]string{
 	"internal/source/storetest":         "real object stores on loopback, and a proxy that fails",
 	"internal/source/bucket/buckettest": "one suite holds every object store to the interface's words",
 	"internal/ledger/ledgertest":        "a ledger that any test can have",
+	"client/clienttest":                 "a network that fails",
 	"contract/contracttest":             "made-up histories and rules, for a fixture and for a real ledger",
 }
 

@@ -46,16 +46,6 @@ type Signer struct {
 	Delegation *SignerDelegation `json:"delegation,omitempty"` // of a CI job
 }
 
-// SignerDelegation is through which delegation somebody signed in the name of an
-// issuer.
-type SignerDelegation struct {
-	Subject string `json:"subject"`          // for whom: "repo:acme/fraud@refs/heads/main"
-	Source  string `json:"source,omitempty"` // who vouched for them to the issuer
-	Key     string `json:"key,omitempty"`    // that signed
-	From    Time   `json:"from,omitempty"`
-	Until   Time   `json:"until,omitempty"`
-}
-
 // Checkpoint is a signed size and root of the log.
 type Checkpoint struct {
 	Size uint64 `json:"size"`
@@ -431,20 +421,6 @@ type Key struct {
 	Public    string   `json:"public,omitempty"`
 }
 
-// Login is what `stele login` prints.
-type Login struct {
-	Issuer  string   `json:"issuer"` // its handle
-	Subject string   `json:"subject"`
-	Source  string   `json:"source,omitempty"`
-	Rule    string   `json:"rule"` // of the server, that gave the delegation
-	Key     string   `json:"key"`
-	Names   []string `json:"names"`
-	Kinds   []string `json:"kinds"`
-	From    Time     `json:"from"`
-	Until   Time     `json:"until"`
-	Path    string   `json:"path"` // what --key takes
-}
-
 // Trust is a line of `stele trust show`.
 type Trust struct {
 	Origin string `json:"origin"`
@@ -456,6 +432,16 @@ type Trust struct {
 type Serve struct {
 	Origin string `json:"origin"`
 	URL    string `json:"url"`
+}
+
+// ExportTiles is what `stele export tiles` prints.
+type ExportTiles struct {
+	Origin  string `json:"origin"`
+	To      string `json:"to"`
+	Before  uint64 `json:"before"`  // entries that were published there
+	Entries uint64 `json:"entries"` // that are now
+	Written uint64 `json:"written"` // files, besides the checkpoint
+	There   uint64 `json:"there"`   // files that were looked at and there already
 }
 
 // Mirror is what `stele mirror --once` prints.
