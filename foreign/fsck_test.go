@@ -3,6 +3,8 @@ package foreign
 import (
 	"bytes"
 	"encoding/binary"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,8 +13,10 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/stele-ml/stele/internal/place"
 	"github.com/stele-ml/stele/internal/server"
 	"github.com/stele-ml/stele/internal/solo"
+	"github.com/stele-ml/stele/internal/static"
 )
 
 // success is what Tessera's fsck says when all is well. Its exit status says
@@ -150,3 +154,39 @@ type silent struct{}
 func (silent) Infof(string, ...any)  {}
 func (silent) Errorf(string, ...any) {}
 func (silent) Fatalf(string, ...any) {}
+
+// A log that was exported as files, behind a plain file server: fsck reads it as it
+// would read ours.
+func TestFsckAgreesOnExportedFiles(t *testing.T) {
+	program(t, "fsck")
+	l := newLedger(t)
+	l.fill(t, 700)
+	to, err := place.Parse(filepath.Join(t.TempDir(), "public"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder, err := to.OpenFolder(t.Context(), place.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer folder.Close()
+	export := func() {
+		t.Helper()
+		if _, err := static.Export(t.Context(), l.engine.View(), folder, static.Options{Contains: func([]byte) error { return nil }}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	export()
+	files := httptest.NewServer(http.FileServer(http.Dir(to.Path())))
+	defer files.Close()
+	if out := fsck(t, l, files.URL+"/"); !strings.Contains(out, success+"702 ") {
+		t.Error("fsck does not vouch for the exported log")
+	}
+	if _, err := l.stamp(t.Context(), []byte("one more")); err != nil {
+		t.Fatal(err)
+	}
+	export()
+	if out := fsck(t, l, files.URL+"/"); !strings.Contains(out, success+"703 ") {
+		t.Error("fsck does not vouch for what was exported later")
+	}
+}

@@ -10,8 +10,9 @@ func (a *app) exportCommand() *cobra.Command {
 
   oms      an OpenSSF model signature over a stamped model
   intoto   the signed runs behind an artifact, as in-toto statements
+  tiles    the whole log as files, for any C2SP client
 
 The ledger is not changed. What it adds (when, in which order, whether the key
-stood, what was withdrawn) is in none of these: ` + "`stele prove`" + ` has it.`,
-	}, a.exportOMS(), a.exportInToto())
+stood, what was withdrawn) is in neither of the first two: ` + "`stele prove`" + ` has it.`,
+	}, a.exportOMS(), a.exportInToto(), a.exportTiles())
 }
