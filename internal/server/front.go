@@ -198,7 +198,7 @@ func (f *Front) Route(rule Rule, next http.Handler) http.Handler {
 			kind = f.submits
 			defer f.waiting.end(f.waiting.begin(v.began))
 		}
-		if rule.Scope != ScopeNone { // health is told at any time
+		if rule.Scope != ScopeNone || rule.MaxBody > 0 { // health is told at any time
 			if d := kind.take(r); d != nil {
 				f.sendAway(a, v, d)
 				return

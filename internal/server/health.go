@@ -86,17 +86,17 @@ func NewHealth(f *Front, o HealthOptions) *Health {
 // State is the answer of the health routes.
 type State struct {
 	OK     bool   `json:"ok"`
-	Reason string `json:"reason,omitempty"` // why not; of words that are ours
+	Reason string `json:"reason,omitzero"` // why not; of words that are ours
 
 	// Of /health/log alone.
-	Size      uint64         `json:"size,omitempty"`
-	Time      int64          `json:"time,omitempty"`    // of the last entry, Unix ms
-	Age       int64          `json:"age,omitempty"`     // since then, in seconds
-	Waiting   int            `json:"waiting,omitempty"` // submissions
-	Oldest    int64          `json:"oldest,omitempty"`  // of them: how long it waits, in seconds
-	Cosigned  *CosignedState `json:"cosigned,omitempty"`
-	Witnesses []OneWitness   `json:"witnesses,omitempty"`
-	Known     uint64         `json:"known,omitempty"` // entries that a mirror knows of
+	Size      uint64         `json:"size,omitzero"`
+	Time      int64          `json:"time,omitzero"`    // of the last entry, Unix ms
+	Age       int64          `json:"age,omitzero"`     // since then, in seconds
+	Waiting   int            `json:"waiting,omitzero"` // submissions
+	Oldest    int64          `json:"oldest,omitzero"`  // of them: how long it waits, in seconds
+	Cosigned  *CosignedState `json:"cosigned,omitzero"`
+	Witnesses []OneWitness   `json:"witnesses,omitzero"`
+	Known     uint64         `json:"known,omitzero"` // entries that a mirror knows of
 }
 
 // CosignedState is the newest checkpoint that reached the quorum.
@@ -112,7 +112,7 @@ type OneWitness struct {
 	Name     string `json:"name"`
 	State    string `json:"state"`
 	Size     uint64 `json:"size"`
-	Failures int    `json:"failures,omitempty"`
+	Failures int    `json:"failures,omitzero"`
 }
 
 // HealthRoute is a route of health: its rule, and what answers it.

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stele-ml/stele/internal/config"
+)
+
+// settingsTable is the table of docs/operating.md.
+func settingsTable() string {
+	var b strings.Builder
+	b.WriteString("| setting | default | what |\n|---|---|---|\n")
+	s := newServeSettings().section()
+	for _, x := range s.Settings {
+		standard := x.Value.String()
+		if list, ok := x.Value.(*config.List); ok {
+			standard = strings.Join(list.Items(), " ")
+		}
+		if standard != "" {
+			standard = "`" + standard + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", x.Name, standard, strings.ReplaceAll(x.Usage, "`", ""))
+	}
+	return b.String()
+}
+
+// TestOperatingNamesEverySetting: the table of docs/operating.md is that of the code.
+func TestOperatingNamesEverySetting(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join("..", "..", "docs", "operating.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if table := settingsTable(); !strings.Contains(string(data), "\n"+table+"\n") {
+		t.Errorf("docs/operating.md has another table than this:\n%s", table)
+	}
+}
+
+// TestConfigRoundTrip: what --print-config prints is a file that says the same.
+func TestConfigRoundTrip(t *testing.T) {
+	first := newServeSettings()
+	s := first.section()
+	for name, values := range map[string][]string{
+		"listen": {"[::1]:7"}, "any-host": {"true"}, "access": {"tokens", "mtls"}, "client-rule": {"dns:*.ci.example=entries,submit", "cn:a b=proofs"},
+		"tokens": {"/etc/a: b # c"}, "burst": {"7"}, "stop-timeout": {"1m"}, "ci-key": {"- x"}, "proxy": {"10.0.0.0/8"},
+	} {
+		for _, x := range s.Settings {
+			if x.Name != name {
+				continue
+			}
+			for _, v := range values {
+				if err := x.Value.Set(v); err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+			}
+		}
+	}
+	var printed bytes.Buffer
+	if err := s.Print(&printed, nil); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "stele.yaml")
+	if err := os.WriteFile(path, printed.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	second := newServeSettings()
+	again := second.section()
+	if _, err := again.Load(path, func(string) string { return "" }, func(string) bool { return false }); err != nil {
+		t.Fatalf("%v in\n%s", err, printed.String())
+	}
+	var reprinted bytes.Buffer
+	if err := again.Print(&reprinted, nil); err != nil {
+		t.Fatal(err)
+	}
+	if printed.String() != reprinted.String() {
+		t.Errorf("printed\n%s\nread again\n%s", printed.String(), reprinted.String())
+	}
+}
+
+// TestServeRefusesSettings: what does not go together, and what would let a token out.
+func TestServeRefusesSettings(t *testing.T) {
+	for _, c := range []struct {
+		set  map[string]string
+		want string
+	}{
+		{nil, ""},
+		{map[string]string{"access": "tokens"}, ""},
+		{map[string]string{"access": "tokens", "listen": "0.0.0.0:1"}, "without TLS"},
+		{map[string]string{"access": "tokens", "listen": "[::]:1"}, "without TLS"},
+		{map[string]string{"access": "tokens", "listen": ":1"}, "without TLS"},
+		{map[string]string{"access": "tokens", "listen": "0.0.0.0:1", "plain-http": "true"}, ""},
+		{map[string]string{"access": "tokens", "listen": "0.0.0.0:1", "tls-cert": "a", "tls-key": "b"}, ""},
+		{map[string]string{"tls-cert": "a"}, "go together"},
+		{map[string]string{"access": "mtls"}, "needs"},
+		{map[string]string{"access": "mtls", "tls-cert": "a", "tls-key": "b", "client-ca": "c"}, "needs"},
+		{map[string]string{"client-ca": "c"}, "for access mtls"},
+		{map[string]string{"tokens": "c"}, "for access tokens"},
+		{map[string]string{"anonymous": "all"}, "no scope"},
+		{map[string]string{"ci-key": "k"}, "go together"},
+		{map[string]string{"ci-key": "k", "ci-rules": "r", "listen": "10.0.0.1:1"}, "without TLS"},
+	} {
+		settings := newServeSettings()
+		for _, x := range settings.section().Settings {
+			if v, ok := c.set[x.Name]; ok {
+				if err := x.Value.Set(v); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		err := settings.check()
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v: %v, want %q", c.set, err, c.want)
+		}
+	}
+}
