@@ -14,7 +14,7 @@ type LookupKind string
 
 // The lookups. A member of Lookup that is not named here is not looked at.
 const (
-	// LookupOpen: what Over reads. It takes nothing.
+	// LookupOpen: what Over reads, but for the first Entry control entries.
 	LookupOpen LookupKind = "open"
 	// LookupUp: all that Name@Version was made of, and what is said of each.
 	LookupUp LookupKind = "up"
@@ -101,7 +101,7 @@ func (v *View) touch(rec *recorder, l Lookup) error {
 func (v *View) lookUp(l Lookup) error {
 	switch l.Kind {
 	case LookupOpen:
-		return v.lookUpOpen()
+		return v.lookUpOpen(l.Entry)
 	case LookupUp, LookupDown:
 		x, err := v.Lineage()
 		if err != nil {
@@ -121,8 +121,8 @@ func (v *View) lookUp(l Lookup) error {
 	return nil
 }
 
-// lookUpOpen reads what Over does.
-func (v *View) lookUpOpen() error {
+// lookUpOpen reads what Over does, but for the first control entries.
+func (v *View) lookUpOpen(known uint64) error {
 	if v.n == 0 {
 		return nil
 	}
@@ -134,12 +134,14 @@ func (v *View) lookUpOpen() error {
 			return err
 		}
 	}
-	for _, index := range []uint64{0, v.n - 1} {
-		if _, err := v.Leaf(index); err != nil {
-			return err
-		}
+	if _, err := v.Leaf(v.n - 1); err != nil {
+		return err
 	}
-	return v.l.store.scan([]byte{famControl}, []byte{famControl + 1}, func([]byte, []byte) bool { return true })
+	from := []byte{famControl}
+	if known > 0 {
+		from = controlKey(known)
+	}
+	return v.l.store.scan(from, []byte{famControl + 1}, func([]byte, []byte) bool { return true })
 }
 
 // lookUp walks a lineage, and then reads what is said of each artifact in it.

@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
@@ -66,8 +67,11 @@ func open(ctx context.Context, s Server, signed []byte, m *memory) (*Ledger, err
 	}
 	r := &reader{ctx: ctx, server: s, cp: cp, memory: m, offered: map[tlog.Tile][]byte{}, traced: map[string]trace{}}
 	r.tiles = tlog.TileHashReader(tlog.Tree{N: int64(cp.Size), Hash: cp.Root}, &tileSource{r: r})
+	if m.control > 0 {
+		r.covered.add("x", string(binary.BigEndian.AppendUint64([]byte{'x'}, m.control)))
+	}
 	if cp.Size > 0 {
-		done := r.Expect(ledger.Lookup{Kind: ledger.LookupOpen})
+		done := r.Expect(ledger.Lookup{Kind: ledger.LookupOpen, Entry: m.control})
 		defer done()
 	}
 	l, err := ledger.Over(r, signed)
@@ -149,6 +153,10 @@ type memory struct {
 	full     map[tlog.Tile][]byte
 	unsigned []*evidence.Entry // whose signatures were not checked so far
 	bytes    int               // of leaves
+
+	// Of a cache: how many control entries are known. They are verified with those
+	// that follow.
+	control uint64
 }
 
 // maxMemory is how many bytes of entries, rows and tiles are kept; beyond it all
