@@ -12,23 +12,6 @@ import (
 	"github.com/stele-ml/stele/evidence"
 )
 
-// Judge says whether a signed checkpoint may be believed: an *evidence.Policy's
-// Verify, or one that follows the log's key over its rotations. The error is
-// evidence.ErrUntrusted or ErrTampered.
-type Judge func(signed []byte) (*evidence.Opened, error)
-
-// ByPolicy is the Judge of a trust policy: one of its log keys signed, and its
-// quorum of witnesses is there. A log whose key was rotated since is not followed.
-func ByPolicy(p *evidence.Policy) Judge {
-	return func(signed []byte) (*evidence.Opened, error) {
-		o, err := p.Verify(signed)
-		if err == nil && !o.Quorum {
-			err = fmt.Errorf("checkpoint of %s: %w: the quorum of witnesses is not there", o.Origin, evidence.ErrUntrusted)
-		}
-		return o, err
-	}
-}
-
 // Log is a log as of a verified checkpoint. It goes forwards only: by Advance, and
 // by what is submitted over it. It may be used concurrently.
 type Log struct {
@@ -82,24 +65,36 @@ func (l *Log) AdvanceTo(ctx context.Context, signed []byte) error {
 
 // advance goes on to a checkpoint that was judged.
 func (l *Log) advance(ctx context.Context, signed []byte, next evidence.Checkpoint) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.signed) > 0 {
-		if err := l.follows(ctx, signed, next); err != nil {
-			return err
+	for {
+		at, kept := l.Checkpoint()
+		if len(kept) > 0 {
+			if err := l.follows(ctx, kept, at, signed, next); err != nil {
+				return err
+			}
+		}
+		if l.replace(kept, signed, next) {
+			return nil
 		}
 	}
-	l.signed, l.at = bytes.Clone(signed), next
-	return nil
 }
 
-// follows checks that a checkpoint goes on from where the log is. The caller holds
-// the lock.
-func (l *Log) follows(ctx context.Context, signed []byte, next evidence.Checkpoint) error {
-	history := func(kind error, format string, args ...any) error {
-		return &evidence.HistoryError{Kind: kind, Old: l.signed, New: bytes.Clone(signed), Detail: fmt.Sprintf(format, args...)}
+// replace goes on to a checkpoint that was found to go on from the one kept, unless
+// the log went on meanwhile. Nobody holds the lock while the server is asked.
+func (l *Log) replace(kept, signed []byte, next evidence.Checkpoint) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !bytes.Equal(l.signed, kept) {
+		return false
 	}
-	old := l.at
+	l.signed, l.at = bytes.Clone(signed), next
+	return true
+}
+
+// follows checks that a checkpoint goes on from the one that is kept.
+func (l *Log) follows(ctx context.Context, kept []byte, old evidence.Checkpoint, signed []byte, next evidence.Checkpoint) error {
+	history := func(kind error, format string, args ...any) error {
+		return &evidence.HistoryError{Kind: kind, Old: kept, New: bytes.Clone(signed), Detail: fmt.Sprintf(format, args...)}
+	}
 	switch {
 	case next.Origin != old.Origin:
 		return fmt.Errorf("checkpoint of %s: %w: the remembered one is of another log, %s", next.Origin, evidence.ErrUntrusted, old.Origin)

@@ -15,6 +15,11 @@ import (
 
 // SubmitOptions say what to wait for.
 type SubmitOptions struct {
+	// Key is the public key that signed the envelope. A statement that was signed
+	// twice is one statement, and the ledger keeps the first signature: with the key
+	// such a receipt is accepted if that signature is good, and without it never.
+	Key *statement.PublicKey
+
 	// Cosigned waits, on the server, for a checkpoint over the entry that reached
 	// the quorum of witnesses. Where it is not reached in time the entry is written
 	// all the same, and the error is ErrNotCosigned with the receipt.
@@ -50,21 +55,26 @@ func (c *Client) Submit(ctx context.Context, env *statement.Envelope, o SubmitOp
 		r.query = url.Values{"wait": {"cosigned"}}
 	}
 	a, err := c.do(ctx, r)
+	waited := errors.Is(err, ErrNotCosigned)
+	if waited {
+		r.query = nil // it is written: its receipt says so
+		a, err = c.do(ctx, r)
+	}
 	if err != nil {
 		return nil, err
 	}
-	receipt, err := c.receipt(env, a.body)
+	receipt, err := c.receipt(env, a.body, o.Key)
 	if err != nil {
 		return nil, err
 	}
-	if a.status == http.StatusAccepted {
+	if waited || a.status == http.StatusAccepted {
 		return receipt, ErrNotCosigned
 	}
 	return receipt, nil
 }
 
 // receipt checks what a server gives as the receipt of an envelope.
-func (c *Client) receipt(env *statement.Envelope, body []byte) (*Receipt, error) {
+func (c *Client) receipt(env *statement.Envelope, body []byte, key *statement.PublicKey) (*Receipt, error) {
 	w, err := wire.ParseReceipt(body)
 	if err != nil {
 		return nil, c.noAnswer("/v1/entries", err)
@@ -82,8 +92,8 @@ func (c *Client) receipt(env *statement.Envelope, body []byte) (*Receipt, error)
 		return nil, c.tampered("the receipt is of entry %d, and holds entry %d", w.Index, e.Index)
 	case e.Envelope.ID() != env.ID():
 		return nil, c.tampered("the receipt is of another statement")
-	// A statement that was there may have been signed again: its signature differs.
-	case !w.Existed && !bytes.Equal(e.Envelope.Encode(), env.Encode()):
+	case bytes.Equal(e.Envelope.Encode(), env.Encode()):
+	case !w.Existed || key == nil || e.Envelope.Verify(key) != nil:
 		return nil, c.tampered("the entry %d holds another envelope", w.Index)
 	}
 	if err := evidence.CheckInclusion(at, e.Index, evidence.LeafHash(w.Leaf), wire.Hashes(w.Inclusion)); err != nil {
@@ -108,17 +118,26 @@ func (l *Log) Submit(ctx context.Context, env *statement.Envelope, o SubmitOptio
 	if jerr != nil {
 		return nil, fmt.Errorf("the receipt of entry %d: %w", receipt.Entry.Index, jerr)
 	}
-	if at, _ := l.Checkpoint(); opened.Size < at.Size && opened.Origin == at.Origin {
-		// It was in the log before what is seen already, or two submits crossed.
-		if err := l.contains(ctx, opened.Checkpoint, receipt.Checkpoint); err != nil {
-			return nil, err
-		}
-		return receipt, err
-	}
-	if err := l.advance(ctx, receipt.Checkpoint, opened.Checkpoint); err != nil {
-		return nil, err
+	if jerr := l.reach(ctx, receipt.Checkpoint, opened.Checkpoint); jerr != nil {
+		return nil, fmt.Errorf("the receipt of entry %d: %w", receipt.Entry.Index, jerr)
 	}
 	return receipt, err
+}
+
+// reach goes on to a receipt's checkpoint, or finds it in what is seen already:
+// the statement was in the log before, or two submissions crossed.
+func (l *Log) reach(ctx context.Context, signed []byte, next evidence.Checkpoint) error {
+	for {
+		at, _ := l.Checkpoint()
+		if next.Size < at.Size && next.Origin == at.Origin {
+			return l.contains(ctx, next, signed)
+		}
+		err := l.advance(ctx, signed, next)
+		if now, _ := l.Checkpoint(); errors.Is(err, evidence.ErrRollback) && now.Size > at.Size {
+			continue // it went on meanwhile
+		}
+		return err
+	}
 }
 
 // contains checks that the log, where it is, begins with an earlier checkpoint.
