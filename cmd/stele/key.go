@@ -247,7 +247,7 @@ id with what its holder reads to you.
 An issuer's key signs nothing but delegations, which let CI jobs sign for a few
 minutes under its names; it lies with the server (` + "`stele serve`" + `).`,
 		Example: "  stele key add bob.json --names 'fraud/*' --role member --role approver\n" +
-			"  stele key add ci.json --role issuer --names 'fraud/*' --kinds stamp,run,evaluation",
+			"  stele key add ci.json --role issuer --names 'fraud/*' --kinds stamp,run",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			key, asked, err := readKeyToAdd(args[0])

@@ -40,10 +40,12 @@ func (a *app) loginCommand() *cobra.Command {
 		Short: "Get a CI job a key of its own for some minutes, without a secret",
 		Long: `Exchanges the token by which a CI system says whose job this is for a delegation
 of the ledger's issuer, for a key that is made here and lives some minutes. Both
-lie in one private file, which --key and $STELE_KEY take; run it again for another.
+lie in one private file, which --key and $STELE_KEY take. Run it again for
+another delegation.
 
 The token is GitHub's, in a job with the permission id-token: write; or what
-$STELE_ID_TOKEN or --id-token holds, as GitLab's id_tokens do. It is never printed.`,
+$STELE_ID_TOKEN or --id-token holds, as GitLab's id_tokens do. It is never
+printed.`,
 		Example: "  stele login --audience https://ledger.example\n  stele stamp data --as fraud/train@7 --key ci",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
