@@ -88,6 +88,10 @@ func newReading(v *ledger.View) (*reading, error) {
 // The ledger is open only now: reading data may take hours, and others write
 // meanwhile.
 func (a *app) submit(ctx context.Context, dir string, signer statement.Signer, make func(*reading) (*statement.Statement, error)) (*solo.Proof, error) {
+	signer, err := a.renewed(ctx, signer)
+	if err != nil {
+		return nil, err
+	}
 	e, err := a.open(ctx, dir)
 	if err != nil {
 		return nil, err

@@ -52,8 +52,14 @@ func (w *running) record(ctx context.Context) (err error) {
 	return w.print(context.WithoutCancel(ctx), proof)
 }
 
-// sign signs the run. An agent that went away meanwhile is asked for once more.
+// sign signs the run. An agent that went away meanwhile is asked for once more, and a
+// delegation that is over is renewed.
 func (w *running) sign(ctx context.Context, st *statement.Statement) (*statement.Envelope, error) {
+	renewed, err := w.app.renewed(ctx, w.signer)
+	if err != nil {
+		return nil, fmt.Errorf("sign the run: %w", err)
+	}
+	w.signer = renewed
 	env, err := statement.Sign(st, w.signer)
 	if err == nil || errors.Is(err, statement.ErrFormat) {
 		return env, err
