@@ -108,6 +108,10 @@ func (l *Log) follows(ctx context.Context, kept []byte, old evidence.Checkpoint,
 	// The later tree's tiles are checked against its root; what they say of the
 	// earlier tree is its root, or this is another history.
 	root, err := tlog.TreeHash(int64(old.Size), l.tiles.reader(ctx, next))
+	if errors.Is(err, evidence.ErrTampered) {
+		return history(evidence.ErrFork, "the log %s does not show that its %d entries (root %v) begin with the %d (root %v) it showed before: %v",
+			old.Origin, next.Size, next.Root, old.Size, old.Root, err)
+	}
 	if err != nil {
 		return err
 	}

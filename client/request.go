@@ -95,6 +95,9 @@ func (c *Client) once(ctx context.Context, r request, take func(*http.Response) 
 	response.Body = io.NopCloser(p.of(body))
 	switch status := response.StatusCode; {
 	case status == http.StatusOK || status == http.StatusCreated || status == http.StatusAccepted || status == http.StatusNoContent:
+		if isProblem(response) {
+			return fmt.Errorf("%s%s: %w: a problem that is none (%d)", c.base, r.path, ErrAnswer, status)
+		}
 		err := take(response)
 		if err != nil && !errors.Is(err, ErrAnswer) && !errors.Is(err, errStop) {
 			err = &networkError{why(err), true}
@@ -105,6 +108,11 @@ func (c *Client) once(ctx context.Context, r request, take func(*http.Response) 
 			c.base, r.path, ErrAnswer, status, elsewhere(response))
 	}
 	return c.problem(r, response)
+}
+
+func isProblem(response *http.Response) bool {
+	media, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
+	return media == wire.ProblemType
 }
 
 // elsewhere returns where an answer redirects to, without what may be secret.
@@ -158,7 +166,7 @@ func (c *Client) request(ctx context.Context, r request, p *pace) (q *http.Reque
 func (c *Client) problem(r request, response *http.Response) error {
 	at, status := c.base.String()+r.path, response.StatusCode
 	var p *Problem
-	if media, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")); media == wire.ProblemType {
+	if isProblem(response) {
 		if body, err := readLimited(response.Body, wire.MaxProblem); err == nil {
 			if p, err = wire.ParseProblem(body); err != nil {
 				p = nil
