@@ -126,7 +126,7 @@ func TestActionIsPinnedAndInjectsNothing(t *testing.T) {
 // people's actions by their commits, and put nothing of anybody's into a script.
 func TestPipelinesToCopy(t *testing.T) {
 	a := readAction(t)
-	for _, name := range []string{"github-workflow.yml", ".gitlab-ci.yml"} {
+	for _, name := range []string{"github-workflow.yml", "github-train.yml", ".gitlab-ci.yml"} {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
@@ -320,7 +320,7 @@ func (j *job) step(s step) error {
 	c := exec.Command("bash", "--noprofile", "--norc", "-eo", "pipefail", script) // as GitHub runs `shell: bash`
 	c.Dir = j.dir
 	c.Env = append(slices.Clone(j.env), "CI=true", "GITHUB_ACTIONS=true", "RUNNER_OS="+system, "RUNNER_ARCH="+processor, "RUNNER_TEMP="+j.temp,
-		"GITHUB_OUTPUT="+output, "GITHUB_PATH="+filepath.Join(j.temp, "path"), "GITHUB_STEP_SUMMARY="+filepath.Join(j.temp, "summary.md"))
+		"GITHUB_OUTPUT="+output, "GITHUB_ENV="+filepath.Join(j.temp, "env"), "GITHUB_PATH="+filepath.Join(j.temp, "path"), "GITHUB_STEP_SUMMARY="+filepath.Join(j.temp, "summary.md"))
 	for name, v := range s.Env {
 		c.Env = append(c.Env, name+"="+j.value(v))
 	}
