@@ -57,14 +57,15 @@ var flow = map[string][]string{
 	"internal/remote":   {"client", "fingerprint", "statement", "evidence", "lineage", "internal/ledger", "internal/wire"},                                                                                                    // a server's store, checked
 	"internal/spool":    {"statement", "internal/durable"},                                                                                                                                                                    // envelopes that wait
 	"internal/server":   {"fingerprint", "statement", "lineage", "evidence", "contract", "internal/ledger", "internal/wire", "internal/strictjson", "internal/source", "internal/place", "internal/durable", "internal/oidc"}, // the engine comes in by an interface
+	"internal/api":      {"fingerprint", "statement", "lineage", "evidence", "contract", "internal/ledger", "internal/server", "internal/wire", "internal/strictjson"},                                                        // operations over a ledger; the engine comes in by an interface
 	"internal/config":   {},                                                                                                                                                                                                   // one file, environment, flags
 	"internal/oidc":     {"statement", "internal/strictjson"},                                                                                                                                                                 // a CI's token in, a delegation out
 	"internal/witness":  {"evidence", "internal/durable"},                                                                                                                                                                     // checkpoints alone: it knows nothing of what a log holds
 	"internal/cosign":   {"evidence", "internal/witness", "internal/durable"},                                                                                                                                                 // asks a log's witnesses, on and on
-	"internal/static":   {"evidence", "internal/server", "internal/place"}, // a log as files: the server's paths, written to a place
+	"internal/static":   {"evidence", "internal/server", "internal/place"},                                                                                                                                                    // a log as files: the server's paths, written to a place
 	"internal/replica":  {"client", "fingerprint", "statement", "evidence", "internal/ledger", "internal/solo", "internal/wire", "internal/durable", "internal/strictjson"},
 	"internal/monitor":  {"statement", "evidence", "internal/strictjson"}, // any log's read paths: no client of ours is needed
-	"internal/terminal": {}, // it shows what it is given
+	"internal/terminal": {},                                               // it shows what it is given
 	"internal/home":     {"statement", "evidence", "internal/durable"},
 	"internal/demo":     {"internal/model"}, // it trains one
 	"internal/release":  {},                 // builds the archives; no part of the product

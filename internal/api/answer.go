@@ -1,0 +1,144 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/internal/server"
+	"github.com/stele-ml/stele/internal/strictjson"
+	"github.com/stele-ml/stele/internal/wire"
+	"github.com/stele-ml/stele/lineage"
+	"github.com/stele-ml/stele/statement"
+)
+
+// How long an answer may be kept by whoever gets it.
+const (
+	cacheForever = "public, max-age=31536000, immutable" // it never changes
+	cacheNever   = "no-store"
+)
+
+// writeJSON answers with a value.
+func writeJSON(w http.ResponseWriter, status int, cache string, v any) error {
+	body, err := strictjson.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return write(w, status, typeJSON, cache, body)
+}
+
+func write(w http.ResponseWriter, status int, media, cache string, body []byte) error {
+	h := w.Header()
+	h.Set("Content-Type", media)
+	h.Set("Cache-Control", cache)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the client went away: nobody is left to tell
+	return nil
+}
+
+func malformed(format string, args ...any) error {
+	return wire.NewProblem(http.StatusBadRequest, wire.CodeMalformed, fmt.Sprintf(format, args...))
+}
+
+func notFound(format string, args ...any) error {
+	return wire.NewProblem(http.StatusNotFound, wire.CodeNotFound, fmt.Sprintf(format, args...))
+}
+
+// fail answers with the problem that an error is.
+func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
+	p := a.problem(err)
+	if p.Code == wire.CodeInternal {
+		a.o.Logf("request %s: %s %s: %v", server.RequestID(r.Context()), r.Method, r.URL.Path, err)
+	}
+	out := *p
+	out.RequestID = server.RequestID(r.Context())
+	body, merr := out.Marshal()
+	if merr != nil {
+		http.Error(w, "internal error", http.StatusInternalServerError)
+		return
+	}
+	if p.Status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "1")
+	}
+	_ = write(w, p.Status, wire.ProblemType, cacheNever, body)
+}
+
+// problem is the one table of errors: docs/api.md has it for people.
+func (a *API) problem(err error) *wire.Problem {
+	var p *wire.Problem
+	var refusal *ledger.Refusal
+	is := func(targets ...error) bool {
+		for _, t := range targets {
+			if errors.Is(err, t) {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case errors.As(err, &p):
+		return p
+	case errors.As(err, &refusal):
+		return refused(refusal)
+	case is(ErrReadOnly):
+		p = wire.NewProblem(http.StatusForbidden, wire.CodeReadOnly, "this ledger is not written to here")
+		p.Primary = a.o.Primary
+		if p.Primary != "" {
+			p.Hint = "write to " + p.Primary
+		}
+		return p
+	case is(ErrOutcomeUnknown, context.Canceled, context.DeadlineExceeded):
+		p = wire.NewProblem(http.StatusServiceUnavailable, wire.CodeOutcomeUnknown, "it may or may not be written")
+		p.Hint = "send the same bytes again: that is safe"
+		return p
+	case is(ErrStopped, ledger.ErrClosed):
+		return wire.NewProblem(http.StatusServiceUnavailable, wire.CodeUnavailable, "the ledger does not take anything now: "+err.Error())
+	case is(ErrDocument):
+		return wire.NewProblem(http.StatusUnprocessableEntity, wire.CodeTampered, err.Error())
+	case is(ErrNoDocument):
+		return wire.NewProblem(http.StatusNotFound, wire.CodeNotFound, "it is not kept here: it never was, or it was erased")
+	case is(server.ErrReadRequest):
+		return wire.NewProblem(http.StatusBadRequest, wire.CodeMalformed, err.Error())
+	case is(server.ErrReadSize):
+		return wire.NewProblem(http.StatusConflict, wire.CodeSize, err.Error())
+	case is(server.ErrReadIndex):
+		p = wire.NewProblem(http.StatusConflict, wire.CodeIndex, err.Error())
+		p.Hint = "the older of client and server must be updated"
+		return p
+	case is(ledger.ErrNotFound, lineage.ErrNotFound):
+		return wire.NewProblem(http.StatusNotFound, wire.CodeNotFound, err.Error())
+	case is(ledger.ErrIndex):
+		return wire.NewProblem(http.StatusServiceUnavailable, wire.CodeUnavailable, err.Error())
+	case is(statement.ErrFormat, evidence.ErrFormat, strictjson.ErrLimit):
+		return wire.NewProblem(http.StatusBadRequest, wire.CodeMalformed, err.Error())
+	}
+	return wire.NewProblem(http.StatusInternalServerError, wire.CodeInternal, "the server failed; its log has the reason under the request's id")
+}
+
+// refused is a refusal of the ledger, in its own words.
+func refused(r *ledger.Refusal) *wire.Problem {
+	status, code := http.StatusUnprocessableEntity, wire.CodeRefused
+	switch r.Class {
+	case ledger.ClassUntrusted:
+		status, code = http.StatusForbidden, wire.CodeUntrusted
+	case ledger.ClassNotFound:
+		status, code = http.StatusNotFound, wire.CodeNotFound
+	case ledger.ClassMalformed:
+		status, code = http.StatusBadRequest, wire.CodeMalformed
+	case ledger.ClassStale:
+		status, code = http.StatusConflict, wire.CodeStale
+	}
+	p := wire.NewProblem(status, code, r.Message)
+	p.Rule, p.Hint, p.Entry = string(r.Rule), r.Hint, r.Entry
+	for _, v := range r.Violations {
+		p.Violations = append(p.Violations, wire.Violation{
+			Contract: v.Contract, Entry: v.Entry, Rule: v.Rule, Subject: v.Subject, Message: v.Message, Hint: v.Hint, Error: v.Error,
+		})
+	}
+	return p
+}
