@@ -86,7 +86,7 @@ func (a *app) login(ctx context.Context, o *loginOrder) error {
 	if err != nil {
 		return err
 	}
-	d, rule, err := a.delegation(ctx, server, ledger, token, key, o)
+	d, got, err := a.delegation(ctx, server, ledger, token, key, o)
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,10 @@ func (a *app) login(ctx context.Context, o *loginOrder) error {
 	if err := home.Replace(path, slices.Concat(secret, d.PEM())); err != nil {
 		return fmt.Errorf("write the job's key: %w", err)
 	}
-	a.printLogin(d, issuer, rule, path)
+	if err := a.keepJobToken(server, got.Token); err != nil {
+		return err
+	}
+	a.printLogin(d, issuer, got.Rule, path)
 	return nil
 }
 
@@ -155,10 +158,10 @@ func (a *app) jobKey(path string, ledger statement.LedgerID) (statement.Signer, 
 }
 
 // delegation asks the server for a delegation.
-func (a *app) delegation(ctx context.Context, server string, ledger statement.LedgerID, token string, key statement.Signer, o *loginOrder) (*statement.Delegation, string, error) {
+func (a *app) delegation(ctx context.Context, server string, ledger statement.LedgerID, token string, key statement.Signer, o *loginOrder) (*statement.Delegation, *wire.Delegation, error) {
 	proof, err := key.Sign(statement.DelegationRequestMessage(ledger, key.PublicKey().ID(), token))
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
 	q := wire.DelegationRequest{Token: token, Key: key.PublicKey(), Proof: proof, Names: o.names, Life: int64(o.life / time.Second)}
 	for _, kind := range o.kinds {
@@ -166,26 +169,26 @@ func (a *app) delegation(ctx context.Context, server string, ledger statement.Le
 	}
 	body, err := q.Marshal()
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
 	c, err := a.dialServer(server)
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
 	defer c.Close()
 	answer, err := c.Post(ctx, "/v1/delegations", body, wire.MaxDelegationAnswer)
 	if err != nil {
-		return nil, "", fmt.Errorf("exchange the CI's token at %s: %w", server, err)
+		return nil, nil, fmt.Errorf("exchange the CI's token at %s: %w", server, err)
 	}
 	got, err := wire.ParseDelegation(answer)
 	if err != nil {
-		return nil, "", fmt.Errorf("the answer of %s: %w", server, err)
+		return nil, nil, fmt.Errorf("the answer of %s: %w", server, err)
 	}
 	d, err := statement.ParseDelegation(got.Delegation)
 	if err != nil {
-		return nil, "", fmt.Errorf("the answer of %s: %w", server, err)
+		return nil, nil, fmt.Errorf("the answer of %s: %w", server, err)
 	}
-	return d, got.Rule, nil
+	return d, got, nil
 }
 
 // checkLogin holds a delegation to what was asked for and to the ledger, and returns

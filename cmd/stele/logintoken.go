@@ -2,15 +2,19 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/stele-ml/stele/client"
+	"github.com/stele-ml/stele/internal/home"
 	"github.com/stele-ml/stele/internal/strictjson"
 )
 
@@ -39,6 +43,43 @@ func (a *app) loginServer(o *loginOrder) (string, error) {
 		break
 	}
 	return "", usagef("login needs a server that exchanges tokens").withHint("--ledger https://… or $STELE_LEDGER; or --server https://… beside a ledger's directory")
+}
+
+// jobTokenPrefix is how a token begins that a server gave with a delegation.
+const jobTokenPrefix = "stelejob_"
+
+// serverTokenPath is where the bearer token for a server lies.
+func (a *app) serverTokenPath(address string) (string, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || strings.ContainsAny(u.Host, `/\`) {
+		return "", usagef("%q is no address of a server", address)
+	}
+	return filepath.Join(a.dirs.Config, "tokens", strings.ReplaceAll(strings.ToLower(u.Host), ":", "_")), nil
+}
+
+// keepJobToken keeps the token by which a job may ask a server that is not open to
+// everybody. It takes the place of an earlier job's, and of nobody's own.
+func (a *app) keepJobToken(address, token string) error {
+	if token == "" {
+		return nil
+	}
+	if !strings.HasPrefix(token, jobTokenPrefix) || strings.ContainsAny(token, " \t\r\n") {
+		return failf(exitError, "the server gave a token that is none")
+	}
+	path, err := a.serverTokenPath(address)
+	if err != nil {
+		return err
+	}
+	switch there, err := home.ReadSecret(path); {
+	case err == nil && !strings.HasPrefix(string(there), jobTokenPrefix):
+		return nil // somebody's own, which may more
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("look at the token for %s: %w", address, err)
+	}
+	if err := home.Replace(path, []byte(token+"\n")); err != nil {
+		return fmt.Errorf("keep the job's token: %w", err)
+	}
+	return nil
 }
 
 // dialServer is a client of a server, with this person's token if there is one.
