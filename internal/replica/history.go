@@ -13,7 +13,7 @@ import (
 
 // Limits of a page of the checkpoint history.
 const (
-	pageCheckpoints = 1000
+	pageCheckpoints = 500
 	maxPage         = 32 << 20 // bytes
 	pageDepth       = 4
 )
@@ -21,8 +21,8 @@ const (
 // page is an answer of GET /v1/checkpoints.
 type page struct {
 	Checkpoints []struct {
-		Size       uint64 `json:"size"`
-		Checkpoint string `json:"checkpoint"`
+		Size uint64 `json:"size"`
+		Note string `json:"note"`
 	} `json:"checkpoints"`
 }
 
@@ -45,7 +45,7 @@ func (p *primary) checkpoints(ctx context.Context, after uint64) ([]ledger.Sized
 			return nil, fmt.Errorf("%w: %s: not the checkpoints after size %d", ErrUnreachable, path, after)
 		}
 		after = c.Size
-		list = append(list, ledger.SizedCheckpoint{Size: c.Size, Signed: []byte(c.Checkpoint)})
+		list = append(list, ledger.SizedCheckpoint{Size: c.Size, Signed: []byte(c.Note)})
 	}
 	return list, nil
 }

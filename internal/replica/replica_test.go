@@ -72,8 +72,8 @@ func history(w http.ResponseWriter, r *http.Request, v log) {
 	from, _ := strconv.ParseUint(r.URL.Query().Get("from"), 10, 64)
 	limit, _ := strconv.Atoi(r.URL.Query().Get("limit"))
 	type item struct {
-		Size       uint64 `json:"size"`
-		Checkpoint string `json:"checkpoint"`
+		Size uint64 `json:"size"`
+		Note string `json:"note"`
 	}
 	out := struct {
 		Checkpoints []item `json:"checkpoints"`
