@@ -220,9 +220,7 @@ func members(path string, n *yaml.Node) (map[string]*yaml.Node, error) {
 			return nil, at(path, n.Content[i], "%q stands there twice", key)
 		}
 		value := n.Content[i+1]
-		if value.Kind == yaml.ScalarNode {
-			value.Line = n.Content[i].Line
-		}
+		value.Line = n.Content[i].Line // where its name stands is where one looks
 		out[key] = value
 	}
 	return out, nil

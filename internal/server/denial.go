@@ -56,3 +56,10 @@ func (d *denial) write(w http.ResponseWriter, requestID string) {
 	w.WriteHeader(p.Status)
 	_, _ = w.Write(body) // the client went away: nobody is left to tell
 }
+
+// NoRoute answers where there is nothing.
+func NoRoute() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		deny(http.StatusNotFound, wire.CodeNoRoute, "", "there is nothing at this path", "").write(w, RequestID(r.Context()))
+	})
+}
