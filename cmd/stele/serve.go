@@ -105,7 +105,7 @@ func (a *app) serve(ctx context.Context, s *serveSettings) (err error) {
 	if v.cosigner != nil {
 		defer v.cosigner.Close()
 	}
-	exchange, closeKey, err := a.exchange(ctx, s, e.Info().ID)
+	exchange, jobs, closeKey, err := a.exchange(ctx, s, e.View)
 	if err != nil {
 		return err
 	}
@@ -114,6 +114,7 @@ func (a *app) serve(ctx context.Context, s *serveSettings) (err error) {
 	if err != nil {
 		return err
 	}
+	access.Jobs = jobs
 	defer func() {
 		for _, d := range v.doors { // those that were opened before something else failed
 			_ = d.Listener.Close()

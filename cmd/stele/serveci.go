@@ -2,12 +2,18 @@ package main
 
 import (
 	"context"
+	"io"
+	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/stele-ml/stele/internal/draft"
+	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/oidc"
+	"github.com/stele-ml/stele/internal/server"
 	"github.com/stele-ml/stele/internal/strictjson"
+	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/statement"
 )
 
@@ -29,28 +35,57 @@ type ciRule struct {
 	MaxAge   string            `json:"maxAge,omitempty"` // 10m
 }
 
-// exchange makes the exchange of CI tokens, or none where the settings name no rules.
-// The issuer's key is read once; closing ends the connection to its agent.
-func (a *app) exchange(ctx context.Context, s *serveSettings, id statement.LedgerID) (x *oidc.Exchange, closer func(), err error) {
+// exchange makes the handler that exchanges CI tokens for delegations, and the bearer
+// tokens that jobs get with them; nil where the settings name no rules. The issuer's
+// key has to be one that needs nobody to type a passphrase.
+func (a *app) exchange(ctx context.Context, s *serveSettings, view func() *ledger.View) (h http.Handler, jobs *server.Sessions, closer func(), err error) {
 	if s.ciRules == "" {
-		return nil, func() {}, nil
+		return nil, nil, func() {}, nil
+	}
+	scopes, err := server.ParseScopes(string(s.ciScopes))
+	if err != nil {
+		return nil, nil, nil, usagef("ci-scopes: %v", err)
 	}
 	rules, err := readCIRules(string(s.ciRules))
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	with := *a
 	with.keyFlag = string(s.ciKey)
+	with.term = terminal.New(strings.NewReader(""), io.Discard, io.Discard, a.getenv)
 	signer, closer, err := with.signer(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	x, err = oidc.New(oidc.Options{Ledger: id, Signer: signer, Rules: rules, Now: a.now})
+	if statement.DelegationOf(signer) != nil {
+		closer()
+		return nil, nil, nil, failf(exitError, "ci-key: %s is itself delegated; an issuer's key is registered", s.ciKey)
+	}
+	x, err := oidc.New(oidc.Options{Ledger: view().ID(), Signer: signer, Rules: rules, Now: a.now})
 	if err != nil {
 		closer()
-		return nil, nil, usagef("%s: %v", s.ciRules, err).withPath(string(s.ciRules))
+		return nil, nil, nil, usagef("%s: %v", s.ciRules, err).withPath(string(s.ciRules))
 	}
-	return x, closer, nil
+	a.warnOfIssuer(view(), signer.PublicKey().ID())
+	jobs = server.NewSessions(scopes)
+	return server.NewDelegations(x, view, jobs), jobs, closer, nil
+}
+
+// warnOfIssuer tells that what the server will give out would not be admitted. An
+// administrator may register the issuer while the server runs.
+func (a *app) warnOfIssuer(v *ledger.View, issuer statement.KeyID) {
+	control, err := v.Control()
+	if err != nil || control.Roster() == nil {
+		return
+	}
+	s := control.Roster().Standing(issuer, v.Size(), max(a.now().UnixMilli(), v.Time()))
+	_, m, ok := control.Roster().Key(issuer)
+	switch {
+	case !s.OK:
+		a.term.Warnf("tokens are exchanged with key %s, which has no standing: %s", shortKey(issuer.String()), s.Detail)
+	case ok && len(m.Kinds) == 0:
+		a.term.Warnf("tokens are exchanged with the key of %s, which is no issuer", m.Handle)
+	}
 }
 
 func readCIRules(path string) ([]oidc.Rule, error) {

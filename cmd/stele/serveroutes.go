@@ -3,19 +3,63 @@ package main
 import (
 	"net/http"
 
+	"github.com/stele-ml/stele/internal/api"
 	"github.com/stele-ml/stele/internal/ledger"
-	"github.com/stele-ml/stele/internal/oidc"
 	"github.com/stele-ml/stele/internal/server"
 )
 
-// routes are what is behind the front.
-func (v *serving) routes(front *server.Front, health *server.Health, exchange *oidc.Exchange) (http.Handler, error) {
-	mux := http.NewServeMux()
-	log := server.LogFunc(func() (server.View, error) { return v.engine.View(), nil })
+// tileRoutes puts the paths of C2SP tlog-tiles behind the front: who sees proofs sees
+// hashes and checkpoints, and who sees entries also those.
+func (v *serving) tileRoutes(mux *http.ServeMux, front *server.Front) {
+	log := server.LogFunc(func() (server.View, error) { return v.published(), nil })
 	tiles := server.NewHandler(log, server.Options{NotFound: ledger.ErrNotFound, Logf: v.warnf})
-	mux.Handle("/", front.Route(server.Rule{Name: "GET /tile/…", Scope: server.ScopeEntries}, tiles))
+	for _, r := range []struct {
+		pattern, name string
+		scope         server.Scope
+	}{
+		{"/checkpoint", "GET /checkpoint", server.ScopeProofs},
+		{"/checkpoint/{size}", "GET /checkpoint/{size}", server.ScopeProofs},
+		{"/tile/", "GET /tile/{level}/{index}", server.ScopeProofs},
+		{"/tile/entries/", "GET /tile/entries/{index}", server.ScopeEntries},
+	} {
+		mux.Handle(r.pattern, front.Route(server.Rule{Name: r.name, Scope: r.scope}, tiles))
+	}
+}
+
+// published is what the tile paths show: the log as of the newest checkpoint that its
+// witnesses cosigned, if it has any, so that nobody is shown what they have not seen.
+func (v *serving) published() server.View {
+	view := v.engine.View()
+	if v.cosigner == nil {
+		return view
+	}
+	return publishedView{view, v.cosigner.Published()}
+}
+
+type publishedView struct {
+	*ledger.View
+	checkpoint []byte
+}
+
+// LatestCheckpoint implements server.View.
+func (p publishedView) LatestCheckpoint() ([]byte, error) { return p.checkpoint, nil }
+
+// routes are all that is behind the front.
+func (v *serving) routes(front *server.Front, health *server.Health, exchange http.Handler) (http.Handler, error) {
+	mux := http.NewServeMux()
+	v.tileRoutes(mux, front)
 	for _, r := range health.Routes() {
 		mux.Handle(r.Method+" "+r.Path, front.Route(r.Rule, r.Handler))
 	}
+	shelf, err := newShelf(v.engine, string(v.settings.attachments))
+	if err != nil {
+		return nil, err
+	}
+	o := api.Options{Engine: servedEngine{v.engine}, Shelf: shelf, Delegations: exchange, Software: "stele/" + version, Logf: v.warnf}
+	if v.cosigner != nil {
+		o.Witnesses = v.cosigner
+	}
+	api.New(o).Mount(mux, front)
+	mux.Handle("/", front.Route(server.Rule{Name: "/"}, server.NoRoute()))
 	return mux, nil
 }

@@ -44,6 +44,7 @@ type serveSettings struct {
 	logLevel      config.Word
 	ciKey         config.Text
 	ciRules       config.Text
+	ciScopes      config.Text
 }
 
 // The words of some settings.
@@ -73,6 +74,7 @@ func newServeSettings() *serveSettings {
 		submissions:  server.DefaultSubmissions,
 		stopTimeout:  config.Length(10 * time.Second),
 		cosignedAge:  config.Length(server.DefaultCosignedAge),
+		ciScopes:     "entries,submit",
 		logFormat:    config.Word{Value: "text", Words: []string{"text", "json"}},
 		logLevel:     config.Word{Value: "info", Words: []string{"debug", "info", "warn", "error"}},
 	}
@@ -110,6 +112,7 @@ func (s *serveSettings) section() *config.Section {
 	c.Add("log-level", &s.logLevel, "the least `level` that is logged: debug, info, warn, error")
 	c.Add("ci-key", &s.ciKey, "`key` of the issuer that signs for CI jobs")
 	c.Add("ci-rules", &s.ciRules, "`file` of the rules for the tokens of CI jobs")
+	c.Add("ci-scopes", &s.ciScopes, "`scopes` of the bearer token that a job gets with its delegation")
 	return c
 }
 

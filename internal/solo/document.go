@@ -20,6 +20,22 @@ import (
 // Copy keeps a document of any size, read from r to its end, and returns its
 // digest. It is synced when Copy returns.
 func (s *Shelf) Copy(r io.Reader) (a statement.Attachment, err error) {
+	return s.copy(r, func(statement.Attachment) error { return nil })
+}
+
+// CopyAs is Copy for a document whose digest is known: another is an ErrTampered,
+// and is not kept.
+func (s *Shelf) CopyAs(sum [32]byte, r io.Reader) error {
+	_, err := s.copy(r, func(a statement.Attachment) error {
+		if a.SHA256 != sum {
+			return fmt.Errorf("attachment %x: %w: what came is %x", sum, ErrTampered, a.SHA256)
+		}
+		return nil
+	})
+	return err
+}
+
+func (s *Shelf) copy(r io.Reader, check func(statement.Attachment) error) (a statement.Attachment, err error) {
 	top := s.fs.PathJoin(s.dir, "attachments")
 	if err := durable.MkdirAll(s.fs, top, durable.SharedDir); err != nil {
 		return a, err
@@ -52,6 +68,9 @@ func (s *Shelf) Copy(r io.Reader) (a statement.Attachment, err error) {
 		return a, fmt.Errorf("new attachment: %w", err)
 	}
 	a = statement.Attachment{SHA256: [32]byte(sum.Sum(nil)), Size: uint64(n)}
+	if err := check(a); err != nil {
+		return a, err
+	}
 	name := s.path(a.SHA256)
 	if err := durable.MkdirAll(s.fs, s.fs.PathDir(name), durable.SharedDir); err != nil {
 		return a, err
@@ -75,6 +94,20 @@ func (s *Shelf) Open(a statement.Attachment) (io.ReadCloser, error) {
 		return nil, fmt.Errorf("attachment %x: %w", a.SHA256, err)
 	}
 	return &document{f: f, want: a, sum: sha256.New()}, nil
+}
+
+// OpenSum is Open for whoever does not know the size, which it returns.
+func (s *Shelf) OpenSum(sum [32]byte) (io.ReadCloser, uint64, error) {
+	info, err := s.fs.Stat(s.path(sum))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, 0, fmt.Errorf("attachment %x: %w", sum, ErrWithheld)
+	}
+	if err != nil {
+		return nil, 0, fmt.Errorf("attachment %x: %w", sum, err)
+	}
+	size := uint64(info.Size())
+	r, err := s.Open(statement.Attachment{SHA256: sum, Size: size})
+	return r, size, err
 }
 
 // document is an attachment being read.
