@@ -1,3 +1,3 @@
 // Package spool keeps signed envelopes that a server could not be given, in
-// order, until they are pushed.
+// order, until they are pushed: docs/client.md.
 package spool
