@@ -12,7 +12,7 @@ const MaxAdmission = 128 << 10
 // if Key signed it now. Nothing is written.
 type AdmissionRequest struct {
 	Payload []byte           `json:"payload"`       // the statement's bytes, as they would be signed
-	Key     *statement.KeyID `json:"key,omitempty"` // a registered key; none: rules about who signs stay undecided
+	Key     *statement.KeyID `json:"key,omitzero"` // a registered key; none: rules about who signs stay undecided
 }
 
 // ParseAdmissionRequest reads a request strictly.
@@ -35,13 +35,13 @@ type Refused struct {
 	Rule    string  `json:"rule"`
 	Class   string  `json:"class"`
 	Message string  `json:"message"`
-	Hint    string  `json:"hint,omitempty"`
-	Entry   *uint64 `json:"entry,omitempty"`
+	Hint    string  `json:"hint,omitzero"`
+	Entry   *uint64 `json:"entry,omitzero"`
 }
 
 // RuleResult is what one rule of a contract says.
 type RuleResult struct {
 	Violation
 	OK        bool `json:"ok"`
-	Undecided bool `json:"undecided,omitempty"` // it depends on who signs
+	Undecided bool `json:"undecided,omitzero"` // it depends on who signs
 }

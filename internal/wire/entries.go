@@ -11,7 +11,7 @@ import (
 // much the log has grown meanwhile.
 type Page struct {
 	Size uint64 `json:"size"`
-	Next string `json:"next,omitempty"`
+	Next string `json:"next,omitzero"`
 }
 
 // Entry is an entry of the log. Statement is the payload that was signed, Envelope
@@ -23,18 +23,18 @@ type Entry struct {
 	Kind       statement.Kind  `json:"kind"`
 	Signer     Signer          `json:"signer"`
 	Statement  json.RawMessage `json:"statement"`
-	Envelope   json.RawMessage `json:"envelope,omitempty"`
-	Leaf       []byte          `json:"leaf,omitempty"`
-	Inclusion  [][]byte        `json:"inclusion,omitempty"`
-	Checkpoint string          `json:"checkpoint,omitempty"`
+	Envelope   json.RawMessage `json:"envelope,omitzero"`
+	Leaf       []byte          `json:"leaf,omitzero"`
+	Inclusion  [][]byte        `json:"inclusion,omitzero"`
+	Checkpoint string          `json:"checkpoint,omitzero"`
 }
 
 // Signer is who signed: Key is the registered key, an issuer's where it signed
 // through a delegation.
 type Signer struct {
 	Key     statement.KeyID `json:"key"`
-	Handle  string          `json:"handle,omitempty"`
-	Subject string          `json:"subject,omitempty"` // of a delegation: for whom the issuer signed
+	Handle  string          `json:"handle,omitzero"`
+	Subject string          `json:"subject,omitzero"` // of a delegation: for whom the issuer signed
 }
 
 // Entries is a page of entries.
@@ -72,8 +72,8 @@ type Artifact struct {
 	Time        int64             `json:"time"` // of its entry, Unix ms
 	Signer      Signer            `json:"signer"`
 	Good        bool              `json:"good"` // the signer has standing for that entry
-	Annotations map[string]string `json:"annotations,omitempty"`
-	Withdrawals []Withdrawal      `json:"withdrawals,omitempty"` // in force, of the name or the contents
+	Annotations map[string]string `json:"annotations,omitzero"`
+	Withdrawals []Withdrawal      `json:"withdrawals,omitzero"` // in force, of the name or the contents
 }
 
 // Withdrawal is a withdrawal in force.
@@ -81,8 +81,8 @@ type Withdrawal struct {
 	Entry  uint64 `json:"entry"`
 	Target string `json:"target"`
 	Effect string `json:"effect"`
-	Reason string `json:"reason,omitempty"`
-	Handle string `json:"handle,omitempty"`
+	Reason string `json:"reason,omitzero"`
+	Handle string `json:"handle,omitzero"`
 }
 
 // Artifacts are the artifacts of one fingerprint, by entry, or one by its name.
@@ -105,17 +105,17 @@ type LineageNode struct {
 	Artifact
 	Depth   int           `json:"depth"`
 	Known   bool          `json:"known"` // upwards: an origin counts
-	Origins []LineageEdge `json:"origins,omitempty"`
+	Origins []LineageEdge `json:"origins,omitzero"`
 }
 
 // LineageEdge is an entry that says what an artifact was made of.
 type LineageEdge struct {
 	Entry  uint64   `json:"entry"`
 	Way    string   `json:"way"`
-	Handle string   `json:"handle,omitempty"`
+	Handle string   `json:"handle,omitzero"`
 	Inputs []string `json:"inputs"` // name@version
 	Counts bool     `json:"counts"`
-	Why    string   `json:"why,omitempty"` // it does not count
+	Why    string   `json:"why,omitzero"` // it does not count
 }
 
 // Stages are the names of stages.
@@ -164,14 +164,14 @@ type Identities struct {
 type Identity struct {
 	Handle   string          `json:"handle"`
 	Key      statement.KeyID `json:"key"`
-	Roles    []string        `json:"roles,omitempty"`
-	Names    []string        `json:"names,omitempty"`
-	Kinds    []string        `json:"kinds,omitempty"` // of an issuer
+	Roles    []string        `json:"roles,omitzero"`
+	Names    []string        `json:"names,omitzero"`
+	Kinds    []string        `json:"kinds,omitzero"` // of an issuer
 	Entry    uint64          `json:"entry"`
-	Expires  int64           `json:"expires,omitempty"` // Unix ms
-	Retired  *uint64         `json:"retired,omitempty"`
-	Since    *uint64         `json:"compromisedSince,omitempty"`
-	Recovery bool            `json:"recovery,omitempty"`
+	Expires  int64           `json:"expires,omitzero"` // Unix ms
+	Retired  *uint64         `json:"retired,omitzero"`
+	Since    *uint64         `json:"compromisedSince,omitzero"`
+	Recovery bool            `json:"recovery,omitzero"`
 }
 
 // Checkpoints is a page of the history of published checkpoints, by size.

@@ -37,10 +37,10 @@ type Ledger struct {
 	Size       uint64             `json:"size"`
 	Time       int64              `json:"time"`               // of the last entry, Unix ms
 	Checkpoint string             `json:"checkpoint"`         // the newest, a signed note
-	Cosigned   string             `json:"cosigned,omitempty"` // the newest that reached the quorum of witnesses
+	Cosigned   string             `json:"cosigned,omitzero"` // the newest that reached the quorum of witnesses
 	Index      string             `json:"index"`              // the version of the index that /v1/read answers by
 	Software   string             `json:"software"`
-	Primary    string             `json:"primary,omitempty"` // of a mirror: where it copies from, and where to write
+	Primary    string             `json:"primary,omitzero"` // of a mirror: where it copies from, and where to write
 }
 
 // ParseLedger reads a description; members that are not known are passed over.
@@ -84,11 +84,11 @@ const MaxProofJSON = 64 << 10
 // Proof is a proof of inclusion or of consistency: RFC 6962 sections 2.1.1 and
 // 2.1.2.
 type Proof struct {
-	Index      *uint64  `json:"index,omitempty"` // of inclusion: the entry
-	From       *uint64  `json:"from,omitempty"`  // of consistency: the earlier size
+	Index      *uint64  `json:"index,omitzero"` // of inclusion: the entry
+	From       *uint64  `json:"from,omitzero"`  // of consistency: the earlier size
 	Size       uint64   `json:"size"`            // of the tree
 	Hashes     [][]byte `json:"hashes"`
-	Checkpoint string   `json:"checkpoint,omitempty"` // of that size, if one was published
+	Checkpoint string   `json:"checkpoint,omitzero"` // of that size, if one was published
 }
 
 // ParseProof reads a proof and holds it to its form.

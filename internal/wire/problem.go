@@ -52,15 +52,15 @@ type Problem struct {
 	Type       string      `json:"type"` // ProblemBase and the code
 	Title      string      `json:"title"`
 	Status     int         `json:"status"`
-	Detail     string      `json:"detail,omitempty"`
+	Detail     string      `json:"detail,omitzero"`
 	Code       Code        `json:"code"`
-	Rule       string      `json:"rule,omitempty"`  // of the ledger, that refused
-	Entry      *uint64     `json:"entry,omitempty"` // that stands against it
-	Hint       string      `json:"hint,omitempty"`  // what to do
-	Violations []Violation `json:"violations,omitempty"`
-	Size       *uint64     `json:"size,omitempty"`    // of CodeSize: what the ledger has
-	Primary    string      `json:"primary,omitempty"` // of CodeReadOnly: where to write
-	RequestID  string      `json:"requestId,omitempty"`
+	Rule       string      `json:"rule,omitzero"`  // of the ledger, that refused
+	Entry      *uint64     `json:"entry,omitzero"` // that stands against it
+	Hint       string      `json:"hint,omitzero"`  // what to do
+	Violations []Violation `json:"violations,omitzero"`
+	Size       *uint64     `json:"size,omitzero"`    // of CodeSize: what the ledger has
+	Primary    string      `json:"primary,omitzero"` // of CodeReadOnly: where to write
+	RequestID  string      `json:"requestId,omitzero"`
 }
 
 // Violation is a rule of a contract that does not hold.
@@ -68,10 +68,10 @@ type Violation struct {
 	Contract string `json:"contract"` // production@3
 	Entry    uint64 `json:"entry"`    // where it was put
 	Rule     string `json:"rule"`
-	Subject  string `json:"subject,omitempty"` // name@version
+	Subject  string `json:"subject,omitzero"` // name@version
 	Message  string `json:"message"`
-	Hint     string `json:"hint,omitempty"`
-	Error    string `json:"error,omitempty"` // why it could not be evaluated
+	Hint     string `json:"hint,omitzero"`
+	Error    string `json:"error,omitzero"` // why it could not be evaluated
 }
 
 // NewProblem returns a problem of that code.
