@@ -1,15 +1,20 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -23,6 +28,8 @@ import (
 
 type witnessFlags struct {
 	name, state, listen, file string
+	tlsCert, tlsKey, metrics  string
+	anyHost                   bool
 	logs                      []string
 }
 
@@ -47,9 +54,13 @@ one was cosigned.`,
 	}
 	c.Flags().StringVar(&f.name, "name", "", "the witness's `name`, for ever; a URL without its scheme is usual")
 	c.Flags().StringArrayVar(&f.logs, "log", nil, "the verifier `key` of a log to cosign; may be repeated")
-	c.Flags().StringVar(&f.file, "logs", "", "a `file` with a line \"log KEY\" for each")
+	c.Flags().StringVar(&f.file, "logs", "", "a `file` with a line \"log KEY\" for each; read again when it changes")
 	c.Flags().StringVar(&f.state, "state", "", "the `directory` of the key and the memory (default with your own files)")
 	c.Flags().StringVar(&f.listen, "listen", "127.0.0.1:7778", "the `address` to listen on; port 0 takes a free one")
+	c.Flags().StringVar(&f.tlsCert, "tls-cert", "", "a certificate `file`, to answer over TLS; read again when it changes")
+	c.Flags().StringVar(&f.tlsKey, "tls-key", "", "the private key `file` of --tls-cert")
+	c.Flags().BoolVar(&f.anyHost, "any-host", false, "on this machine's own address, answer to any Host name: behind a proxy")
+	c.Flags().StringVar(&f.metrics, "metrics-listen", "", "the `address` of Prometheus metrics at /metrics, apart from the rest")
 	return c
 }
 
@@ -97,9 +108,9 @@ func (a *app) witness(ctx context.Context, f witnessFlags) error {
 		return err
 	}
 	defer w.Close()
-	l, err := net.Listen("tcp", f.listen)
+	doors, url, err := a.witnessDoors(f, w)
 	if err != nil {
-		return fmt.Errorf("listen: %w", err)
+		return err
 	}
 	for _, k := range logs {
 		if !slices.Contains(shown.Logs, k.Name) {
@@ -107,18 +118,118 @@ func (a *app) witness(ctx context.Context, f witnessFlags) error {
 		}
 	}
 	slices.Sort(shown.Logs)
-	shown.URL = "http://" + l.Addr().String()
+	shown.URL = url
 	if a.json {
 		a.printJSON(shown)
 	} else {
 		a.term.Printf("%s\n", shown.VKey)
 		a.term.Printf("witnessing %s at %s\n", countOf(len(shown.Logs), "log"), shown.URL)
 	}
-	err = server.Serve(ctx, l, witness.NewHandler(w))
+	ctx, stop := context.WithCancel(ctx)
+	reloading := make(chan struct{})
+	go func() { defer close(reloading); a.reloadLogs(ctx, f, w) }()
+	err = server.OpenDoors(ctx, doors, server.DoorOptions{})
+	stop()
+	<-reloading
 	if errors.Is(err, context.Canceled) {
 		err = nil
 	}
 	return err
+}
+
+// witnessDoors opens what a witness answers at, and says where.
+func (a *app) witnessDoors(f witnessFlags, w *witness.Witness) (doors []server.Door, url string, err error) {
+	defer func() {
+		if err != nil {
+			for _, d := range doors {
+				d.Listener.Close()
+			}
+		}
+	}()
+	var config *tls.Config
+	url = "http://"
+	switch {
+	case (f.tlsCert == "") != (f.tlsKey == ""):
+		return nil, "", usagef("--tls-cert and --tls-key go together")
+	case f.tlsCert != "":
+		url = "https://"
+		if config, err = server.OpenTLS(&server.TLSFiles{Cert: f.tlsCert, Key: f.tlsKey}, a.now, a.term.Warnf); errors.Is(err, server.ErrTLSFile) {
+			return nil, "", failf(exitUntrusted, "%w", err)
+		} else if err != nil {
+			return nil, "", err
+		}
+	}
+	l, err := net.Listen("tcp", f.listen)
+	if err != nil {
+		return nil, "", fmt.Errorf("listen: %w", err)
+	}
+	h := witness.NewHandler(w)
+	if server.Loopback(l) && !f.anyHost {
+		h = loopbackOnly(h)
+	}
+	doors = append(doors, server.Door{Listener: l, Handler: h, TLS: config})
+	if f.metrics != "" {
+		m, err := net.Listen("tcp", f.metrics)
+		if err != nil {
+			return doors, "", fmt.Errorf("listen: %w", err)
+		}
+		mux := http.NewServeMux()
+		mux.Handle("GET /metrics", w.Metrics())
+		doors = append(doors, server.Door{Listener: m, Handler: mux})
+		a.term.Notef("metrics at http://%s/metrics", m.Addr())
+	}
+	return doors, url + l.Addr().String(), nil
+}
+
+// loopbackOnly refuses host names other than this machine's own: a web page could
+// point a name of its own at it (DNS rebinding).
+func loopbackOnly(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if name, _, err := net.SplitHostPort(host); err == nil {
+			host = name
+		}
+		if !slices.Contains(server.LoopbackHosts(), strings.Trim(host, "[]")) {
+			http.Error(w, "this witness does not answer to that host name", http.StatusMisdirectedRequest)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// reloadEvery is how often the file of logs is looked at.
+const reloadEvery = 5 * time.Second
+
+// reloadLogs takes the file of logs over when it has changed, until ctx is done. A
+// file that will not do changes nothing, and is told once.
+func (a *app) reloadLogs(ctx context.Context, f witnessFlags, w *witness.Witness) {
+	if f.file == "" {
+		return
+	}
+	last, _ := os.ReadFile(f.file)
+	tick := time.NewTicker(reloadEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now, err := readSmall(f.file, witness.MaxLogsFile)
+		if err != nil || bytes.Equal(now, last) {
+			continue // while it is being replaced it may be missing
+		}
+		last = now
+		logs, err := f.readLogs()
+		if err == nil {
+			err = w.SetLogs(logs)
+		}
+		if err != nil {
+			a.term.Warnf("the logs stay those that they were: %v", err)
+			continue
+		}
+		a.term.Notef("the logs were read again: %s", countOf(len(logs), "key"))
+	}
 }
 
 // readLogs gathers the keys of the logs from the flags and the file.

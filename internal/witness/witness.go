@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -43,7 +44,11 @@ type Witness struct {
 	now    func() time.Time
 	logf   func(format string, args ...any)
 	lock   io.Closer
-	logs   map[string]*log // by origin; never changed
+
+	answers counters
+
+	logsMu sync.RWMutex    // guards logs; taken last
+	logs   map[string]*log // by origin
 
 	// mu guards what all logs share. It is taken with a log's mu held, never
 	// the other way round.
@@ -57,7 +62,7 @@ type Witness struct {
 // new record is on the disk: that makes it exactly one order.
 type log struct {
 	origin string
-	keys   []evidence.VKey
+	keys   atomic.Pointer[[]evidence.VKey] // nil while it is not witnessed
 
 	mu     sync.Mutex
 	record *record // nil: nothing was cosigned yet
@@ -74,10 +79,8 @@ func Open(o Options) (*Witness, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open witness: %w", err)
 	}
-	for _, k := range o.Logs {
-		if k.Public == key.vkey.Public {
-			return nil, fmt.Errorf("open witness: %w: the log %s has the witness's own key", ErrKeys, k.Name)
-		}
+	if err := apart(key.vkey, o.Logs); err != nil {
+		return nil, fmt.Errorf("open witness: %w", err)
 	}
 	if slices.Contains(o.Taken, key.vkey.Public) {
 		return nil, fmt.Errorf("open witness: %w: somebody's signing key, or a log's, is the witness's own", ErrKeys)
@@ -121,11 +124,8 @@ func (w *Witness) load(logs []evidence.VKey) error {
 	if w.known, err = w.memory.known(); err != nil {
 		return err
 	}
-	for _, k := range logs {
-		if w.logs[k.Name] == nil {
-			w.logs[k.Name] = &log{origin: k.Name}
-		}
-		w.logs[k.Name].keys = append(w.logs[k.Name].keys, k)
+	for origin, keys := range keysOf(logs) {
+		w.logs[origin] = withKeys(origin, keys)
 	}
 	for _, origin := range w.known {
 		r, err := w.memory.read(origin)
@@ -166,7 +166,7 @@ func (w *Witness) settle(l *log) error {
 		l.unsure = false
 		return nil
 	}
-	if _, _, err := evidence.OpenCheckpoint(r.signed, evidence.Verifiers(l.keys...)); err != nil {
+	if _, _, err := evidence.OpenCheckpoint(r.signed, l.verifiers()); err != nil {
 		return withHint("while a log's key changes, name both keys, until a checkpoint by the new one was cosigned",
 			"%w: log %s: no key named for it signed the checkpoint of %d entries that was cosigned last", ErrKeys, l.origin, r.Size)
 	}
@@ -229,15 +229,21 @@ func refuse(s Status, format string, args ...any) Answer {
 // Add answers one request. By the time it answers OK the checkpoint is on the
 // disk.
 func (w *Witness) Add(r Request) Answer {
+	a := w.add(r)
+	w.answers.add(a.Status)
+	return a
+}
+
+func (w *Witness) add(r Request) Answer {
 	c, _, err := evidence.ReadCheckpoint(r.Checkpoint)
 	if err != nil {
 		return refuse(BadRequest, "%v", err)
 	}
-	l := w.logs[c.Origin]
+	l := w.logOf(c.Origin)
 	if l == nil {
 		return refuse(NotFound, "this witness does not know the log %s", c.Origin)
 	}
-	_, n, err := evidence.OpenCheckpoint(r.Checkpoint, evidence.Verifiers(l.keys...))
+	_, n, err := evidence.OpenCheckpoint(r.Checkpoint, l.verifiers())
 	if err != nil {
 		return refuse(Forbidden, "%v", err)
 	}
@@ -372,8 +378,8 @@ var errNone = errors.New("nothing was cosigned of that log")
 
 // Latest returns the newest cosigned checkpoint of the log of that OriginID.
 func (w *Witness) Latest(id string) ([]byte, error) {
-	for origin, l := range w.logs {
-		if OriginID(origin) != id {
+	for _, l := range w.allLogs() {
+		if OriginID(l.origin) != id {
 			continue
 		}
 		l.mu.Lock()
