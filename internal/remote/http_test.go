@@ -1,54 +1,46 @@
 package remote_test
 
 import (
+	"context"
 	"errors"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"testing"
 
 	"github.com/stele-ml/stele/client"
 	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/api"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/remote"
 	"github.com/stele-ml/stele/internal/server"
 	"github.com/stele-ml/stele/internal/wire"
 	"github.com/stele-ml/stele/lineage"
+	"github.com/stele-ml/stele/statement"
 )
 
-// overHTTP serves a ledger's reads on loopback, and returns a client of it.
+// served is a ledger that a server reads.
+type served struct{ view func() *ledger.View }
+
+func (s served) View() *ledger.View { return s.view() }
+
+func (served) Submit(context.Context, *statement.Envelope) (*api.Submitted, error) {
+	return nil, api.ErrReadOnly
+}
+
+// overHTTP serves a ledger on loopback, as a server does, and returns a client of
+// it.
 func overHTTP(t testing.TB, view func() *ledger.View, requests *int) *client.Client {
 	t.Helper()
-	handle := func(answer func(*ledger.View, []byte) (*wire.ReadAnswer, error)) http.HandlerFunc {
-		return func(w http.ResponseWriter, r *http.Request) {
-			*requests++
-			body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, wire.MaxReadRequest))
-			var a *wire.ReadAnswer
-			if err == nil {
-				a, err = answer(view(), body)
-			}
-			var out []byte
-			if err == nil {
-				out, err = a.Marshal()
-			}
-			if err != nil {
-				p := server.ReadProblem(err)
-				if p == nil {
-					p = wire.NewProblem(http.StatusInternalServerError, wire.CodeInternal, err.Error())
-				}
-				w.Header().Set("Content-Type", wire.ProblemType)
-				w.WriteHeader(p.Status)
-				out, _ = p.Marshal()
-			} else {
-				w.Header().Set("Content-Type", "application/json")
-			}
-			_, _ = w.Write(out)
-		}
-	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /v1/read", handle(server.AnswerRead))
-	mux.HandleFunc("POST /v1/trace", handle(server.AnswerTrace))
-	s := httptest.NewServer(mux)
+	front := server.NewFront(server.FrontOptions{
+		Access: server.Access{Anonymous: server.ScopeEntries}, Limits: server.Limits{AddressRate: 1000},
+	})
+	api.New(api.Options{Engine: served{view}, Logf: t.Logf}).Mount(mux, front)
+	handler := front.Handler(mux)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		*requests++
+		handler.ServeHTTP(w, r)
+	}))
 	t.Cleanup(s.Close)
 	c, err := client.New(client.Options{URL: s.URL})
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 
 	"github.com/stele-ml/stele/internal/ledger"
@@ -26,24 +25,6 @@ var (
 	// ErrReadIndex: client and server know different versions of the index.
 	ErrReadIndex = errors.New("another version of the index")
 )
-
-// ReadProblem returns what a client is told of an error of AnswerRead and
-// AnswerTrace; nil of one that is the server's.
-func ReadProblem(err error) *wire.Problem {
-	switch {
-	case errors.Is(err, ErrReadRequest):
-		return wire.NewProblem(http.StatusBadRequest, wire.CodeMalformed, err.Error())
-	case errors.Is(err, ErrReadSize):
-		p := wire.NewProblem(http.StatusNotFound, wire.CodeSize, err.Error())
-		p.Hint = "it is behind what you have seen: ask again later, or whoever runs it"
-		return p
-	case errors.Is(err, ErrReadIndex):
-		p := wire.NewProblem(http.StatusConflict, wire.CodeIndex, err.Error())
-		p.Hint = "install the version of stele that the server runs"
-		return p
-	}
-	return nil
-}
 
 // AnswerRead answers the body of POST /v1/read, as of the newest view: see
 // docs/formats/remote-reads.md. Errors are ErrReadRequest, ErrReadSize and
