@@ -319,6 +319,23 @@ func TestLiarLeavesOutWhatWasSeen(t *testing.T) {
 	before.change = func(_ []wire.ReadOp, a *wire.ReadAnswer) { drop(a) }
 	_, err = count(r)
 	wantTampered(t, err)
+
+	// Nor at a later size.
+	before.change = nil
+	if r = open(t, before, v.View()); r.Requests() != 1 {
+		t.Fatal("more was read than it takes to open the ledger")
+	}
+	if n, err := count(r); n != 1 || err != nil {
+		t.Fatalf("%d approvals: %v", n, err)
+	}
+	v.Stamped(v.bob, "team/data", "3", "data 3")
+	later, err := r.At(t.Context(), signed(t, v.View()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before.change = func(_ []wire.ReadOp, a *wire.ReadAnswer) { drop(a) }
+	_, err = count(later)
+	wantTampered(t, err)
 }
 
 // TestLiarWithAnotherHistory: the answers are those of a fork, of another ledger,
