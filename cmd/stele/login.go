@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stele-ml/stele/client"
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/internal/home"
 	"github.com/stele-ml/stele/internal/terminal"
@@ -178,7 +179,7 @@ func (a *app) delegation(ctx context.Context, server string, ledger statement.Le
 	defer c.Close()
 	answer, err := c.Post(ctx, "/v1/delegations", body, wire.MaxDelegationAnswer)
 	if err != nil {
-		return nil, nil, fmt.Errorf("exchange the CI's token at %s: %w", server, err)
+		return nil, nil, loginFailure(server, err)
 	}
 	got, err := wire.ParseDelegation(answer)
 	if err != nil {
@@ -189,6 +190,26 @@ func (a *app) delegation(ctx context.Context, server string, ledger statement.Le
 		return nil, nil, fmt.Errorf("the answer of %s: %w", server, err)
 	}
 	return d, got, nil
+}
+
+// loginFailure says why a server gave no delegation.
+func loginFailure(server string, err error) error {
+	status := statusOf(err)
+	switch {
+	case errors.Is(err, client.ErrUnreachable):
+		status = exitUnreachable
+	case errors.Is(err, client.ErrAccess), errors.Is(err, client.ErrRefused):
+		status = exitRefused
+	}
+	f := failf(status, "exchange the CI's token at %s: %w", server, err)
+	var said *client.Error
+	if errors.As(err, &said) && f.hint == "" {
+		f.hint = said.Hint()
+		if said.Problem.Code == wire.CodeNoRoute {
+			f.hint = "does that server exchange tokens? `stele serve --ci-rules` says for whom"
+		}
+	}
+	return f
 }
 
 // checkLogin holds a delegation to what was asked for and to the ledger, and returns

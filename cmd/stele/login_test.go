@@ -226,9 +226,9 @@ func TestAttackLogin(t *testing.T) {
 	p.write("branch", c.token(loginAudience, "refs/heads/feature"))
 	p.write("other", c.token("https://other.example", "refs/heads/main"))
 	c.exchanges(p, issuer, func(url string) {
-		for file, words := range map[string]string{"branch": "ref is", "other": "audience"} {
+		for file, words := range map[string]string{"branch": "ref is", "other": "not for"} {
 			out, errs, status := p.stele("login", "--server", url, "--id-token", file)
-			if status == 0 || !strings.Contains(errs, words) || strings.Contains(out+errs, "eyJ") {
+			if status != exitRefused || !strings.Contains(errs, words) || strings.Contains(out+errs, "eyJ") {
 				t.Errorf("%s: exit status %d\n%s%s", file, status, out, errs)
 			}
 		}

@@ -160,7 +160,7 @@ func unverified(token string) ([]byte, error) {
 
 // believe checks a token for a rule: whose it is, for whom, and from when.
 func (x *Exchange) believe(ctx context.Context, from *issuer, r *Rule, token string, now time.Time) (claims, []byte, error) {
-	t, err := from.payload(ctx, token, r.Audience, func() time.Time { return now })
+	t, err := from.payload(ctx, token, func() time.Time { return now })
 	if errors.Is(err, errUnreachable) {
 		return nil, nil, refuse(Unavailable, "try again", "%s: %v", from.url, err)
 	}
@@ -190,7 +190,7 @@ func plain(err error) error {
 		return fmt.Errorf("it expired at %s", expired.Expiry.UTC().Format(time.RFC3339))
 	}
 	text := strings.TrimPrefix(err.Error(), "oidc: ")
-	return fmt.Errorf("it is not believed: %s", strings.Trim(short(text), `"`))
+	return fmt.Errorf("it is not believed: %s", strings.ReplaceAll(strings.Trim(short(text), `"`), `\"`, `"`))
 }
 
 func (r *Rule) maxAge() time.Duration {

@@ -146,8 +146,8 @@ func TestAttackTokens(t *testing.T) {
 		token, code string
 		words       string
 	}{
-		"for another audience":      {token(with("aud", "https://other.example")), Unauthorized, "audience"},
-		"for no audience":           {token(with("aud", nil)), Unauthorized, "audience"},
+		"for another audience":      {token(with("aud", "https://other.example")), Unauthorized, "not for"},
+		"for no audience":           {token(with("aud", nil)), Unauthorized, "not for"},
 		"of another repository":     {token(with("repository", "acme/other")), Forbidden, "repository"},
 		"of a twin by prefix":       {token(with("repository", "acme/fraud-evil")), Forbidden, "repository"},
 		"of another branch":         {token(with("ref", "refs/heads/feature")), Forbidden, "ref"},
