@@ -26,14 +26,15 @@ type app struct {
 	getenv func(string) string
 	now    func() time.Time
 
-	json, quiet bool
-	ledgerFlag  string
-	keyFlag     string
-	trustFlag   string
-	adopt       bool
-	wait        string        // "cosigned", or empty
-	waitTimeout time.Duration // for that
-	unwitnessed error         // what was to be cosigned was not
+	json, quiet    bool
+	ledgerFlag     string
+	keyFlag        string
+	trustFlag      string
+	adopt          bool
+	wait           string        // "cosigned", or empty
+	waitTimeout    time.Duration // for that
+	askedWitnesses bool          // for what was written
+	unwitnessed    error         // what was to be cosigned was not
 
 	// rememberAfter is after how many bytes a scan begins to note what it has
 	// read; 0: when it takes long. Only tests set it.

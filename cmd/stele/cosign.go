@@ -57,6 +57,7 @@ func (a *app) startCosigning(log cosign.Log, policy *evidence.Policy, o cosign.O
 // cosigned checkpoint. What was written stays written either way, so nothing
 // here is an error; that it was waited for in vain is the command's at its end.
 func (a *app) witnessed(ctx context.Context, e *solo.Engine, policy *evidence.Policy, proof *solo.Proof) {
+	a.askedWitnesses = true
 	w, err := a.startCosigning(e, policy, cosign.Options{})
 	if w == nil && err == nil {
 		return
@@ -90,6 +91,46 @@ func (a *app) witnessed(ctx context.Context, e *solo.Engine, policy *evidence.Po
 		return
 	}
 	a.term.Warnf("%s", f.message)
+}
+
+// waitForExisting keeps the promise of --wait where a command found that all it
+// was to write is there already, or had nothing to write: what is there is waited
+// for.
+func (a *app) waitForExisting(ctx context.Context) error {
+	if a.wait == "" || a.askedWitnesses {
+		return nil
+	}
+	dir, err := a.findLedger()
+	if err != nil {
+		return err
+	}
+	e, err := a.open(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer a.close(e)
+	r, err := newReading(e.View())
+	if err != nil {
+		return err
+	}
+	policy, err := a.trustingNewest(r)
+	if err != nil {
+		return err
+	}
+	w, err := a.startCosigning(e, policy, cosign.Options{})
+	if err != nil || w == nil {
+		return err
+	}
+	defer w.Close()
+	ctx, cancel := context.WithTimeout(ctx, a.waitTimeout)
+	defer cancel()
+	if _, err = w.Wait(ctx, r.Size()); err == nil {
+		return nil
+	}
+	if errors.Is(err, evidence.ErrFork) {
+		return failf(exitUntrusted, "%w", err).withHint(describe(err).hint)
+	}
+	return failf(exitUnreachable, "what is in the log is not cosigned so far: %w", err).withHint("the witnesses are asked again with the next entry, and by `stele cosign`")
 }
 
 func (a *app) cosignCommand() *cobra.Command {

@@ -41,6 +41,9 @@ func (a *app) run(ctx context.Context, args []string) int {
 	if err == nil && a.unwitnessed != nil {
 		err = a.unwitnessed
 	}
+	if err == nil {
+		err = a.waitForExisting(ctx)
+	}
 	if ctx.Err() != nil && err != nil && !a.ran {
 		err = a.errInterrupted()
 	}
