@@ -194,7 +194,7 @@ func (m *Monitor) advance(ctx context.Context, signed []byte) error {
 	m.at = next
 	m.keep()
 	if first {
-		m.report(&Event{Type: Started, Message: fmt.Sprintf("%s is watched from %d entries on", cp.Origin, cp.Size)})
+		m.report(&Event{Type: Started, Message: fmt.Sprintf("%s is watched from a size of %d on", cp.Origin, cp.Size)})
 	}
 	for _, e := range events {
 		if !first || m.o.All {
