@@ -18,9 +18,7 @@ import (
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/home"
-	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/replica"
-	"github.com/stele-ml/stele/internal/server"
 	"github.com/stele-ml/stele/internal/terminal"
 )
 
@@ -32,6 +30,8 @@ type mirrorFlags struct {
 	every                  time.Duration
 	once, attachments      bool
 	anyHost                bool
+	tlsCert, tlsKey        string
+	tokens                 string
 }
 
 func (a *app) mirrorCommand() *cobra.Command {
@@ -57,6 +57,9 @@ backup: any verb reads it with --ledger, and ` + "`stele restore`" + ` makes a l
 	c.Flags().StringVar(&f.dir, "dir", ".", "the `directory` in which .stele is kept")
 	c.Flags().StringVar(&f.listen, "listen", "127.0.0.1:7777", "the `address` to serve at; port 0 takes a free one; empty: none")
 	c.Flags().BoolVar(&f.anyHost, "any-host", false, "answer to any Host name, behind a public address")
+	c.Flags().StringVar(&f.tlsCert, "tls-cert", "", "serve by TLS, with the certificates of this `file`")
+	c.Flags().StringVar(&f.tlsKey, "tls-key", "", "the `file` with their private key")
+	c.Flags().StringVar(&f.tokens, "tokens", "", "let in only who has a token of this `file` (stele token)")
 	c.Flags().DurationVar(&f.every, "every", 2*time.Second, "how often to look for more")
 	c.Flags().BoolVar(&f.once, "once", false, "catch up, say how far, and end")
 	c.Flags().BoolVar(&f.attachments, "attachments", false, "copy attachments and manifests too, as far as they are there")
@@ -67,6 +70,9 @@ backup: any verb reads it with --ledger, and ` + "`stele restore`" + ` makes a l
 func (a *app) mirror(ctx context.Context, url string, f mirrorFlags) error {
 	if f.every < 100*time.Millisecond {
 		return usagef("--every %s: at least 100ms", f.every)
+	}
+	if (f.tlsCert == "") != (f.tlsKey == "") {
+		return usagef("--tls-cert and --tls-key go together")
 	}
 	client, err := a.mirrorHTTP()
 	if err != nil {
@@ -85,6 +91,9 @@ func (a *app) mirror(ctx context.Context, url string, f mirrorFlags) error {
 		URL: url, HTTP: client, Token: token, Dir: dir, Trust: a.mirrorTrust, Attachments: f.attachments,
 		Progress: func(d, t uint64) { done.Store(d); total.Store(t) },
 	})
+	if errors.Is(err, replica.ErrAddress) {
+		return usagef("%v", err)
+	}
 	if err != nil {
 		return err
 	}
@@ -116,7 +125,7 @@ func (a *app) mirror(ctx context.Context, url string, f mirrorFlags) error {
 func (a *app) mirrorTrust(origin string) (*evidence.Policy, error) {
 	policy, path, err := a.policyFor(origin)
 	if err == nil && policy == nil {
-		err = failf(exitUntrusted, "the log %s is not trusted: no key is pinned for it: %w", origin, evidence.ErrUntrusted).withPath(path).
+		err = failf(exitUntrusted, "the log %s is not trusted: no key is pinned for it", origin).withPath(path).
 			withHint("get its trust file from whoever runs it, by a way you trust, then `stele trust add FILE`")
 	}
 	return policy, err
@@ -178,8 +187,7 @@ func (a *app) mirrorOn(ctx context.Context, r *replica.Replica, f mirrorFlags) e
 				return fmt.Errorf("listen: %w", err)
 			}
 			serving = true
-			a.announceMirror(r, l)
-			go func() { served <- server.Serve(ctx, l, a.mirrorHandler(r, l, f)) }()
+			go func() { served <- a.serveMirror(ctx, r, l, f) }()
 		}
 		err := a.mirrorStep(ctx, r)
 		switch {
@@ -236,26 +244,6 @@ func mirrorGoesOn(err error) bool {
 		}
 	}
 	return false
-}
-
-func (a *app) mirrorHandler(r *replica.Replica, l net.Listener, f mirrorFlags) http.Handler {
-	opts := server.Options{NotFound: ledger.ErrNotFound, Logf: func(format string, args ...any) { a.term.Warnf(format, args...) }}
-	if server.Loopback(l) && !f.anyHost {
-		opts.Hosts = server.LoopbackHosts()
-	}
-	return server.NewHandler(server.LogFunc(func() (server.View, error) { return r.View(), nil }), opts)
-}
-
-func (a *app) announceMirror(r *replica.Replica, l net.Listener) {
-	url := "http://" + l.Addr().String()
-	if a.json {
-		a.printJSON(jsonv1.Serve{Origin: r.View().Origin(), URL: url})
-	} else {
-		a.term.Printf("serving a mirror of %s, of %s entries so far, at %s\n", r.View().Origin(), terminal.Count(r.View().Size()), url)
-	}
-	if !server.Loopback(l) {
-		a.term.Warnf("everybody who reaches this address can read every entry")
-	}
 }
 
 func (a *app) printMirror(r *replica.Replica, dir string) {

@@ -75,16 +75,20 @@ func (a *app) restore(ctx context.Context, from string, f restoreFlags) error {
 	if err := a.checkCopy(ctx, source); err != nil {
 		return err
 	}
-	return a.withCopy(ctx, source, func(r *reading) error {
-		have, err := a.whatIsKnown(ctx, r, f.known)
-		if err != nil {
+	var have *knowledge
+	err = a.withCopy(ctx, source, func(r *reading) (err error) {
+		if have, err = a.whatIsKnown(ctx, r, f.known); err != nil {
 			return err
 		}
 		if f.successor {
 			return a.succeed(ctx, r, have, dir, f)
 		}
-		return a.goOn(ctx, r, have, source, dir, f)
+		return a.mayGoOn(r, have, dir, f)
 	})
+	if err != nil || f.successor {
+		return err
+	}
+	return a.goOn(ctx, have, source, dir)
 }
 
 // apart is where no guard lies: a copy is compared with ours by whatIsKnown, which
@@ -141,8 +145,9 @@ func (a *app) withCopy(ctx context.Context, dir string, fn func(*reading) error)
 	return fn(r)
 }
 
-// goOn makes the copy the ledger, if nothing that was signed is missing in it.
-func (a *app) goOn(ctx context.Context, r *reading, have *knowledge, source, dir string, f restoreFlags) error {
+// mayGoOn: nothing that was signed is missing in the copy, and the log's key is
+// here.
+func (a *app) mayGoOn(r *reading, have *knowledge, dir string, f restoreFlags) error {
 	if err := have.complete(r, a.adopt); err != nil {
 		return err
 	}
@@ -165,10 +170,16 @@ func (a *app) goOn(ctx context.Context, r *reading, have *knowledge, source, dir
 		return failf(exitError, "%w: %s signs this log, and nothing can be written without it", solo.ErrNoLogKey, key.Short()).
 			withHint("--log-key FILE takes the log.key of the machine that had the ledger; if it is lost for good, --successor begins a new ledger")
 	}
+	return nil
+}
+
+// goOn makes the copy the ledger.
+func (a *app) goOn(ctx context.Context, have *knowledge, source, dir string) error {
+	o := a.options(dir)
 	if err := solo.Restore(ctx, source, o); err != nil {
 		return err
 	}
-	o.Adopt = true // what a guard would say was found out above
+	o.Adopt = true // what a missing guard would say was found out; one that is there is asked again
 	e, err := solo.Open(ctx, o)
 	if err != nil {
 		return err
@@ -190,13 +201,13 @@ func (a *app) goOn(ctx context.Context, r *reading, have *knowledge, source, dir
 		return err
 	}
 	if a.json {
-		a.printJSON(jsonv1.Restore{Ledger: r.ID().String(), Origin: r.Origin(), Directory: dir, Entries: now.Size(), Compared: have.told(), Unasked: have.unreached, Checkpoint: checkpoint})
+		a.printJSON(jsonv1.Restore{Ledger: now.ID().String(), Origin: now.Origin(), Directory: dir, Entries: now.Size(), Compared: have.told(), Unasked: have.unreached, Checkpoint: checkpoint})
 		return nil
 	}
 	if a.quiet {
 		return nil
 	}
-	a.term.Printf("%s goes on with all %s entries of %s\n", a.term.Style(terminal.Good, dir), terminal.Count(now.Size()), r.Origin())
+	a.term.Printf("%s goes on with all %s entries of %s\n", a.term.Style(terminal.Good, dir), terminal.Count(now.Size()), now.Origin())
 	for _, k := range have.list {
 		a.term.Printf("  %s knows %s entries: they are in it\n", k.who, terminal.Count(k.size))
 	}

@@ -12,18 +12,7 @@ import (
 // hashes and checkpoints, and who sees entries also those.
 func (v *serving) tileRoutes(mux *http.ServeMux, front *server.Front) {
 	log := server.LogFunc(func() (server.View, error) { return v.published(), nil })
-	tiles := server.NewHandler(log, server.Options{NotFound: ledger.ErrNotFound, Logf: v.warnf})
-	for _, r := range []struct {
-		pattern, name string
-		scope         server.Scope
-	}{
-		{"/checkpoint", "GET /checkpoint", server.ScopeProofs},
-		{"/checkpoint/{size}", "GET /checkpoint/{size}", server.ScopeProofs},
-		{"/tile/", "GET /tile/{level}/{index}", server.ScopeProofs},
-		{"/tile/entries/", "GET /tile/entries/{index}", server.ScopeEntries},
-	} {
-		mux.Handle(r.pattern, front.Route(server.Rule{Name: r.name, Scope: r.scope}, tiles))
-	}
+	mountTiles(mux, front, log, v.warnf)
 }
 
 // published is what the tile paths show: the log as of the newest checkpoint that its

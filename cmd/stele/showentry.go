@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"strconv"
@@ -89,6 +90,10 @@ func (a *app) entryPairs(r *reading, e *evidence.Entry, st *statement.Statement)
 			add("administrator", m.Handle+" ("+keyWords(m.Key)+")")
 		}
 		add("recovery key", keyWords(g.Recovery))
+		if p := g.Predecessor; p != nil {
+			add("succeeds", fmt.Sprintf("ledger %s (%s), which goes on no more", p.Ledger, p.Origin))
+			add("as of its", fmt.Sprintf("checkpoint of %d entries, root %s", p.Size, base64.StdEncoding.EncodeToString(p.Root[:])))
+		}
 	case st.Audit != nil:
 		pairs = append(pairs, r.auditEntryPairs(e, st.Audit)...)
 	case st.Contract != nil:

@@ -20,6 +20,9 @@ import (
 // server of a ledger does. Another try may cure it.
 var ErrUnreachable = errors.New("the ledger's server cannot be read")
 
+// ErrAddress says that Options.URL is no address that may be followed.
+var ErrAddress = errors.New("no address of a ledger's server")
+
 // errAbsent says that the primary has no such resource. It is an ErrUnreachable
 // where the resource must be there.
 var errAbsent = errors.New("not there")
@@ -46,10 +49,10 @@ type primary struct {
 func newPrimary(o *Options) (*primary, error) {
 	u, err := url.Parse(o.URL)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		return nil, fmt.Errorf("%.200q is no address of a ledger's server: want https://HOST[:PORT][/PATH]", o.URL)
+		return nil, fmt.Errorf("%w: %.200q; it is https://HOST[:PORT][/PATH]", ErrAddress, o.URL)
 	}
 	if u.Scheme == "http" && !loopback(u.Hostname()) {
-		return nil, fmt.Errorf("%s: http is for this machine alone; use https", u.Redacted())
+		return nil, fmt.Errorf("%w: %s: http is for this machine alone; use https", ErrAddress, u.Redacted())
 	}
 	u.Path = strings.TrimRight(u.Path, "/")
 	client := *o.HTTP
