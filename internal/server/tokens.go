@@ -188,13 +188,14 @@ type Tokens struct {
 // error here; one that breaks later lets nobody in until it is whole again, for
 // what it last said may be what was just revoked.
 func OpenTokens(path string, now func() time.Time, warn func(format string, args ...any)) (*Tokens, error) {
-	t := &Tokens{path: path, now: now, warn: warn}
+	t := &Tokens{path: path, now: now, warn: func(string, ...any) {}} // the first error is the caller's
 	if _, err := io.ReadFull(rand.Reader, t.salt[:]); err != nil {
 		return nil, err
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.load()
+	t.warn = warn
 	return t, t.broken
 }
 
