@@ -13,6 +13,10 @@
 // it, and package lineage decides what they mean, the same for admission and
 // for whoever asks.
 //
+// What a View reads, it reads through a Reader: the database, or, for a ledger that
+// Over opened, whatever the caller has made one of. Answer is the other side of that:
+// reads of a view, with what proves them, for somebody who does not have the store.
+//
 // The store is Pebble; docs/formats/store.md is its format. Nothing in it ever
 // changes once written, but for the tiles that grow, so a View is a size and
 // needs no snapshot: it passes over what came later.

@@ -21,7 +21,7 @@ type Reader interface {
 
 	// Page returns the first pairs whose keys are in [lower, upper), in the order
 	// of their keys: as many as limit, or fewer where they are large. More says
-	// that there are others; there are at least one where it is true.
+	// that there may be others after them, and never stands after none.
 	Page(lower, upper []byte, limit int) (pairs []Pair, more bool, err error)
 
 	// Last returns the pair of the greatest key in [lower, upper); ok is false if

@@ -19,7 +19,7 @@ import (
 // answers the same, in whatever order it is asked, at its own size and at earlier
 // ones, while the log goes on.
 func TestEveryAnswerIsThatOfTheStore(t *testing.T) {
-	for seed := range uint64(4) {
+	for seed := range uint64(3) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			l := grown(t, seed, 60)
 			v := l.View()
