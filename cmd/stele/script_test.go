@@ -244,7 +244,7 @@ var jsonTypes = map[string]any{
 	"AnnouncedAudit": jsonv1.AnnouncedAudit{}, "Artifact": jsonv1.Artifact{}, "Audit": jsonv1.Audit{}, "Diff": jsonv1.Diff{}, "Entry": jsonv1.Entry{}, "Failure": jsonv1.Failure{}, "File": jsonv1.File{},
 	"Fingerprint": jsonv1.Fingerprint{}, "Fsck": jsonv1.Fsck{}, "Init": jsonv1.Init{}, "Key": jsonv1.Key{}, "Manifest": jsonv1.Manifest{},
 	"Prove": jsonv1.Prove{}, "Run": jsonv1.Run{}, "RunID": jsonv1.RunID{}, "Shard": jsonv1.Shard{}, "Stamp": jsonv1.Stamp{}, "Trace": jsonv1.Trace{}, "Trust": jsonv1.Trust{}, "Verify": jsonv1.Verify{}, "Written": jsonv1.Written{},
-	"Guard":   jsonv1.Guard{},
+	"Guard": jsonv1.Guard{}, "NewToken": jsonv1.NewToken{}, "TokenState": jsonv1.TokenState{},
 	"Decided": jsonv1.Decided{}, "Gate": jsonv1.Gate{}, "Evaluated": jsonv1.Evaluated{}, "Status": jsonv1.Status{}, "Withdrew": jsonv1.Withdrew{},
 	"Contract": jsonv1.Contract{}, "ContractTest": jsonv1.ContractTest{}, "ContractWritten": jsonv1.ContractWritten{}, "ContractDiff": jsonv1.ContractDiff{}, "ContractTemplate": jsonv1.ContractTemplate{},
 	"ExportInToto": jsonv1.ExportInToto{}, "ExportOMS": jsonv1.ExportOMS{}, "Import": jsonv1.Import{}, "VerifyOMS": jsonv1.VerifyOMS{},
