@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -19,6 +21,7 @@ import (
 	jose "github.com/go-jose/go-jose/v4"
 
 	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/internal/ledger/ledgertest"
 	"github.com/stele-ml/stele/internal/oidc"
 	"github.com/stele-ml/stele/internal/server"
 	"github.com/stele-ml/stele/internal/solo"
@@ -319,4 +322,108 @@ func (p *person) ledgerID() (id statement.LedgerID) {
 		p.t.Fatal(err)
 	}
 	return id
+}
+
+// TestServedLogin is the same before a server that is open to nobody: the job's token
+// says whose it is, and gets it a key for the ledger and one for the door.
+func TestServedLogin(t *testing.T) {
+	t.Parallel()
+	c, p := newCI(t), newPerson(t)
+	p.must("init", "--handle", "ada", "-q")
+	p.newIssuer()
+	p.must("token", "new", "somebody", "--scopes", "entries", "-q")
+	p.must("trust", "export", "-o", "ada.policy", "-q")
+	p.write("rules.yaml", fmt.Sprintf(`rules:
+  - name: fraud main
+    issuer: %s
+    audience: %s
+    claims: {repository: acme/fraud, ref: refs/heads/main}
+    names: ["fraud/*"]
+    kinds: [stamp]
+    life: 5m
+`, c.web.URL, loginAudience))
+	// The job has a copy of the ledger to look at: another machine's.
+	job := newPerson(t)
+	if err := os.CopyFS(filepath.Join(job.dir, ".stele"), os.DirFS(filepath.Join(p.dir, ".stele"))); err != nil {
+		t.Fatal(err)
+	}
+	job.must("trust", "add", filepath.Join(p.dir, "ada.policy"), "-q")
+	job.write("token", c.token(loginAudience, "refs/heads/main"))
+
+	serve := p.command("serve", "--listen", "127.0.0.1:0", "--access", "tokens", "--ci-key", "issuer", "--ci-rules", "rules.yaml", "--json")
+	out, err := serve.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := serve.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = serve.Process.Kill()
+		_ = serve.Wait()
+	}()
+	var says struct{ URL string }
+	if err := json.NewDecoder(out).Decode(&says); err != nil || says.URL == "" {
+		t.Fatalf("the server says %+v, %v", says, err)
+	}
+	job.must("login", "--server", says.URL, "--id-token", "token", "-q")
+
+	tokens, err := filepath.Glob(filepath.Join(job.config(), "tokens", "*"))
+	if err != nil || len(tokens) != 1 {
+		t.Fatalf("%v, %v", tokens, err)
+	}
+	token, err := os.ReadFile(tokens[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(method, path, bearer string, body []byte) (int, string) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), method, says.URL+path, bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bearer != "" {
+			r.Header.Set("Authorization", "Bearer "+bearer)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		text, err := io.ReadAll(answer.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer.StatusCode, string(text)
+	}
+	bearer := strings.TrimSpace(string(token))
+	if status, text := ask("GET", "/v1/identities", "", nil); status != http.StatusUnauthorized {
+		t.Errorf("without a token: %d %s", status, text)
+	}
+	if status, text := ask("GET", "/v1/identities", bearer, nil); status != http.StatusOK {
+		t.Errorf("with the job's: %d %s", status, text)
+	}
+	signer, closer, err := job.app("--key", "ci").signer(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closer()
+	m := &ledgertest.Maker{Ledger: statement.DelegationOf(signer).Ledger}
+	submit := func(name string) (int, string) {
+		body, err := m.Stamp(signer, m.Ref(name, "1", name)).MarshalJSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ask("POST", "/v1/entries", bearer, body)
+	}
+	if status, text := submit("fraud/train"); status != http.StatusCreated {
+		t.Errorf("a stamp of the job's: %d %s", status, text)
+	}
+	if status, text := submit("vision/train"); status < 400 || !strings.Contains(text, "who-may") {
+		t.Errorf("a stamp of another name: %d %s", status, text)
+	}
+	if status, text := ask("GET", "/v1/entries?kind=stamp", bearer, nil); status != http.StatusOK || !strings.Contains(text, "repo:acme/fraud@refs/heads/main") {
+		t.Errorf("the entries: %d %s", status, text)
+	}
 }
