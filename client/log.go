@@ -30,6 +30,10 @@ type Log struct {
 // *evidence.HistoryError with both checkpoints for a fork or a rollback. Any C2SP
 // log can be followed, not only one of ours: proofs are made of its tiles.
 func (c *Client) Follow(ctx context.Context, judge Judge, past evidence.Remembered) (*Log, error) {
+	return c.followTo(ctx, judge, past, func(l *Log) error { return l.Advance(ctx) })
+}
+
+func (c *Client) followTo(ctx context.Context, judge Judge, past evidence.Remembered, advance func(*Log) error) (*Log, error) {
 	l := &Log{c: c, judge: judge, tiles: newTiles(c)}
 	if len(past.Signed) > 0 {
 		at, _, err := evidence.ReadCheckpoint(past.Signed)
@@ -38,10 +42,20 @@ func (c *Client) Follow(ctx context.Context, judge Judge, past evidence.Remember
 		}
 		l.signed, l.at = bytes.Clone(past.Signed), at
 	}
-	if err := l.Advance(ctx); err != nil {
+	if err := advance(l); err != nil {
 		return nil, err
 	}
 	return l, nil
+}
+
+// FollowNewest is Follow of the newest checkpoint that the server has, which may not
+// have its cosignatures so far: for who writes. Only servers of ours have it.
+func (c *Client) FollowNewest(ctx context.Context, judge Judge, past evidence.Remembered) (*Log, error) {
+	info, err := c.Ledger(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.followTo(ctx, judge, past, func(l *Log) error { return l.AdvanceTo(ctx, []byte(info.Checkpoint)) })
 }
 
 // Advance asks for the published checkpoint and goes on to it. If it is not
