@@ -424,9 +424,11 @@ func TestWitnessLies(t *testing.T) {
 			next.ServeHTTP(rec, r)
 			fmt.Fprint(w, strings.Replace(rec.Body.String(), "w/a", "w/b", 1))
 		},
-		"nonsense":  func(_ http.Handler, w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "fine\n") },
-		"nothing":   func(http.Handler, http.ResponseWriter, *http.Request) {},
-		"redirects": func(_ http.Handler, w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect) },
+		"nonsense": func(_ http.Handler, w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "fine\n") },
+		"nothing":  func(http.Handler, http.ResponseWriter, *http.Request) {},
+		"redirects": func(_ http.Handler, w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+		},
 		"endless": func(_ http.Handler, w http.ResponseWriter, r *http.Request) {
 			for r.Context().Err() == nil {
 				if _, err := w.Write(make([]byte, 64<<10)); err != nil {
