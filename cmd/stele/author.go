@@ -73,7 +73,7 @@ func (r *reading) signerAt(entry uint64, handle string, key statement.KeyID) jso
 func through(s jsonv1.Signer, d *statement.Delegation) jsonv1.Signer {
 	if d != nil {
 		s.Delegation = &jsonv1.SignerDelegation{
-			Subject: d.Subject, Source: d.Source, Key: d.Key.ID().String(), From: jsonv1.At(d.NotBefore), Until: jsonv1.At(d.NotAfter),
+			Subject: d.Subject, Source: d.Source, Key: d.Key.ID().String(), Public: string(d.Key.Text()), From: jsonv1.At(d.NotBefore), Until: jsonv1.At(d.NotAfter),
 		}
 	}
 	return s

@@ -146,7 +146,7 @@ func (a *app) printKeys(members, mine []jsonv1.Key) {
 	if len(members) > 0 {
 		var rows [][]terminal.Cell
 		for _, m := range members {
-			rows = append(rows, []terminal.Cell{{Text: m.Handle}, {Text: shortKey(m.Key)}, {Text: m.Algorithm}, {Text: rolesText(m.Roles)},
+			rows = append(rows, []terminal.Cell{{Text: m.Handle}, {Text: shortKey(m.Key)}, {Text: m.Algorithm}, {Text: rolesText(m.Roles, m.Kinds)},
 				{Text: strings.Join(m.Names, " ")}, {Text: m.Standing, Style: standingStyle(m.Standing)}})
 		}
 		a.term.Table([]terminal.Column{{Title: "HANDLE"}, {Title: "KEY"}, {Title: "ALGORITHM"}, {Title: "ROLES"}, {Title: "NAMES"}, {Title: "STANDING"}}, rows)
@@ -164,11 +164,15 @@ func (a *app) printKeys(members, mine []jsonv1.Key) {
 }
 
 // rolesText lists roles in the width of a table: all four are too wide for it.
-func rolesText(roles []string) string {
+func rolesText(roles, kinds []string) string {
 	if slices.Equal(roles, statement.FirstRoles()) {
 		return "every role"
 	}
-	return strings.Join(roles, ", ")
+	text := strings.Join(roles, ", ")
+	if len(kinds) > 0 {
+		text += " of " + strings.Join(kinds, ", ")
+	}
+	return text
 }
 
 // kindWords are the kinds that an issuer may delegate, for --json.

@@ -19,7 +19,8 @@ type Login struct {
 type SignerDelegation struct {
 	Subject string `json:"subject"`          // for whom: "repo:acme/fraud@refs/heads/main"
 	Source  string `json:"source,omitempty"` // who vouched for them to the issuer
-	Key     string `json:"key,omitempty"`    // that signed
+	Key     string `json:"key,omitempty"`    // that signed: its id
+	Public  string `json:"public,omitempty"` // and itself, in PEM
 	From    Time   `json:"from,omitempty"`
 	Until   Time   `json:"until,omitempty"`
 }
