@@ -380,31 +380,29 @@ func (*tileSource) Height() int { return tileHeight }
 
 // ReadTiles implements tlog.TileReader.
 func (s *tileSource) ReadTiles(tiles []tlog.Tile) ([][]byte, error) {
-	var ops []wire.ReadOp
-	for _, t := range tiles {
-		if s.have(t) == nil {
-			ops = append(ops, wire.ReadOp{Get: ledger.KeyOfTile(t.L, uint64(t.N))})
+	data := make([][]byte, len(tiles))
+	for before := len(tiles) + 1; ; {
+		// What is known may be forgotten while more is asked for.
+		var ops []wire.ReadOp
+		for i, t := range tiles {
+			if data[i] == nil {
+				data[i] = s.have(t)
+			}
+			if data[i] == nil {
+				ops = append(ops, wire.ReadOp{Get: ledger.KeyOfTile(t.L, uint64(t.N))})
+			}
 		}
-	}
-	for len(ops) > 0 {
-		n := min(len(ops), wire.MaxReadOps)
-		if err := s.r.ask(ops[:n]...); err != nil {
-			return nil, &askedError{err}
-		}
-		left := slices.DeleteFunc(ops, func(o wire.ReadOp) bool {
-			level, n, _ := ledger.TileKey(o.Get)
-			return s.have(s.r.wide(level, n)) != nil
-		})
-		if len(left) == len(ops) {
+		switch {
+		case len(ops) == 0:
+			return data, nil
+		case len(ops) == before:
 			return nil, &askedError{s.r.fail(errUnanswered(ops[0]))}
 		}
-		ops = left
+		before = len(ops)
+		if err := s.r.ask(ops[:min(len(ops), wire.MaxReadOps)]...); err != nil {
+			return nil, &askedError{err}
+		}
 	}
-	data := make([][]byte, len(tiles))
-	for i, t := range tiles {
-		data[i] = s.have(t)
-	}
-	return data, nil
 }
 
 func (s *tileSource) have(t tlog.Tile) []byte {

@@ -102,7 +102,7 @@ func lineageOf(t testing.TB, n int) (*ledgertest.Ledger, statement.Ref) {
 // TestALineageTooLargeForOneAnswer: the next answer goes on where the one before
 // ended.
 func TestALineageTooLargeForOneAnswer(t *testing.T) {
-	const n = 12_000
+	const n = 8_000
 	l, model := lineageOf(t, n)
 	s := serve(l)
 	r := open(t, s, l.View())
@@ -187,4 +187,21 @@ func TestForgetting(t *testing.T) {
 	defer remote.SetMaxMemory(20_000)()
 	l := grown(t, 6, 40)
 	compare(t, l.View(), open(t, serve(l), l.View()).View(), 3)
+
+	large := ledgertest.New(t)
+	large.Put(large.Stamps(large.Person("bob"), "team/x", 1500)...)
+	v, r := large.View(), open(t, serve(large), large.View()).View()
+	for i := range uint64(60) {
+		index := i * 379 % v.Size()
+		want, err := v.Inclusion(index)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := r.Inclusion(index); err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Fatalf("the proof of %d: %v", index, err)
+		}
+		if _, err := r.Leaf(index); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
