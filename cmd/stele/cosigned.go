@@ -52,18 +52,18 @@ func (a *app) cosigned(r *reading) (*reading, error) {
 		return r, err
 	}
 	signed, err := cosignedBy(r, policy)
-	if errors.Is(err, ledger.ErrNotFound) {
-		return r, nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
 		return nil, err
+	}
+	if err := a.goesOn(r, policy, signed); err != nil {
+		return nil, err
+	}
+	if signed == nil {
+		return r, nil
 	}
 	cp, _, err := evidence.ReadCheckpoint(signed)
-	if err != nil {
-		return nil, err
-	}
-	if cp.Size == r.Size() {
-		return r, nil
+	if err != nil || cp.Size == r.Size() {
+		return r, err
 	}
 	v, err := r.At(cp.Size)
 	if err != nil {
@@ -107,9 +107,8 @@ func cosignedBy(r *reading, policy *evidence.Policy) ([]byte, error) {
 	return r.Newest(maxCosignedSearch, reached)
 }
 
-// trustingCosigned checks that a reading is as of a checkpoint that reached the
-// policy's quorum, of one history with the newest and not behind what this
-// person saw cosigned before, and remembers it.
+// trustingCosigned makes a reading one as of a checkpoint that reached the policy's
+// quorum.
 func (a *app) trustingCosigned(r *reading, policy *evidence.Policy) error {
 	then, err := a.cosigned(r)
 	if err != nil {
@@ -127,8 +126,24 @@ func (a *app) trustingCosigned(r *reading, policy *evidence.Policy) error {
 		return failf(exitUntrusted, "no checkpoint of the log %s has reached the quorum %q of its witnesses so far: %w", r.Origin(), policy.Quorum, evidence.ErrUntrusted).
 			withHint("`stele cosign` asks the witnesses now, on the machine that writes the ledger")
 	}
-	if err := a.ofOneHistory(r.newestReading(), o.Checkpoint, signed); err != nil {
-		return err
+	*r = *then
+	return nil
+}
+
+// goesOn checks that what is cosigned now, if anything is, is of one history with
+// the newest checkpoint, and not behind what this person read cosigned before; then
+// it is remembered. Whoever keeps a ledger could otherwise take cosignatures away
+// and with them hide what came last.
+func (a *app) goesOn(r *reading, policy *evidence.Policy, signed []byte) error {
+	var now evidence.Checkpoint
+	if signed != nil {
+		var err error
+		if now, _, err = evidence.ReadCheckpoint(signed); err != nil {
+			return err
+		}
+		if err := a.ofOneHistory(r.newestReading(), now, signed); err != nil {
+			return err
+		}
 	}
 	past, err := a.seenCosigned(r.ID())
 	if err != nil {
@@ -137,17 +152,21 @@ func (a *app) trustingCosigned(r *reading, policy *evidence.Policy) error {
 	if len(past) > 0 {
 		old, err := r.control.Judge(policy, past)
 		switch {
-		case errors.Is(err, evidence.ErrUntrusted):
+		case errors.Is(err, evidence.ErrUntrusted): // by another trust than today's
 		case err != nil:
 			return fmt.Errorf("the remembered checkpoint %s: %w", a.cosignedPath(r.ID()), err)
-		case old.Quorum && old.Size > o.Size:
+		case old.Quorum && old.Size > now.Size:
+			if signed == nil {
+				if signed, err = r.newestReading().LatestCheckpoint(); err != nil {
+					return err
+				}
+			}
 			a.keepConflict(r.ID(), past, signed)
 			return &evidence.HistoryError{Kind: evidence.ErrRollback, Old: past, New: signed,
-				Detail: fmt.Sprintf("the log %s went back: %d entries were cosigned when you last looked, and %d are now", o.Origin, old.Size, o.Size)}
+				Detail: fmt.Sprintf("the log %s went back: %d entries were cosigned when you last looked, and %d are now", old.Origin, old.Size, now.Size)}
 		}
 	}
-	*r = *then
-	if bytes.Equal(past, signed) {
+	if signed == nil || bytes.Equal(past, signed) {
 		return nil
 	}
 	return home.Replace(a.cosignedPath(r.ID()), signed)
