@@ -20,9 +20,6 @@ func authorOf(s statement.Signer) author {
 	return author{statement.By(s), statement.DelegationOf(s)}
 }
 
-// known reports whether it is anybody.
-func (by author) known() bool { return !by.key.IsZero() }
-
 // signed reports whether an entry is by the author, and through the same delegation,
 // if through one.
 func (by author) signed(e *evidence.Entry) bool {

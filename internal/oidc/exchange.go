@@ -94,22 +94,22 @@ func (x *Exchange) Delegate(ctx context.Context, q Request) (*statement.Delegati
 		return nil, "", refuse(Forbidden, "the server's configuration names the issuers it knows", "no rule is for tokens of the issuer %s", short(peek(payload)))
 	}
 	now := x.o.Now()
+	c, err := x.believe(ctx, from, q.Token, now)
+	if err != nil {
+		return nil, "", err
+	}
 	var why []string
-	var believed bool
+	code := Unauthorized // as long as the token is not for this server, or not lately made
 	for i := range x.o.Rules {
 		r := &x.o.Rules[i]
 		if r.Issuer != from.url {
 			continue
 		}
-		c, payload, err := x.believe(ctx, from, r, q.Token, now)
-		if refusal := (*Refusal)(nil); errors.As(err, &refusal) && refusal.Code == Unavailable {
-			return nil, "", err
-		}
-		if err != nil {
+		if err := r.isFor(c, now); err != nil {
 			why = append(why, r.Name+": "+err.Error())
 			continue
 		}
-		believed = true
+		code = Forbidden
 		d, err := x.apply(r, c, q, now)
 		if err != nil {
 			why = append(why, r.Name+": "+err.Error())
@@ -125,11 +125,16 @@ func (x *Exchange) Delegate(ctx context.Context, q Request) (*statement.Delegati
 		}
 		return signed, r.Name, nil
 	}
-	code := Unauthorized
-	if believed {
-		code = Forbidden
+	return nil, "", refuse(code, "compare the token's claims with the server's rules", "no rule takes this token: %s", some(why))
+}
+
+// some joins reasons into a sentence, the first few of them.
+func some(why []string) string {
+	const most = 8
+	if n := len(why) - most; n > 0 {
+		return strings.Join(why[:most], "; ") + fmt.Sprintf("; and %d more", n)
 	}
-	return nil, "", refuse(code, "compare the token's claims with the server's rules", "no rule takes this token: %s", strings.Join(why, "; "))
+	return strings.Join(why, "; ")
 }
 
 func (q *Request) check(ledger statement.LedgerID) error {
@@ -158,39 +163,45 @@ func unverified(token string) ([]byte, error) {
 	return base64.RawURLEncoding.DecodeString(parts[1])
 }
 
-// believe checks a token for a rule: whose it is, for whom, and from when.
-func (x *Exchange) believe(ctx context.Context, from *issuer, r *Rule, token string, now time.Time) (claims, []byte, error) {
+// believe checks that the issuer signed a token and that it has not expired, once for
+// all rules, and returns its claims.
+func (x *Exchange) believe(ctx context.Context, from *issuer, token string, now time.Time) (claims, error) {
 	t, err := from.payload(ctx, token, func() time.Time { return now })
 	if errors.Is(err, errUnreachable) {
-		return nil, nil, refuse(Unavailable, "try again", "%s: %v", from.url, err)
+		return nil, refuse(Unavailable, "try again", "%s: %v", from.url, err)
 	}
 	if err != nil {
-		return nil, nil, plain(err)
+		return nil, refuse(Unauthorized, "", "%w", plain(err))
 	}
 	payload, err := unverified(token) // what was verified, byte for byte
 	if err != nil {
-		return nil, nil, err
+		return nil, refuse(Unauthorized, "", "the token is not believed")
 	}
 	c := claims{}
 	if err := strictjson.UnmarshalForeign(payload, (*map[string]any)(&c), MaxToken, maxClaimsDepth); err != nil {
-		return nil, nil, fmt.Errorf("its claims: %w", err)
+		return nil, refuse(Unauthorized, "", "the token's claims: %w", err)
 	}
-	if iss, _ := c.text("iss"); iss != r.Issuer || t.Issuer != r.Issuer {
-		return nil, nil, fmt.Errorf("it is by %s", short(iss))
+	if iss, _ := c.text("iss"); iss != from.url || t.Issuer != from.url {
+		return nil, refuse(Unauthorized, "", "the token is by %s", short(iss))
 	}
+	return c, nil
+}
+
+// isFor checks that a token is for the rule's audience, and made lately.
+func (r *Rule) isFor(c claims, now time.Time) error {
 	if !slices.Contains(c.audience(), r.Audience) {
-		return nil, nil, fmt.Errorf("it is for %s, not for %s", short(strings.Join(c.audience(), ", ")), short(r.Audience))
+		return fmt.Errorf("it is for %s, not for %s", short(strings.Join(c.audience(), ", ")), short(r.Audience))
 	}
-	return c, payload, r.inTime(c, now)
+	return r.inTime(c, now)
 }
 
 // plain makes a sentence of the library's errors that holds nothing of the token.
 func plain(err error) error {
 	if expired := (*oidc.TokenExpiredError)(nil); errors.As(err, &expired) {
-		return fmt.Errorf("it expired at %s", expired.Expiry.UTC().Format(time.RFC3339))
+		return fmt.Errorf("the token expired at %s", expired.Expiry.UTC().Format(time.RFC3339))
 	}
 	text := strings.TrimPrefix(err.Error(), "oidc: ")
-	return fmt.Errorf("it is not believed: %s", strings.ReplaceAll(strings.Trim(short(text), `"`), `\"`, `"`))
+	return fmt.Errorf("the token is not believed: %s", strings.ReplaceAll(strings.Trim(short(text), `"`), `\"`, `"`))
 }
 
 func (r *Rule) maxAge() time.Duration {

@@ -38,7 +38,7 @@ type issuer struct {
 	client *http.Client
 
 	mu   sync.Mutex
-	keys oidc.KeySet
+	keys string // where they are, once that is known
 }
 
 func newIssuer(url string, base http.RoundTripper, now func() time.Time) *issuer {
@@ -51,14 +51,18 @@ func newIssuer(url string, base http.RoundTripper, now func() time.Time) *issuer
 	}}
 }
 
-// keySet discovers where the issuer's keys are, the first time.
+// keySet is the issuer's keys. Where they are is discovered the first time. The set is
+// a new one for each token, which asks for the keys at once: what was said a moment
+// ago is kept below it (see asking), so that no token is held against keys that
+// another has just found to be old.
 func (i *issuer) keySet(ctx context.Context) (oidc.KeySet, error) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.keys != nil {
-		return i.keys, nil
-	}
 	ctx = oidc.ClientContext(ctx, i.client)
+	i.mu.Lock()
+	keys := i.keys
+	i.mu.Unlock()
+	if keys != "" {
+		return oidc.NewRemoteKeySet(ctx, keys), nil
+	}
 	p, err := oidc.NewProvider(ctx, i.url)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errUnreachable, err)
@@ -72,8 +76,10 @@ func (i *issuer) keySet(ctx context.Context) (oidc.KeySet, error) {
 	if err := checkIssuer(found.Keys); err != nil {
 		return nil, fmt.Errorf("%w: its keys: %w", errUnreachable, err)
 	}
-	i.keys = oidc.NewRemoteKeySet(ctx, found.Keys)
-	return i.keys, nil
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.keys = found.Keys
+	return oidc.NewRemoteKeySet(ctx, found.Keys), nil
 }
 
 // VerifySignature implements oidc.KeySet. That the issuer could not be asked is
