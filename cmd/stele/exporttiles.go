@@ -21,8 +21,8 @@ func (a *app) exportTiles() *cobra.Command {
 		Use:   "tiles DIR|BUCKET",
 		Short: "Publish the log as files that any C2SP client reads",
 		Long: `Writes the log's checkpoint, tiles and entries as files (c2sp.org/tlog-tiles) to
-a folder, or to s3://BUCKET/PREFIX, gs://… or azblob://…: behind a file server or
-a CDN it is a log that other people's tools read and check, with no server of
+a folder, or to s3://BUCKET/PREFIX, gs://… or azblob://…: behind a file server
+or a CDN it is a log that other people's tools read and check, with no server of
 ours. Whoever can read it there can read every entry.
 
 What is there already is not written again; the checkpoint is written last, and

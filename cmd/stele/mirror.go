@@ -49,7 +49,8 @@ If the log shows another history, both checkpoints are kept as evidence, nothing
 more is taken in, and the mirror goes on serving what it has; it ends with 6.
 
 A mirror has no log key and takes over nothing. Its directory is a complete
-backup: any verb reads it with --ledger, and ` + "`stele restore`" + ` makes a ledger of it.`,
+backup: any verb reads it with --ledger, and ` + "`stele restore`" + ` makes a ledger
+of it.`,
 		Example: "  stele mirror https://stele.example.com --dir /srv/mirror\n  stele mirror https://stele.example.com --once --attachments",
 		Args:    cobra.ExactArgs(1),
 		RunE:    func(c *cobra.Command, args []string) error { return a.mirror(c.Context(), args[0], f) },

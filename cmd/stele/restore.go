@@ -28,7 +28,7 @@ func (a *app) restoreCommand() *cobra.Command {
 	var f restoreFlags
 	c := &cobra.Command{
 		Use:   "restore FROM",
-		Short: "Make a ledger of a backup or a mirror, if nothing signed was lost",
+		Short: "Make a ledger of a backup or a mirror, if nothing was lost",
 		Long: `Checks every entry of the copy in FROM, a backup of .stele or a mirror's, and
 copies it to --to, to be written to again.
 
@@ -39,9 +39,10 @@ address, or a file with a checkpoint. If one of them knows more, or if nothing
 knows anything, it is refused. The log's private key is needed: where the ledger
 was made, or from --log-key.
 
-Where entries were lost for good, --successor begins a new ledger, with a log key
-of its own and the same administrators, whose first entry names the old one and
-the last checkpoint that the copy can prove. Everybody must be told to trust it.`,
+Where entries were lost for good, --successor begins a new ledger, with a log
+key of its own and the same administrators, whose first entry names the old one
+and the last checkpoint that the copy can prove. Everybody must be told to trust
+it.`,
 		Example: "  stele restore /mnt/backup --to . --known https://mirror.example.com\n  stele restore /mnt/backup --to ./next --successor",
 		Args:    cobra.ExactArgs(1),
 		RunE:    func(c *cobra.Command, args []string) error { return a.restore(c.Context(), args[0], f) },
@@ -306,7 +307,7 @@ func (k *knowledge) add(r *reading, who string, signed []byte) error {
 		return err
 	}
 	one := known{who: who, size: cp.Size, signed: signed}
-	if one.why, err = missing(r, cp, signed); err != nil {
+	if one.why, err = notInCopy(r, cp, signed); err != nil {
 		return err
 	}
 	if one.why != "" {
@@ -317,8 +318,8 @@ func (k *knowledge) add(r *reading, who string, signed []byte) error {
 	return nil
 }
 
-// missing says what of a checkpoint is not in the copy; empty: nothing.
-func missing(r *reading, cp evidence.Checkpoint, signed []byte) (string, error) {
+// notInCopy says what of a checkpoint is not in the copy; empty: nothing.
+func notInCopy(r *reading, cp evidence.Checkpoint, signed []byte) (string, error) {
 	if cp.Origin != r.Origin() {
 		return "", failf(exitUsage, "it is a checkpoint of another log, %s", cp.Origin)
 	}
