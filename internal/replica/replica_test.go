@@ -1,6 +1,7 @@
 package replica_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -281,4 +282,58 @@ func commit(t *testing.T, l *ledgertest.Ledger, keys []string, envs ...*statemen
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// A catch-up that is stopped after any request goes on from there, and comes to the
+// same.
+func TestReplicaIsStoppedAnywhere(t *testing.T) {
+	l := ledgertest.New(t)
+	fill(l, "data", 9000) // three stretches
+	s := serve(t, l)
+	o := options(s, filepath.Join(t.TempDir(), "m"))
+	o.Parallel = 2
+	var size uint64
+	rounds := 0
+	for ; ; rounds++ {
+		ctx, stop := context.WithCancel(t.Context())
+		var left atomic.Int64
+		left.Store(int64(12 + rounds*9))
+		s.lies(func(http.ResponseWriter, *http.Request) bool {
+			if left.Add(-1) < 0 {
+				stop()
+			}
+			return false
+		})
+		r, err := replica.Open(ctx, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = r.CatchUp(ctx)
+		id, there := r.ID()
+		if there && id != l.View().ID() {
+			t.Fatal("another ledger")
+		}
+		if v := r.View(); v != nil {
+			if v.Size() < size {
+				t.Fatalf("it went back from %d to %d", size, v.Size())
+			}
+			size = v.Size()
+		}
+		if cerr := r.Close(); cerr != nil {
+			t.Fatal(cerr)
+		}
+		stop()
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+	}
+	if rounds == 0 {
+		t.Error("nothing was stopped")
+	}
+	s.lies(func(http.ResponseWriter, *http.Request) bool { return false })
+	r := open(t, o)
+	same(t, r.View(), l.View())
 }
