@@ -318,8 +318,9 @@ func pushFailure(err error) error {
 	if errors.As(err, &said) {
 		f.rule, f.entry = said.Problem.Rule, said.Problem.Entry
 	}
-	if f.hint == "" && errors.Is(err, client.ErrRefused) {
-		f.hint = "`stele push --skip` sets it aside, and goes on with the others"
+	if errors.Is(err, client.ErrRefused) {
+		const aside = "`stele push --skip` sets it aside, and goes on with the others"
+		f.hint = strings.TrimPrefix(f.hint+"; "+aside, "; ")
 	}
 	return f
 }

@@ -1,0 +1,282 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stele-ml/stele/client"
+	"github.com/stele-ml/stele/client/clienttest"
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/ledger/ledgertest"
+	"github.com/stele-ml/stele/statement"
+)
+
+// freeAddress is one on loopback where nobody listens: a server that is started
+// again must come back where it was.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// serves starts a server of the person's ledger, and returns when it answers.
+func (p *person) serves(address string) *exec.Cmd {
+	p.t.Helper()
+	var log bytes.Buffer
+	cmd := p.command("serve", "--listen", address)
+	cmd.Stdout, cmd.Stderr = &log, &log
+	if err := cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	c, err := client.New(client.Options{URL: "http://" + address, Attempts: 1000, Sleep: soon})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Ledger(p.t.Context()); err != nil {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // before its log is read
+		p.t.Fatalf("the server does not answer: %v\n%s", err, log.String())
+	}
+	return cmd
+}
+
+func soon(ctx context.Context, _ time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(20 * time.Millisecond):
+		return nil
+	}
+}
+
+func (p *person) signs() statement.Signer {
+	p.t.Helper()
+	s, closer, err := p.app().signer(p.t.Context())
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(closer)
+	return s
+}
+
+func TestPush(t *testing.T) {
+	t.Parallel()
+	p := newPerson(t)
+	p.must("init", "--handle", "ada", "-q")
+	a, by, id := p.app(), p.signs(), p.ledgerID()
+	a.quiet = true
+	m := &ledgertest.Maker{Ledger: id}
+	report := []byte("a report of some length\n")
+	attached := statement.AttachmentOf(report)
+	for i, env := range []*statement.Envelope{
+		m.Stamp(by, m.Ref("team/a", "1", "one")),
+		m.Stamp(by, m.Ref("team/a", "1", "not one")), // the name is taken by then
+		m.Stamp(by, m.Ref("team/b", "1", "two"), func(s *statement.Stamp) { s.Details = &attached }),
+		m.Stamp(by, m.Ref("team/c", "1", "three")),
+	} {
+		var err error
+		if i == 2 {
+			err = a.keepForLater(id, env, attachmentDocument(attached, func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(report)), nil }))
+		} else {
+			err = a.keepForLater(id, env)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out := p.must("push", "--list"); !strings.Contains(out, "  4  stamp team/c@1") {
+		t.Errorf("what waits:\n%s", out)
+	}
+	address := freeAddress(t)
+	url := "http://" + address
+	if _, errs, status := p.stele("push"); status != exitUsage {
+		t.Errorf("without an address: status %d: %s", status, errs)
+	}
+	p.serves(address)
+
+	// The first refusal ends it, and what was signed later stays where it is.
+	out, errs, status := p.stele("push", "--ledger", url)
+	if status != exitRefused || !strings.Contains(out, "number 1 is entry 1") || !strings.Contains(errs, "3 statements still wait") || !strings.Contains(errs, "--skip") {
+		t.Errorf("status %d\n%s%s", status, out, errs)
+	}
+	var pushed jsonv1.Push
+	out, errs, status = p.stele("push", "--skip", "--json", "--ledger", url)
+	if err := json.Unmarshal([]byte(out), &pushed); err != nil || status != exitRefused || len(pushed.Pushed) != 2 || len(pushed.Skipped) != 1 || len(pushed.Waiting) != 0 {
+		t.Fatalf("status %d, %v\n%s%s", status, err, out, errs)
+	}
+	if _, err := os.Stat(filepath.Join(pushed.Skipped[0].Path, "envelope.json")); err != nil || pushed.Skipped[0].Number != 2 {
+		t.Errorf("skipped %+v", pushed.Skipped[0])
+	}
+	if out, errs, status := p.stele("push", "--ledger", url); status != exitHolds || !strings.Contains(out, "nothing waits") {
+		t.Errorf("again: status %d\n%s%s", status, out, errs)
+	}
+	c, err := client.New(client.Options{URL: url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	var got bytes.Buffer
+	if err := c.Attachment(t.Context(), attached, &got); err != nil || !bytes.Equal(got.Bytes(), report) {
+		t.Errorf("the attachment: %q, %v", got.String(), err)
+	}
+	// Pushed once more, as after a crash between the receipt and its removal.
+	env := m.Stamp(by, m.Ref("team/d", "1", "four"))
+	for range 2 {
+		if err := a.keepForLater(id, env); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out = p.must("push", "--ledger", url)
+	if strings.Count(out, "is entry 4") != 2 || !strings.Contains(out, "had already") {
+		t.Errorf("the same twice:\n%s", out)
+	}
+	if err := a.keepForLater(id, m.Stamp(by, m.Ref("team/e", "1", "five"))); err != nil {
+		t.Fatal(err)
+	}
+	if _, errs, status := p.stele("push", "--ledger", "http://"+freeAddress(t)); status != exitUnreachable {
+		t.Errorf("a server that is not there: status %d: %s", status, errs)
+	}
+}
+
+// TestKilledServer kills a server at random moments while many clients submit over
+// a network that fails. What was acknowledged is in the log, and nothing is twice.
+func TestKilledServer(t *testing.T) {
+	t.Parallel()
+	p := newPerson(t)
+	p.must("init", "--handle", "ada", "-q")
+	by, id := p.signs(), p.ledgerID()
+	policy, _, err := p.app().policyFor(p.logOrigin())
+	if err != nil || policy == nil {
+		t.Fatalf("policy %v, %v", policy, err)
+	}
+	const workers, each, kills = 4, 15, 5
+	envs := (&ledgertest.Maker{Ledger: id}).Stamps(by, "team/many", workers*each)
+
+	address := freeAddress(t)
+	server := p.serves(address)
+	behind := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: address})
+	behind.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) }
+	rng := rand.New(rand.NewPCG(5, 6))
+	var mu sync.Mutex
+	proxy := &clienttest.Proxy{
+		Next: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer func() {
+				if recover() != nil {
+					w.WriteHeader(http.StatusBadGateway)
+				}
+			}()
+			behind.ServeHTTP(w, r)
+		}),
+		Choose: func(*http.Request) clienttest.Fault {
+			mu.Lock()
+			defer mu.Unlock()
+			if rng.IntN(4) > 0 {
+				return clienttest.None
+			}
+			return clienttest.Faults[rng.IntN(len(clienttest.Faults))]
+		},
+	}
+	front := httptest.NewServer(proxy)
+	defer front.Close()
+	c, err := client.New(client.Options{URL: front.URL, Attempts: 2000, Budget: time.Minute, Sleep: soon})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	log, err := c.FollowNewest(t.Context(), client.ByPolicy(policy), evidence.Remembered{})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	acknowledged := make([]*client.Receipt, len(envs))
+	var done sync.WaitGroup
+	for n := range workers {
+		done.Go(func() {
+			for i := n; i < len(envs); i += workers {
+				r, err := log.Submit(t.Context(), envs[i], client.SubmitOptions{}, nil)
+				if err != nil {
+					t.Errorf("envelope %d: %v", i, err)
+					return
+				}
+				acknowledged[i] = r
+			}
+		})
+	}
+	for range kills {
+		mu.Lock()
+		pause := time.Duration(rng.IntN(150)) * time.Millisecond
+		mu.Unlock()
+		time.Sleep(pause) // a random moment: nothing is waited for
+		_ = server.Process.Kill()
+		_ = server.Wait()
+		server = p.serves(address)
+	}
+	done.Wait()
+	_ = server.Process.Kill()
+	_ = server.Wait()
+
+	p.must("fsck")
+	entries := map[string]int{}
+	dec := json.NewDecoder(strings.NewReader(p.must("log", "--json", "-n", "0")))
+	for dec.More() {
+		var e struct {
+			Entry   uint64 `json:"entry"`
+			Subject string `json:"subject"`
+		}
+		if err := dec.Decode(&e); err != nil {
+			t.Fatal(err)
+		}
+		entries[fmt.Sprint(e.Entry, " ", e.Subject)]++
+	}
+	if len(entries) != len(envs)+1 {
+		t.Errorf("%d entries, want genesis and %d", len(entries), len(envs))
+	}
+	existed := 0
+	for i, r := range acknowledged {
+		if r == nil {
+			continue
+		}
+		st, err := r.Entry.Statement()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.ID != envs[i].ID() || entries[fmt.Sprint(r.Entry.Index, " ", subject(st))] != 1 {
+			t.Errorf("envelope %d was acknowledged as entry %d, which it is not", i, r.Entry.Index)
+		}
+		if r.Existed {
+			existed++
+		}
+	}
+	t.Logf("%d kills; %d of %d receipts came only with another try", kills, existed, len(envs))
+}
+
+func (p *person) logOrigin() (origin string) {
+	p.t.Helper()
+	if err := p.app().read(p.t.Context(), func(r *reading) error { origin = r.Origin(); return nil }); err != nil {
+		p.t.Fatal(err)
+	}
+	return origin
+}
