@@ -71,11 +71,14 @@ func (a *app) login(ctx context.Context, o *loginOrder) error {
 	if err != nil {
 		return err
 	}
-	var ledger statement.LedgerID
-	if err := a.read(ctx, func(r *reading) error { ledger = r.ID(); return nil }); err != nil {
+	server, err := a.loginServer(o)
+	if err != nil {
 		return err
 	}
-	server, err := a.loginServer(o)
+	if err := a.forgetJobToken(server); err != nil {
+		return err
+	}
+	ledger, err := a.loginLedger(ctx, o, server)
 	if err != nil {
 		return err
 	}
@@ -91,6 +94,9 @@ func (a *app) login(ctx context.Context, o *loginOrder) error {
 	if err != nil {
 		return err
 	}
+	if err := a.keepJobToken(server, got.Token); err != nil {
+		return err
+	}
 	var issuer string
 	// Also what a server gives out is believed as far as the ledger says.
 	err = a.read(ctx, func(r *reading) (err error) {
@@ -103,11 +109,28 @@ func (a *app) login(ctx context.Context, o *loginOrder) error {
 	if err := home.Replace(path, slices.Concat(secret, d.PEM())); err != nil {
 		return fmt.Errorf("write the job's key: %w", err)
 	}
-	if err := a.keepJobToken(server, got.Token); err != nil {
-		return err
-	}
 	a.printLogin(d, issuer, got.Rule, path)
 	return nil
+}
+
+// loginLedger is the id of the ledger that the delegation is to be for. Where a server
+// keeps it, that is the server's word until the login is over: it may let nobody read
+// who has not logged in. What it then gives is held to the ledger itself.
+func (a *app) loginLedger(ctx context.Context, o *loginOrder, server string) (id statement.LedgerID, err error) {
+	if o.server != "" {
+		err = a.read(ctx, func(r *reading) error { id = r.ID(); return nil })
+		return id, err
+	}
+	c, err := a.dialServer(server)
+	if err != nil {
+		return id, err
+	}
+	defer c.Close()
+	info, err := c.Ledger(ctx)
+	if err != nil {
+		return id, loginFailure(server, err)
+	}
+	return info.ID, nil
 }
 
 // loginPath is where the job's key goes: never over a key of somebody's own.
