@@ -47,7 +47,7 @@ func (s *served) log() log {
 	return s.Ledger.View()
 }
 
-func serve(t *testing.T, l *ledgertest.Ledger) *served {
+func serve(t testing.TB, l *ledgertest.Ledger) *served {
 	t.Helper()
 	s := &served{Ledger: l}
 	tiles := server.NewHandler(server.LogFunc(func() (server.View, error) { return s.log(), nil }), server.Options{NotFound: ledger.ErrNotFound})
