@@ -185,7 +185,7 @@ func (h *Health) witnesses(s *State, c Condition, now time.Time) {
 		s.Cosigned.Age = seconds(age)
 	}
 	for _, one := range x.Each {
-		s.Witnesses = append(s.Witnesses, OneWitness{Name: one.Name, State: one.State, Size: one.Size, Failures: one.Failures})
+		s.Witnesses = append(s.Witnesses, OneWitness(one))
 	}
 	if s.Reason == "" && s.Cosigned.Behind > 0 && age > h.o.CosignedAge {
 		s.Reason = "the quorum of witnesses has not been reached for more than " + h.o.CosignedAge.String()
