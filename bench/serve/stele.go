@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/ledger/ledgertest"
 	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/statement"
@@ -36,6 +37,7 @@ type owned struct {
 	bin    string
 	maker  ledgertest.Maker
 	signer statement.Signer
+	key    string // of the log
 }
 
 func newOwned(ctx context.Context, bin, dir string) (*owned, error) {
@@ -63,8 +65,21 @@ func newOwned(ctx context.Context, bin, dir string) (*owned, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.signer, err = statement.ParsePrivateKey(text, rand.Reader, nil)
-	return o, err
+	if o.signer, err = statement.ParsePrivateKey(text, rand.Reader, nil); err != nil {
+		return nil, err
+	}
+	c := exec.CommandContext(ctx, bin, "trust", "export") // before a server has the ledger
+	c.Dir, c.Env = dir, append(os.Environ(), o.env...)
+	policy, err := c.Output()
+	if err != nil {
+		return nil, fmt.Errorf("stele trust export: %w", err)
+	}
+	trust, err := evidence.ParsePolicy(policy)
+	if err != nil {
+		return nil, err
+	}
+	o.key = trust.Logs[0].Key.String()
+	return o, nil
 }
 
 func (o *owned) stele(ctx context.Context, args ...string) error {
