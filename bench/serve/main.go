@@ -29,7 +29,7 @@ var (
 	duration = flag.Duration("time", 10*time.Second, "length of each run")
 	writers  = flag.String("writers", "64,1000", "numbers of concurrent writers")
 	base     = flag.String("dir", os.TempDir(), "directory on the disk to measure")
-	hammered = flag.Bool("hammer", true, "drive both with Tessera's hammer, too")
+	hammered = flag.Bool("hammer", false, "drive both with Tessera's hammer, too")
 )
 
 // tesseraVersion is what is compared with.
