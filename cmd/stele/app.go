@@ -28,6 +28,7 @@ type app struct {
 
 	json, quiet    bool
 	ledgerFlag     string
+	tokenFlag      string
 	keyFlag        string
 	trustFlag      string
 	adopt          bool
@@ -52,11 +53,12 @@ type app struct {
 	announced    *uint64 // the entry of an audit that is announced and has not ended
 	newest       bool    // what is read is the newest, cosigned or not: see readNewest
 	toldCosigned bool    // that a reading is not of the newest entries
-	ran          bool    // another command was run: an interruption was its own
+	servers      *servers
+	ran          bool // another command was run: an interruption was its own
 }
 
 func newApp(stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) *app {
-	return &app{stdin: stdin, stdout: &checked{w: stdout}, stderr: stderr, term: terminal.New(stdin, stdout, stderr, getenv), getenv: getenv, now: time.Now, become: process.Replace}
+	return &app{stdin: stdin, stdout: &checked{w: stdout}, stderr: stderr, term: terminal.New(stdin, stdout, stderr, getenv), getenv: getenv, now: time.Now, servers: newServers(), become: process.Replace}
 }
 
 // command builds the tree of verbs, in the order of a day's work.
@@ -89,7 +91,8 @@ an append-only Merkle log; anybody can check any of it later, offline.`,
 	root.SetVersionTemplate("stele {{.Version}}\n")
 	root.SetOut(a.stdout)
 	f := root.PersistentFlags()
-	f.StringVar(&a.ledgerFlag, "ledger", "", "the ledger's `directory` (default $STELE_LEDGER, then the nearest .stele upward)")
+	f.StringVar(&a.ledgerFlag, "ledger", "", "the ledger's `directory`, or its server's https address (default $STELE_LEDGER, then the nearest .stele upward)")
+	f.StringVar(&a.tokenFlag, "token-file", "", "a `file` with the token for the ledger's server (default $STELE_TOKEN, then what is kept for its host)")
 	f.StringVar(&a.keyFlag, "key", "", "`key` that signs: a name, a file, or ssh-agent[:COMMENT] (default $STELE_KEY, then \"default\")")
 	f.StringVar(&a.trustFlag, "trust", "", "trust `file`, a tlog-policy (default $STELE_TRUST, then what is pinned here)")
 	f.BoolVar(&a.json, "json", false, "print JSON: one object, or one a line for lists")

@@ -118,7 +118,7 @@ func (a *app) announceAudit(ctx context.Context, o *auditOrder) (err error) {
 		}},
 	}
 	if !o.noDetails {
-		if st.Audit.Details, err = a.keepLocation(dir, at.String()); err != nil {
+		if st.Audit.Details, err = a.keepLocation(ctx, dir, at.String()); err != nil {
 			os.Remove(p.path)
 			return err
 		}

@@ -10,7 +10,6 @@ import (
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/place"
-	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/statement"
 )
 
@@ -240,7 +239,7 @@ func (m *manifests) open(p *part) (*manifestFile, error) {
 	}
 	s := manifestSearch{what: p.ref.String(), fp: fp, files: p.stamp.Files, bytes: p.stamp.Bytes, given: m.given, ledger: m.ledger, reach: m.reach}
 	if at := p.stamp.Details; at != nil && m.ledger != "" {
-		if raw, err := solo.OpenShelf(m.ledger).Get(*at); err == nil {
+		if raw, err := m.app.documentOf(m.ctx, m.ledger, *at); err == nil {
 			s.details, _ = statement.ParseDetails(raw) // as good as none
 		}
 	}

@@ -100,7 +100,7 @@ func (a *app) waitForExisting(ctx context.Context) error {
 	if a.wait == "" || a.askedWitnesses {
 		return nil
 	}
-	dir, err := a.findLedger()
+	dir, err := a.findLedgerHere("cosign")
 	if err != nil {
 		return err
 	}
@@ -150,7 +150,7 @@ It ends with 0 if the quorum was reached, with 7 if it was not.`,
 }
 
 func (a *app) cosign(ctx context.Context) (err error) {
-	dir, err := a.findLedger()
+	dir, err := a.findLedgerHere("cosign")
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
 	"strconv"
@@ -29,9 +30,17 @@ var (
 type reading struct {
 	*ledger.View
 	control *evidence.Control
+	ctx     context.Context               // of the reading, for what lies with the ledger; nil: none
 	newest  *reading                      // where this is an earlier one, as of what was cosigned: see cosigned
 	made    *ledger.Lineage               // what was made of what, once somebody has asked: see lineage
 	judged  map[string]*lineage.Judgement // by name@version, of those that were judged together: see judgeAll
+}
+
+func (r *reading) context() context.Context {
+	if r.ctx == nil {
+		return context.Background()
+	}
+	return r.ctx
 }
 
 // lineage is what the ledger knows of what was made of what. It keeps what it

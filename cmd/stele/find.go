@@ -18,8 +18,8 @@ const maxAddress = 4096
 var errNoLedger = failf(exitNotFound, "no ledger: neither --ledger nor $STELE_LEDGER is given, and no %s stands here or above", ledgerName).
 	withHint("`stele init` makes one in this folder")
 
-// findLedger returns the directory of the ledger to use: --ledger,
-// $STELE_LEDGER, the nearest .stele upward.
+// findLedger returns where the ledger to use is: its directory, or the address of its
+// server, with "://": --ledger, $STELE_LEDGER, the nearest .stele upward.
 func (a *app) findLedger() (string, error) {
 	if a.ledgerFlag != "" {
 		return resolveLedger(a.ledgerFlag, "--ledger")
@@ -34,7 +34,11 @@ func (a *app) findLedger() (string, error) {
 	for {
 		at := filepath.Join(dir, ledgerName)
 		if _, err := os.Lstat(at); err == nil && !onlyManifests(at) {
-			return resolveLedger(at, "")
+			found, err := resolveLedger(at, "")
+			if err == nil && isAddress(found) {
+				a.servers.fromFile[found] = true
+			}
+			return found, err
 		} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return "", err
 		}
@@ -53,11 +57,11 @@ func onlyManifests(dir string) bool {
 	return err == nil && len(list) == 1 && list[0].Name() == "manifests" && list[0].IsDir()
 }
 
-// resolveLedger follows a given place to a ledger's directory: the directory
-// itself, the folder it stands in, or a small file with its address.
+// resolveLedger follows a given place to a ledger: the address of its server, its
+// directory, the folder it stands in, or a small file with its path or address.
 func resolveLedger(place, from string) (string, error) {
-	if strings.Contains(place, "://") {
-		return "", usagef("%s is an address, and this version reads ledgers in directories only", place).withHint("give a directory with --ledger")
+	if isAddress(place) {
+		return strings.TrimRight(place, "/"), nil
 	}
 	if from != "" {
 		from = " (from " + from + ")"
@@ -75,8 +79,11 @@ func resolveLedger(place, from string) (string, error) {
 				return "", err
 			}
 			address := strings.TrimSuffix(string(text), "\n")
-			if address == "" || strings.ContainsAny(address, "\n\x00") || strings.Contains(address, "://") {
-				return "", failf(exitError, "%s is no ledger, nor the path of one on a single line", place).withPath(place)
+			if address == "" || strings.ContainsAny(address, "\n\x00") || isAddress(address) && !strings.HasPrefix(address, "https://") {
+				return "", failf(exitError, "%s is no ledger, nor the path or the https address of one on a single line", place).withPath(place)
+			}
+			if isAddress(address) {
+				return strings.TrimRight(address, "/"), nil
 			}
 			if !filepath.IsAbs(address) {
 				address = filepath.Join(filepath.Dir(place), address)

@@ -30,7 +30,7 @@ entries and the checkpoints.`,
 }
 
 func (a *app) fsck(ctx context.Context, rebuild bool) error {
-	dir, err := a.findLedger()
+	dir, err := a.findLedgerHere("fsck")
 	if err != nil {
 		return err
 	}

@@ -63,7 +63,7 @@ func (g *gated) readContents(ctx context.Context, dir string) (_ *evidence.Conte
 		if s.root, err = r.unfold(b, st.Stamp); err != nil {
 			return err
 		}
-		s.file, err = r.Evidence(evidence.Claim{Entry: b.Entry, Name: b.Name, Version: b.Version, Fingerprint: b.Fingerprint}, a.detailsAtHand(dir, st.Stamp))
+		s.file, err = r.Evidence(evidence.Claim{Entry: b.Entry, Name: b.Name, Version: b.Version, Fingerprint: b.Fingerprint}, a.detailsAtHand(ctx, dir, st.Stamp))
 		return err
 	})
 	if err != nil {
@@ -85,11 +85,11 @@ func (g *gated) readContents(ctx context.Context, dir string) (_ *evidence.Conte
 
 // detailsAtHand are the details of a stamp, where they are at hand: they may have the
 // name that a single file was stamped under.
-func (a *app) detailsAtHand(dir string, st *statement.Stamp) [][]byte {
+func (a *app) detailsAtHand(ctx context.Context, dir string, st *statement.Stamp) [][]byte {
 	if st.Details == nil {
 		return nil
 	}
-	data, err := solo.OpenShelf(dir).Get(*st.Details)
+	data, err := a.documentOf(ctx, dir, *st.Details)
 	if err != nil {
 		if !errors.Is(err, solo.ErrWithheld) {
 			a.term.Warnf("the details are left aside: %v", err)

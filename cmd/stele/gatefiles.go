@@ -11,7 +11,6 @@ import (
 
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/report"
-	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/lineage"
 	"github.com/stele-ml/stele/statement"
@@ -60,12 +59,16 @@ type shared struct {
 
 // manifestsAtHand opens manifests that lie beside the ledger or were given.
 type manifestsAtHand struct {
-	shelf *solo.Shelf
+	shelf shelf
 	given map[fingerprint.Fingerprint]*foundManifest
 }
 
 func (g *gated) manifestsAtHand(ctx context.Context, dir string) (*manifestsAtHand, error) {
-	m := &manifestsAtHand{shelf: solo.OpenShelf(dir), given: map[fingerprint.Fingerprint]*foundManifest{}}
+	s, err := g.a.shelfOf(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	m := &manifestsAtHand{shelf: s, given: map[fingerprint.Fingerprint]*foundManifest{}}
 	for _, text := range g.o.manifests {
 		found, _, err := manifestAt(ctx, text, g.o.flags.reach())
 		if err != nil {

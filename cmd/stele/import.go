@@ -58,7 +58,7 @@ func (a *app) recordImport(ctx context.Context, dir string, signer statement.Sig
 		return err
 	}
 	var err error
-	if st.Document, err = solo.OpenShelf(dir).Put(m.document); err != nil {
+	if st.Document, err = a.keepDocument(ctx, dir, m.document); err != nil {
 		return fmt.Errorf("keep the document: %w", err)
 	}
 	var origin string

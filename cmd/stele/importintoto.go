@@ -15,7 +15,6 @@ import (
 	"github.com/stele-ml/stele/internal/oms"
 	"github.com/stele-ml/stele/internal/provenance"
 	"github.com/stele-ml/stele/internal/scan"
-	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/internal/source"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/statement"
@@ -246,7 +245,11 @@ func (a *app) inputsHere(ctx context.Context, dir string, st *provenance.Stateme
 				plain[d.SHA256] = true
 			}
 		}
-		return r.singleFiles(dir, plain, add)
+		s, err := a.shelfOf(ctx, dir)
+		if err != nil {
+			return err
+		}
+		return r.singleFiles(s, plain, add)
 	})
 	if len(inputs) > statement.MaxReferences {
 		notes = append(notes, fmt.Sprintf("%d of what it names are on this ledger, and an entry names at most %d: the first of them by name", len(inputs), statement.MaxReferences))
@@ -290,11 +293,10 @@ func (r *reading) byFingerprint(d provenance.Thing) (statement.Ref, bool, error)
 // singleFiles finds the artifacts of one file whose plain SHA-256 is wanted, by
 // the manifests that lie with the ledger. Those of which there is none are not
 // found.
-func (r *reading) singleFiles(dir string, wanted map[string]bool, add func(statement.Ref)) error {
+func (r *reading) singleFiles(shelf shelf, wanted map[string]bool, add func(statement.Ref)) error {
 	if len(wanted) == 0 {
 		return nil
 	}
-	shelf := solo.OpenShelf(dir)
 	return r.stamped(func(st *statement.Statement) error {
 		ref, err := st.Ref()
 		if err != nil || st.Stamp.Files != 1 || len(st.Stamp.Members) > 0 {

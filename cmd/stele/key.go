@@ -415,6 +415,9 @@ func (a *app) keyRotateLog() *cobra.Command {
 				return err
 			}
 			defer closeSigner()
+			if isAddress(dir) {
+				return notFromHere("key rotate-log", dir)
+			}
 			e, err := a.open(c.Context(), dir)
 			if err != nil {
 				return err

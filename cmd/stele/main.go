@@ -32,6 +32,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	root := a.command()
 	root.SetArgs(args)
 	c, err := root.ExecuteContextC(ctx)
+	a.disconnect()
 	if err == nil && !a.ran {
 		err = a.term.WriteErr()
 	}

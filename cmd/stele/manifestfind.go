@@ -10,7 +10,6 @@ import (
 
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/place"
-	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/internal/source"
 	"github.com/stele-ml/stele/statement"
 )
@@ -57,7 +56,10 @@ func (m *foundManifest) close() {
 // reach is told, and the next is tried. A nil manifest: it is nowhere, and bad
 // is what is wrong with the first that could not be used, or nil.
 func (a *app) findManifest(ctx context.Context, s manifestSearch) (m *foundManifest, bad, err error) {
-	places := s.places()
+	places, err := a.placesOf(ctx, &s)
+	if err != nil {
+		return nil, nil, err
+	}
 	if s.given != "" {
 		p, err := parsePlace(s.given)
 		if err != nil {
@@ -90,15 +92,20 @@ func (a *app) findManifest(ctx context.Context, s manifestSearch) (m *foundManif
 
 func (a *app) leftAside(err error) { a.term.Warnf("left aside: %v", err) }
 
-// places are where a manifest may lie without being told.
-func (s *manifestSearch) places() (list []place.Place) {
+// placesOf are where a manifest may lie without being told.
+func (a *app) placesOf(ctx context.Context, s *manifestSearch) (list []place.Place, err error) {
 	add := func(text string) {
 		if p, err := place.Parse(text); err == nil {
 			list = append(list, p)
 		}
 	}
 	if s.ledger != "" {
-		add(solo.OpenShelf(s.ledger).ManifestPath(s.fp))
+		shelf, err := a.shelfOf(ctx, s.ledger)
+		if err != nil {
+			return nil, err
+		}
+		add(shelf.ManifestPath(s.fp)) // which a server's shelf fetches
+
 	}
 	if s.details != nil {
 		for _, text := range s.details.ManifestLocations {
@@ -108,7 +115,7 @@ func (s *manifestSearch) places() (list []place.Place) {
 	if s.data != nil && !s.data.source.Single() {
 		list = append(list, s.data.place.Join(".stele/manifests/"+manifestName(s.fp)))
 	}
-	return list
+	return list, nil
 }
 
 // at takes the manifest from one place, if it is there and the right one.

@@ -93,11 +93,11 @@ func (m *marking) close(fp fingerprint.Fingerprint) error {
 }
 
 // shelve puts the marks with the ledger.
-func (m *marking) shelve(dir string) (*statement.Attachment, error) {
+func (m *marking) shelve(s shelf) (*statement.Attachment, error) {
 	if _, err := m.f.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}
-	at, err := solo.OpenShelf(dir).Copy(m.f)
+	at, err := s.Copy(m.f)
 	return &at, err
 }
 
@@ -179,7 +179,13 @@ func (a *app) hints(ctx context.Context, dir string, id statement.LedgerID, e *e
 	}
 	// A path on a disk is another place on each machine.
 	if at.Remote() && e.madeOf(at) && e.details.Marks != nil {
-		sources = append(sources, func() (io.ReadCloser, error) { return solo.OpenShelf(dir).Open(*e.details.Marks) })
+		sources = append(sources, func() (io.ReadCloser, error) {
+			s, err := a.shelfOf(ctx, dir)
+			if err != nil {
+				return nil, err
+			}
+			return s.Open(*e.details.Marks)
+		})
 	}
 	for _, open := range sources {
 		hints := joined(m, open, e.Entry)

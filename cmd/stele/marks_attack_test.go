@@ -113,7 +113,7 @@ func falseHints(t *testing.T, dir, data string) (fingerprint.Fingerprint, *state
 	if err != nil {
 		t.Fatal(err)
 	}
-	details, err := keepDetails(dir, &statement.Details{Salt: [32]byte{1}, Locations: []string{data}, Marks: &attached})
+	details, err := (&app{servers: newServers()}).keepDetails(t.Context(), dir, &statement.Details{Salt: [32]byte{1}, Locations: []string{data}, Marks: &attached})
 	if err != nil {
 		t.Fatal(err)
 	}

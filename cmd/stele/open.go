@@ -6,9 +6,11 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path/filepath"
 
+	"github.com/stele-ml/stele/client"
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/ledger"
@@ -28,8 +30,11 @@ func (a *app) readOnly(dir string) solo.Options {
 	return o
 }
 
-// open opens a ledger to write to it.
+// open opens a ledger's directory for what a server does not do for others.
 func (a *app) open(ctx context.Context, dir string) (*solo.Engine, error) {
+	if isAddress(dir) {
+		return nil, notFromHere("this", dir)
+	}
 	return solo.Open(ctx, a.options(dir))
 }
 
@@ -42,7 +47,7 @@ func (a *app) read(ctx context.Context, fn func(*reading) error) error {
 	return a.readAt(ctx, dir, fn)
 }
 
-// readAt looks at the ledger in dir, if its log is trusted. Nothing is written
+// readAt looks at the ledger at a place, if its log is trusted. Nothing is written
 // to it: no log key is needed, so that a copy can be read by anybody, but a
 // guard that is there must agree, and so must what this person saw before.
 func (a *app) readAt(ctx context.Context, dir string, fn func(*reading) error) error {
@@ -54,10 +59,10 @@ func (a *app) readAt(ctx context.Context, dir string, fn func(*reading) error) e
 	})
 }
 
-// readUntrusted looks at the ledger in dir, whoever's it may be: for fn that
+// readUntrusted looks at the ledger at a place, whoever's it may be: for fn that
 // checks trust itself.
 func (a *app) readUntrusted(ctx context.Context, dir string, fn func(*reading) error) (err error) {
-	e, err := solo.Open(ctx, a.readOnly(dir))
+	e, err := a.engineAt(ctx, dir, true)
 	if err != nil {
 		return err
 	}
@@ -73,6 +78,7 @@ func (a *app) readUntrusted(ctx context.Context, dir string, fn func(*reading) e
 	if r, err = a.cosigned(r); err != nil {
 		return err
 	}
+	r.ctx = ctx
 	return fn(r)
 }
 
@@ -92,7 +98,7 @@ func (a *app) submit(ctx context.Context, dir string, signer statement.Signer, m
 	if err != nil {
 		return nil, err
 	}
-	e, err := a.open(ctx, dir)
+	e, err := a.engineAt(ctx, dir, false)
 	if err != nil {
 		return nil, err
 	}
@@ -121,14 +127,22 @@ func (a *app) submit(ctx context.Context, dir string, signer statement.Signer, m
 	proof, err := e.Submit(ctx, env)
 	if err == nil {
 		a.saw(r.ID(), proof.Checkpoint)
-		a.witnessed(ctx, e, policy, proof)
+		a.witnessedHere(ctx, e, policy, proof)
 	}
 	return proof, err
 }
 
+// witnessedHere is witnessed for a ledger in a directory: a server asks the
+// witnesses by itself.
+func (a *app) witnessedHere(ctx context.Context, e engine, policy *evidence.Policy, proof *solo.Proof) {
+	if here, ok := e.(*solo.Engine); ok {
+		a.witnessed(ctx, here, policy, proof)
+	}
+}
+
 // close closes a ledger that was written to. What was acknowledged is on the
 // disk, so an error now takes nothing of it back, and is told as a warning.
-func (a *app) close(e *solo.Engine) {
+func (a *app) close(e io.Closer) {
 	if err := e.Close(); err != nil {
 		a.term.Warnf("closing the ledger: %v; what was acknowledged is safe", err)
 	}
@@ -239,11 +253,13 @@ func statusOf(err error) int {
 	switch {
 	case is(ledger.ErrDamaged, evidence.ErrTampered, solo.ErrTampered):
 		return exitTampered
+	case is(client.ErrUnreachable, client.ErrNotCosigned):
+		return exitUnreachable
 	case is(solo.ErrBehindGuard, solo.ErrBesideGuard, solo.ErrNoGuard, evidence.ErrUntrusted, evidence.ErrFork, evidence.ErrRollback, statement.ErrSignature, statement.ErrStanding):
 		return exitUntrusted
-	case is(statement.ErrNotAllowed, statement.ErrRule):
+	case is(statement.ErrNotAllowed, statement.ErrRule, client.ErrAccess, client.ErrRefused, client.ErrReadOnly):
 		return exitRefused
-	case is(ledger.ErrNotFound, solo.ErrNoLedger, solo.ErrWithheld, fs.ErrNotExist):
+	case is(ledger.ErrNotFound, solo.ErrNoLedger, solo.ErrWithheld, fs.ErrNotExist, client.ErrNotFound):
 		return exitNotFound
 	}
 	return exitError

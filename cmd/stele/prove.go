@@ -11,7 +11,6 @@ import (
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/ledger"
-	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/statement"
 )
@@ -203,7 +202,7 @@ func (a *app) evidenceOf(ctx context.Context, dir string, r *reading, o *proveOr
 	}
 	slices.Sort(entries)
 	entries = slices.Compact(entries)
-	attached, runs, err := a.attached(dir, r, o, entries, result)
+	attached, runs, err := a.attached(ctx, dir, r, o, entries, result)
 	if err != nil {
 		return nil, err
 	}
@@ -221,7 +220,7 @@ func (a *app) evidenceOf(ctx context.Context, dir string, r *reading, o *proveOr
 
 // attached reads the documents that the entries name, to carry them along
 // unless they are withheld. It counts the runs among the entries by the way.
-func (a *app) attached(dir string, r *reading, o *proveOrder, entries []uint64, result *jsonv1.Prove) (documents [][]byte, runs int, err error) {
+func (a *app) attached(ctx context.Context, dir string, r *reading, o *proveOrder, entries []uint64, result *jsonv1.Prove) (documents [][]byte, runs int, err error) {
 	have := map[[32]byte]bool{}
 	missing := 0
 	var why error
@@ -245,7 +244,7 @@ func (a *app) attached(dir string, r *reading, o *proveOrder, entries []uint64, 
 				result.Withheld = o.withhold
 				continue
 			}
-			data, err := solo.OpenShelf(dir).Get(*at)
+			data, err := a.documentOf(ctx, dir, *at)
 			if err != nil {
 				missing++
 				if why == nil {

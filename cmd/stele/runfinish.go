@@ -122,7 +122,7 @@ func (a *app) finishRun(ctx context.Context, dir string, id statement.Nonce, p *
 	if err := w.takeUp(p.Finish); err != nil {
 		return err
 	}
-	if err := a.checkShelf(dir); err != nil {
+	if err := a.checkShelf(ctx, dir); err != nil {
 		return err
 	}
 	if err := a.readAt(ctx, dir, w.planAgain); err != nil {

@@ -66,10 +66,10 @@ func (w *running) begin(ctx context.Context) (err error) {
 	if w.dir, w.signer, w.closeSigner, err = a.writer(ctx); err != nil {
 		return err
 	}
-	if err := a.checkShelf(w.dir); err != nil {
+	if err := a.checkShelf(ctx, w.dir); err != nil {
 		return err
 	}
-	e, err := a.open(ctx, w.dir) // to write: it can be locked, or without its log key
+	e, err := a.engineAt(ctx, w.dir, false) // to write: it can be locked, or without its log key
 	if err != nil {
 		return err
 	}
@@ -142,8 +142,12 @@ func (w *running) foreseeAgain(ctx context.Context) error {
 func (w *running) wrapped() bool { return w.order.observation == statement.ObservationWrapped }
 
 // checkShelf sees to it that manifests can be kept.
-func (a *app) checkShelf(dir string) error {
-	p, err := solo.OpenShelf(dir).NewManifest()
+func (a *app) checkShelf(ctx context.Context, dir string) error {
+	s, err := a.shelfOf(ctx, dir)
+	if err != nil {
+		return err
+	}
+	p, err := s.NewManifest()
 	if errors.Is(err, fs.ErrPermission) {
 		return failf(exitError, "%s cannot be written to: %w", dir, err).withPath(dir).
 			withHint("the ledger can still be read; it is written to as the user who made it")
@@ -444,13 +448,13 @@ func tellable(args []string) (list []string, cut bool) {
 // submitSigned puts a signed envelope on the ledger. Another process that has
 // the ledger open is waited for: hours of work may hang on it.
 func (a *app) submitSigned(ctx context.Context, dir string, env *statement.Envelope) (*solo.Proof, error) {
-	e, err := a.open(ctx, dir)
+	e, err := a.engineAt(ctx, dir, false)
 	for waited := time.Duration(0); errors.Is(err, solo.ErrLocked) && waited < maxBusy; {
 		if waited == 0 {
 			a.term.Notef("another process has the ledger open; waiting for it")
 		}
 		began := time.Now()
-		e, err = a.open(ctx, dir) // which waits some seconds
+		e, err = a.engineAt(ctx, dir, false) // which waits some seconds
 		waited += max(time.Since(began), time.Second)
 	}
 	if err != nil {
@@ -468,7 +472,7 @@ func (a *app) submitSigned(ctx context.Context, dir string, env *statement.Envel
 	proof, err := e.Submit(ctx, env)
 	if err == nil {
 		a.saw(r.ID(), proof.Checkpoint)
-		a.witnessed(ctx, e, policy, proof)
+		a.witnessedHere(ctx, e, policy, proof)
 	}
 	return proof, err
 }

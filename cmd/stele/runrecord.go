@@ -20,7 +20,7 @@ import (
 func (w *running) record(ctx context.Context) (err error) {
 	a := w.app
 	if w.details != nil {
-		if w.run.Details, err = keepDetails(w.dir, w.details); err != nil {
+		if w.run.Details, err = a.keepDetails(ctx, w.dir, w.details); err != nil {
 			return err
 		}
 	}

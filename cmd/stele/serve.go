@@ -87,7 +87,7 @@ type serving struct {
 }
 
 func (a *app) serve(ctx context.Context, s *serveSettings) (err error) {
-	dir, err := a.findLedger()
+	dir, err := a.findLedgerHere("serve")
 	if err != nil {
 		return err
 	}

@@ -178,7 +178,7 @@ func (a *app) detailsOf(r *reading, st *statement.Statement) (d *statement.Detai
 	if err != nil {
 		return nil, nil, err
 	}
-	if raw, err = solo.OpenShelf(dir).Get(*detailsAt(st)); err != nil {
+	if raw, err = a.documentOf(r.context(), dir, *detailsAt(st)); err != nil {
 		return nil, nil, err
 	}
 	d, err = statement.ParseDetails(raw)

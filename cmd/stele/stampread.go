@@ -47,7 +47,11 @@ func (s *stamping) close() {
 // readForStamp reads the data once: into the fingerprint, into the manifest and
 // the marks, and against the manifest of the earlier version, where it is found.
 func (a *app) readForStamp(ctx context.Context, s *stamping) (err error) {
-	s.manifest, err = solo.OpenShelf(s.dir).NewManifest()
+	shelf, err := a.shelfOf(ctx, s.dir)
+	if err != nil {
+		return err
+	}
+	s.manifest, err = shelf.NewManifest()
 	if errors.Is(err, fs.ErrPermission) {
 		return failf(exitError, "keep the manifest: %w", err).withPath(s.dir).withHint("nothing was stamped; the ledger can still be read, and is written to as the user who made it")
 	}
@@ -196,10 +200,17 @@ func (s *stamping) statement(annotations map[string]string) *statement.Statement
 // manifest, the marks, the details.
 func (a *app) keepForStamp(ctx context.Context, s *stamping, st *statement.Stamp) error {
 	fp := s.result.Fingerprint
-	if s.order.flags.plain || !kept(s.dir, fp) {
+	shelf, err := a.shelfOf(ctx, s.dir)
+	if err != nil {
+		return err
+	}
+	if s.order.flags.plain || !kept(shelf, fp) {
 		if err := s.manifest.Keep(fp); err != nil {
 			return fmt.Errorf("keep the manifest: %w", err)
 		}
+	}
+	if err := shelf.Offer(fp); err != nil {
+		return fmt.Errorf("keep the manifest: %w", err)
 	}
 	at, err := s.data.place.Absolute()
 	if err != nil {
@@ -218,11 +229,11 @@ func (a *app) keepForStamp(ctx context.Context, s *stamping, st *statement.Stamp
 		return nil
 	}
 	if s.marks != nil && s.data.place.Remote() {
-		if d.Marks, err = s.marks.shelve(s.dir); err != nil {
+		if d.Marks, err = s.marks.shelve(shelf); err != nil {
 			return fmt.Errorf("keep the marks: %w", err)
 		}
 	}
-	st.Details, err = keepDetails(s.dir, d)
+	st.Details, err = a.keepDetails(ctx, s.dir, d)
 	return err
 }
 
@@ -235,12 +246,12 @@ func detailsOfPlace(at string) (*statement.Details, error) {
 }
 
 // keepDetails keeps a details document with the ledger.
-func keepDetails(dir string, d *statement.Details) (*statement.Attachment, error) {
+func (a *app) keepDetails(ctx context.Context, dir string, d *statement.Details) (*statement.Attachment, error) {
 	text, err := d.Marshal()
 	if err != nil {
 		return nil, fmt.Errorf("details: %w", err)
 	}
-	attachment, err := solo.OpenShelf(dir).Put(text)
+	attachment, err := a.keepDocument(ctx, dir, text)
 	if err != nil {
 		return nil, fmt.Errorf("keep the details: %w", err)
 	}
@@ -248,18 +259,22 @@ func keepDetails(dir string, d *statement.Details) (*statement.Attachment, error
 }
 
 // keepLocation keeps details that say where something was seen and nothing else.
-func (a *app) keepLocation(dir, at string) (*statement.Attachment, error) {
+func (a *app) keepLocation(ctx context.Context, dir, at string) (*statement.Attachment, error) {
 	d, err := detailsOfPlace(at)
 	if err != nil {
 		return nil, err
 	}
-	return keepDetails(dir, d)
+	return a.keepDetails(ctx, dir, d)
 }
 
 // putStamped copies the manifest that lies with the ledger to where it was
 // asked for, and notes that in the details.
 func (a *app) putStamped(ctx context.Context, s *stamping, d *statement.Details) error {
-	f, err := os.Open(solo.OpenShelf(s.dir).ManifestPath(s.result.Fingerprint))
+	shelf, err := a.shelfOf(ctx, s.dir)
+	if err != nil {
+		return err
+	}
+	f, err := os.Open(shelf.ManifestPath(s.result.Fingerprint))
 	if err != nil {
 		return err
 	}
@@ -294,7 +309,7 @@ func (s *stamping) stamped(a *app, proof *solo.Proof) {
 
 // kept reports whether a whole manifest of these files is with the ledger. It
 // may have plain digests, which a new one without must not take away.
-func kept(dir string, fp fingerprint.Fingerprint) bool {
-	m := foundManifest{path: solo.OpenShelf(dir).ManifestPath(fp), fp: fp}
+func kept(s shelf, fp fingerprint.Fingerprint) bool {
+	m := foundManifest{path: s.ManifestPath(fp), fp: fp}
 	return m.check() == nil
 }

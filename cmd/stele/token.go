@@ -49,7 +49,7 @@ func (a *app) tokensAt(path string) (string, error) {
 	if path != "" {
 		return path, nil
 	}
-	dir, err := a.findLedger()
+	dir, err := a.findLedgerHere("token")
 	if err != nil {
 		return "", err
 	}

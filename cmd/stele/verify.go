@@ -240,7 +240,7 @@ func (a *app) subjectOn(ctx context.Context, dir string, o *verifyOrder) (*subje
 		}
 		var attached [][]byte
 		if st.Stamp.Details != nil {
-			data, err := solo.OpenShelf(dir).Get(*st.Stamp.Details)
+			data, err := a.documentOf(ctx, dir, *st.Stamp.Details)
 			switch {
 			case err == nil:
 				attached = append(attached, data)

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/internal/server"
+	"github.com/stele-ml/stele/internal/solo"
+	"github.com/stele-ml/stele/statement"
+)
+
+// engine is an open ledger: one in a directory, or one that a server keeps. What
+// findLedger returns says which: a directory, or an address with "://" in it.
+type engine interface {
+	// View is the ledger as of the newest commit that is known.
+	View() *ledger.View
+	// Submit puts an envelope into the ledger. Its errors are those of solo.Engine,
+	// whoever keeps the ledger, and those of client.
+	Submit(ctx context.Context, env *statement.Envelope) (*solo.Proof, error)
+	Close() error
+}
+
+// isAddress reports whether a ledger is at a server.
+func isAddress(at string) bool { return strings.Contains(at, "://") }
+
+// engineAt opens a ledger: over its server if it has an address, or if one runs on
+// this machine that has the directory open.
+func (a *app) engineAt(ctx context.Context, at string, readOnly bool) (engine, error) {
+	if isAddress(at) {
+		return a.remoteEngine(ctx, at)
+	}
+	if socket := runningServer(at); socket != "" {
+		return a.remoteEngine(ctx, socketScheme+socket)
+	}
+	o := a.options(at)
+	o.ReadOnly = readOnly
+	e, err := solo.Open(ctx, o)
+	if err != nil {
+		if socket := runningServer(at); socket != "" && errors.Is(err, solo.ErrLocked) { // it was just started
+			return a.remoteEngine(ctx, socketScheme+socket)
+		}
+		return nil, err
+	}
+	return e, nil
+}
+
+// socketScheme begins the address of a server's socket on this machine.
+const socketScheme = "unix://"
+
+// socketPatience is how long somebody at a socket may take to take a connection.
+const socketPatience = time.Second
+
+// runningServer returns the socket of the server that has a ledger's directory
+// open; empty where none answers.
+func runningServer(dir string) string {
+	path := filepath.Join(dir, socketFile)
+	if text, err := readSmall(filepath.Join(dir, socketAddrFile), maxAddress); err == nil {
+		path = strings.TrimSuffix(string(text), "\n")
+	}
+	if !filepath.IsAbs(path) || len(path) > server.MaxSocketPath {
+		return ""
+	}
+	if info, err := os.Lstat(path); err != nil || info.Mode()&os.ModeSocket == 0 {
+		return ""
+	}
+	c, err := net.DialTimeout("unix", path, socketPatience)
+	if err != nil {
+		return "" // what a server that was killed left there
+	}
+	c.Close()
+	return path
+}
+
+// findLedgerHere is findLedger for what is done to the directory itself.
+func (a *app) findLedgerHere(verb string) (string, error) {
+	at, err := a.findLedger()
+	if err == nil && isAddress(at) {
+		err = notFromHere(verb, at)
+	}
+	return at, err
+}
+
+// notFromHere says that a verb works on a ledger's directory alone.
+func notFromHere(verb, at string) error {
+	return usagef("%s works on a ledger's directory, and %s is the address of a server", verb, at).
+		withHint("run it on the machine that keeps the ledger, with --ledger DIRECTORY")
+}
