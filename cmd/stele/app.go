@@ -33,6 +33,7 @@ type app struct {
 	trustFlag      string
 	adopt          bool
 	wait           string        // "cosigned", or empty
+	spool          bool          // keep what no server took
 	waitTimeout    time.Duration // for that
 	askedWitnesses bool          // for what was written
 	unwitnessed    error         // what was to be cosigned was not
@@ -97,6 +98,7 @@ an append-only Merkle log; anybody can check any of it later, offline.`,
 	f.StringVar(&a.trustFlag, "trust", "", "trust `file`, a tlog-policy (default $STELE_TRUST, then what is pinned here)")
 	f.BoolVar(&a.json, "json", false, "print JSON: one object, or one a line for lists")
 	f.BoolVar(&a.adopt, "adopt", false, "go on with a ledger whose guard is missing here, as it is")
+	f.BoolVar(&a.spool, "spool", false, "where the server does not answer, keep what was signed for 'stele push'")
 	f.StringVar(&a.wait, "wait", "", "\"cosigned\": what is written is told once the quorum of witnesses has cosigned it")
 	f.DurationVar(&a.waitTimeout, "wait-timeout", defaultWaitTimeout, "how long --wait waits, for example 1m")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "say nothing where all is well: no notes, no progress, no receipts")

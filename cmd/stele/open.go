@@ -125,11 +125,12 @@ func (a *app) submit(ctx context.Context, dir string, signer statement.Signer, m
 		return nil, fmt.Errorf("sign: %w", err)
 	}
 	proof, err := e.Submit(ctx, env)
-	if err == nil {
-		a.saw(r.ID(), proof.Checkpoint)
-		a.witnessedHere(ctx, e, policy, proof)
+	if err != nil {
+		return nil, a.heldBack(r.ID(), env, err)
 	}
-	return proof, err
+	a.saw(r.ID(), proof.Checkpoint)
+	a.witnessedHere(ctx, e, policy, proof)
+	return proof, nil
 }
 
 // witnessedHere is witnessed for a ledger in a directory: a server asks the

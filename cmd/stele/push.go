@@ -43,9 +43,23 @@ func (a *app) keepForLater(id statement.LedgerID, env *statement.Envelope, docum
 	}
 	if !a.quiet {
 		a.term.Printf("kept for later: number %d, %s\n", w.Number, waitingText(w))
-		a.term.Notef("it is signed and in no ledger so far: `stele push` gives it to the server")
+		a.term.Notef("it is signed, and no ledger has acknowledged it: `stele push` gives it to the server")
 	}
 	return nil
+}
+
+// heldBack is what a verb ends with whose envelope a server did not take: with
+// --spool it is kept, where nobody answered. Whether the server has it is then not
+// known either; push finds out, and nothing is written twice.
+func (a *app) heldBack(id statement.LedgerID, env *statement.Envelope, cause error) error {
+	if !a.spool || !errors.Is(cause, client.ErrUnreachable) {
+		return cause
+	}
+	if err := a.keepForLater(id, env); err != nil {
+		return failf(exitUnreachable, "%w; and it was not kept: %w", cause, err)
+	}
+	return failf(exitUnreachable, "not acknowledged by the ledger so far: %w", cause).
+		withHint("`stele push` gives it to the server, once, when it answers again")
 }
 
 // The documents of a spooled envelope say in their names what they are.
@@ -376,17 +390,17 @@ func (a *app) listSpools() error {
 		}
 		out = append(out, p)
 	}
-	if a.json {
-		a.printJSON(out)
-		return nil
-	}
 	for _, p := range out {
+		if a.json {
+			a.printJSON(p)
+			continue
+		}
 		a.term.Printf("for the ledger %s:\n", p.Ledger)
 		for _, w := range p.Waiting {
 			a.term.Printf("  %d  %s\n", w.Number, waitingText(w))
 		}
 	}
-	if len(out) == 0 && !a.quiet {
+	if len(out) == 0 && !a.quiet && !a.json {
 		a.term.Printf("nothing waits\n")
 	}
 	return nil

@@ -161,6 +161,40 @@ func TestPush(t *testing.T) {
 	}
 }
 
+// TestSpool has a server that answers every read and breaks off every submission.
+// What was signed is kept, and pushed when the server is well again.
+func TestSpool(t *testing.T) {
+	t.Parallel()
+	p := newPerson(t)
+	p.must("init", "--handle", "ada", "-q")
+	p.write("data.csv", "1,2,3")
+	address := freeAddress(t)
+	p.serves(address)
+	behind := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: address})
+	front := httptest.NewServer(&clienttest.Proxy{Next: behind, Choose: func(r *http.Request) clienttest.Fault {
+		if r.Method == http.MethodPost && r.URL.Path == "/v1/entries" {
+			return clienttest.Cut // it is written, and nobody hears of it
+		}
+		return clienttest.None
+	}})
+	defer front.Close()
+	out, errs, status := p.stele("stamp", "data.csv", "--as", "fraud/data@1", "--kind", "dataset", "--spool", "--ledger", front.URL)
+	if status != exitUnreachable || !strings.Contains(out, "kept for later: number 1, stamp fraud/data@1") || !strings.Contains(errs, "stele push") {
+		t.Fatalf("status %d\n%s%s", status, out, errs)
+	}
+	if out := p.must("push", "--list", "--json"); !strings.Contains(out, `"about":"fraud/data@1"`) {
+		t.Errorf("what waits: %s", out)
+	}
+	// Another refusal than that of the network keeps nothing.
+	if out, errs, status := p.stele("stamp", "data.csv", "--as", "Not A Name@1", "--spool", "--ledger", front.URL); status != exitUsage {
+		t.Errorf("status %d\n%s%s", status, out, errs)
+	}
+	if out := p.must("push", "--ledger", "http://"+address); !strings.Contains(out, "is entry 1, which the ledger had already") {
+		t.Errorf("pushed: %s", out)
+	}
+	p.must("verify", "fraud/data@1", "data.csv", "--ledger", "http://"+address)
+}
+
 // TestKilledServer kills a server at random moments while many clients submit over
 // a network that fails. What was acknowledged is in the log, and nothing is twice.
 func TestKilledServer(t *testing.T) {
