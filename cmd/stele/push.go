@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,7 +14,6 @@ import (
 	"github.com/stele-ml/stele/client"
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
-	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/durable"
 	"github.com/stele-ml/stele/internal/home"
 	"github.com/stele-ml/stele/internal/spool"
@@ -28,11 +25,11 @@ func (a *app) spoolOf(id statement.LedgerID) *spool.Spool {
 	return spool.At(filepath.Join(a.dirs.Ledger(id.String()), "spool"))
 }
 
-// keepForLater is --spool: it keeps a signed envelope, with what it names by
-// digest, until `stele push`. The ledger has neither seen it nor found it right.
-func (a *app) keepForLater(id statement.LedgerID, env *statement.Envelope, documents ...spool.Document) error {
+// keepForLater is --spool: it keeps a signed envelope until `stele push`. What it
+// names by digest is at the server before it is signed.
+func (a *app) keepForLater(id statement.LedgerID, env *statement.Envelope) error {
 	s := a.spoolOf(id)
-	item, err := s.Add(env, documents...)
+	item, err := s.Add(env)
 	if err != nil {
 		return fmt.Errorf("keep for later: %w", err)
 	}
@@ -60,20 +57,6 @@ func (a *app) heldBack(id statement.LedgerID, env *statement.Envelope, cause err
 	}
 	return failf(exitUnreachable, "not acknowledged by the ledger so far: %w", cause).
 		withHint("`stele push` gives it to the server, once, when it answers again")
-}
-
-// The documents of a spooled envelope say in their names what they are.
-const (
-	attachmentPrefix = "attachment-" // and the SHA-256
-	manifestPrefix   = "manifest-"   // and the fingerprint, its colon a dot
-)
-
-func attachmentDocument(at statement.Attachment, open func() (io.ReadCloser, error)) spool.Document {
-	return spool.Document{Name: attachmentPrefix + hex.EncodeToString(at.SHA256[:]), Open: open}
-}
-
-func manifestDocument(fp fingerprint.Fingerprint, open func() (io.ReadCloser, error)) spool.Document {
-	return spool.Document{Name: manifestPrefix + strings.Replace(fp.String(), ":", ".", 1), Open: open}
 }
 
 func (a *app) pushCommand() *cobra.Command {
@@ -141,7 +124,7 @@ func (a *app) push(ctx context.Context, skip bool) error {
 	if err != nil {
 		return pushFailure(err)
 	}
-	p := &pushing{a: a, c: c, log: log, id: info.ID, spool: s, skip: skip, out: &out}
+	p := &pushing{a: a, log: log, id: info.ID, spool: s, skip: skip, out: &out}
 	err = p.all(ctx)
 	if rest, listErr := s.Items(); listErr == nil {
 		for _, item := range rest {
@@ -221,7 +204,6 @@ func (a *app) followServer(ctx context.Context, c *client.Client, info *client.I
 // pushing is one push under way.
 type pushing struct {
 	a     *app
-	c     *client.Client
 	log   *client.Log
 	id    statement.LedgerID
 	spool *spool.Spool
@@ -258,15 +240,6 @@ func (p *pushing) one(ctx context.Context, item spool.Item) error {
 	if err != nil {
 		return err
 	}
-	documents, err := item.Documents()
-	if err != nil {
-		return err
-	}
-	for _, path := range documents {
-		if err := p.document(ctx, path); err != nil {
-			return fmt.Errorf("%s: %w", filepath.Base(path), err)
-		}
-	}
 	r, err := p.log.Submit(ctx, env, client.SubmitOptions{}, nil)
 	var history *evidence.HistoryError
 	if errors.As(err, &history) {
@@ -284,32 +257,6 @@ func (p *pushing) one(ctx context.Context, item spool.Item) error {
 		Number: item.Number, ID: r.ID.String(), Entry: r.Entry.Index, Time: jsonv1.At(r.Entry.Time), Existed: r.Existed,
 	})
 	return nil
-}
-
-// document gives the server what an envelope names by digest.
-func (p *pushing) document(ctx context.Context, path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	name := filepath.Base(path)
-	if digits, ok := strings.CutPrefix(name, attachmentPrefix); ok {
-		sum, err := hex.DecodeString(digits)
-		if err != nil || len(sum) != 32 {
-			return errors.New("the name is none of an attachment")
-		}
-		return p.c.PutAttachment(ctx, statement.Attachment{SHA256: [32]byte(sum), Size: uint64(info.Size())}, f)
-	}
-	fp, err := fingerprint.Parse(strings.Replace(strings.TrimPrefix(name, manifestPrefix), ".", ":", 1))
-	if err != nil {
-		return err
-	}
-	return p.c.PutManifest(ctx, fp, f, info.Size())
 }
 
 // pushFailure gives a client's error its exit status.

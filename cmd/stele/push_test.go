@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -89,21 +88,13 @@ func TestPush(t *testing.T) {
 	a, by, id := p.app(), p.signs(), p.ledgerID()
 	a.quiet = true
 	m := &ledgertest.Maker{Ledger: id}
-	report := []byte("a report of some length\n")
-	attached := statement.AttachmentOf(report)
-	for i, env := range []*statement.Envelope{
+	for _, env := range []*statement.Envelope{
 		m.Stamp(by, m.Ref("team/a", "1", "one")),
 		m.Stamp(by, m.Ref("team/a", "1", "not one")), // the name is taken by then
-		m.Stamp(by, m.Ref("team/b", "1", "two"), func(s *statement.Stamp) { s.Details = &attached }),
+		m.Stamp(by, m.Ref("team/b", "1", "two")),
 		m.Stamp(by, m.Ref("team/c", "1", "three")),
 	} {
-		var err error
-		if i == 2 {
-			err = a.keepForLater(id, env, attachmentDocument(attached, func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(report)), nil }))
-		} else {
-			err = a.keepForLater(id, env)
-		}
-		if err != nil {
+		if err := a.keepForLater(id, env); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -132,15 +123,6 @@ func TestPush(t *testing.T) {
 	}
 	if out, errs, status := p.stele("push", "--ledger", url); status != exitHolds || !strings.Contains(out, "nothing waits") {
 		t.Errorf("again: status %d\n%s%s", status, out, errs)
-	}
-	c, err := client.New(client.Options{URL: url})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	var got bytes.Buffer
-	if err := c.Attachment(t.Context(), attached, &got); err != nil || !bytes.Equal(got.Bytes(), report) {
-		t.Errorf("the attachment: %q, %v", got.String(), err)
 	}
 	// Pushed once more, as after a crash between the receipt and its removal.
 	env := m.Stamp(by, m.Ref("team/d", "1", "four"))

@@ -23,11 +23,10 @@ import (
 const MaxItems = 100_000
 
 const (
-	envelopeName  = "envelope.json"
-	documentsName = "documents"
-	skippedName   = "skipped"
-	lockName      = "lock"
-	unfinished    = ".new-" // before it is an item
+	envelopeName = "envelope.json"
+	skippedName  = "skipped"
+	lockName     = "lock"
+	unfinished   = ".new-" // before it is an item
 
 	digits = 10 // of an item's number
 )
@@ -39,7 +38,9 @@ var ErrFull = errors.New("the spool is full")
 // added. Each is a directory of its own that is there whole or not at all:
 //
 //	0000000001-<the statement's id, 16 digits>/envelope.json       the DSSE envelope
-//	0000000001-…/documents/<name>                                  what it names by digest
+//
+// What an envelope names by digest is not kept here: it is at the server before
+// the envelope is signed.
 //
 // Several programs may add at once; one at a time may take out, under Lock.
 type Spool struct{ dir string }
@@ -57,16 +58,9 @@ type Item struct {
 	dir    string
 }
 
-// Document is what an envelope names by digest, and must be at the server before
-// it. Its name is the caller's, one element of a path.
-type Document struct {
-	Name string
-	Open func() (io.ReadCloser, error)
-}
-
-// Add keeps an envelope, after all that are there. When it returns, the envelope
-// and its documents are on the disk.
-func (s *Spool) Add(env *statement.Envelope, documents ...Document) (Item, error) {
+// Add keeps an envelope, after all that are there. When it returns, it is
+// on the disk.
+func (s *Spool) Add(env *statement.Envelope) (Item, error) {
 	body, err := env.MarshalJSON()
 	if err != nil {
 		return Item{}, err
@@ -82,16 +76,6 @@ func (s *Spool) Add(env *statement.Envelope, documents ...Document) (Item, error
 		return Item{}, err
 	}
 	defer os.RemoveAll(begun) // where it was not renamed
-	if len(documents) > 0 {
-		if err := os.Mkdir(filepath.Join(begun, documentsName), durable.PrivateDir); err != nil {
-			return Item{}, err
-		}
-	}
-	for _, d := range documents {
-		if err := keep(filepath.Join(begun, documentsName), d); err != nil {
-			return Item{}, fmt.Errorf("keep %s: %w", d.Name, err)
-		}
-	}
 	if err := durable.WriteFile(disk, filepath.Join(begun, envelopeName), body); err != nil {
 		return Item{}, err
 	}
@@ -114,31 +98,6 @@ func (s *Spool) Add(env *statement.Envelope, documents ...Document) (Item, error
 		return Item{}, err
 	}
 	return item, durable.SyncDir(disk, s.dir)
-}
-
-func keep(dir string, d Document) (err error) {
-	if d.Name == "" || d.Name != filepath.Base(d.Name) || strings.HasPrefix(d.Name, ".") {
-		return errors.New("that is no name of a document")
-	}
-	r, err := d.Open()
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	f, err := os.OpenFile(filepath.Join(dir, d.Name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, durable.PrivateFile)
-	if err != nil {
-		return err
-	}
-	if _, err = io.Copy(f, r); err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = durable.SyncDir(durable.Private(), dir)
-	}
-	return err
 }
 
 func (s *Spool) item(number uint64, name string) Item {
@@ -181,20 +140,6 @@ func (i Item) Envelope() (*statement.Envelope, error) {
 		return nil, fmt.Errorf("%s: %w", filepath.Join(i.dir, envelopeName), err)
 	}
 	return env, nil
-}
-
-// Documents lists the paths of an item's documents, by name.
-func (i Item) Documents() ([]string, error) {
-	dir := filepath.Join(i.dir, documentsName)
-	list, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	paths := make([]string, len(list))
-	for n, e := range list {
-		paths[n] = filepath.Join(dir, e.Name())
-	}
-	return paths, err
 }
 
 // Remove takes out an item that was acknowledged.

@@ -3,7 +3,6 @@ package spool_test
 import (
 	"bytes"
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,10 +20,6 @@ func envelopes(t *testing.T, n int) []*statement.Envelope {
 	return ledgertest.New(t).Stamps(ledgertest.Ed25519("bob"), "team/x", n)
 }
 
-func document(name, text string) spool.Document {
-	return spool.Document{Name: name, Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(text)), nil }}
-}
-
 func items(t *testing.T, s *spool.Spool) []spool.Item {
 	t.Helper()
 	list, err := s.Items()
@@ -40,12 +35,8 @@ func TestInOrder(t *testing.T) {
 		t.Error("something waits where there is nothing")
 	}
 	envs := envelopes(t, 12)
-	for i, env := range envs {
-		var docs []spool.Document
-		if i == 3 {
-			docs = []spool.Document{document("a", "one"), document("b", "two")}
-		}
-		if _, err := s.Add(env, docs...); err != nil {
+	for _, env := range envs {
+		if _, err := s.Add(env); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -59,15 +50,9 @@ func TestInOrder(t *testing.T) {
 			t.Errorf("item %d is another envelope: %v", i, err)
 		}
 	}
-	docs, err := list[3].Documents()
-	if err != nil || len(docs) != 2 {
-		t.Fatalf("documents %q, %v", docs, err)
-	}
-	if text, err := os.ReadFile(docs[1]); err != nil || string(text) != "two" {
-		t.Errorf("document %q, %v", text, err)
-	}
-	if info, err := os.Stat(docs[0]); err != nil || info.Mode().Perm()&0o077 != 0 {
-		t.Errorf("others may read the documents: %v", info.Mode())
+	path := filepath.Join(s.Dir(), list[0].Name, "envelope.json")
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm()&0o077 != 0 {
+		t.Errorf("others may read %s: %v", path, err)
 	}
 
 	if err := s.Remove(list[0]); err != nil {
@@ -103,25 +88,6 @@ func TestManyAddAtOnce(t *testing.T) {
 	wg.Wait()
 	if n := len(items(t, s)); n != len(envs) {
 		t.Errorf("%d wait, want %d", n, len(envs))
-	}
-}
-
-// What could not be kept whole does not wait.
-func TestADocumentThatCannotBeRead(t *testing.T) {
-	s := spool.At(t.TempDir())
-	broken := errors.New("broken")
-	_, err := s.Add(envelopes(t, 1)[0], spool.Document{Name: "a", Open: func() (io.ReadCloser, error) { return nil, broken }})
-	if !errors.Is(err, broken) {
-		t.Errorf("error %v", err)
-	}
-	for _, name := range []string{"", "..", "a/b", ".hidden"} {
-		if _, err := s.Add(envelopes(t, 1)[0], document(name, "x")); err == nil {
-			t.Errorf("the name %q was taken", name)
-		}
-	}
-	list, err := os.ReadDir(s.Dir())
-	if err != nil || len(list) != 0 {
-		t.Errorf("left behind: %v, %v", list, err)
 	}
 }
 
