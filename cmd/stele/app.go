@@ -129,7 +129,7 @@ an append-only Merkle log; anybody can check any of it later, offline.`,
 		a.approveCommand(), a.gateCommand(), a.releaseCommand(), a.rollbackCommand(), a.guardCommand(),
 		a.proveCommand(), a.withdrawCommand(), a.reinstateCommand())
 	add("look", a.statusCommand(), a.listCommand(), a.logCommand(), a.showCommand(), a.traceCommand(), a.manifestCommand())
-	add("keep", a.contractCommand(), a.exportCommand(), a.importCommand(), a.keyCommand(), a.loginCommand(), a.pushCommand(), a.trustCommand(), a.fsckCommand(), a.serveCommand(), a.tokenCommand(), a.mirrorCommand(), a.restoreCommand(), a.witnessCommand(), a.cosignCommand(), a.monitorCommand(), a.demoCommand())
+	add("keep", a.contractCommand(), a.exportCommand(), a.importCommand(), a.adoptCommand(), a.keyCommand(), a.loginCommand(), a.pushCommand(), a.trustCommand(), a.fsckCommand(), a.serveCommand(), a.tokenCommand(), a.mirrorCommand(), a.restoreCommand(), a.witnessCommand(), a.cosignCommand(), a.monitorCommand(), a.demoCommand())
 	add("keep", a.demoSteps()...)
 	explainArguments(root)
 	return root

@@ -12,7 +12,7 @@ import (
 // TestMain makes this test binary double as the command: scripts, and
 // programs that they start, find it in PATH as "stele".
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"stele": main})
+	testscript.Main(m, map[string]func(){"stele": mainServed})
 }
 
 // scriptsTake bounds all scripts together, so that one that hangs is named.
@@ -79,4 +79,46 @@ func homeOf(dir string) map[string]string {
 		"STELE_CONFIG": filepath.Join(dir, "config"),
 		"STELE_STATE":  filepath.Join(dir, "state"),
 	}
+}
+
+// servedScripts are run once more with a server on every ledger: see mainServed.
+// The others do something to the ledger's own files, or are about something else.
+var servedScripts = []string{
+	"approve", "contractattack", "contractimport", "contractrun", "contractverbs", "contractwrong", "diff",
+	"evaluation", "evidence", "excuses", "find", "gate", "gateformats", "guide", "identities", "intoto", "narrow", "oms", "oneword",
+	"pipeline", "provenrun", "recordrun", "release", "released", "renamed", "rollback", "run", "shows", "ssh", "status", "story",
+	"taint", "trace", "traceruns", "verbs", "withdraw",
+}
+
+// TestScriptsServed runs scripts over a server that nobody told them of: what every
+// verb prints, and how it ends, is as on the directory.
+func TestScriptsServed(t *testing.T) {
+	if raceDetector {
+		t.Skip("each command takes ten times as long to start")
+	}
+	underScripts = t
+	var files []string
+	for _, name := range servedScripts {
+		files = append(files, filepath.Join("testdata/script", name+".txtar"))
+	}
+	testscript.Run(t, testscript.Params{
+		Files: files,
+		Setup: func(env *testscript.Env) error {
+			pids := filepath.Join(env.WorkDir, ".served")
+			if err := os.MkdirAll(pids, 0o755); err != nil {
+				return err
+			}
+			env.Setenv(servedEnv, pids)
+			env.Defer(func() {
+				if _, err := endServed(pids); err != nil {
+					t.Error(err)
+				}
+			})
+			return setUpScript(env)
+		},
+		Cmds:               scriptCommands,
+		Condition:          scriptCondition,
+		RequireUniqueNames: true,
+		Deadline:           time.Now().Add(scriptsTake),
+	})
 }

@@ -1,0 +1,456 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/internal/solo"
+	"github.com/stele-ml/stele/internal/terminal"
+	"github.com/stele-ml/stele/lineage"
+	"github.com/stele-ml/stele/statement"
+)
+
+// The annotations of a stamp that was adopted: where its receipt is. They never
+// change their meaning.
+const (
+	adoptedLedger   = "stele.adopted/ledger"   // the id of the ledger that it was on
+	adoptedEntry    = "stele.adopted/entry"    // there
+	adoptedEvidence = "stele.adopted/evidence" // the SHA-256 of an attachment: the evidence of that stamp
+)
+
+// How an artifact fared, in --json.
+const (
+	adoptNew      = "adopted"
+	adoptWould    = "would-adopt"
+	adoptExisted  = "existed"
+	adoptLeftOut  = "left-out"
+	adoptConflict = "conflict"
+)
+
+type adoptOrder struct {
+	dir, prefix string
+	dryRun      bool
+}
+
+func (a *app) adoptCommand() *cobra.Command {
+	var o adoptOrder
+	c := &cobra.Command{
+		Use:   "adopt DIR",
+		Short: "Stamp on the team's ledger what a ledger of your own holds",
+		Long: `Stamps on the ledger in use, signed by you, every artifact that stands on the
+ledger in DIR, in the order in which they came to be: under its name, with what
+it was made of. What a run made is stamped as made of the run's inputs.
+
+Each new stamp cites the old receipt, in annotations: the old ledger's id, the
+entry, and the SHA-256 of an evidence file, which goes along as an attachment and
+so do manifests and details. The time on the new ledger is that of the adoption;
+the evidence says when it was stamped first, and by whom.
+
+The bytes are not read again: the new stamp says that they were read elsewhere.
+What was withdrawn, is tainted, or is not trusted stays behind, and so do
+approvals, releases, evaluations, contracts and keys: they are words of people to
+another ledger. Said twice, nothing is written twice. --dry-run lists what would
+be done.`,
+		Example: `  stele adopt ~/experiments --ledger https://stele.example.com --dry-run
+  stele adopt ~/experiments --ledger https://stele.example.com --prefix ada/`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			o.dir = args[0]
+			return a.adoptFrom(c.Context(), &o)
+		},
+	}
+	c.Flags().StringVar(&o.prefix, "prefix", "", "`text` to put before every name, for example ada/")
+	c.Flags().BoolVar(&o.dryRun, "dry-run", false, "only list what would be adopted")
+	return c
+}
+
+// adopting is an adoption under way.
+type adopting struct {
+	a      *app
+	o      *adoptOrder
+	from   string // the old ledger's directory
+	to     string // where the new one is
+	old    *reading
+	signer statement.Signer
+	out    jsonv1.Adoption
+	here   map[string]statement.Ref // what the new ledger has, by the old name@version
+}
+
+func (a *app) adoptFrom(ctx context.Context, o *adoptOrder) error {
+	if isAddress(o.dir) {
+		return usagef("adopt takes a ledger's directory, and %s is an address", o.dir)
+	}
+	from, err := resolveLedger(o.dir, "")
+	if err != nil {
+		return err
+	}
+	to, signer, closeSigner, err := a.writer(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeSigner()
+	w := &adopting{a: a, o: o, from: from, to: to, signer: signer, here: map[string]statement.Ref{}}
+	err = a.readAt(ctx, from, func(r *reading) error {
+		w.old = r
+		return w.all(ctx)
+	})
+	if err != nil {
+		return err
+	}
+	a.printAdoption(&w.out)
+	for _, item := range w.out.Artifacts {
+		if item.State == adoptConflict {
+			return verdictError{exitRefused}
+		}
+	}
+	return nil
+}
+
+// all goes through the old ledger in the order of its entries: what something was
+// made of was there before it.
+func (w *adopting) all(ctx context.Context) error {
+	w.out = jsonv1.Adoption{
+		From:   jsonv1.AdoptedLedger{ID: w.old.ID().String(), Origin: w.old.Origin(), Size: w.old.Size()},
+		DryRun: w.o.dryRun, Artifacts: []jsonv1.Adopted{}, LeftOut: map[string]int{},
+	}
+	err := w.a.readAt(ctx, w.to, func(r *reading) error {
+		w.out.To = jsonv1.AdoptedLedger{ID: r.ID().String(), Origin: r.Origin(), Size: r.Size()}
+		switch {
+		case r.ID() == w.old.ID():
+			return usagef("%s is the ledger in use: nothing is to be adopted", w.o.dir).
+				withHint("name the team's with --ledger https://… or $STELE_LEDGER")
+		case r.Algorithm() != w.old.Algorithm():
+			return failf(exitRefused, "the fingerprints of %s are made with %v, and those of %s with %v", r.Origin(), r.Algorithm(), w.old.Origin(), w.old.Algorithm()).
+				withHint("the data must be stamped anew: a fingerprint cannot be translated")
+		}
+		return r.maySign(authorOf(w.signer), w.a.now().UnixMilli())
+	})
+	if err != nil {
+		return err
+	}
+	done := uint64(0)
+	stop := w.a.term.Progress(ctx, func() terminal.Snapshot {
+		return terminal.Snapshot{Label: "entries looked at", FilesDone: done, FilesTotal: w.old.Size()}
+	})
+	defer stop()
+	for index := range w.old.Size() {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		_, st, err := w.old.statement(index)
+		if err != nil {
+			return err
+		}
+		if st.Stamp == nil && st.Run == nil {
+			w.out.LeftOut[string(st.Kind)]++
+		}
+		for _, stamped := range st.Stamps() {
+			if err := w.one(ctx, index, st, stamped); err != nil {
+				return fmt.Errorf("%s, entry %d of %s: %w", stamped.Ref, index, w.old.Origin(), err)
+			}
+		}
+		done = index + 1
+	}
+	return nil
+}
+
+// errConflict says that the new ledger has another artifact of that name.
+var errConflict = errors.New("the name is taken")
+
+// one adopts an artifact.
+func (w *adopting) one(ctx context.Context, index uint64, st *statement.Statement, stamped statement.Output) error {
+	old := stamped.Ref
+	item := jsonv1.Adopted{Old: old.String(), OldEntry: index, Name: w.o.prefix + old.Name, Version: old.Version, Fingerprint: old.Fingerprint.String()}
+	defer func() { w.out.Artifacts = append(w.out.Artifacts, item) }()
+	leave := func(state, format string, args ...any) error {
+		item.State, item.Reason = state, fmt.Sprintf(format, args...)
+		return nil
+	}
+	b, err := w.old.ByName(old.Name, old.Version)
+	if err != nil {
+		return err
+	}
+	if b.Entry != index {
+		return leave(adoptLeftOut, "entry %d bound the name", b.Entry)
+	}
+	j, err := w.old.judgementOn(old)
+	if err != nil {
+		return err
+	}
+	if word := j.Word(); word != lineage.Good {
+		return leave(adoptLeftOut, "it is %s", word)
+	}
+	ref := statement.Ref{Name: item.Name, Version: old.Version, Fingerprint: old.Fingerprint}
+	if _, _, err := statement.ParseNameVersion(ref.String()); err != nil {
+		return leave(adoptLeftOut, "%v", err)
+	}
+	made, missing := w.stamp(st, stamped, index)
+	if missing != "" {
+		return leave(adoptLeftOut, "it was made of %s, which was not adopted", missing)
+	}
+	known := w.o.dryRun // only looks
+	if known, err = w.there(ctx, ref); errors.Is(err, errConflict) {
+		return leave(adoptConflict, "%v", err)
+	} else if err != nil {
+		return err
+	}
+	switch {
+	case known:
+		item.State = adoptExisted
+	case w.o.dryRun:
+		item.State = adoptWould
+	default:
+		proof, err := w.submit(ctx, b, ref, made)
+		if err != nil {
+			return err
+		}
+		item.State, item.Entry, item.Evidence = adoptNew, &proof.Index, made.Annotations[adoptedEvidence]
+		if proof.Existed {
+			item.State = adoptExisted
+		}
+	}
+	w.here[old.String()] = ref
+	return nil
+}
+
+// there reports whether the new ledger has an artifact already.
+func (w *adopting) there(ctx context.Context, ref statement.Ref) (known bool, err error) {
+	err = w.a.readAt(ctx, w.to, func(r *reading) error {
+		b, err := r.ByName(ref.Name, ref.Version)
+		switch {
+		case errors.Is(err, ledger.ErrNotFound):
+			return r.mayWrite(authorOf(w.signer), ref.Name, w.a.now().UnixMilli())
+		case err != nil:
+			return err
+		case b.Fingerprint != ref.Fingerprint:
+			return fmt.Errorf("%w: there %s is %s, entry %d; --prefix puts it under another name", errConflict, ref, b.Fingerprint, b.Entry)
+		}
+		known = true
+		return nil
+	})
+	return known, err
+}
+
+// stamp makes of an old stamp what is said of it on the new ledger, but for what
+// goes along; missing names something that it was made of and that is not there.
+func (w *adopting) stamp(st *statement.Statement, stamped statement.Output, index uint64) (made *statement.Stamp, missing string) {
+	was := stamped.Stamp
+	s := *was
+	s.Details, s.From, s.Members = nil, nil, nil
+	origins := was.From
+	if st.Run != nil {
+		origins = slices.Concat(origins, st.Run.Inputs)
+	}
+	given := map[statement.Ref]bool{}
+	for _, ref := range origins {
+		now, ok := w.here[ref.String()]
+		if !ok {
+			return nil, ref.String()
+		}
+		if !given[now] {
+			given[now] = true
+			s.From = append(s.From, now)
+		}
+	}
+	for _, m := range was.Members {
+		now, ok := w.here[m.Ref.String()]
+		if !ok {
+			return nil, m.Ref.String()
+		}
+		m.Ref = now
+		s.Members = append(s.Members, m)
+	}
+	if was.Since != nil {
+		s.Since = nil
+		if now, ok := w.here[was.Since.String()]; ok {
+			s.Since = &now
+		} else {
+			s.Changes = nil // against what is not there
+		}
+	}
+	if len(was.Members) == 0 {
+		s.Basis = statement.Basis{Claimed: was.Bytes}
+	}
+	s.Annotations = maps.Clone(was.Annotations)
+	if s.Annotations == nil {
+		s.Annotations = map[string]string{}
+	}
+	s.Annotations[adoptedLedger] = w.old.ID().String()
+	s.Annotations[adoptedEntry] = strconv.FormatUint(index, 10)
+	return &s, ""
+}
+
+// submit brings along what belongs to an artifact, and stamps it.
+func (w *adopting) submit(ctx context.Context, b ledger.Binding, ref statement.Ref, made *statement.Stamp) (*solo.Proof, error) {
+	to, err := w.a.shelfOf(ctx, w.to)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.bringDocuments(ctx, to, b, made); err != nil {
+		return nil, err
+	}
+	st := &statement.Statement{Kind: statement.KindStamp, Subject: []statement.Subject{ref.Subject()}, Stamp: made}
+	return w.a.submit(ctx, w.to, w.signer, func(*reading) (*statement.Statement, error) { return st, nil })
+}
+
+// bringDocuments copies the manifest, the details and the evidence of an artifact:
+// what was erased is not there, and not missed.
+func (w *adopting) bringDocuments(ctx context.Context, to shelf, b ledger.Binding, made *statement.Stamp) error {
+	from, err := w.a.shelfOf(ctx, w.from)
+	if err != nil {
+		return err
+	}
+	if err := bringManifest(from, to, b); err != nil {
+		return fmt.Errorf("bring the manifest: %w", err)
+	}
+	_, st, err := w.old.stampAt(b)
+	if err != nil {
+		return err
+	}
+	if at := st.Stamp.Details; at != nil {
+		data, err := from.Get(*at)
+		switch {
+		case errors.Is(err, solo.ErrWithheld):
+		case err != nil:
+			return fmt.Errorf("bring the details: %w", err)
+		default:
+			if _, err := to.Put(data); err != nil {
+				return fmt.Errorf("bring the details: %w", err)
+			}
+			made.Details = at
+			if err := bringMarks(from, to, data); err != nil {
+				return fmt.Errorf("bring the marks: %w", err)
+			}
+		}
+	}
+	var told jsonv1.Prove
+	file, err := w.a.evidenceOf(ctx, w.from, w.old, &proveOrder{noLineage: true}, b, &told)
+	if err != nil {
+		return err
+	}
+	data, err := file.Marshal()
+	if err != nil {
+		return err
+	}
+	at, err := to.Copy(strings.NewReader(string(data)))
+	if err != nil {
+		return fmt.Errorf("bring the evidence: %w", err)
+	}
+	made.Annotations[adoptedEvidence] = fmt.Sprintf("%x", at.SHA256)
+	return w.checkEvidence(file)
+}
+
+// checkEvidence sees to it that what is cited holds, by this person's trust.
+func (w *adopting) checkEvidence(file *evidence.File) error {
+	policy, _, err := w.a.policyFor(w.old.Origin())
+	if err != nil {
+		return err
+	}
+	v := evidence.Verify(file, policy, evidence.Options{Each: eachCore, StampOnly: true})
+	switch v.Verdict {
+	case evidence.Tampered, evidence.Untrusted:
+		return failf(exitTampered, "its evidence is %s", v.Verdict).withHint("`stele verify` on the old ledger says why")
+	}
+	return nil
+}
+
+func bringManifest(from, to shelf, b ledger.Binding) error {
+	m, closer, err := from.Manifest(b.Fingerprint)
+	if errors.Is(err, solo.ErrWithheld) {
+		return nil // a collection has none; or it was erased
+	}
+	if err != nil {
+		return err
+	}
+	closer.Close()
+	_ = m // it is one of these files
+	path := from.ManifestPath(b.Fingerprint)
+	if found := (&foundManifest{name: path, path: path, fp: b.Fingerprint}); found.check() != nil {
+		return found.check()
+	}
+	if kept(to, b.Fingerprint) {
+		return to.Offer(b.Fingerprint)
+	}
+	f, err := openRegular(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	p, err := to.NewManifest()
+	if err != nil {
+		return err
+	}
+	defer p.Discard()
+	if _, err := io.Copy(p, f); err != nil {
+		return err
+	}
+	if err := p.Keep(b.Fingerprint); err != nil {
+		return err
+	}
+	return to.Offer(b.Fingerprint)
+}
+
+// bringMarks copies the marks that details name.
+func bringMarks(from, to shelf, details []byte) error {
+	d, err := statement.ParseDetails(details)
+	if err != nil || d.Marks == nil {
+		return nil
+	}
+	f, err := from.Open(*d.Marks)
+	if errors.Is(err, solo.ErrWithheld) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = to.Copy(f)
+	return err
+}
+
+func (a *app) printAdoption(out *jsonv1.Adoption) {
+	if a.json {
+		a.printJSON(out)
+		return
+	}
+	if a.quiet {
+		return
+	}
+	var rows [][]terminal.Cell
+	counts := map[string]int{}
+	for _, item := range out.Artifacts {
+		counts[item.State]++
+		entry := "–"
+		if item.Entry != nil {
+			entry = entryText(*item.Entry)
+		}
+		rows = append(rows, []terminal.Cell{{Text: item.Name + "@" + item.Version}, {Text: strings.ReplaceAll(item.State, "-", " ")}, {Text: entryText(item.OldEntry)}, {Text: entry}, {Text: item.Reason}})
+	}
+	if len(rows) > 0 {
+		a.term.Table([]terminal.Column{{Title: "name@version"}, {Title: "state"}, {Title: "entry there"}, {Title: "entry here"}, {Title: "why"}}, rows)
+	}
+	verb := "adopted"
+	n := counts[adoptNew]
+	if out.DryRun {
+		verb, n = "would be adopted", counts[adoptWould]
+	}
+	a.term.Printf("%s from %s to %s; there already: %d\n", terminal.Plural(uint64(n), "artifact", "artifacts")+" "+verb, out.From.Origin, out.To.Origin, counts[adoptExisted])
+	var kinds []string
+	for _, kind := range slices.Sorted(maps.Keys(out.LeftOut)) {
+		kinds = append(kinds, fmt.Sprintf("%d %s", out.LeftOut[kind], kind))
+	}
+	if len(kinds) > 0 {
+		a.term.Notef("entries that stay behind, words of people to the other ledger: %s", strings.Join(kinds, ", "))
+	}
+}
