@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"fmt"
 	"iter"
 	"strings"
@@ -57,13 +58,27 @@ func (v *View) byName(name, version string) (b Binding, ok bool, err error) {
 // Versions goes through the bindings of a name in the order they were made.
 // The last pair may be an error.
 func (v *View) Versions(name string) iter.Seq2[Binding, error] {
+	return v.versions(name, versionPrefix(name))
+}
+
+// VersionsAfter is Versions from behind one of them on, without going through those
+// before it.
+func (v *View) VersionsAfter(name string, entry uint64, version string) iter.Seq2[Binding, error] {
+	return v.versions(name, append(versionKey(name, min(entry, v.n), version), 0))
+}
+
+func (v *View) versions(name string, lower []byte) iter.Seq2[Binding, error] {
 	return func(yield func(Binding, error) bool) {
 		if err := v.l.checkIndex(); err != nil {
 			yield(Binding{}, err)
 			return
 		}
 		prefix := versionPrefix(name)
-		err := v.l.store.scan(prefix, u64after(prefix, v.n), func(key, _ []byte) bool {
+		upper := u64after(prefix, v.n)
+		if bytes.Compare(lower, upper) >= 0 {
+			return
+		}
+		err := v.l.store.scan(lower, upper, func(key, _ []byte) bool {
 			index, version, err := parseVersion(key, prefix)
 			if err == nil && index >= v.n {
 				return false
@@ -106,7 +121,10 @@ func (v *View) Latest(name string) (Binding, error) {
 
 // Names goes through the names that begin with a prefix and have a version, in
 // the order of their bytes. The last pair may be an error.
-func (v *View) Names(prefix string) iter.Seq2[string, error] {
+func (v *View) Names(prefix string) iter.Seq2[string, error] { return v.NamesAfter(prefix, "") }
+
+// NamesAfter is Names from behind a name on, without going through those before it.
+func (v *View) NamesAfter(prefix, name string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		if err := v.l.checkIndex(); err != nil {
 			yield("", err)
@@ -114,7 +132,10 @@ func (v *View) Names(prefix string) iter.Seq2[string, error] {
 		}
 		lower := append([]byte{famVersion}, prefix...)
 		upper := after(lower)
-		for {
+		if behind := after(versionPrefix(name)); name != "" && bytes.Compare(behind, lower) > 0 {
+			lower = behind
+		}
+		for bytes.Compare(lower, upper) < 0 {
 			done := v.expect(Lookup{Kind: LookupNames, Name: string(lower[1:])})
 			pairs, _, err := v.l.store.page(lower, upper, 1)
 			done()
@@ -147,9 +168,15 @@ func (v *View) Names(prefix string) iter.Seq2[string, error] {
 }
 
 // indexes goes through the entries that an index family lists under a prefix.
-func (v *View) indexes(prefix []byte) iter.Seq2[uint64, error] {
+func (v *View) indexes(prefix []byte) iter.Seq2[uint64, error] { return v.indexesFrom(prefix, 0) }
+
+func (v *View) indexesFrom(prefix []byte, from uint64) iter.Seq2[uint64, error] {
 	return func(yield func(uint64, error) bool) {
-		err := v.l.store.scan(prefix, u64after(prefix, v.n), func(key, _ []byte) bool {
+		lower := prefix
+		if from > 0 {
+			lower = u64after(prefix, min(from, v.n))
+		}
+		err := v.l.store.scan(lower, u64after(prefix, v.n), func(key, _ []byte) bool {
 			index, err := lastU64(key, prefix)
 			if err == nil && index >= v.n {
 				return false
@@ -169,6 +196,11 @@ func (v *View) indexes(prefix []byte) iter.Seq2[uint64, error] {
 // found by About and Audits. The last pair may be an error.
 func (v *View) ByFingerprint(fp fingerprint.Fingerprint) iter.Seq2[uint64, error] {
 	return v.indexes(fingerprintPrefix(fp))
+}
+
+// ByFingerprintFrom is ByFingerprint from an entry on.
+func (v *View) ByFingerprintFrom(fp fingerprint.Fingerprint, from uint64) iter.Seq2[uint64, error] {
+	return v.indexesFrom(fingerprintPrefix(fp), from)
 }
 
 // About goes through the entries of a kind that are about a fingerprint, in
@@ -210,10 +242,20 @@ func (v *View) BySigner(id statement.KeyID) iter.Seq2[uint64, error] {
 	return v.indexes(signerPrefix(id))
 }
 
+// BySignerFrom is BySigner from an entry on.
+func (v *View) BySignerFrom(id statement.KeyID, from uint64) iter.Seq2[uint64, error] {
+	return v.indexesFrom(signerPrefix(id), from)
+}
+
 // ByKind goes through the entries of a kind, in order. The last pair may be an
 // error.
 func (v *View) ByKind(kind statement.Kind) iter.Seq2[uint64, error] {
 	return v.indexes([]byte{famKind, kindBytes[kind]})
+}
+
+// ByKindFrom is ByKind from an entry on.
+func (v *View) ByKindFrom(kind statement.Kind, from uint64) iter.Seq2[uint64, error] {
+	return v.indexesFrom([]byte{famKind, kindBytes[kind]}, from)
 }
 
 // LastOn returns the last entry about a fingerprint, as ByFingerprint has them:
