@@ -65,7 +65,7 @@ func (a *app) mirrorRoutes(r *replica.Replica, front *server.Front, health *serv
 		mux.Handle(route.Method+" "+route.Path, front.Route(route.Rule, route.Handler))
 	}
 	api.New(api.Options{
-		Engine: mirrorEngine{r}, Shelf: ledgerShelf{r.Shelf()}, Software: "stele/" + version, Primary: r.Primary(), Logf: a.term.Warnf,
+		Engine: mirrorEngine{r}, Shelf: ledgerShelf{r.Shelf()}, Software: "stele/" + version, Primary: r.Primary(), ReadOnly: true, Logf: a.term.Warnf, Now: a.now,
 	}).Mount(mux, front)
 	mux.Handle("/", front.Route(server.Rule{Name: "/"}, server.NoRoute()))
 	return mux

@@ -40,11 +40,11 @@ func (v *serving) routes(front *server.Front, health *server.Health, exchange ht
 	for _, r := range health.Routes() {
 		mux.Handle(r.Method+" "+r.Path, front.Route(r.Rule, r.Handler))
 	}
-	shelf, err := newShelf(v.engine, string(v.settings.attachments))
+	shelf, err := newShelf(v.engine, string(v.settings.attachments), v.dir)
 	if err != nil {
 		return nil, err
 	}
-	o := api.Options{Engine: servedEngine{v.engine}, Shelf: shelf, Delegations: exchange, Software: "stele/" + version, Logf: v.warnf}
+	o := api.Options{Engine: servedEngine{v.engine}, Shelf: shelf, Delegations: exchange, Software: "stele/" + version, Logf: v.warnf, ReadOnly: bool(v.settings.readOnly), Now: v.app.now}
 	if v.cosigner != nil {
 		o.Witnesses = v.cosigner
 	}

@@ -7,9 +7,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/api"
@@ -95,8 +97,9 @@ func shelfError(err error) error {
 // placeShelf keeps documents in a folder or a bucket of their own, under the names
 // that the ledger's directory has for them.
 type placeShelf struct {
-	at place.Place
-	o  place.Options
+	at  place.Place
+	o   place.Options
+	tmp string // where they lie until they are checked: not in memory, as /tmp may
 }
 
 func (s placeShelf) attachment(sum [32]byte) place.Place {
@@ -116,9 +119,33 @@ func (s placeShelf) read(ctx context.Context, at place.Place, limit int64) (io.R
 	return r, size, err
 }
 
-// Attachment implements api.Shelf. A client checks what it gets by the digest.
+// Attachment implements api.Shelf.
 func (s placeShelf) Attachment(ctx context.Context, sum [32]byte) (io.ReadCloser, int64, error) {
-	return s.read(ctx, s.attachment(sum), api.MaxAttachmentBody)
+	r, size, err := s.read(ctx, s.attachment(sum), api.MaxAttachmentBody)
+	if err != nil {
+		return nil, 0, err
+	}
+	return &checkedDocument{ReadCloser: r, sum: sum, left: size, hash: sha256.New()}, size, nil
+}
+
+// checkedDocument is an attachment whose last bytes come only if all were the right
+// ones: so that nobody gets another one whole.
+type checkedDocument struct {
+	io.ReadCloser
+	sum  [32]byte
+	left int64
+	hash hash.Hash
+}
+
+// Read implements io.Reader.
+func (d *checkedDocument) Read(p []byte) (int, error) {
+	n, err := d.ReadCloser.Read(p)
+	d.hash.Write(p[:n])
+	d.left -= int64(n)
+	if (d.left <= 0 || errors.Is(err, io.EOF)) && (d.left != 0 || [32]byte(d.hash.Sum(nil)) != d.sum) {
+		return 0, fmt.Errorf("%w: attachment %x: the store has another under its name", api.ErrDocument, d.sum)
+	}
+	return n, err
 }
 
 // Manifest implements api.Shelf.
@@ -148,7 +175,7 @@ func (s placeShelf) PutManifest(ctx context.Context, fp fingerprint.Fingerprint,
 // put has a document written to a temporary file, checked on the way, before any of
 // it goes to its place.
 func (s placeShelf) put(ctx context.Context, at place.Place, fill func(io.Writer) error) error {
-	f, err := os.CreateTemp("", "stele-document-*")
+	f, err := os.CreateTemp(s.tmp, "new.tmp-*")
 	if err != nil {
 		return err
 	}
@@ -168,7 +195,7 @@ func (s placeShelf) put(ctx context.Context, at place.Place, fill func(io.Writer
 }
 
 // newShelf is where --attachments says, or the ledger's own.
-func newShelf(e *solo.Engine, at string) (api.Shelf, error) {
+func newShelf(e *solo.Engine, at, dir string) (api.Shelf, error) {
 	if at == "" {
 		return ledgerShelf{e.Shelf()}, nil
 	}
@@ -179,5 +206,9 @@ func newShelf(e *solo.Engine, at string) (api.Shelf, error) {
 	if p, err = p.Absolute(); err != nil {
 		return nil, err
 	}
-	return placeShelf{at: p}, nil
+	tmp := filepath.Join(dir, "attachments")
+	if err := os.MkdirAll(tmp, 0o777); err != nil {
+		return nil, err
+	}
+	return placeShelf{at: p, tmp: tmp}, nil
 }

@@ -7,13 +7,11 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/server"
 	"github.com/stele-ml/stele/internal/strictjson"
 	"github.com/stele-ml/stele/internal/wire"
 	"github.com/stele-ml/stele/lineage"
-	"github.com/stele-ml/stele/statement"
 )
 
 // How long an answer may be kept by whoever gets it.
@@ -23,16 +21,17 @@ const (
 )
 
 // writeJSON answers with a value.
-func writeJSON(w http.ResponseWriter, status int, cache string, v any) error {
+func writeJSON(w http.ResponseWriter, c *call, status int, cache string, v any) error {
 	body, err := strictjson.Marshal(v)
 	if err != nil {
 		return err
 	}
-	return write(w, status, typeJSON, cache, body)
+	return write(w, c.Request, status, typeJSON, cache, body)
 }
 
-func write(w http.ResponseWriter, status int, media, cache string, body []byte) error {
+func write(w http.ResponseWriter, r *http.Request, status int, media, cache string, body []byte) error {
 	h := w.Header()
+	body = server.Gzip(h, r, body)
 	h.Set("Content-Type", media)
 	h.Set("Cache-Control", cache)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
@@ -52,7 +51,7 @@ func notFound(format string, args ...any) error {
 // fail answers with the problem that an error is.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := a.problem(err)
-	if p.Code == wire.CodeInternal {
+	if p.Status >= http.StatusInternalServerError {
 		a.o.Logf("request %s: %s %s: %v", server.RequestID(r.Context()), r.Method, r.URL.Path, err)
 	}
 	out := *p
@@ -62,10 +61,13 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 		http.Error(w, "internal error", http.StatusInternalServerError)
 		return
 	}
-	if p.Status == http.StatusServiceUnavailable {
+	switch p.Status {
+	case http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", "1")
+	case http.StatusTooManyRequests:
+		w.Header().Set("Retry-After", strconv.Itoa(int(retryUpload.Seconds())))
 	}
-	_ = write(w, p.Status, wire.ProblemType, cacheNever, body)
+	_ = write(w, r, p.Status, wire.ProblemType, cacheNever, body)
 }
 
 // problem is the one table of errors: docs/api.md has it for people.
@@ -92,12 +94,17 @@ func (a *API) problem(err error) *wire.Problem {
 			p.Hint = "write to " + p.Primary
 		}
 		return p
-	case is(ErrOutcomeUnknown, context.Canceled, context.DeadlineExceeded):
+	case is(ErrOutcomeUnknown):
 		p = wire.NewProblem(http.StatusServiceUnavailable, wire.CodeOutcomeUnknown, "it may or may not be written")
 		p.Hint = "send the same bytes again: that is safe"
 		return p
-	case is(ErrStopped, ledger.ErrClosed):
-		return wire.NewProblem(http.StatusServiceUnavailable, wire.CodeUnavailable, "the ledger does not take anything now: "+err.Error())
+	case is(ErrStopped, ledger.ErrClosed, ledger.ErrIndex):
+		// Why is for the server's log: it may name files, and the clock.
+		p = wire.NewProblem(http.StatusServiceUnavailable, wire.CodeUnavailable, "the ledger has stopped")
+		p.Hint = "whoever runs the server finds the reason in its log, under the request's id"
+		return p
+	case is(context.Canceled, context.DeadlineExceeded):
+		return wire.NewProblem(http.StatusServiceUnavailable, wire.CodeUnavailable, "it took too long")
 	case is(ErrDocument):
 		return wire.NewProblem(http.StatusUnprocessableEntity, wire.CodeTampered, err.Error())
 	case is(ErrNoDocument):
@@ -112,10 +119,6 @@ func (a *API) problem(err error) *wire.Problem {
 		return p
 	case is(ledger.ErrNotFound, lineage.ErrNotFound):
 		return wire.NewProblem(http.StatusNotFound, wire.CodeNotFound, err.Error())
-	case is(ledger.ErrIndex):
-		return wire.NewProblem(http.StatusServiceUnavailable, wire.CodeUnavailable, err.Error())
-	case is(statement.ErrFormat, evidence.ErrFormat, strictjson.ErrLimit):
-		return wire.NewProblem(http.StatusBadRequest, wire.CodeMalformed, err.Error())
 	}
 	return wire.NewProblem(http.StatusInternalServerError, wire.CodeInternal, "the server failed; its log has the reason under the request's id")
 }

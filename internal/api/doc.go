@@ -18,6 +18,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/ledger"
@@ -87,6 +88,9 @@ type Options struct {
 	Delegations http.Handler // POST /v1/delegations; nil: there is no exchange
 	Software    string       // name and version, for /v1/ledger
 	Primary     string       // of a mirror: where to write
+	ReadOnly    bool         // documents are not taken either
+	// Now is the time that a dry run happens at; nil: time.Now.
+	Now func() time.Time
 	// Logf is told of what clients are not: the server's own failures.
 	Logf func(format string, args ...any)
 }
@@ -95,6 +99,7 @@ type Options struct {
 type API struct {
 	o        Options
 	document func() ([]byte, error) // made once
+	uploads  uploads
 }
 
 // New returns an API.
@@ -102,5 +107,8 @@ func New(o Options) *API {
 	if o.Logf == nil {
 		o.Logf = func(string, ...any) {}
 	}
-	return &API{o, sync.OnceValues(Document)}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &API{o: o, document: sync.OnceValues(Document), uploads: uploads{now: o.Now, have: map[string]*allowance{}}}
 }

@@ -2,7 +2,6 @@ package api
 
 import (
 	"encoding/hex"
-	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -36,9 +35,9 @@ var documentOperations = []Operation{
 	},
 	{
 		ID: "putAttachment", Method: http.MethodPut, Path: "/v1/attachments/{sha256}", Scope: server.ScopeSubmit, Time: documentTime,
-		Doc: "Keeps an attachment, whole or not at all; at most 64 MiB.", Params: []Param{paramSum},
+		Doc: "Keeps an attachment, whole or not at all; at most 64 MiB, and 16 GiB of documents a day of one identity.", Params: []Param{paramSum},
 		Takes: typeOctets, MaxBody: MaxAttachmentBody, Stream: true,
-		Replies: []Reply{{http.StatusNoContent, "it is kept", "", nil}}, Codes: []wire.Code{wire.CodeTampered, wire.CodeTooLarge},
+		Replies: []Reply{{http.StatusNoContent, "it is kept", "", nil}}, Codes: []wire.Code{wire.CodeTampered, wire.CodeReadOnly},
 		handle: (*API).putAttachment,
 	},
 	{
@@ -51,7 +50,7 @@ var documentOperations = []Operation{
 		ID: "putManifest", Method: http.MethodPut, Path: "/v1/manifests/{fingerprint}", Scope: server.ScopeSubmit, Time: documentTime,
 		Doc: "Keeps the manifest of a fingerprint, checked against it.", Params: []Param{paramFP},
 		Takes: typeOctets, MaxBody: MaxManifestBody, Stream: true,
-		Replies: []Reply{{http.StatusNoContent, "it is kept", "", nil}}, Codes: []wire.Code{wire.CodeTampered, wire.CodeTooLarge},
+		Replies: []Reply{{http.StatusNoContent, "it is kept", "", nil}}, Codes: []wire.Code{wire.CodeTampered, wire.CodeReadOnly},
 		handle: (*API).putManifest,
 	},
 }
@@ -94,7 +93,7 @@ func (a *API) evidence(w http.ResponseWriter, c *call) error {
 		return err
 	}
 	w.Header().Set("Content-Disposition", `attachment; filename="evidence.stele"`)
-	return write(w, http.StatusOK, typeOctets, cacheNever, body)
+	return write(w, c.Request, http.StatusOK, typeOctets, cacheNever, body)
 }
 
 // sumOf reads a digest in its one spelling: nothing else reaches the shelf.
@@ -185,7 +184,7 @@ func (a *API) putAttachment(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	return a.keep(w, shelf.PutAttachment(c.Context(), sum, c.Body, MaxAttachmentBody))
+	return a.keep(w, c, func(r io.Reader) error { return shelf.PutAttachment(c.Context(), sum, r, MaxAttachmentBody) })
 }
 
 func (a *API) putManifest(w http.ResponseWriter, c *call) error {
@@ -200,15 +199,20 @@ func (a *API) putManifest(w http.ResponseWriter, c *call) error {
 	if have := a.o.Engine.View().Algorithm(); fp.Algorithm != have {
 		return malformed("this ledger's fingerprints are of %s", have)
 	}
-	return a.keep(w, shelf.PutManifest(c.Context(), fp, c.Body, MaxManifestBody))
+	return a.keep(w, c, func(r io.Reader) error { return shelf.PutManifest(c.Context(), fp, r, MaxManifestBody) })
 }
 
-func (a *API) keep(w http.ResponseWriter, err error) error {
-	var tooLong *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLong):
-		return wire.NewProblem(http.StatusRequestEntityTooLarge, wire.CodeTooLarge, "the document is longer than may be kept")
-	case err != nil:
+// keep has a document kept, as far as its sender may send it.
+func (a *API) keep(w http.ResponseWriter, c *call, put func(io.Reader) error) error {
+	if a.o.ReadOnly {
+		return ErrReadOnly
+	}
+	who := server.IdentityOf(c.Context()).Name
+	u := &upload{r: c.Body, take: func(n int64) bool { return a.uploads.take(who, n) }}
+	if err := put(u); err != nil {
+		if problem := u.problem(); problem != nil {
+			return problem
+		}
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -250,5 +254,5 @@ func (a *API) answerRead(w http.ResponseWriter, c *call, with func(*ledger.View,
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, cacheNever, answer)
+	return writeJSON(w, c, http.StatusOK, cacheNever, answer)
 }

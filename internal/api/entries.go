@@ -114,7 +114,7 @@ func (a *API) entries(w http.ResponseWriter, c *call) error {
 		room -= len(item.Statement)
 		out.Entries = append(out.Entries, *item)
 	}
-	return writeJSON(w, http.StatusOK, cacheNever, out)
+	return writeJSON(w, c, http.StatusOK, cacheNever, out)
 }
 
 // maxPageBytes is about how many bytes of statements one page has.
@@ -154,35 +154,21 @@ func (l *list) indexes(c *call) (iter.Seq2[uint64, error], error) {
 		if !slices.Contains(statement.Kinds(), kind) {
 			return nil, malformed("kind: %.40q is none", kind)
 		}
-		return since(l.view.ByKind(kind), from), nil
+		return l.view.ByKindFrom(kind, from), nil
 	case q.Get("signer") != "":
 		id, err := statement.ParseKeyID(q.Get("signer"))
 		if err != nil {
-			return nil, err
+			return nil, malformed("signer: %v", err)
 		}
-		return since(l.view.BySigner(id), from), nil
+		return l.view.BySignerFrom(id, from), nil
 	case q.Get("fingerprint") != "":
 		fp, err := fingerprint.Parse(q.Get("fingerprint"))
 		if err != nil {
 			return nil, malformed("fingerprint: %v", err)
 		}
-		return since(l.view.ByFingerprint(fp), from), nil
+		return l.view.ByFingerprintFrom(fp, from), nil
 	}
 	return all(l.view, from, descending), nil
-}
-
-// since leaves out what is before an entry.
-func since(list iter.Seq2[uint64, error], from uint64) iter.Seq2[uint64, error] {
-	return func(yield func(uint64, error) bool) {
-		for index, err := range list {
-			if err == nil && index < from {
-				continue
-			}
-			if !yield(index, err) {
-				return
-			}
-		}
-	}
 }
 
 func all(v *ledger.View, from uint64, descending bool) iter.Seq2[uint64, error] {
@@ -239,7 +225,7 @@ func (a *API) entry(w http.ResponseWriter, c *call) error {
 		return err
 	}
 	out.Leaf, out.Inclusion, out.Checkpoint = e.Leaf(), wire.HashBytes(proof), string(signed)
-	return writeJSON(w, http.StatusOK, cacheNever, out)
+	return writeJSON(w, c, http.StatusOK, cacheNever, out)
 }
 
 func (a *API) entryProof(w http.ResponseWriter, c *call) error {
@@ -267,5 +253,5 @@ func (a *API) entryProof(w http.ResponseWriter, c *call) error {
 		return err
 	}
 	p := evidence.TLogProof{Index: index, Hashes: hashes, Checkpoint: signed}
-	return write(w, http.StatusOK, typeText, cacheNever, p.Marshal())
+	return write(w, c.Request, http.StatusOK, typeText, cacheNever, p.Marshal())
 }

@@ -54,29 +54,25 @@ func ledgerOperations() []Operation {
 	}
 }
 
-func (a *API) openAPI(w http.ResponseWriter, _ *call) error {
+func (a *API) openAPI(w http.ResponseWriter, c *call) error {
 	body, err := a.document()
 	if err != nil {
 		return err
 	}
-	return write(w, http.StatusOK, typeJSON, "public, max-age=300", body)
+	return write(w, c.Request, http.StatusOK, typeJSON, "public, max-age=300", body)
 }
 
-// published is the checkpoint that is given to whoever asks for the newest: with
-// witnesses the newest that reached the quorum.
+// published is the checkpoint that is given to whoever asks for the newest, as
+// /checkpoint gives it: with witnesses the newest that reached the quorum. Without,
+// an older one that was cosigned once would hide what was withdrawn since.
 func (a *API) published() ([]byte, error) {
 	if a.o.Witnesses != nil {
 		return a.o.Witnesses.Published(), nil
 	}
-	v := a.o.Engine.View()
-	cosigned, err := v.Cosigned()
-	if errors.Is(err, ledger.ErrNotFound) {
-		return v.LatestCheckpoint()
-	}
-	return cosigned, err
+	return a.o.Engine.View().LatestCheckpoint()
 }
 
-func (a *API) ledger(w http.ResponseWriter, _ *call) error {
+func (a *API) ledger(w http.ResponseWriter, c *call) error {
 	v := a.o.Engine.View()
 	newest, err := v.LatestCheckpoint()
 	if err != nil {
@@ -92,7 +88,7 @@ func (a *API) ledger(w http.ResponseWriter, _ *call) error {
 	case !errors.Is(err, ledger.ErrNotFound):
 		return err
 	}
-	return writeJSON(w, http.StatusOK, cacheNever, out)
+	return writeJSON(w, c, http.StatusOK, cacheNever, out)
 }
 
 func (a *API) inclusion(w http.ResponseWriter, c *call) error {
@@ -111,7 +107,7 @@ func (a *API) inclusion(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	return a.proof(w, v, wire.Proof{Index: &index, Size: v.Size(), Hashes: wire.HashBytes(proof)})
+	return proofOf(w, c, v, wire.Proof{Index: &index, Size: v.Size(), Hashes: wire.HashBytes(proof)})
 }
 
 func (a *API) consistency(w http.ResponseWriter, c *call) error {
@@ -135,18 +131,18 @@ func (a *API) consistency(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	return a.proof(w, v, wire.Proof{From: &from, Size: to, Hashes: wire.HashBytes(proof)})
+	return proofOf(w, c, v, wire.Proof{From: &from, Size: to, Hashes: wire.HashBytes(proof)})
 }
 
-// proof answers with a proof, and the checkpoint of its size where one was published.
-func (a *API) proof(w http.ResponseWriter, v *ledger.View, p wire.Proof) error {
+// proofOf answers with a proof, and the checkpoint of its size where one was published.
+func proofOf(w http.ResponseWriter, c *call, v *ledger.View, p wire.Proof) error {
 	switch signed, err := v.Checkpoint(v.Size()); {
 	case err == nil:
 		p.Checkpoint = string(signed)
 	case !errors.Is(err, ledger.ErrNotFound):
 		return err
 	}
-	return writeJSON(w, http.StatusOK, cacheNever, p)
+	return writeJSON(w, c, http.StatusOK, cacheNever, p)
 }
 
 func (a *API) checkpoints(w http.ResponseWriter, c *call) error {
@@ -174,5 +170,5 @@ func (a *API) checkpoints(w http.ResponseWriter, c *call) error {
 		}
 		out.Checkpoints = append(out.Checkpoints, wire.SignedCheckpoint{Size: cp.Size, Note: string(cp.Signed)})
 	}
-	return writeJSON(w, http.StatusOK, cacheNever, out)
+	return writeJSON(w, c, http.StatusOK, cacheNever, out)
 }

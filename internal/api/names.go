@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/ledger"
@@ -21,7 +22,7 @@ var nameOperations = []Operation{
 	{
 		ID: "listNames", Method: http.MethodGet, Path: "/v1/names", Scope: server.ScopeEntries,
 		Doc:     "The names that have a version, in the order of their bytes.",
-		Params:  []Param{{Name: "prefix", In: "query", Schema: "string", Doc: "names that begin so", Example: "fraud/"}, paramSize, paramLimit, paramNext},
+		Params:  []Param{{Name: "prefix", In: "query", Schema: "string", Empty: true, Doc: "names that begin so", Example: "fraud/"}, paramSize, paramLimit, paramNext},
 		Replies: []Reply{{http.StatusOK, "a page of names", typeJSON, wire.Names{}}},
 		handle:  (*API).names,
 	},
@@ -91,12 +92,9 @@ func (a *API) names(w http.ResponseWriter, c *call) error {
 	}
 	out := wire.Names{Page: wire.Page{Size: l.view.Size()}, Names: []string{}}
 	prefix := c.query.Get("prefix")
-	for name, err := range l.view.Names(prefix) {
+	for name, err := range l.view.NamesAfter(prefix, string(l.after)) {
 		if err != nil {
 			return err
-		}
-		if name <= string(l.after) && len(l.after) > 0 {
-			continue
 		}
 		if len(out.Names) == l.limit {
 			out.Next = l.next([]byte(out.Names[len(out.Names)-1]))
@@ -104,7 +102,7 @@ func (a *API) names(w http.ResponseWriter, c *call) error {
 		}
 		out.Names = append(out.Names, name)
 	}
-	return writeJSON(w, http.StatusOK, cacheNever, out)
+	return writeJSON(w, c, http.StatusOK, cacheNever, out)
 }
 
 func (a *API) versions(w http.ResponseWriter, c *call) error {
@@ -112,28 +110,29 @@ func (a *API) versions(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	skip := uint64(0)
-	if len(l.after) > 0 {
-		if skip, err = decimal("cursor", string(l.after)); err != nil {
-			return err
-		}
-	}
-	out := wire.Versions{Page: wire.Page{Size: l.view.Size()}, Versions: []wire.Binding{}}
-	n := uint64(0)
-	for b, err := range l.view.Versions(c.query.Get("name")) {
+	name := c.query.Get("name")
+	list := l.view.Versions(name)
+	if len(l.after) > 0 { // an entry may bind several versions: a cursor has both
+		entry, version, _ := strings.Cut(string(l.after), " ")
+		index, err := decimal("cursor", entry)
 		if err != nil {
 			return err
 		}
-		if n++; n <= skip {
-			continue
+		list = l.view.VersionsAfter(name, index, version)
+	}
+	out := wire.Versions{Page: wire.Page{Size: l.view.Size()}, Versions: []wire.Binding{}}
+	for b, err := range list {
+		if err != nil {
+			return err
 		}
 		if len(out.Versions) == l.limit {
-			out.Next = l.next(strconv.AppendUint(nil, n-1, 10))
+			last := out.Versions[len(out.Versions)-1]
+			out.Next = l.next([]byte(strconv.FormatUint(last.Entry, 10) + " " + last.Version))
 			break
 		}
 		out.Versions = append(out.Versions, bindingOf(b.Ref(), b.Entry))
 	}
-	return writeJSON(w, http.StatusOK, cacheNever, out)
+	return writeJSON(w, c, http.StatusOK, cacheNever, out)
 }
 
 func bindingOf(ref statement.Ref, entry uint64) wire.Binding {
@@ -181,7 +180,7 @@ func (a *API) artifacts(w http.ResponseWriter, c *call) error {
 			return err
 		}
 		out.Artifacts = append(out.Artifacts, artifactOf(one))
-		return writeJSON(w, http.StatusOK, cacheNever, out)
+		return writeJSON(w, c, http.StatusOK, cacheNever, out)
 	}
 	fp, err := fingerprint.Parse(text)
 	if err != nil {
@@ -197,7 +196,7 @@ func (a *API) artifacts(w http.ResponseWriter, c *call) error {
 	for _, one := range list {
 		out.Artifacts = append(out.Artifacts, artifactOf(one))
 	}
-	return writeJSON(w, http.StatusOK, cacheNever, out)
+	return writeJSON(w, c, http.StatusOK, cacheNever, out)
 }
 
 func (a *API) lineage(w http.ResponseWriter, c *call) error {
@@ -236,7 +235,7 @@ func (a *API) lineage(w http.ResponseWriter, c *call) error {
 		}
 		out.Nodes = append(out.Nodes, node)
 	}
-	return writeJSON(w, http.StatusOK, cacheNever, out)
+	return writeJSON(w, c, http.StatusOK, cacheNever, out)
 }
 
 func (a *API) stages(w http.ResponseWriter, c *call) error {
@@ -251,7 +250,7 @@ func (a *API) stages(w http.ResponseWriter, c *call) error {
 		}
 		out.Stages = append(out.Stages, stage)
 	}
-	return writeJSON(w, http.StatusOK, cacheNever, out)
+	return writeJSON(w, c, http.StatusOK, cacheNever, out)
 }
 
 func (a *API) stage(w http.ResponseWriter, c *call) error {
@@ -273,7 +272,7 @@ func (a *API) stage(w http.ResponseWriter, c *call) error {
 			Name: p.Ref.Name, Version: p.Ref.Version, Fingerprint: p.Ref.Fingerprint.String(), Release: p.Entry,
 		})
 	}
-	return writeJSON(w, http.StatusOK, cacheNever, out)
+	return writeJSON(w, c, http.StatusOK, cacheNever, out)
 }
 
 func (a *API) contracts(w http.ResponseWriter, c *call) error {
@@ -291,7 +290,7 @@ func (a *API) contracts(w http.ResponseWriter, c *call) error {
 			ID: e.Name + "@" + strconv.FormatUint(e.Version, 10), Entry: e.Entry, SHA256: hex.EncodeToString(e.Digest[:]), Document: e.Document,
 		})
 	}
-	return writeJSON(w, http.StatusOK, cacheNever, out)
+	return writeJSON(w, c, http.StatusOK, cacheNever, out)
 }
 
 func (a *API) identities(w http.ResponseWriter, c *call) error {
@@ -314,5 +313,5 @@ func (a *API) identities(w http.ResponseWriter, c *call) error {
 		}
 		out.Identities = append(out.Identities, id)
 	}
-	return writeJSON(w, http.StatusOK, cacheNever, out)
+	return writeJSON(w, c, http.StatusOK, cacheNever, out)
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"mime"
 	"net/http"
 	"net/url"
 	"slices"
@@ -43,6 +44,7 @@ type Param struct {
 	Schema   string // of OpenAPI: string, integer, boolean
 	Required bool
 	Enum     []string
+	Empty    bool // it may be empty
 	Example  string
 }
 
@@ -137,31 +139,47 @@ func (o *Operation) parse(r *http.Request) (*call, error) {
 			return nil, malformed("the parameter %.60q is not known here", name)
 		case len(values) > 1:
 			return nil, malformed("the parameter %s stands %d times", name, len(values))
+		case values[0] == "" && !o.Params[i].Empty:
+			return nil, malformed("the parameter %s is empty", name)
 		case len(o.Params[i].Enum) > 0 && !slices.Contains(o.Params[i].Enum, values[0]):
 			return nil, malformed("%s=%.60q; use %s", name, values[0], strings.Join(o.Params[i].Enum, " or "))
 		}
 	}
 	for _, p := range o.Params {
-		if p.Required && p.In == "query" && query.Get(p.Name) == "" {
+		if p.Required && p.In == "query" && !query.Has(p.Name) {
 			return nil, malformed("the parameter %s is missing", p.Name)
 		}
 	}
 	if o.Takes != "" {
-		media, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
-		media = strings.ToLower(strings.TrimSpace(media))
-		if media != o.Takes && (o.Takes == typeOctets || media != typeJSON) {
+		if !o.takes(r.Header.Values("Content-Type")) {
 			return nil, wire.NewProblem(http.StatusUnsupportedMediaType, wire.CodeMalformed, "the Content-Type is not "+o.Takes)
 		}
 	}
 	return &call{r, query}, nil
 }
 
+// takes reports whether a body of that Content-Type is taken. JSON is UTF-8
+// (RFC 8259, section 8.1), whatever a charset says.
+func (o *Operation) takes(values []string) bool {
+	if len(values) != 1 {
+		return false
+	}
+	media, params, err := mime.ParseMediaType(values[0])
+	if err != nil || params["charset"] != "" && !strings.EqualFold(params["charset"], "utf-8") {
+		return false
+	}
+	return media == o.Takes || o.Takes != typeOctets && media == typeJSON
+}
+
 // noRoute answers what no operation does: with 405 where another method would.
 func (a *API) noRoute(w http.ResponseWriter, r *http.Request) {
 	var allow []string
 	for _, o := range Operations() {
-		if matches(o.Path, r.URL.Path) {
-			allow = append(allow, o.Method)
+		if r.URL.RawPath != "" || !matches(o.Path, r.URL.Path) {
+			continue
+		}
+		if allow = append(allow, o.Method); o.Method == http.MethodGet {
+			allow = append(allow, http.MethodHead)
 		}
 	}
 	if len(allow) == 0 {

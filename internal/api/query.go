@@ -73,7 +73,7 @@ func (a *API) page(c *call) (*list, error) {
 	copy(l.query[:], sum[:])
 	if text := c.query.Get("cursor"); text != "" {
 		raw, err := base64.RawURLEncoding.DecodeString(text)
-		if err != nil || len(raw) < 16 || len(raw) > 2048 || [8]byte(raw[:8]) != l.query || c.query.Get("size") != "" {
+		if err != nil || len(raw) < 17 || len(raw) > 2048 || [8]byte(raw[:8]) != l.query || c.query.Get("size") != "" {
 			return nil, malformed("the cursor is not of this list")
 		}
 		l.after = raw[16:]

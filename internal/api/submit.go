@@ -60,6 +60,9 @@ func (a *API) submit(w http.ResponseWriter, c *call) error {
 		return malformed("%v", err)
 	}
 	done, err := a.o.Engine.Submit(c.Context(), env)
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return errors.Join(ErrOutcomeUnknown, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -93,7 +96,7 @@ func (a *API) submit(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, status, cacheNever, wire.Receipt{
+	return writeJSON(w, c, status, cacheNever, wire.Receipt{
 		Index: done.Index, Time: done.Time, ID: env.ID(), Existed: done.Existed, Leaf: leaf,
 		Inclusion: wire.HashBytes(proof), Checkpoint: string(checkpoint),
 	})
@@ -127,15 +130,33 @@ func (a *API) admission(w http.ResponseWriter, c *call) error {
 		return malformed("payload: %v", err)
 	}
 	v := a.o.Engine.View()
-	signer := contract.Signer{}
-	if q.Key != nil {
-		signer.Key, signer.Known = *q.Key, true
-	}
-	trial, err := v.Try(st, signer, time.Now().UnixMilli())
+	signer, err := signerOfTrial(q)
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, cacheNever, admissionOf(v, trial))
+	trial, err := v.Try(st, signer, a.o.Now().UnixMilli())
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, c, http.StatusOK, cacheNever, admissionOf(v, trial))
+}
+
+// signerOfTrial is as whom a statement is tried.
+func signerOfTrial(q *wire.AdmissionRequest) (s contract.Signer, err error) {
+	if q.Key != nil {
+		s.Key, s.Known = *q.Key, true
+	}
+	if len(q.Delegation) == 0 {
+		return s, nil
+	}
+	if s.Delegation, err = statement.ParseDelegation(q.Delegation); err != nil {
+		return s, malformed("delegation: %v", err)
+	}
+	if q.Key != nil && *q.Key != s.Delegation.Issuer {
+		return s, malformed("key: it is not that of the delegation's issuer")
+	}
+	s.Key, s.Known = s.Delegation.Issuer, true
+	return s, nil
 }
 
 func admissionOf(v *ledger.View, t *ledger.Trial) wire.Admission {

@@ -9,10 +9,11 @@ import (
 const MaxAdmission = 128 << 10
 
 // AdmissionRequest is the body of POST /v1/admission: what a statement would meet,
-// if Key signed it now. Nothing is written.
+// if Key signed it now, or somebody through Delegation. Nothing is written.
 type AdmissionRequest struct {
-	Payload []byte           `json:"payload"`       // the statement's bytes, as they would be signed
-	Key     *statement.KeyID `json:"key,omitzero"` // a registered key; none: rules about who signs stay undecided
+	Payload    []byte           `json:"payload"`             // the statement's bytes, as they would be signed
+	Key        *statement.KeyID `json:"key,omitzero"`        // a registered key; none: rules about who signs stay undecided
+	Delegation []byte           `json:"delegation,omitzero"` // in its binary form; its issuer is then the key
 }
 
 // ParseAdmissionRequest reads a request strictly.

@@ -35,10 +35,10 @@ type Ledger struct {
 	Hash       string             `json:"hash"` // of its fingerprints
 	Rules      int                `json:"rules"`
 	Size       uint64             `json:"size"`
-	Time       int64              `json:"time"`               // of the last entry, Unix ms
-	Checkpoint string             `json:"checkpoint"`         // the newest, a signed note
+	Time       int64              `json:"time"`              // of the last entry, Unix ms
+	Checkpoint string             `json:"checkpoint"`        // the newest, a signed note
 	Cosigned   string             `json:"cosigned,omitzero"` // the newest that reached the quorum of witnesses
-	Index      string             `json:"index"`              // the version of the index that /v1/read answers by
+	Index      string             `json:"index"`             // the version of the index that /v1/read answers by
 	Software   string             `json:"software"`
 	Primary    string             `json:"primary,omitzero"` // of a mirror: where it copies from, and where to write
 }
@@ -86,7 +86,7 @@ const MaxProofJSON = 64 << 10
 type Proof struct {
 	Index      *uint64  `json:"index,omitzero"` // of inclusion: the entry
 	From       *uint64  `json:"from,omitzero"`  // of consistency: the earlier size
-	Size       uint64   `json:"size"`            // of the tree
+	Size       uint64   `json:"size"`           // of the tree
 	Hashes     [][]byte `json:"hashes"`
 	Checkpoint string   `json:"checkpoint,omitzero"` // of that size, if one was published
 }
