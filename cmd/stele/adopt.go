@@ -53,13 +53,13 @@ ledger in DIR, in the order in which they came to be: under its name, with what
 it was made of. What a run made is stamped as made of the run's inputs.
 
 Each new stamp cites the old receipt, in annotations: the old ledger's id, the
-entry, and the SHA-256 of an evidence file, which goes along as an attachment and
-so do manifests and details. The time on the new ledger is that of the adoption;
+entry, and the SHA-256 of an evidence file. That goes along as an attachment, as
+manifests and details do. The time on the new ledger is that of the adoption;
 the evidence says when it was stamped first, and by whom.
 
 The bytes are not read again: the new stamp says that they were read elsewhere.
 What was withdrawn, is tainted, or is not trusted stays behind, and so do
-approvals, releases, evaluations, contracts and keys: they are words of people to
+approvals, releases, evaluations, contracts and keys: they are people's words to
 another ledger. Said twice, nothing is written twice. --dry-run lists what would
 be done.`,
 		Example: `  stele adopt ~/experiments --ledger https://stele.example.com --dry-run

@@ -247,6 +247,7 @@ var jsonTypes = map[string]any{
 	"Guard": jsonv1.Guard{}, "NewToken": jsonv1.NewToken{}, "TokenState": jsonv1.TokenState{},
 	"Decided": jsonv1.Decided{}, "Gate": jsonv1.Gate{}, "Evaluated": jsonv1.Evaluated{}, "Status": jsonv1.Status{}, "Withdrew": jsonv1.Withdrew{},
 	"Contract": jsonv1.Contract{}, "ContractTest": jsonv1.ContractTest{}, "ContractWritten": jsonv1.ContractWritten{}, "ContractDiff": jsonv1.ContractDiff{}, "ContractTemplate": jsonv1.ContractTemplate{},
+	"Adoption": jsonv1.Adoption{},
 	"ExportInToto": jsonv1.ExportInToto{}, "ExportOMS": jsonv1.ExportOMS{}, "Import": jsonv1.Import{}, "VerifyOMS": jsonv1.VerifyOMS{},
 }
 
