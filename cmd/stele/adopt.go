@@ -100,6 +100,9 @@ func (a *app) adoptFrom(ctx context.Context, o *adoptOrder) error {
 		return err
 	}
 	defer closeSigner()
+	if from == to {
+		return nothingToAdopt(o)
+	}
 	w := &adopting{a: a, o: o, from: from, to: to, signer: signer, here: map[string]statement.Ref{}}
 	err = a.readAt(ctx, from, func(r *reading) error {
 		w.old = r
@@ -117,6 +120,11 @@ func (a *app) adoptFrom(ctx context.Context, o *adoptOrder) error {
 	return nil
 }
 
+func nothingToAdopt(o *adoptOrder) error {
+	return usagef("%s is the ledger in use: nothing is to be adopted", o.dir).
+		withHint("name the team's with --ledger https://… or $STELE_LEDGER")
+}
+
 // all goes through the old ledger in the order of its entries: what something was
 // made of was there before it.
 func (w *adopting) all(ctx context.Context) error {
@@ -128,8 +136,7 @@ func (w *adopting) all(ctx context.Context) error {
 		w.out.To = jsonv1.AdoptedLedger{ID: r.ID().String(), Origin: r.Origin(), Size: r.Size()}
 		switch {
 		case r.ID() == w.old.ID():
-			return usagef("%s is the ledger in use: nothing is to be adopted", w.o.dir).
-				withHint("name the team's with --ledger https://… or $STELE_LEDGER")
+			return nothingToAdopt(w.o)
 		case r.Algorithm() != w.old.Algorithm():
 			return failf(exitRefused, "the fingerprints of %s are made with %v, and those of %s with %v", r.Origin(), r.Algorithm(), w.old.Origin(), w.old.Algorithm()).
 				withHint("the data must be stamped anew: a fingerprint cannot be translated")
@@ -199,10 +206,11 @@ func (w *adopting) one(ctx context.Context, index uint64, st *statement.Statemen
 	if missing != "" {
 		return leave(adoptLeftOut, "it was made of %s, which was not adopted", missing)
 	}
-	known := w.o.dryRun // only looks
-	if known, err = w.there(ctx, ref); errors.Is(err, errConflict) {
+	known, err := w.there(ctx, ref)
+	if errors.Is(err, errConflict) {
 		return leave(adoptConflict, "%v", err)
-	} else if err != nil {
+	}
+	if err != nil {
 		return err
 	}
 	switch {
@@ -366,7 +374,7 @@ func (w *adopting) checkEvidence(file *evidence.File) error {
 }
 
 func bringManifest(from, to shelf, b ledger.Binding) error {
-	m, closer, err := from.Manifest(b.Fingerprint)
+	_, closer, err := from.Manifest(b.Fingerprint)
 	if errors.Is(err, solo.ErrWithheld) {
 		return nil // a collection has none; or it was erased
 	}
@@ -374,10 +382,9 @@ func bringManifest(from, to shelf, b ledger.Binding) error {
 		return err
 	}
 	closer.Close()
-	_ = m // it is one of these files
 	path := from.ManifestPath(b.Fingerprint)
-	if found := (&foundManifest{name: path, path: path, fp: b.Fingerprint}); found.check() != nil {
-		return found.check()
+	if err := (&foundManifest{name: path, path: path, fp: b.Fingerprint}).check(); err != nil {
+		return err
 	}
 	if kept(to, b.Fingerprint) {
 		return to.Offer(b.Fingerprint)

@@ -85,7 +85,7 @@ func homeOf(dir string) map[string]string {
 // The others do something to the ledger's own files, or are about something else.
 var servedScripts = []string{
 	"approve", "contractattack", "contractimport", "contractrun", "contractverbs", "contractwrong", "diff",
-	"evaluation", "evidence", "excuses", "find", "gate", "gateformats", "guide", "identities", "intoto", "narrow", "oms", "oneword",
+	"evaluation", "evidence", "excuses", "gate", "gateformats", "guide", "identities", "intoto", "narrow", "oms", "oneword",
 	"pipeline", "provenrun", "recordrun", "release", "released", "renamed", "rollback", "run", "shows", "ssh", "status", "story",
 	"taint", "trace", "traceruns", "verbs", "withdraw",
 }
