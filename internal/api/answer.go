@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/server"
@@ -56,6 +57,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	out := *p
 	out.RequestID = server.RequestID(r.Context())
+	out.Detail = strings.ToValidUTF8(out.Detail, "?")
 	body, merr := out.Marshal()
 	if merr != nil {
 		http.Error(w, "internal error", http.StatusInternalServerError)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stele-ml/stele/internal/strictjson"
 	"github.com/stele-ml/stele/internal/wire"
+	"github.com/stele-ml/stele/statement"
 )
 
 // Document is the OpenAPI 3.1 document of the operations, made of their table.
@@ -18,7 +19,7 @@ type object = map[string]any
 
 // everyCode are the codes that every operation can answer with.
 var everyCode = []wire.Code{
-	wire.CodeMalformed, wire.CodeTooLarge, wire.CodeUnauthorized, wire.CodeForbidden, wire.CodeRateLimited, wire.CodeUnavailable, wire.CodeInternal,
+	wire.CodeMalformed, wire.CodeNoRoute, wire.CodeTooLarge, wire.CodeUnauthorized, wire.CodeForbidden, wire.CodeRateLimited, wire.CodeUnavailable, wire.CodeInternal,
 }
 
 func document() object {
@@ -64,6 +65,9 @@ func describe(o *Operation, s schemas, problem object) object {
 	}
 	codes := slices.Clone(everyCode)
 	codes = append(codes, o.Codes...)
+	if slices.ContainsFunc(o.Params, func(p Param) bool { return p.Name == paramSize.Name || p.Name == paramNext.Name }) {
+		codes = append(codes, wire.CodeNotFound) // the ledger is not of that size
+	}
 	slices.Sort(codes)
 	words := make([]string, 0, len(codes))
 	for _, c := range slices.Compact(codes) {
@@ -111,6 +115,7 @@ type schemas object
 var (
 	rawType   = reflect.TypeOf(json.RawMessage{})
 	bytesType = reflect.TypeOf([]byte{})
+	keyType   = reflect.TypeOf(statement.PublicKey{})
 )
 
 // of returns a schema, or a reference to it.
@@ -122,6 +127,8 @@ func (s schemas) of(t reflect.Type) object {
 		return object{"type": "string", "contentEncoding": "base64"}
 	case isText(t):
 		return object{"type": "string"}
+	case t == keyType: // it writes itself
+		return object{"type": "object", "description": "a public key, as docs/formats/keys.md has it"}
 	}
 	switch t.Kind() {
 	case reflect.Pointer:
@@ -148,7 +155,8 @@ func (s schemas) of(t reflect.Type) object {
 
 func isText(t reflect.Type) bool {
 	_, ok := t.MethodByName("MarshalText")
-	return ok
+	_, fromPointer := reflect.PointerTo(t).MethodByName("MarshalText")
+	return ok || fromPointer
 }
 
 func (s schemas) structure(t reflect.Type) object {
@@ -163,6 +171,9 @@ func (s schemas) fields(t reflect.Type, properties object, required *[]string) {
 		f := t.Field(i)
 		if f.Anonymous {
 			s.fields(f.Type, properties, required)
+			continue
+		}
+		if !f.IsExported() {
 			continue
 		}
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")

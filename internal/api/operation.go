@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stele-ml/stele/internal/server"
 	"github.com/stele-ml/stele/internal/wire"
@@ -103,7 +104,7 @@ func (a *API) Mount(mux *http.ServeMux, front *server.Front) {
 		}
 		mux.Handle(o.Method+" "+o.Path, front.Route(o.Rule(), a.handler(o)))
 	}
-	mux.Handle("/v1/", front.Route(server.Rule{Name: "/v1/"}, http.HandlerFunc(a.noRoute)))
+	mux.Handle("/v1/", front.Route(server.Rule{Name: "/v1/", MaxBody: MaxEnvelopeBody, Stream: true}, http.HandlerFunc(a.noRoute)))
 }
 
 // handler is an operation behind its own checks.
@@ -137,6 +138,8 @@ func (o *Operation) parse(r *http.Request) (*call, error) {
 		switch {
 		case i < 0:
 			return nil, malformed("the parameter %.60q is not known here", name)
+		case !utf8.ValidString(values[0]):
+			return nil, malformed("the parameter %s is not UTF-8", name)
 		case len(values) > 1:
 			return nil, malformed("the parameter %s stands %d times", name, len(values))
 		case values[0] == "" && !o.Params[i].Empty:

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -144,6 +145,10 @@ func (f *Front) Handler(routes http.Handler) http.Handler {
 		}
 		if !local && !hostAmong(f.o.Hosts, r.Host) {
 			f.sendAway(a, v, deny(http.StatusMisdirectedRequest, wire.CodeForbidden, "host", "this server does not answer to that host name", ""))
+			return
+		}
+		if clean := path.Clean(r.URL.Path); clean != r.URL.Path && clean+"/" != r.URL.Path {
+			NoRoute().ServeHTTP(a, r) // a ServeMux would lead there
 			return
 		}
 		routes.ServeHTTP(a, r)
