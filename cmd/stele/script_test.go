@@ -61,6 +61,7 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"vector":   cmdVector,   // vector PACKAGE/NAME FILE      a file that other tools signed, of internal/oms or internal/provenance
 	"modelsig": cmdModelSig, // modelsig FOLDER FILE PUBKEY [IGNORED…]  a model signature by another tool
 	"dsse":     cmdDSSE,     // dsse STATEMENT FILE PUBKEY    an in-toto statement signed by another builder
+	"certify":  cmdCertify,  // certify CERT KEY [NAME…]      a certificate of 127.0.0.1, or of these names, that is its own authority
 	"walk":     cmdWalk,     // walk FILE [HEADING [OLD=NEW…]] run a document's commands below HEADING; without it, all were run
 	"typing":   cmdTyping,   // typing KEYS COMMAND [ARG…]    the same, and type KEYS once it asks
 }
@@ -247,7 +248,7 @@ var jsonTypes = map[string]any{
 	"Guard": jsonv1.Guard{}, "NewToken": jsonv1.NewToken{}, "TokenState": jsonv1.TokenState{},
 	"Decided": jsonv1.Decided{}, "Gate": jsonv1.Gate{}, "Evaluated": jsonv1.Evaluated{}, "Status": jsonv1.Status{}, "Withdrew": jsonv1.Withdrew{},
 	"Contract": jsonv1.Contract{}, "ContractTest": jsonv1.ContractTest{}, "ContractWritten": jsonv1.ContractWritten{}, "ContractDiff": jsonv1.ContractDiff{}, "ContractTemplate": jsonv1.ContractTemplate{},
-	"Adoption": jsonv1.Adoption{},
+	"Adoption":     jsonv1.Adoption{},
 	"ExportInToto": jsonv1.ExportInToto{}, "ExportOMS": jsonv1.ExportOMS{}, "Import": jsonv1.Import{}, "VerifyOMS": jsonv1.VerifyOMS{},
 }
 
