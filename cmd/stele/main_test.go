@@ -84,7 +84,7 @@ func homeOf(dir string) map[string]string {
 // servedScripts are run once more with a server on every ledger: see mainServed.
 // The others do something to the ledger's own files, or are about something else.
 var servedScripts = []string{
-	"approve", "contractattack", "contractimport", "contractrun", "contractverbs", "contractwrong", "diff",
+	"approve", "contract", "contractattack", "contractimport", "contractrun", "contractverbs", "contractwrong", "diff",
 	"evaluation", "evidence", "excuses", "gate", "gateformats", "guide", "identities", "intoto", "narrow", "oms", "oneword",
 	"pipeline", "provenrun", "recordrun", "release", "released", "renamed", "rollback", "run", "shows", "ssh", "status", "story",
 	"taint", "trace", "traceruns", "verbs", "withdraw",

@@ -236,7 +236,7 @@ func refusalOf(err error) error {
 	if !ok {
 		return err
 	}
-	r := &ledger.Refusal{Rule: ledger.Rule(p.Rule), Class: class, Message: p.Detail, Hint: p.Hint, Entry: p.Entry}
+	r := &ledger.Refusal{Rule: ledger.Rule(p.Rule), Class: class, Message: p.Detail, Hint: p.Hint, Entry: p.Entry, Cost: p.Cost}
 	for _, v := range p.Violations {
 		r.Violations = append(r.Violations, contract.RuleResult{
 			Contract: v.Contract, Entry: v.Entry, Rule: v.Rule, Subject: v.Subject, Message: v.Message, Hint: v.Hint, Error: v.Error,

@@ -139,7 +139,7 @@ func refused(r *ledger.Refusal) *wire.Problem {
 		status, code = http.StatusConflict, wire.CodeStale
 	}
 	p := wire.NewProblem(status, code, r.Message)
-	p.Rule, p.Hint, p.Entry = string(r.Rule), r.Hint, r.Entry
+	p.Rule, p.Hint, p.Entry, p.Cost = string(r.Rule), r.Hint, r.Entry, r.Cost
 	for _, v := range r.Violations {
 		p.Violations = append(p.Violations, wire.Violation{
 			Contract: v.Contract, Entry: v.Entry, Rule: v.Rule, Subject: v.Subject, Message: v.Message, Hint: v.Hint, Error: v.Error,

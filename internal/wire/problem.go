@@ -58,6 +58,7 @@ type Problem struct {
 	Entry      *uint64     `json:"entry,omitzero"` // that stands against it
 	Hint       string      `json:"hint,omitzero"`  // what to do
 	Violations []Violation `json:"violations,omitzero"`
+	Cost       uint64      `json:"cost,omitzero"`    // what contracts spent on it, in their units
 	Size       *uint64     `json:"size,omitzero"`    // of CodeSize: what the ledger has
 	Primary    string      `json:"primary,omitzero"` // of CodeReadOnly: where to write
 	RequestID  string      `json:"requestId,omitzero"`
