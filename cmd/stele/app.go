@@ -14,6 +14,7 @@ import (
 	"github.com/stele-ml/stele/internal/home"
 	"github.com/stele-ml/stele/internal/process"
 	"github.com/stele-ml/stele/internal/terminal"
+	"github.com/stele-ml/stele/statement"
 )
 
 // app is what all verbs share: the streams, the person's directories and the
@@ -32,11 +33,13 @@ type app struct {
 	keyFlag        string
 	trustFlag      string
 	adopt          bool
-	wait           string        // "cosigned", or empty
-	spool          bool          // keep what no server took
-	waitTimeout    time.Duration // for that
-	askedWitnesses bool          // for what was written
-	unwitnessed    error         // what was to be cosigned was not
+	wait           string                        // "cosigned", or empty
+	spool          bool                          // keep what no server took
+	waitTimeout    time.Duration                 // for that
+	mirrorOf       map[statement.LedgerID]string // of a server that says that it is a mirror: whose
+	toldConflict   string                        // the last file of two checkpoints that was told of
+	askedWitnesses bool                          // for what was written
+	unwitnessed    error                         // what was to be cosigned was not
 
 	// rememberAfter is after how many bytes a scan begins to note what it has
 	// read; 0: when it takes long. Only tests set it.

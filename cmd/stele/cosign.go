@@ -10,6 +10,7 @@ import (
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/cosign"
+	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/internal/terminal"
 )
@@ -100,11 +101,14 @@ func (a *app) waitForExisting(ctx context.Context) error {
 	if a.wait == "" || a.askedWitnesses {
 		return nil
 	}
-	dir, err := a.findLedgerHere("cosign")
+	at, err := a.findLedger()
 	if err != nil {
 		return err
 	}
-	e, err := a.open(ctx, dir)
+	if isAddress(at) || runningServer(at) != "" {
+		return a.waitForServer(ctx, at)
+	}
+	e, err := a.open(ctx, at)
 	if err != nil {
 		return err
 	}
@@ -131,6 +135,62 @@ func (a *app) waitForExisting(ctx context.Context) error {
 		return failf(exitUntrusted, "%w", err).withHint(describe(err).hint)
 	}
 	return failf(exitUnreachable, "what is in the log is not cosigned so far: %w", err).withHint("the witnesses are asked again with the next entry, and by `stele cosign`")
+}
+
+// cosignedPause is how often a server is asked whether its witnesses have answered.
+const cosignedPause = 500 * time.Millisecond
+
+// waitForServer waits until a server shows a checkpoint over all that it had when it
+// was first asked, cosigned by the quorum of this person's policy. It is the server
+// that asks the witnesses.
+func (a *app) waitForServer(ctx context.Context, at string) error {
+	deadline, cancel := context.WithTimeout(ctx, a.waitTimeout)
+	defer cancel()
+	for size := uint64(0); ; {
+		now, reached, err := a.cosignedAt(ctx, at)
+		if err != nil {
+			return err
+		}
+		if size == 0 {
+			size = now
+		}
+		if reached >= size {
+			return nil
+		}
+		select {
+		case <-time.After(cosignedPause):
+		case <-deadline.Done():
+			return failf(exitUnreachable, "what is in the log is not cosigned so far: %d of its first %d entries are", reached, size).
+				withHint("the server goes on asking its witnesses")
+		}
+	}
+}
+
+// cosignedAt is how many entries the log has, and how many of them the quorum of this
+// person's policy has cosigned.
+func (a *app) cosignedAt(ctx context.Context, at string) (size, reached uint64, err error) {
+	e, err := a.engineAt(ctx, at, true)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer a.close(e)
+	r, err := newReading(e.View())
+	if err != nil {
+		return 0, 0, err
+	}
+	policy, err := a.trustingNewest(r)
+	if err != nil {
+		return 0, 0, err
+	}
+	signed, err := cosignedBy(r, policy)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return r.Size(), 0, nil
+	}
+	if err != nil {
+		return 0, 0, err
+	}
+	cp, _, err := evidence.ReadCheckpoint(signed)
+	return r.Size(), cp.Size, err
 }
 
 func (a *app) cosignCommand() *cobra.Command {

@@ -31,8 +31,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 func (a *app) run(ctx context.Context, args []string) int {
 	root := a.command()
 	root.SetArgs(args)
+	defer a.disconnect()
 	c, err := root.ExecuteContextC(ctx)
-	a.disconnect()
 	if err == nil && !a.ran {
 		err = a.term.WriteErr()
 	}

@@ -84,6 +84,9 @@ func (a *app) remoteEngine(ctx context.Context, address string) (engine, error) 
 	}
 	a.servers.mu.Lock()
 	defer a.servers.mu.Unlock()
+	if info.Primary != "" {
+		a.mirrorOf = map[statement.LedgerID]string{info.ID: info.Primary}
+	}
 	signed := []byte(info.Checkpoint)
 	if c.ledger == nil || c.ctx != ctx || !bytes.Equal(c.signed, signed) {
 		l, err := a.openRemote(ctx, c.client, signed, info.ID)
@@ -197,6 +200,7 @@ func (e *remoteEngine) waitCosigned(ctx context.Context, env *statement.Envelope
 		a.term.Notef("entry %s is in the log, and not cosigned so far: the server asks its witnesses; --wait cosigned waits for them", entryText(proof.Index))
 		return
 	}
+	a.askedWitnesses = true
 	ctx, cancel := context.WithTimeout(ctx, a.waitTimeout)
 	defer cancel()
 	o.Cosigned = true

@@ -97,6 +97,10 @@ func (a *app) historyOf(r *reading) (past evidence.Remembered, proof tlog.TreePr
 	}
 	newest := r.newestReading()
 	if cp.Size > newest.Size() {
+		if primary := a.mirrorOf[r.ID()]; primary != "" {
+			return past, nil, failf(exitUntrusted, "this mirror is behind: it has %d entries of the log %s, and you have seen %d: %w", newest.Size(), cp.Origin, cp.Size, evidence.ErrUntrusted).
+				withHint("read it once it has caught up, or read the ledger itself: --ledger " + primary + "; a mirror that stays behind hides what came later")
+		}
 		now, err := newest.LatestCheckpoint()
 		if err != nil {
 			return past, nil, err
@@ -223,5 +227,8 @@ func (a *app) keepConflict(id statement.LedgerID, old, now []byte) {
 		a.term.Warnf("the two checkpoints could not be kept: %v", err)
 		return
 	}
-	a.term.Warnf("both checkpoints are kept in %s", path)
+	if a.toldConflict != path {
+		a.toldConflict = path
+		a.term.Warnf("both checkpoints are kept in %s", path)
+	}
 }
