@@ -27,7 +27,7 @@ func writeJSON(w http.ResponseWriter, c *call, status int, cache string, v any) 
 	if err != nil {
 		return err
 	}
-	return write(w, c.Request, status, typeJSON, cache, body)
+	return write(w, c.Request, status, typeJSON, cache, append(body, '\n')) // for who reads it in a terminal
 }
 
 func write(w http.ResponseWriter, r *http.Request, status int, media, cache string, body []byte) error {

@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/stele-ml/stele/internal/ledger"
@@ -59,7 +60,7 @@ func (a *API) openAPI(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	return write(w, c.Request, http.StatusOK, typeJSON, "public, max-age=300", body)
+	return write(w, c.Request, http.StatusOK, typeJSON, "public, max-age=300", append(slices.Clone(body), '\n'))
 }
 
 // published is the checkpoint that is given to whoever asks for the newest, as
