@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -80,7 +81,7 @@ func (a *app) remoteEngine(ctx context.Context, address string) (engine, error) 
 	}
 	info, err := c.client.Ledger(ctx)
 	if err != nil {
-		return nil, a.accessHint(address, err)
+		return nil, a.noLedgerThere(address, err)
 	}
 	a.servers.mu.Lock()
 	defer a.servers.mu.Unlock()
@@ -247,6 +248,21 @@ func refusalOf(err error) error {
 		})
 	}
 	return r
+}
+
+// noLedgerThere says what to do where the first thing that a server is asked, what
+// ledger it keeps, has no answer.
+func (a *app) noLedgerThere(address string, err error) error {
+	var certificate *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &certificate):
+		return failf(exitUnreachable, "%w", err).
+			withHint("$STELE_TLS_CA names the file of an authority of your own; otherwise ask whoever runs the server")
+	case errors.Is(err, client.ErrNotFound), errors.Is(err, client.ErrAnswer):
+		return failf(exitNotFound, "no ledger is served at %s: %w", address, err).
+			withHint("is it the address of `stele serve`? It ends at the host, or the port: no path, and https where there is TLS")
+	}
+	return a.accessHint(address, err)
 }
 
 // accessHint says to whom a server is closed what would open it.
