@@ -18,6 +18,7 @@ import (
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/home"
 	"github.com/stele-ml/stele/internal/solo"
+	"github.com/stele-ml/stele/internal/source"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/statement"
 )
@@ -99,7 +100,9 @@ func (a *app) initLedger(ctx context.Context, o *initOrder) (dir string, err err
 	if _, err := solo.ReadInfo(dir); err == nil {
 		return "", failf(exitError, "%s is a ledger already", dir).withPath(dir).withHint("`stele log` shows it")
 	}
-	if err := exists(o.dir); err != nil {
+	if err := exists(o.dir); errors.Is(err, fs.ErrNotExist) {
+		return "", failf(exitNotFound, "there is no folder %s", source.Show(o.dir)).withPath(o.dir).withHint("make the folder first, then the ledger in it")
+	} else if err != nil {
 		return "", err
 	} else if info, err := os.Stat(o.dir); err != nil {
 		return "", err
