@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stele-ml/stele/client"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/server"
 	"github.com/stele-ml/stele/internal/solo"
@@ -36,7 +37,10 @@ func (a *app) engineAt(ctx context.Context, at string, readOnly bool) (engine, e
 		return a.remoteEngine(ctx, at)
 	}
 	if socket := runningServer(at); socket != "" {
-		return a.remoteEngine(ctx, socketScheme+socket)
+		e, err := a.remoteEngine(ctx, socketScheme+socket)
+		if !errors.Is(err, client.ErrUnreachable) || runningServer(at) != "" {
+			return e, err
+		} // it ended meanwhile: the directory is free
 	}
 	o := a.options(at)
 	o.ReadOnly = readOnly
