@@ -146,6 +146,26 @@ func (w *adopting) all(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// First all of it without writing: a name that is taken stops the adoption
+	// before anything of it is there for ever, and every such name is told.
+	write := !w.o.dryRun
+	w.o.dryRun = true
+	if err := w.walk(ctx); err != nil || !write || w.conflicts() {
+		return err
+	}
+	w.o.dryRun = false
+	w.out.Artifacts, w.out.LeftOut = []jsonv1.Adopted{}, map[string]int{}
+	clear(w.here)
+	return w.walk(ctx)
+}
+
+// conflicts reports whether a name is taken on the new ledger.
+func (w *adopting) conflicts() bool {
+	return slices.ContainsFunc(w.out.Artifacts, func(item jsonv1.Adopted) bool { return item.State == adoptConflict })
+}
+
+// walk goes through the old ledger once.
+func (w *adopting) walk(ctx context.Context) error {
 	done := uint64(0)
 	stop := w.a.term.Progress(ctx, func() terminal.Snapshot {
 		return terminal.Snapshot{Label: "entries looked at", FilesDone: done, FilesTotal: w.old.Size()}
