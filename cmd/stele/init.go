@@ -94,6 +94,9 @@ func (a *app) initLedger(ctx context.Context, o *initOrder) (dir string, err err
 	if err := statement.CheckOrigin(origin); err != nil {
 		return "", usagef("--origin: %v", err)
 	}
+	if isAddress(o.dir) {
+		return "", usagef("init makes a ledger in a folder of this machine, and %s is an address", source.Show(o.dir))
+	}
 	if dir, err = filepath.Abs(filepath.Join(o.dir, ledgerName)); err != nil {
 		return "", err
 	}

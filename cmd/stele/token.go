@@ -149,7 +149,7 @@ func (a *app) newToken(path, name string, scopes server.Scope, expires time.Time
 		a.printJSON(jsonv1.NewToken{Token: text, TokenState: tokenJSON(token, a.now())})
 		return nil
 	}
-	a.term.Notef("this token is shown once; who holds it may %s", scopes)
+	a.term.Notef("this token is shown once; whoever holds it has the scopes %s", scopes)
 	a.term.Printf("%s\n", text)
 	return nil
 }

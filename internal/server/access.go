@@ -84,7 +84,7 @@ func (a *Access) may(who Identity, need Scope) *denial {
 	case who.Scopes.Allows(need):
 		return nil
 	case who.Name == "":
-		return a.unauthorized("", "this needs the scope "+need.String())
+		return a.unauthorized("", "no token and no certificate was shown, and this needs the scope "+need.String())
 	}
 	d := deny(http.StatusForbidden, wire.CodeForbidden, "scope",
 		"this needs the scope "+need.String()+"; "+who.Name+" has "+who.Scopes.String(), "ask whoever runs the server for that scope")
