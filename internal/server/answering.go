@@ -3,6 +3,7 @@ package server
 import (
 	"io"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -14,6 +15,7 @@ type answering struct {
 	time    time.Duration
 	place   places // that it holds; nil: none
 	held    func() // gives back the body's bytes
+	closed  bool   // not everybody may have this answer
 	status  int
 	bytes   int64
 }
@@ -27,9 +29,22 @@ func (a *answering) WriteHeader(status int) {
 			limit = DefaultRouteTime
 		}
 		_ = a.control.SetWriteDeadline(time.Now().Add(limit)) // a test's recorder has none
+		if a.closed {
+			keepFromOthers(a.Header())
+		}
 		a.leave()
 	}
 	a.ResponseWriter.WriteHeader(status)
+}
+
+// keepFromOthers has caches that several people share not keep an answer that was
+// given to somebody who showed who they are: "public" would let them hand it on
+// (RFC 9111, section 3.5).
+func keepFromOthers(h http.Header) {
+	if rest, public := strings.CutPrefix(h.Get("Cache-Control"), "public"); public {
+		h.Set("Cache-Control", "private"+rest)
+		h.Add("Vary", "Authorization")
+	}
 }
 
 // Write implements http.ResponseWriter.

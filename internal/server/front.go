@@ -185,7 +185,7 @@ func (f *Front) Route(rule Rule, next http.Handler) http.Handler {
 		if !ok {
 			panic("server: a route that is not behind its front")
 		}
-		a.time = rule.Time
+		a.time, a.closed = rule.Time, !f.o.Access.Anonymous.Allows(rule.Scope)
 		if d := f.admit(rule, v, r); d != nil {
 			f.sendAway(a, v, d)
 			return

@@ -42,6 +42,7 @@ const (
 const (
 	cacheForever = "public, max-age=31536000, immutable"
 	cacheShort   = "public, max-age=1"
+	cacheMinute  = "public, max-age=60"
 	cacheNever   = "no-store"
 )
 
@@ -203,6 +204,7 @@ func answer(w http.ResponseWriter, r *http.Request, res Resource, body []byte) {
 		header.Set("Cache-Control", cacheShort)
 	case KindCheckpointAt:
 		header.Set("Content-Type", "text/plain; charset=utf-8")
+		header.Set("Cache-Control", cacheMinute) // witnesses may cosign it later
 	}
 	sum := sha256.Sum256(body)
 	tag := hex.EncodeToString(sum[:16])

@@ -150,7 +150,7 @@ func TestHeaders(t *testing.T) {
 	const text, octets = "text/plain; charset=utf-8", "application/octet-stream"
 	for path, want := range map[string][2]string{
 		"/checkpoint":         {text, cacheShort},
-		"/checkpoint/300":     {text, cacheForever},
+		"/checkpoint/300":     {text, cacheMinute},
 		"/tile/0/000":         {octets, cacheForever},
 		"/tile/0/001.p/44":    {octets, cacheForever},
 		"/tile/entries/000":   {octets, cacheForever},
