@@ -222,7 +222,7 @@ func (a *API) lineage(w http.ResponseWriter, c *call) error {
 	out := wire.Lineage{Page: wire.Page{Size: v.Size()}, Direction: direction, Nodes: []wire.LineageNode{}, Cut: g.Cut}
 	for _, n := range g.Nodes {
 		node := wire.LineageNode{Artifact: artifactOf(n.Artifact), Depth: n.Depth, Known: n.Known()}
-		origins := n.Origins
+		origins := slices.Clone(n.Origins)
 		for _, u := range n.Uses {
 			origins = append(origins, u.Origin)
 		}

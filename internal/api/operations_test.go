@@ -136,7 +136,7 @@ func TestEveryOperation(t *testing.T) {
 		{"POST", "/v1/admission", map[string]any{"payload": payload, "key": key}, 200, `"admitted":true`},
 		{"POST", "/v1/entries", envelope(t, stamp), 201, `"existed":false`},
 		{"POST", "/v1/entries", envelope(t, stamp), 200, `"existed":true`},
-		{"POST", "/v1/entries?wait=cosigned", envelope(t, stamp), 202, `"existed":true`},
+		{"POST", "/v1/entries?wait=cosigned", envelope(t, stamp), 400, "asks no witnesses"},
 		{"POST", "/v1/delegations", map[string]any{}, 201, `"rule"`},
 		{"POST", "/v1/read", map[string]any{"size": size, "index": ledger.IndexVersion, "ops": []any{map[string]any{"get": []byte("e\x00\x00\x00\x00\x00\x00\x00\x01")}}}, 200, `"entries":[{`},
 		{"POST", "/v1/trace", map[string]any{"size": size, "index": ledger.IndexVersion, "ops": []any{}, "lookup": map[string]any{"kind": "up", "name": "fraud/model", "version": "1"}}, 200, `"answers":[{`},

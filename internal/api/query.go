@@ -69,7 +69,8 @@ func (a *API) page(c *call) (*list, error) {
 			rest[name] = values
 		}
 	}
-	sum := sha256.Sum256([]byte(c.URL.Path + "?" + rest.Encode()))
+	id := a.o.Engine.View().ID() // a cursor of another ledger is none of this one's
+	sum := sha256.Sum256([]byte(id.String() + c.URL.Path + "?" + rest.Encode()))
 	copy(l.query[:], sum[:])
 	if text := c.query.Get("cursor"); text != "" {
 		raw, err := base64.RawURLEncoding.DecodeString(text)

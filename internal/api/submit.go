@@ -59,6 +59,9 @@ func (a *API) submit(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return malformed("%v", err)
 	}
+	if c.query.Get("wait") == "cosigned" && a.o.Witnesses == nil {
+		return malformed("wait=cosigned: this server asks no witnesses; nothing was written")
+	}
 	done, err := a.o.Engine.Submit(c.Context(), env)
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return errors.Join(ErrOutcomeUnknown, err)
