@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/server"
@@ -104,6 +105,10 @@ func (a *API) problem(err error) *wire.Problem {
 		// Why is for the server's log: it may name files, and the clock.
 		p = wire.NewProblem(http.StatusServiceUnavailable, wire.CodeUnavailable, "the ledger has stopped")
 		p.Hint = "whoever runs the server finds the reason in its log, under the request's id"
+		return p
+	case is(syscall.ENOSPC, syscall.EDQUOT): // before what a reader made of half a document
+		p = wire.NewProblem(http.StatusServiceUnavailable, wire.CodeUnavailable, "the server's disk is full")
+		p.Hint = "whoever runs the server makes room; then send it again"
 		return p
 	case is(context.Canceled, context.DeadlineExceeded):
 		return wire.NewProblem(http.StatusServiceUnavailable, wire.CodeUnavailable, "it took too long")
