@@ -2,6 +2,12 @@ package foreign
 
 import (
 	"bufio"
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -57,10 +63,14 @@ func TestFsckAgreesWithTheProgram(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	url := regexp.MustCompile(`http://\S+`).FindString(line)
-	out := fsck(t, &testLedger{vkey: string(vkey[1])}, url+"/")
+	address := regexp.MustCompile(`http://\S+`).FindString(line)
+	out := fsck(t, &testLedger{vkey: string(vkey[1])}, address+"/")
 	if !strings.Contains(out, success+"2 ") {
-		t.Errorf("fsck does not vouch for what stele serves at %q", url)
+		t.Errorf("fsck does not vouch for what stele serves at %q", address)
+	}
+	// The control: the same server, with one bit of an entry changed on the way.
+	if out := fsck(t, &testLedger{vkey: string(vkey[1])}, flippedOnTheWay(t, address)); strings.Contains(out, success) || !strings.Contains(out, "checking log of size 2") {
+		t.Error("fsck vouches for a log with a flipped bit, or did not check it")
 	}
 	if err := serve.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
@@ -68,4 +78,34 @@ func TestFsckAgreesWithTheProgram(t *testing.T) {
 	if err := serve.Wait(); err != nil {
 		t.Errorf("stele serve, interrupted: %v", err)
 	}
+}
+
+// flippedOnTheWay is a server's address behind which a bit of the entries is wrong.
+func flippedOnTheWay(t *testing.T, server string) string {
+	t.Helper()
+	to, err := url.Parse(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(to)
+			r.Out.Header.Del("Accept-Encoding") // so that the bytes are the log's
+		},
+		ModifyResponse: func(r *http.Response) error {
+			if !strings.HasPrefix(r.Request.URL.Path, "/tile/entries/") || r.StatusCode != http.StatusOK {
+				return nil
+			}
+			body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
+			if err != nil {
+				return err
+			}
+			body[2+len("stele entry v1\n")+40] ^= 1 // in the first entry's control root
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			return nil
+		},
+	}
+	s := httptest.NewServer(proxy)
+	t.Cleanup(s.Close)
+	return s.URL + "/"
 }
