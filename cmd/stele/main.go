@@ -5,10 +5,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/stele-ml/stele/evidence"
 )
 
 // version is set by the release build.
@@ -45,7 +48,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	if err == nil {
 		err = a.waitForExisting(ctx)
 	}
-	if ctx.Err() != nil && err != nil && !a.ran {
+	if ctx.Err() != nil && err != nil && !a.ran && !errors.Is(err, evidence.ErrFork) { // what was found stays found
 		err = a.errInterrupted()
 	}
 	if err != nil && c != nil && c.Annotations[wraps] != "" {

@@ -99,11 +99,15 @@ func (a *app) announceMirror(r *replica.Replica, l net.Listener, scheme string, 
 	}
 }
 
-// mirrorCondition is how the mirror is. One whose primary shows another history is
-// as ready as before: what it has is what was signed.
+// mirrorCondition is how the mirror is. One whose primary shows another history goes
+// on answering with what it has, and says that it is not ready: it will not follow
+// again, and somebody has to look.
 func mirrorCondition(r *replica.Replica) server.Condition {
 	v, s := r.View(), r.Status()
 	c := server.Condition{Failed: r.Healthy(), ReadOnly: true, Size: v.Size(), Time: v.Time(), Mirror: &server.MirrorCondition{Known: max(s.Primary, s.Size)}}
+	if c.Failed == nil && s.Stopped {
+		c.Failed = s.Behind
+	}
 	if !s.Contact.IsZero() {
 		c.Mirror.Since = s.Contact.UnixMilli()
 	}

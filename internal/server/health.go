@@ -1,11 +1,13 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
 	"time"
 
+	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/strictjson"
 )
 
@@ -144,6 +146,8 @@ func (h *Health) ready(w http.ResponseWriter, _ *http.Request) {
 // notReady says why a server cannot take what it is for, or "".
 func (h *Health) notReady(c Condition) string {
 	switch {
+	case errors.Is(c.Failed, evidence.ErrFork):
+		return "the log shows two histories; the server's log says which"
 	case c.Failed != nil:
 		return "the ledger stopped after a failure; its log says which"
 	case !c.ReadOnly && time.UnixMilli(c.Time).Sub(h.o.Now()) > clockSlack:

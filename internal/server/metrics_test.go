@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/strictjson"
 )
 
@@ -57,6 +59,7 @@ func TestHealth(t *testing.T) {
 		{"nothing so far", Condition{}, 0, 200, 200},
 		{"it rests for a year", Condition{Size: 5, Time: now.AddDate(-1, 0, 0).UnixMilli()}, 0, 200, 200},
 		{"it failed", Condition{Failed: errors.New("no space left"), Size: 5}, 0, 503, 503},
+		{"two histories", Condition{Failed: fmt.Errorf("%w: at 5", evidence.ErrFork), Size: 5}, 0, 503, 503},
 		{"the clock is a little behind", Condition{Size: 5, Time: now.Add(clockSlack).UnixMilli()}, 0, 200, 200},
 		{"the clock is behind", Condition{Size: 5, Time: now.Add(clockSlack + time.Second).UnixMilli()}, 0, 503, 503},
 		{"of one that only reads", Condition{ReadOnly: true, Size: 5, Time: now.Add(time.Hour).UnixMilli()}, 0, 200, 200},
