@@ -187,10 +187,11 @@ func TestHostileBodies(t *testing.T) {
 			}
 			t.Run(c.name+" "+path, func(t *testing.T) {
 				w.t = t
-				if r, ok := c.body.(*io.LimitedReader); ok {
-					r.N = 8 << 20
+				body := c.body
+				if _, ok := body.(*io.LimitedReader); ok { // one each: the one before may still be read from
+					body = io.LimitReader(endless{}, 8<<20)
 				}
-				a := w.ask("POST", path, c.body, c.header...)
+				a := w.ask("POST", path, body, c.header...)
 				if p := a.problem(t); a.status != c.status || p.Code != c.code {
 					t.Errorf("%d %s, want %d %s: %.300s", a.status, p.Code, c.status, c.code, a.body)
 				}
