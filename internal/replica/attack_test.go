@@ -187,7 +187,7 @@ func TestAttackerShowsTheMirrorAnotherHistory(t *testing.T) {
 				other := takeOver(t, l, at)
 				if at == n { // that is no fork: the log grows
 					other.commit(l.Now+1000, l.Stamps(l.Ada, "more", int(grows))...)
-					s.source = other
+					s.show(other)
 					catchUp(t, r)
 					return
 				}
@@ -195,14 +195,14 @@ func TestAttackerShowsTheMirrorAnotherHistory(t *testing.T) {
 					other.ends = append(other.ends, at)
 				}
 				other.commit(l.Now, l.Stamps(l.Ada, "other", int(n-at+grows))...)
-				s.source = other
+				s.show(other)
 				err := r.CatchUp(t.Context())
 				convicted(t, err, evidence.ErrFork)
 				keeps(t, r, was)
 				if !r.Status().Stopped {
 					t.Error("it would go on after a fork")
 				}
-				s.source = l.View() // the true one again
+				s.show(l.View()) // the true one again
 				if again := r.CatchUp(t.Context()); !errors.Is(again, evidence.ErrFork) {
 					t.Errorf("the fork is forgotten: %v", again)
 				}
@@ -223,10 +223,10 @@ func TestAttackerRollsThePrimaryBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.source = old
+	s.show(old)
 	convicted(t, r.CatchUp(t.Context()), evidence.ErrRollback)
 	keeps(t, r, was)
-	s.source = l.View()
+	s.show(l.View())
 	catchUp(t, r) // the right copy was put back
 }
 
@@ -295,10 +295,10 @@ func TestAttackerChangesWhatTheMirrorReads(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t, l)
 			r := open(t, options(s, filepath.Join(t.TempDir(), "m")))
-			s.source = genesis
+			s.show(genesis)
 			catchUp(t, r)
 			was := r.View()
-			s.source = l.View()
+			s.show(l.View())
 			attack.do(s)
 			err := r.CatchUp(t.Context())
 			if err == nil || attack.want != nil && !errors.Is(err, attack.want) {
@@ -311,7 +311,7 @@ func TestAttackerChangesWhatTheMirrorReads(t *testing.T) {
 				t.Errorf("it went back to %d", now.Size())
 			}
 			s.lies(func(http.ResponseWriter, *http.Request) bool { return false })
-			s.source = nil
+			s.show(nil)
 			catchUp(t, r) // nothing of it has stuck
 			same(t, r.View(), l.View())
 		})
@@ -343,7 +343,7 @@ func endless(s *served) {
 
 // leaveOut serves a history without the first commit that it is asked about.
 func leaveOut(s *served) {
-	s.source = without{s.log()}
+	s.show(without{s.log()})
 }
 
 type without struct{ log }
@@ -403,7 +403,7 @@ func TestOperatorBreaksARule(t *testing.T) {
 			was := r.View()
 			bad := takeOver(t, l, l.View().Size())
 			bad.commit(l.Now+1000, envelope)
-			s.source = bad
+			s.show(bad)
 			err := r.CatchUp(t.Context())
 			if !errors.Is(err, evidence.ErrTampered) || !strings.Contains(err.Error(), "breaks the rule") {
 				t.Fatalf("the mirror took it, or says something else: %v", err)
@@ -422,7 +422,7 @@ func TestOperatorTurnsTheClockBack(t *testing.T) {
 	was := r.View()
 	bad := takeOver(t, l, l.View().Size())
 	bad.commit(l.Now-5000, l.Stamps(l.Ada, "late", 1)...)
-	s.source = bad
+	s.show(bad)
 	if err := r.CatchUp(t.Context()); !errors.Is(err, evidence.ErrTampered) || !strings.Contains(err.Error(), "time") {
 		t.Errorf("time went backwards, and: %v", err)
 	}
@@ -436,7 +436,7 @@ func TestAttackerSignsTheRightRootWithTheWrongKey(t *testing.T) {
 	s := serve(t, l)
 	bad := takeOver(t, l, l.View().Size())
 	bad.signer, _ = ledgertest.LogKey("2")
-	s.source = bad
+	s.show(bad)
 	dir := filepath.Join(t.TempDir(), "m")
 	r := open(t, options(s, dir))
 	err := r.CatchUp(t.Context())
@@ -446,13 +446,13 @@ func TestAttackerSignsTheRightRootWithTheWrongKey(t *testing.T) {
 	if r.View() != nil {
 		t.Error("it is shown")
 	}
-	s.source = l.View()
+	s.show(l.View())
 	catchUp(t, r)
 	was := r.View()
 	fill(l, "more", 3)
 	bad = takeOver(t, l, l.View().Size())
 	bad.signer, _ = ledgertest.LogKey("2")
-	s.source = bad
+	s.show(bad)
 	if err := r.CatchUp(t.Context()); err == nil {
 		t.Error("a checkpoint by another key was followed")
 	}

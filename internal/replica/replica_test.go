@@ -31,7 +31,7 @@ type served struct {
 	url    string
 	honest http.Handler
 	lie    atomic.Pointer[func(w http.ResponseWriter, r *http.Request) bool] // true: it has answered
-	source log                                                               // what is served; the ledger's newest if nil
+	source atomic.Pointer[log]                                               // what is served; the ledger's newest if nil
 }
 
 // log is what a primary serves: a view of a ledger, or what an operator makes up.
@@ -41,11 +41,14 @@ type log interface {
 }
 
 func (s *served) log() log {
-	if s.source != nil {
-		return s.source
+	if source := s.source.Load(); source != nil && *source != nil {
+		return *source
 	}
 	return s.Ledger.View()
 }
+
+// show has the server serve that from now on; nil: the ledger's newest.
+func (s *served) show(l log) { s.source.Store(&l) }
 
 func serve(t testing.TB, l *ledgertest.Ledger) *served {
 	t.Helper()
