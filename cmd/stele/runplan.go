@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stele-ml/stele/client"
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/ledger"
@@ -448,6 +449,20 @@ func tellable(args []string) (list []string, cut bool) {
 // submitSigned puts a signed envelope on the ledger. Another process that has
 // the ledger open is waited for: hours of work may hang on it.
 func (a *app) submitSigned(ctx context.Context, dir string, env *statement.Envelope) (*solo.Proof, error) {
+	for again := 0; ; again++ {
+		proof, err := a.submitOnce(ctx, dir, env)
+		// A server of this machine that ended meanwhile leaves the directory to us.
+		gone := errors.Is(err, client.ErrUnreachable) && !isAddress(dir) && runningServer(dir) == ""
+		if !gone || again == maxGone {
+			return proof, err
+		}
+	}
+}
+
+// maxGone is how often a server may end while it is given a run.
+const maxGone = 3
+
+func (a *app) submitOnce(ctx context.Context, dir string, env *statement.Envelope) (*solo.Proof, error) {
 	e, err := a.engineAt(ctx, dir, false)
 	for waited := time.Duration(0); errors.Is(err, solo.ErrLocked) && waited < maxBusy; {
 		if waited == 0 {
