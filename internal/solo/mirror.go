@@ -32,10 +32,7 @@ type MirrorInfo struct {
 	Primary string `json:"primary"` // the address that it follows
 }
 
-// ReadMirrorInfo reads whose mirror a directory is: fs.ErrNotExist if it is
-// none.
-func ReadMirrorInfo(dir string) (MirrorInfo, error) { return readMirrorInfo(vfs.Default, dir) }
-
+// readMirrorInfo reads whose mirror a directory is: fs.ErrNotExist if it is none.
 func readMirrorInfo(fsys vfs.FS, dir string) (info MirrorInfo, err error) {
 	name := fsys.PathJoin(dir, fileMirror)
 	data, err := durable.ReadFile(fsys, name, maxInfo)
