@@ -2,14 +2,11 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -17,7 +14,6 @@ import (
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
-	"github.com/stele-ml/stele/internal/home"
 	"github.com/stele-ml/stele/internal/replica"
 	"github.com/stele-ml/stele/internal/terminal"
 )
@@ -26,12 +22,12 @@ import (
 const mirrorPatience = time.Minute
 
 type mirrorFlags struct {
-	dir, listen, tokenFile string
-	every                  time.Duration
-	once, attachments      bool
-	anyHost                bool
-	tlsCert, tlsKey        string
-	tokens                 string
+	dir, listen       string
+	every             time.Duration
+	once, attachments bool
+	anyHost           bool
+	tlsCert, tlsKey   string
+	tokens            string
 }
 
 func (a *app) mirrorCommand() *cobra.Command {
@@ -64,7 +60,6 @@ of it.`,
 	c.Flags().DurationVar(&f.every, "every", 2*time.Second, "how often to look for more")
 	c.Flags().BoolVar(&f.once, "once", false, "catch up, say how far, and end")
 	c.Flags().BoolVar(&f.attachments, "attachments", false, "copy attachments and manifests too, as far as they are there")
-	c.Flags().StringVar(&f.tokenFile, "token-file", "", "a `file` with the token for URL (default $STELE_TOKEN)")
 	return c
 }
 
@@ -79,7 +74,7 @@ func (a *app) mirror(ctx context.Context, url string, f mirrorFlags) error {
 	if err != nil {
 		return err
 	}
-	token, err := a.mirrorToken(f.tokenFile)
+	token, err := a.tokenFor(url)
 	if err != nil {
 		return err
 	}
@@ -268,45 +263,14 @@ func (a *app) printMirror(r *replica.Replica, dir string) {
 	}
 }
 
-// mirrorToken returns the token for the primary.
-func (a *app) mirrorToken(file string) (string, error) {
-	if file == "" {
-		return a.getenv("STELE_TOKEN"), nil
-	}
-	text, err := readSecretLine(file)
-	if err != nil {
-		return "", fmt.Errorf("read the token: %w", err)
-	}
-	return text, nil
-}
-
 // mirrorHTTP returns how the primary is reached: as the environment says.
 func (a *app) mirrorHTTP() (*http.Client, error) {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxIdleConnsPerHost = replica.DefaultParallel
-	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-	if ca := a.getenv("STELE_TLS_CA"); ca != "" {
-		text, err := readSmall(ca, 1<<20)
-		if err != nil {
-			return nil, fmt.Errorf("read $STELE_TLS_CA: %w", err)
-		}
-		t.TLSClientConfig.RootCAs = x509.NewCertPool()
-		if !t.TLSClientConfig.RootCAs.AppendCertsFromPEM(text) {
-			return nil, usagef("$STELE_TLS_CA: %s holds no certificate", ca)
-		}
+	config, err := a.clientTLS()
+	if err != nil {
+		return nil, err
 	}
-	cert, key := a.getenv("STELE_TLS_CERT"), a.getenv("STELE_TLS_KEY")
-	if cert != "" || key != "" {
-		pair, err := tls.LoadX509KeyPair(cert, key)
-		if err != nil {
-			return nil, fmt.Errorf("read $STELE_TLS_CERT and $STELE_TLS_KEY: %w", err)
-		}
-		t.TLSClientConfig.Certificates = []tls.Certificate{pair}
-	}
+	t.TLSClientConfig = config
 	return &http.Client{Transport: t}, nil
-}
-
-func readSecretLine(file string) (string, error) {
-	data, err := home.ReadSecret(file)
-	return strings.TrimSpace(string(data)), err
 }

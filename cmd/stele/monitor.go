@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/home"
 	"github.com/stele-ml/stele/internal/monitor"
+	"github.com/stele-ml/stele/internal/server"
 	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/statement"
 )
@@ -181,12 +183,8 @@ func monitorWatch(f *monitorFlags) (*monitor.Watch, error) {
 // monitorSource is the log that is watched: at an address, or in a directory,
 // which is opened for the length of a look.
 func (a *app) monitorSource(args []string) (source monitor.Source, where string, closer func(), err error) {
-	if len(args) == 1 && strings.Contains(args[0], "://") {
-		u, err := url.Parse(args[0])
-		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil {
-			return nil, "", nil, usagef("%q is not the address of a log", args[0]).withHint("https://ledger.example")
-		}
-		return &monitor.HTTP{URL: args[0]}, strings.TrimSuffix(args[0], "/"), func() {}, nil
+	if len(args) == 1 && isAddress(args[0]) {
+		return a.monitorAddress(args[0])
 	}
 	dir := ""
 	if len(args) == 1 {
@@ -197,6 +195,9 @@ func (a *app) monitorSource(args []string) (source monitor.Source, where string,
 	} else if dir, err = a.findLedger(); err != nil {
 		return nil, "", nil, err
 	}
+	if isAddress(dir) {
+		return a.monitorAddress(dir)
+	}
 	if where, err = filepath.Abs(dir); err != nil {
 		return nil, "", nil, err
 	}
@@ -204,17 +205,37 @@ func (a *app) monitorSource(args []string) (source monitor.Source, where string,
 	return s, where, s.close, nil
 }
 
+// monitorAddress is a log at an address: any C2SP log's. The token that this person
+// has for it is sent over https alone, or within this machine.
+func (a *app) monitorAddress(address string) (monitor.Source, string, func(), error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil {
+		return nil, "", nil, usagef("%q is not the address of a log", address).withHint("https://ledger.example")
+	}
+	http, err := a.mirrorHTTP()
+	if err != nil {
+		return nil, "", nil, err
+	}
+	source := &monitor.HTTP{URL: address, Client: http}
+	if host := u.Hostname(); u.Scheme == "https" || slices.Contains(server.LoopbackHosts(), host) {
+		if source.Token, err = a.tokenFor(address); err != nil {
+			return nil, "", nil, err
+		}
+	}
+	return source, strings.TrimSuffix(address, "/"), http.CloseIdleConnections, nil
+}
+
 // ledgerSource is a log in a directory. Its checkpoint opens it, so that all of a
 // look is of one moment.
 type ledgerSource struct {
 	a   *app
 	dir string
-	e   *solo.Engine
+	e   engine
 }
 
 func (s *ledgerSource) open(ctx context.Context) (err error) {
 	s.close()
-	s.e, err = solo.Open(ctx, s.a.readOnly(s.dir))
+	s.e, err = s.a.engineAt(ctx, s.dir, true)
 	return err
 }
 
