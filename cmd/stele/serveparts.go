@@ -29,6 +29,12 @@ func (v *serving) startCosigning() error {
 	v.cosigner, err = v.app.startCosigning(v.engine, policy, cosign.Options{
 		Logf: func(format string, args ...any) { v.log.Warn(fmt.Sprintf(format, args...)) },
 	})
+	if errors.Is(err, cosign.ErrNoAddress) {
+		// Somebody else may ask them; clients whose quorum it is wait for that.
+		v.cosigner = nil
+		v.warnf("witnesses are not asked: %v", err)
+		return nil
+	}
 	if err != nil {
 		return failf(exitUsage, "%w", err).withHint("docs/witnessing.md says how a ledger gets witnesses")
 	}

@@ -33,6 +33,9 @@ const (
 // ErrNoQuorum says that the witnesses who answered do not make the quorum.
 var ErrNoQuorum = errors.New("no quorum of witnesses")
 
+// ErrNoAddress says that the policy asks for witnesses and names no address of one.
+var ErrNoAddress = errors.New("the policy has no address of a witness")
+
 // ErrClosed says that the worker was closed.
 var ErrClosed = errors.New("the witnesses are no longer asked")
 
@@ -187,7 +190,7 @@ func (w *Worker) takeUp() error {
 		}
 	}
 	if addresses == 0 {
-		return errors.New("the policy has no address of a witness: a line is \"witness NAME KEY URL\"")
+		return fmt.Errorf("%w: a line is \"witness NAME KEY URL\"", ErrNoAddress)
 	}
 	signed, err := w.log.Cosigned()
 	if err != nil {
