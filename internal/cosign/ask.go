@@ -24,7 +24,9 @@ func (w *Worker) ask(ctx context.Context, p *peer, r *round, signed []byte, size
 			break
 		}
 		out.old = stale.Size
-		out.forgot = out.forgot || stale.Size < known
+		if stale.Size < known {
+			out.forgot, out.says = known, stale.Size
+		}
 		if stale.Size > size {
 			w.ahead(ctx, p, &out)
 			break

@@ -254,15 +254,34 @@ func policy(l *fakeLog, k int, witnesses ...*helper) *evidence.Policy {
 
 func startWorker(t *testing.T, l Log, p *evidence.Policy, c *clock) *Worker {
 	t.Helper()
+	w, _ := startTalker(t, l, p, c)
+	return w
+}
+
+// startTalker is startWorker, with what the worker has logged so far.
+func startTalker(t *testing.T, l Log, p *evidence.Policy, c *clock) (*Worker, func() string) {
+	t.Helper()
+	var mu sync.Mutex
+	var said strings.Builder
 	w, err := Start(l, Options{
 		Policy: p, HTTP: &http.Client{Transport: &http.Transport{}}, Now: c.Now, After: c.After, Pace: -1,
-		Random: func() float64 { return 1 }, Logf: t.Logf,
+		Random: func() float64 { return 1 },
+		Logf: func(format string, args ...any) {
+			t.Logf(format, args...)
+			mu.Lock()
+			defer mu.Unlock()
+			fmt.Fprintf(&said, format+"\n", args...)
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.Close)
-	return w
+	return w, func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		return said.String()
+	}
 }
 
 func sizeOf(t *testing.T, signed []byte) uint64 {
@@ -457,7 +476,7 @@ func TestWitnessLies(t *testing.T) {
 func TestWitnessHasForgotten(t *testing.T) {
 	c, l := newClock(), newLog(t, "true", 4)
 	a := startWitness(t, "w/a", 11, c.Now, l.vkey)
-	w := startWorker(t, l, policy(l, 1, a), c)
+	w, words := startTalker(t, l, policy(l, 1, a), c)
 	if _, err := w.Wait(patience(t), 4); err != nil {
 		t.Fatal(err)
 	}
@@ -471,6 +490,9 @@ func TestWitnessHasForgotten(t *testing.T) {
 	}
 	if s := w.Status().Witnesses[0]; !s.Forgot || s.State != StateOK || s.Size != 6 {
 		t.Fatalf("%+v", s)
+	}
+	if said := words(); !strings.Contains(said, "it cosigned 4 entries, and says 0") {
+		t.Fatal(said)
 	}
 }
 

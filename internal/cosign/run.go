@@ -41,7 +41,8 @@ type result struct {
 	round  *round
 	lines  []witness.Cosignature // none, without an error: it is past this round's size
 	old    uint64                // what it cosigned last, by its own word
-	forgot bool
+	forgot uint64 // what it had cosigned by what is known, where it told less; else 0
+	says   uint64 // and what it told
 	ahead  bool
 	err    error
 	fork   error // the log does not contain what its key signed
@@ -174,12 +175,17 @@ func (w *Worker) take(r result) {
 	if r.err == nil {
 		p.done = max(p.done, r.round.id)
 	}
+	var reached *Cosigned
 	if len(r.lines) > 0 {
-		if err := w.keep(r); err != nil {
+		var err error
+		if reached, err = w.keep(r); err != nil {
 			w.opts.Logf("a cosignature by %s was not kept: %v", p.status.Name, err)
 		}
 	}
 	w.note(p, r, state, words)
+	if reached != nil { // last, so that whoever waited for it finds the status of this round
+		w.publish(*reached)
+	}
 }
 
 // note writes down how a witness answered, and when it is asked again.
@@ -187,11 +193,11 @@ func (w *Worker) note(p *peer, r result, state State, words string) {
 	now := w.opts.Now()
 	w.mu.Lock()
 	s := &p.status
-	changed := s.State != state || r.forgot && !s.Forgot
+	changed := s.State != state || r.forgot > 0 && !s.Forgot
 	if changed {
 		s.Since = now
 	}
-	s.State, s.Error, s.Size, s.Time, s.Forgot = state, words, p.size, p.time, s.Forgot || r.forgot
+	s.State, s.Error, s.Size, s.Time, s.Forgot = state, words, p.size, p.time, s.Forgot || r.forgot > 0
 	if r.err == nil {
 		s.Failures = 0
 		p.retry = time.Time{}
@@ -202,8 +208,8 @@ func (w *Worker) note(p *peer, r result, state State, words string) {
 	name := s.Name
 	w.mu.Unlock()
 	switch {
-	case changed && r.forgot:
-		w.opts.Logf("the witness %s has lost its memory: it cosigned %d entries, and says %d", name, p.size, r.old)
+	case changed && r.forgot > 0:
+		w.opts.Logf("the witness %s has lost its memory: it cosigned %d entries, and says %d", name, r.forgot, r.says)
 	case changed && state != StateOK:
 		w.opts.Logf("the witness %s does not cosign: %s: %s", name, state, words)
 	case changed:
@@ -221,13 +227,13 @@ func (w *Worker) backoff(failures int) time.Duration {
 	return d/2 + time.Duration(w.opts.Random()*float64(d/2))
 }
 
-// keep stores the cosignatures of an answer, and publishes if they make the
-// quorum. An error is the log's, not the witness's.
-func (w *Worker) keep(r result) error {
+// keep stores the cosignatures of an answer, and returns what is to be published
+// if they make the quorum; else nil. An error is the log's, not the witness's.
+func (w *Worker) keep(r result) (*Cosigned, error) {
 	p := r.peer
 	cp, _, err := evidence.ReadCheckpoint(r.round.signed)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	more := cp.Text() + "\n"
 	for _, line := range r.lines {
@@ -238,23 +244,23 @@ func (w *Worker) keep(r result) error {
 	}
 	merged, err := evidence.MergeCosignatures(r.round.signed, []byte(more), p.key)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	o, err := w.log.Judge(w.opts.Policy, merged)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	stored, err := w.log.Cosign(merged, o.Quorum, w.keys()...)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	r.round.signed = stored
-	if o.Quorum {
-		r.round.reached = true
-		at, _ := o.QuorumTime()
-		w.publish(Cosigned{Signed: stored, Size: cp.Size, Time: at})
+	if !o.Quorum {
+		return nil, nil
 	}
-	return nil
+	r.round.reached = true
+	at, _ := o.QuorumTime()
+	return &Cosigned{Signed: stored, Size: cp.Size, Time: at}, nil
 }
 
 func (w *Worker) keys() []evidence.VKey {
