@@ -41,8 +41,8 @@ type result struct {
 	round  *round
 	lines  []witness.Cosignature // none, without an error: it is past this round's size
 	old    uint64                // what it cosigned last, by its own word
-	forgot uint64 // what it had cosigned by what is known, where it told less; else 0
-	says   uint64 // and what it told
+	forgot uint64                // what it had cosigned by what is known, where it told less; else 0
+	says   uint64                // and what it told
 	ahead  bool
 	err    error
 	fork   error // the log does not contain what its key signed
