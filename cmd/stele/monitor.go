@@ -128,9 +128,8 @@ func (a *app) lookOnce(ctx context.Context, m *monitor.Monitor, path string) err
 	}
 	var history *evidence.HistoryError
 	if errors.As(err, &history) {
-		kept := path + ".conflict"
-		if kerr := home.Replace(kept, append(append([]byte{}, history.Old...), append([]byte("\n"), history.New...)...)); kerr != nil {
-			a.term.Warnf("the two checkpoints could not be kept: %v", kerr)
+		if kept, kerr := keepPair(path+".", history.Old, history.New); kerr != nil {
+			a.term.Warnf("the two checkpoints were not kept: %v", kerr)
 		} else {
 			a.term.Warnf("both checkpoints are kept in %s", kept)
 		}

@@ -2,14 +2,11 @@ package main
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -216,19 +213,4 @@ func (a *app) remember(v *evidence.Verdict, f *evidence.File) error {
 // vouched reports whether a key of a log that is trusted signed the checkpoint.
 func vouched(v *evidence.Verdict) bool {
 	return v.Result(evidence.CheckTrustedLog) == evidence.Passed && v.Result(evidence.CheckCheckpoint) == evidence.Passed
-}
-
-// keepConflict keeps two checkpoints of one log that no proof connects: with
-// them anybody can be shown that the log has two histories.
-func (a *app) keepConflict(id statement.LedgerID, old, now []byte) {
-	sum := sha256.Sum256(slices.Concat(old, now))
-	path := filepath.Join(a.dirs.Ledger(id.String()), "conflict-"+hex.EncodeToString(sum[:8]))
-	if err := home.Replace(path, slices.Concat(old, []byte("\n"), now)); err != nil {
-		a.term.Warnf("the two checkpoints could not be kept: %v", err)
-		return
-	}
-	if a.toldConflict != path {
-		a.toldConflict = path
-		a.term.Warnf("both checkpoints are kept in %s", path)
-	}
 }
