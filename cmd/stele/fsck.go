@@ -54,6 +54,10 @@ func (a *app) fsck(ctx context.Context, rebuild bool) error {
 	if cp, _, err := evidence.ReadCheckpoint(report.Checkpoint); err == nil {
 		out.Root = base64.StdEncoding.EncodeToString(cp.Root[:])
 	}
+	var history error
+	if out.Clean {
+		out.Trust, history = a.whose(ctx, dir)
+	}
 	if a.json {
 		a.printJSON(out)
 	} else if !a.quiet || !out.Clean {
@@ -66,7 +70,28 @@ func (a *app) fsck(ctx context.Context, rebuild bool) error {
 		a.printedJSON = a.json
 		return report.Guard
 	}
-	return nil
+	a.printedJSON = a.json && history != nil
+	return history
+}
+
+// whose asks what no replay can tell: whether this is the log whose key is pinned
+// here, and whether it goes on from what this person saw. That no key is pinned is
+// said and no error, for a copy may be checked where nobody relies on it.
+func (a *app) whose(ctx context.Context, dir string) (trust string, err error) {
+	err = a.readUntrusted(ctx, dir, func(r *reading) error {
+		policy, _, err := a.policyFor(r.Origin())
+		if err != nil || policy == nil {
+			trust = "not-pinned"
+			return err
+		}
+		trust = "trusted"
+		_, err = a.trustingNewest(r)
+		return err
+	})
+	if err != nil {
+		trust = "untrusted"
+	}
+	return trust, err
 }
 
 func (a *app) printFsck(f *jsonv1.Fsck, report *solo.Report) {
@@ -85,8 +110,18 @@ func (a *app) printFsck(f *jsonv1.Fsck, report *solo.Report) {
 	case !f.Guarded:
 		guard = "none here: a rollback would not be noticed"
 	}
+	var trust string
+	switch f.Trust {
+	case "trusted":
+		trust = "its key is pinned here, and it goes on from what was seen"
+	case "not-pinned":
+		trust = "no key is pinned for this log here: whose it is was not checked"
+	case "untrusted":
+		trust = "NOT TRUSTED"
+	}
 	a.term.KeyValues([]terminal.Pair{
 		{Key: "origin", Value: f.Origin},
+		{Key: "trust", Value: trust},
 		{Key: "entries", Value: terminal.Count(f.Entries) + ", each through the rules again"},
 		{Key: "checkpoints", Value: terminal.Count(f.Checkpoints) + ", roots and signatures"},
 		{Key: "root", Value: f.Root},

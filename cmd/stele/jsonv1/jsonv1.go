@@ -454,7 +454,8 @@ type Fsck struct {
 	Clean       bool     `json:"clean"`
 	Rebuilt     bool     `json:"rebuilt,omitempty"`
 	Damage      []string `json:"damage,omitempty"`
-	Guarded     bool     `json:"guarded"` // the guard is here and agrees
+	Guarded     bool     `json:"guarded"`         // the guard is here and agrees
+	Trust       string   `json:"trust,omitempty"` // of a clean one: trusted, not-pinned (nobody asked whose it is) or untrusted
 	Attachments int      `json:"attachments"`
 	Manifests   int      `json:"manifests"`
 }
