@@ -45,12 +45,30 @@ func (a *app) waitable(policy *evidence.Policy) error {
 
 // startCosigning begins to ask a ledger's witnesses, as long as the worker is not
 // closed. It is nil where this person's trust file names none of them to ask.
-func (a *app) startCosigning(log cosign.Log, policy *evidence.Policy, o cosign.Options) (*cosign.Worker, error) {
+func (a *app) startCosigning(e *solo.Engine, policy *evidence.Policy, o cosign.Options) (*cosign.Worker, error) {
 	if policy == nil || policy.Quorum == evidence.QuorumNone {
 		return nil, nil
 	}
 	o.Policy, o.Now = policy, a.now
-	return cosign.Start(log, o)
+	return cosign.Start(cosignedLog{e, a}, o)
+}
+
+// cosignedLog is a ledger whose witnesses are asked.
+type cosignedLog struct {
+	*solo.Engine
+	a *app
+}
+
+// Contradict implements cosign.Log. The guard keeps what contradicts the ledger by the
+// log's signature alone; the cosignatures, which say who else was shown it, are kept
+// here.
+func (l cosignedLog) Contradict(signed []byte) error {
+	err := l.Engine.Contradict(signed)
+	var g *solo.GuardError
+	if errors.As(err, &g) {
+		l.a.keepConflict(l.Info().ID, signed, g.DatabaseSigned)
+	}
+	return err
 }
 
 // witnessed has what was just written cosigned, if the trust file names

@@ -44,7 +44,7 @@ func (a *app) engineAt(ctx context.Context, at string, readOnly bool) (engine, e
 	}
 	o := a.options(at)
 	o.ReadOnly = readOnly
-	e, err := solo.Open(ctx, o)
+	e, err := a.openSolo(ctx, o)
 	if err != nil {
 		if socket := runningServer(at); socket != "" && errors.Is(err, solo.ErrLocked) { // it was just started
 			return a.remoteEngine(ctx, socketScheme+socket)

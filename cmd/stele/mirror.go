@@ -216,7 +216,7 @@ func (a *app) mirrorOn(ctx context.Context, r *replica.Replica, f mirrorFlags) e
 			if serving {
 				err = <-served
 			}
-			if last != nil && r.Status().Stopped {
+			if errors.Is(last, evidence.ErrFork) { // found here, or by what this person saw elsewhere
 				return last
 			}
 			if err != nil && !errors.Is(err, context.Canceled) && errors.Is(ctx.Err(), context.Canceled) && serving {

@@ -326,4 +326,10 @@ func TestAttackerForksThePrimary(t *testing.T) {
 		t.Errorf("it ends with %v, want %d\n%s", err, exitUntrusted, text)
 	}
 	bob.must("--ledger", "copy", "fsck")
+	// Nor when it is started again, before the true history; and it is no backup.
+	for _, args := range [][]string{{"mirror", b.url, "--dir", "copy", "--once"}, {"restore", "copy", "--to", "again"}} {
+		if _, errs, status := bob.stele(args...); status != exitUntrusted || !strings.Contains(errs, "two histories") {
+			t.Errorf("%v: %d %s", args, status, errs)
+		}
+	}
 }

@@ -35,7 +35,20 @@ func (a *app) open(ctx context.Context, dir string) (*solo.Engine, error) {
 	if isAddress(dir) {
 		return nil, notFromHere("this", dir)
 	}
-	return solo.Open(ctx, a.options(dir))
+	return a.openSolo(ctx, a.options(dir))
+}
+
+// openSolo is solo.Open. A ledger that is behind or beside its guard is not opened;
+// both checkpoints are kept, for the two of them show what happened.
+func (a *app) openSolo(ctx context.Context, o solo.Options) (*solo.Engine, error) {
+	e, err := solo.Open(ctx, o)
+	var g *solo.GuardError
+	if errors.As(err, &g) {
+		if info, ierr := solo.ReadInfo(o.Dir); ierr == nil {
+			a.keepConflict(info.ID, g.GuardSigned, g.DatabaseSigned)
+		}
+	}
+	return e, err
 }
 
 // read finds the ledger and looks at it.

@@ -73,6 +73,9 @@ func (a *app) restore(ctx context.Context, from string, f restoreFlags) error {
 	if _, err := solo.ReadInfo(dir); err == nil {
 		return failf(exitError, "%s is a ledger already", dir).withPath(dir).withHint("choose a vacant directory; nothing is overwritten")
 	}
+	if err := unforked(source, f.successor); err != nil {
+		return err
+	}
 	if err := a.checkCopy(ctx, source); err != nil {
 		return err
 	}
@@ -90,6 +93,21 @@ func (a *app) restore(ctx context.Context, from string, f restoreFlags) error {
 		return err
 	}
 	return a.goOn(ctx, have, source, dir)
+}
+
+// unforked: a mirror that found that its log has two histories is no copy to go on
+// with, whatever it lacks or has; its file stays with it.
+func unforked(source string, successor bool) error {
+	f, err := solo.ReadFork(source)
+	if err != nil || f == nil || successor {
+		return err
+	}
+	cp, _, err := evidence.ReadCheckpoint(f.New)
+	if err != nil {
+		return err
+	}
+	return failf(exitUntrusted, "this mirror found that the log %s has two histories: %w", cp.Origin, evidence.ErrFork).withPath(filepath.Join(source, "fork")).
+		withHint("a ledger whose log was forked never goes on: --successor begins a new one that names it")
 }
 
 // apart is where no guard lies: a copy is compared with ours by whatIsKnown, which

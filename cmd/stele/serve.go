@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/config"
 	"github.com/stele-ml/stele/internal/cosign"
 	"github.com/stele-ml/stele/internal/server"
@@ -93,7 +94,7 @@ func (a *app) serve(ctx context.Context, s *serveSettings) (err error) {
 	}
 	o := a.options(dir)
 	o.ReadOnly = bool(s.readOnly)
-	e, err := solo.Open(ctx, o)
+	e, err := a.openSolo(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -142,5 +143,18 @@ func (a *app) serve(ctx context.Context, s *serveSettings) (err error) {
 	}
 	v.announce(main)
 	err = server.OpenDoors(ctx, v.doors, server.DoorOptions{Stop: time.Duration(s.stopTimeout), Log: v.log})
-	return err
+	return errors.Join(err, v.ended())
+}
+
+// ended is how a server ends that went on answering what is read although it took
+// nothing any more: as the failure that ended that.
+func (v *serving) ended() error {
+	err := v.engine.Healthy()
+	if errors.Is(err, evidence.ErrFork) {
+		return failf(exitUntrusted, "the ledger took nothing more: %w", err).withHint(describe(err).hint)
+	}
+	if err != nil {
+		return failf(exitError, "the ledger took nothing more: %w", err).withHint("what was acknowledged is on the disk; start it again once the cause is gone")
+	}
+	return nil
 }

@@ -211,6 +211,81 @@ func TestAttackerShowsTheMirrorAnotherHistory(t *testing.T) {
 	}
 }
 
+// TestForkOutlivesTheMirror: a mirror that is started again on a forked log still says
+// so, with the same two checkpoints, whatever it is shown now, until somebody takes the
+// file away.
+func TestForkOutlivesTheMirror(t *testing.T) {
+	l := ledgertest.New(t)
+	fill(l, "data", 12)
+	s := serve(t, l)
+	o := options(s, filepath.Join(t.TempDir(), "m"))
+	defer o.HTTP.CloseIdleConnections()
+	start := func() *replica.Replica {
+		t.Helper()
+		r, err := replica.Open(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	end := func(r *replica.Replica) {
+		t.Helper()
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := start()
+	catchUp(t, r)
+	was := r.View().Size()
+	other := takeOver(t, l, 5)
+	other.commit(l.Now, l.Stamps(l.Ada, "other", int(was-5)+3)...)
+	s.show(other)
+	var found, again *evidence.HistoryError
+	if err := r.CatchUp(t.Context()); !errors.As(err, &found) {
+		t.Fatal(err)
+	}
+	end(r)
+
+	s.show(l.View()) // the true one, as if nothing had been
+	r = start()
+	if st := r.Status(); !st.Stopped || !errors.Is(st.Behind, evidence.ErrFork) {
+		t.Errorf("started again: %+v", st)
+	}
+	if err := r.CatchUp(t.Context()); !errors.As(err, &again) || !errors.Is(err, evidence.ErrFork) ||
+		string(again.Old) != string(found.Old) || string(again.New) != string(found.New) {
+		t.Errorf("started again: %v", err)
+	}
+	if v := r.View(); v == nil || v.Size() != was {
+		t.Error("what followed is not shown")
+	}
+	end(r)
+
+	// Damaged, it stops the mirror all the same.
+	path := filepath.Join(o.Dir, "fork")
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, whole[:len(whole)/2], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := replica.Open(t.Context(), o); !errors.Is(err, evidence.ErrFork) {
+		t.Errorf("damaged: %v", err)
+		if err == nil {
+			end(r)
+		}
+	}
+	if err := os.Remove(path); err != nil { // the operator has decided
+		t.Fatal(err)
+	}
+	r = start()
+	fill(l, "later", 2)
+	s.show(l.View())
+	catchUp(t, r)
+	same(t, r.View(), l.View())
+	end(r)
+}
+
 // The primary has fewer entries than the mirror: it was restored from an old copy.
 func TestAttackerRollsThePrimaryBack(t *testing.T) {
 	l := ledgertest.New(t)

@@ -46,6 +46,7 @@ type Replica struct {
 	policy *evidence.Policy // the last that was asked for
 
 	documented uint64 // entries whose documents were asked for
+	latched    bool   // that the log has two histories is on the disk
 
 	mu     sync.Mutex
 	view   *ledger.View // what is shown: trusted, and on the disk
@@ -94,6 +95,11 @@ func Open(ctx context.Context, o Options) (*Replica, error) {
 // catch-up was cut short is shown once that has ended: trust in it may rest on
 // what is yet to come.
 func (r *Replica) resume() error {
+	if f := r.mirror.Fork(); f != nil {
+		r.latched = true
+		r.status.Stopped, r.status.Behind = true, &evidence.HistoryError{Kind: evidence.ErrFork, Old: f.Old, New: f.New,
+			Detail: "the log shows two histories, which this mirror found before; it copies nothing more until somebody has judged them and removed " + r.mirror.ForkPath()}
+	}
 	v := r.mirror.View()
 	if v == nil {
 		return nil
@@ -183,13 +189,13 @@ func (r *Replica) Submit(context.Context, *statement.Envelope) (*solo.Proof, err
 // CatchUp takes in what the primary has, up to its newest checkpoint at the
 // beginning. The errors: ErrUnreachable; evidence.ErrUntrusted, where the log is
 // not trusted; evidence.ErrTampered; *evidence.HistoryError, after which, if it is
-// a fork, every further CatchUp returns the same without asking; those of the
-// disk.
+// a fork, every further CatchUp returns the same without asking, also after the copy
+// was closed and opened again; those of the disk.
 func (r *Replica) CatchUp(ctx context.Context) error {
 	if s := r.Status(); s.Stopped {
-		return s.Behind
+		return r.latch(s.Behind)
 	}
-	err := r.catchUp(ctx)
+	err := r.latch(r.catchUp(ctx))
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
@@ -202,6 +208,19 @@ func (r *Replica) CatchUp(ctx context.Context) error {
 	// Two signed histories do not become one. Bytes that are wrong, and an old copy
 	// of the primary, may be replaced by the right ones.
 	r.status.Stopped = errors.Is(err, evidence.ErrFork)
+	return err
+}
+
+// latch keeps on the disk that the log has two histories: they do not become one.
+func (r *Replica) latch(err error) error {
+	var h *evidence.HistoryError
+	if r.latched || !errors.Is(err, evidence.ErrFork) || !errors.As(err, &h) {
+		return err
+	}
+	if kerr := r.mirror.Stop(solo.Fork{Old: h.Old, New: h.New}); kerr != nil {
+		return fmt.Errorf("%w (which could not be kept, and is tried again: %w)", err, kerr)
+	}
+	r.latched = true
 	return err
 }
 

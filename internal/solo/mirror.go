@@ -67,7 +67,7 @@ func checkNoMirror(o Options) error {
 
 // Mirror is an open copy of a ledger that another machine writes. It takes in
 // what that machine has committed, by replay alone, and has neither the log's key
-// nor a guard. TakeIn, Cosign and Close belong to one goroutine; View may be
+// nor a guard. TakeIn, Cosign, Stop and Close belong to one goroutine; View may be
 // called by all.
 type Mirror struct {
 	opts   Options
@@ -75,7 +75,8 @@ type Mirror struct {
 	db     *database
 	ledger *ledger.Ledger
 	shelf  *Shelf
-	named  bool // ledger.json is there
+	named  bool  // ledger.json is there
+	fork   *Fork // the log has two histories: nothing more is taken in
 	view   atomic.Pointer[ledger.View]
 
 	closeOnce sync.Once
@@ -156,6 +157,9 @@ func (m *Mirror) open(primary string) error {
 	if err := m.ledger.Writable(); err != nil {
 		return err
 	}
+	if m.fork, err = readFork(o.FS, o.Dir); err != nil {
+		return err
+	}
 	if m.ledger.View().Size() == 0 {
 		return nil
 	}
@@ -192,6 +196,9 @@ func (m *Mirror) Prepare(from uint64, leaves [][]byte, kept []ledger.SizedCheckp
 func (m *Mirror) TakeIn(s *ledger.Stretch) error {
 	if err := m.db.disk.err(); err != nil {
 		return fmt.Errorf("%w: %w", ErrFailed, err)
+	}
+	if m.fork != nil {
+		return fmt.Errorf("%w: the mirror has stopped", evidence.ErrFork)
 	}
 	err := m.ledger.Replay(s)
 	if err != nil && !errors.Is(err, ledger.ErrDamaged) {
@@ -236,6 +243,20 @@ func (m *Mirror) publish() error {
 	}
 	m.view.Store(v)
 	return nil
+}
+
+// Fork returns the two histories that ended the mirror's copying, here or before it
+// was started; nil if there are none.
+func (m *Mirror) Fork() *Fork { return m.fork }
+
+// Stop ends the mirror's copying, durably: the log has two histories. Those that were
+// found first stay. After an error nothing is taken in either, until the mirror is
+// opened again; Stop may be called again for that.
+func (m *Mirror) Stop(f Fork) error {
+	if m.fork == nil {
+		m.fork = &f
+	}
+	return durable.WriteFile(m.opts.FS, m.opts.FS.PathJoin(m.opts.Dir, fileFork), m.fork.text())
 }
 
 // ID returns which ledger it is a mirror of, once anything is there.
