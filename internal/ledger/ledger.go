@@ -62,6 +62,7 @@ type Ledger struct {
 	state atomic.Pointer[state] // as of the last commit
 
 	parsed    parsed
+	subtrees  subtrees
 	laws      *laws
 	cosigning cosigning
 

@@ -62,17 +62,34 @@ func (v *View) HashReader() tlog.HashReader {
 	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
 		hashes := make([]tlog.Hash, len(indexes))
 		for i, index := range indexes {
-			t := tlog.TileForIndex(tileHeight, index)
-			data, err := v.Tile(t.L, uint64(t.N), t.W)
-			if err != nil {
+			var err error
+			if hashes[i], err = v.subtree(index); err != nil {
 				return nil, err
-			}
-			if hashes[i], err = tlog.HashFromTile(t, data, index); err != nil {
-				return nil, fmt.Errorf("tile %d/%d: %w", t.L, t.N, err)
 			}
 		}
 		return hashes, nil
 	})
+}
+
+// subtree returns the hash with tlog's number index.
+func (v *View) subtree(index int64) (tlog.Hash, error) {
+	if level, n := tlog.SplitStoredHashIndex(index); uint64(n+1)<<level > v.n {
+		return tlog.Hash{}, fmt.Errorf("the hash %d of level %d: %w: the ledger has %d entries", n, level, ErrNotFound, v.n)
+	}
+	if h, ok := v.l.subtrees.get(index); ok {
+		return h, nil
+	}
+	t := tlog.TileForIndex(tileHeight, index)
+	data, err := v.Tile(t.L, uint64(t.N), t.W)
+	if err != nil {
+		return tlog.Hash{}, err
+	}
+	h, err := tlog.HashFromTile(t, data, index)
+	if err != nil {
+		return tlog.Hash{}, fmt.Errorf("tile %d/%d: %w", t.L, t.N, err)
+	}
+	v.l.subtrees.put(index, h)
+	return h, nil
 }
 
 // Inclusion returns the proof that an entry is in the tree of the view's size.

@@ -123,12 +123,31 @@ func join(hashes []hash) (b []byte) {
 	return b
 }
 
+// TestProofs makes proofs in views of several sizes, the larger first: hashes that
+// one of them left behind must be the other's, too.
 func TestProofs(t *testing.T) {
 	b := withStamps(t, 300)
-	v := b.l.View()
-	root, _ := v.Root()
+	for _, size := range []uint64{300, 299, 257, 256, 255, 17, 1} {
+		v, err := b.l.View().AsOf(size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		provesItself(t, v)
+		beyond := []int64{tlog.StoredHashIndex(0, int64(size))}
+		if _, err := v.HashReader().ReadHashes(beyond); !errors.Is(err, ledger.ErrNotFound) {
+			t.Fatalf("a hash beyond %d entries: %v", size, err)
+		}
+	}
+}
+
+func provesItself(t *testing.T, v *ledger.View) {
+	t.Helper()
+	root, err := v.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
 	cp := evidence.Checkpoint{Origin: v.Origin(), Size: v.Size(), Root: root}
-	for i := uint64(0); i < v.Size(); i += 13 {
+	for i := uint64(0); i < v.Size(); i += 7 {
 		leaf, err := v.Leaf(i)
 		if err != nil {
 			t.Fatal(err)
