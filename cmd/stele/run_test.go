@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -307,6 +308,9 @@ func TestRunSignals(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
+			if signal.Ignored(c.signal) {
+				t.Skipf("%s is ignored here (nohup?), and what is started here ignores it, too", c.signal)
+			}
 			p := newRunner(t)
 			script := "echo >started; " + c.script
 			if c.bound {
