@@ -51,7 +51,8 @@ func TestServeOnAFullDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := &serving{app: a, settings: newServeSettings(), dir: o.Dir, engine: e, log: slog.New(slog.DiscardHandler), metrics: server.NewMetrics()}
+	v := servingOf(a, newServeSettings(), o.Dir, e)
+	v.log = slog.New(slog.DiscardHandler)
 	front := server.NewFront(server.FrontOptions{Access: server.Access{Anonymous: server.ScopeAll}, Limits: v.settings.limits(), Now: a.now})
 	routes, err := v.routes(front, server.NewHealth(front, server.HealthOptions{Condition: v.condition, Now: a.now}), nil)
 	if err != nil {

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net"
 	"net/http"
 	"path/filepath"
 	"sync/atomic"
@@ -14,6 +12,7 @@ import (
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/config"
 	"github.com/stele-ml/stele/internal/replica"
 	"github.com/stele-ml/stele/internal/terminal"
 )
@@ -21,19 +20,13 @@ import (
 // The longest that a mirror waits before it asks again, after errors.
 const mirrorPatience = time.Minute
 
-type mirrorFlags struct {
-	dir, listen       string
-	every             time.Duration
-	once, attachments bool
-	anyHost           bool
-	tlsCert, tlsKey   string
-	tokens            string
-}
-
 func (a *app) mirrorCommand() *cobra.Command {
-	var f mirrorFlags
+	settings := newMirrorSettings()
+	section := settings.section()
+	var flags settingsFlags
+	var once bool
 	c := &cobra.Command{
-		Use:   "mirror URL",
+		Use:   "mirror [URL]",
 		Short: "Keep and serve a second copy of a ledger, replaying every entry",
 		Long: `Copies the ledger behind URL into .stele in this folder (or --dir), follows it,
 and serves what it has. Every entry goes through the ledger's rules again, every
@@ -42,49 +35,57 @@ signed: what does not follow is not taken in, and said. The log must be one that
 you trust.
 
 If the log shows another history, both checkpoints are kept as evidence, nothing
-more is taken in, and the mirror goes on serving what it has; it ends with 6.
+more is taken in, and the mirror goes on serving what it has; it ends with 6,
+and stays stopped when it is started again.
 
 A mirror has no log key and takes over nothing. Its directory is a complete
 backup: any verb reads it with --ledger, and ` + "`stele restore`" + ` makes a ledger
-of it.`,
-		Example: "  stele mirror https://stele.example.com --dir /srv/mirror\n  stele mirror https://stele.example.com --once --attachments",
-		Args:    cobra.ExactArgs(1),
-		RunE:    func(c *cobra.Command, args []string) error { return a.mirror(c.Context(), args[0], f) },
+of it.
+
+It is set up as stele serve is, by the same names: flags, variables
+($STELE_MIRROR_LISTEN) and the section mirror of the file; --listen '' serves
+nobody.`,
+		Example: "  stele mirror https://stele.example.com --dir /srv/mirror\n  stele mirror https://stele.example.com --once --attachments\n  stele mirror --config stele.yaml",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if done, err := flags.load(a, c, section); err != nil || done {
+				return err
+			}
+			if len(args) == 1 {
+				settings.primary = config.Text(args[0])
+			}
+			if settings.primary == "" {
+				return usagef("no ledger to follow").withHint("name its address: stele mirror https://stele.example.com")
+			}
+			if err := settings.check(); err != nil {
+				return err
+			}
+			return a.mirror(c.Context(), settings, once)
+		},
 	}
-	c.Flags().StringVar(&f.dir, "dir", ".", "the `directory` in which .stele is kept")
-	c.Flags().StringVar(&f.listen, "listen", "127.0.0.1:7777", "the `address` to serve at; port 0 takes a free one; empty: none")
-	c.Flags().BoolVar(&f.anyHost, "any-host", false, "answer to any Host name, behind a public address")
-	c.Flags().StringVar(&f.tlsCert, "tls-cert", "", "serve by TLS, with the certificates of this `file`")
-	c.Flags().StringVar(&f.tlsKey, "tls-key", "", "the `file` with their private key")
-	c.Flags().StringVar(&f.tokens, "tokens", "", "let in only who has a token of this `file` (stele token)")
-	c.Flags().DurationVar(&f.every, "every", 2*time.Second, "how often to look for more")
-	c.Flags().BoolVar(&f.once, "once", false, "catch up, say how far, and end")
-	c.Flags().BoolVar(&f.attachments, "attachments", false, "copy attachments and manifests too, as far as they are there")
+	c.Flags().BoolVar(&once, "once", false, "catch up, say how far, and end")
+	flags.add(c, section)
 	return c
 }
 
-func (a *app) mirror(ctx context.Context, url string, f mirrorFlags) error {
-	if f.every < 100*time.Millisecond {
-		return usagef("--every %s: at least 100ms", f.every)
-	}
-	if (f.tlsCert == "") != (f.tlsKey == "") {
-		return usagef("--tls-cert and --tls-key go together")
-	}
+func (a *app) mirror(ctx context.Context, s *mirrorSettings, once bool) error {
 	client, err := a.mirrorHTTP()
 	if err != nil {
 		return err
 	}
+	defer client.CloseIdleConnections()
+	url := string(s.primary)
 	token, err := a.tokenFor(url)
 	if err != nil {
 		return err
 	}
-	dir, err := filepath.Abs(filepath.Join(f.dir, ledgerName))
+	dir, err := filepath.Abs(filepath.Join(string(s.dir), ledgerName))
 	if err != nil {
 		return err
 	}
 	var done, total atomic.Uint64
 	r, err := replica.Open(ctx, replica.Options{
-		URL: url, HTTP: client, Token: token, Dir: dir, Trust: a.mirrorTrust, Attachments: f.attachments,
+		URL: url, HTTP: client, Token: token, Dir: dir, Trust: a.mirrorTrust, Attachments: bool(s.documents),
 		Progress: func(d, t uint64) { done.Store(d); total.Store(t) },
 	})
 	if errors.Is(err, replica.ErrAddress) {
@@ -103,7 +104,7 @@ func (a *app) mirror(ctx context.Context, url string, f mirrorFlags) error {
 			return err
 		}
 	}
-	if f.once {
+	if once {
 		stop := a.term.Progress(ctx, func() terminal.Snapshot {
 			return terminal.Snapshot{Label: "entries replayed", FilesDone: done.Load(), FilesTotal: total.Load()}
 		})
@@ -114,7 +115,8 @@ func (a *app) mirror(ctx context.Context, url string, f mirrorFlags) error {
 		}
 		return err
 	}
-	return a.mirrorOn(ctx, r, f)
+	v := newMirroring(a, s, dir, r)
+	return v.follow(ctx)
 }
 
 // mirrorTrust returns the policy for the log that a mirror is of.
@@ -165,70 +167,6 @@ func (a *app) mirrorStep(ctx context.Context, r *replica.Replica) error {
 		err = a.mirrorTrusted(r)
 	}
 	return err
-}
-
-// mirrorOn follows until it is told to stop, serving what is there.
-func (a *app) mirrorOn(ctx context.Context, r *replica.Replica, f mirrorFlags) error {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	served := make(chan error, 1)
-	serving := false
-	var last error
-	var said string // so that one trouble is told once
-	pause := f.every
-	for {
-		if r.View() != nil && !serving && f.listen != "" {
-			l, err := net.Listen("tcp", f.listen)
-			if err != nil {
-				return fmt.Errorf("listen: %w", err)
-			}
-			serving = true
-			go func() { served <- a.serveMirror(ctx, r, l, f) }()
-		}
-		err := a.mirrorStep(ctx, r)
-		switch {
-		case ctx.Err() != nil:
-		case err == nil:
-			if last != nil {
-				a.term.Notef("caught up again: %s entries", terminal.Count(r.Status().Size))
-			}
-			last, said, pause = nil, "", f.every
-		case r.Healthy() != nil || !mirrorGoesOn(err):
-			stop()
-			if serving {
-				<-served
-			}
-			return err
-		default:
-			if last = err; said != err.Error() {
-				said = err.Error()
-				a.term.Warnf("%v; serving the %s entries that are here", err, terminal.Count(r.Status().Size))
-			}
-			pause = min(2*pause, mirrorPatience)
-		}
-		if r.View() != nil && !serving && ctx.Err() == nil && f.listen != "" {
-			continue // the first that can be served
-		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			if serving {
-				err = <-served
-			}
-			if errors.Is(last, evidence.ErrFork) { // found here, or by what this person saw elsewhere
-				return last
-			}
-			if err != nil && !errors.Is(err, context.Canceled) && errors.Is(ctx.Err(), context.Canceled) && serving {
-				return err
-			}
-			return nil
-		case err := <-served:
-			timer.Stop()
-			return err
-		case <-timer.C:
-		}
-	}
 }
 
 // mirrorGoesOn reports whether a mirror stays up after an error: what is wrong at

@@ -3,11 +3,14 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
-	"os"
+	"sync"
+	"time"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/api"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/replica"
@@ -25,47 +28,119 @@ func (m mirrorEngine) Submit(ctx context.Context, env *statement.Envelope) (*api
 	return nil, engineError(err)
 }
 
-// serveMirror answers every read from what the mirror has, until ctx is done.
-func (a *app) serveMirror(ctx context.Context, r *replica.Replica, l net.Listener, f mirrorFlags) error {
-	access := server.Access{Anonymous: server.ScopeProofs | server.ScopeEntries, Realm: r.View().Origin()}
-	if f.tokens != "" {
-		var err error
-		access.Anonymous = server.ScopeNone
-		if access.Tokens, err = server.OpenTokens(f.tokens, a.now, a.term.Warnf); errors.Is(err, os.ErrNotExist) {
-			return failf(exitNotFound, "there are no tokens so far").withPath(f.tokens)
-		} else if err != nil {
-			return err
-		}
-	}
-	limits := newServeSettings().limits()
-	metrics := server.NewMetrics()
-	o := server.FrontOptions{Access: access, Limits: limits, Metrics: metrics, Now: a.now}
-	if server.Loopback(l) && !f.anyHost {
-		o.Hosts = server.LoopbackHosts()
-	}
-	front := server.NewFront(o)
-	health := server.NewHealth(front, server.HealthOptions{Condition: func() server.Condition { return mirrorCondition(r) }, Now: a.now})
-	door := server.Door{Listener: server.Bounded(l, limits, nil, metrics), Handler: front.Handler(a.mirrorRoutes(r, front, health))}
-	scheme := "http://"
-	if f.tlsCert != "" {
-		config, err := server.OpenTLS(&server.TLSFiles{Cert: f.tlsCert, Key: f.tlsKey}, a.now, a.term.Warnf)
-		if err != nil {
-			return failf(exitUntrusted, "%w", err)
-		}
-		door.TLS, scheme = config, "https://"
-	}
-	a.announceMirror(r, l, scheme, access.Anonymous.Allows(server.ScopeEntries))
-	return server.OpenDoors(ctx, []server.Door{door}, server.DoorOptions{})
+// mirroring is a mirror that follows and serves.
+type mirroring struct {
+	entrance
+	settings *mirrorSettings
+	replica  *replica.Replica
+	started  time.Time
+
+	mu   sync.Mutex
+	last error // of the last look at the primary: why it is not followed
 }
 
-func (a *app) mirrorRoutes(r *replica.Replica, front *server.Front, health *server.Health) http.Handler {
+// mirrorSocket is the socket's name in the owner's state, where its ledger's own server
+// may have one.
+const mirrorSocket = "mirror.sock"
+
+func newMirroring(a *app, s *mirrorSettings, dir string, r *replica.Replica) *mirroring {
+	v := &mirroring{entrance: newEntrance(a, &s.doorSettings, dir), settings: s, replica: r, started: a.now()}
+	v.socketName = mirrorSocket
+	return v
+}
+
+// follow follows the primary until it is told to stop, and serves what is there as soon
+// as there is anything.
+func (v *mirroring) follow(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	served := make(chan error, 1)
+	serving := v.settings.listen == "" // or never
+	ended := func(err error) error {   // whoever is being answered is answered first
+		stop()
+		if serving && v.settings.listen != "" {
+			err = errors.Join(err, <-served)
+		}
+		return err
+	}
+	pause := time.Duration(v.settings.every)
+	for {
+		if v.replica.View() != nil && !serving {
+			serving = true
+			go func() { served <- v.serve(ctx) }()
+		}
+		err := v.app.mirrorStep(ctx, v.replica)
+		if ctx.Err() == nil {
+			if err != nil && (v.replica.Healthy() != nil || !mirrorGoesOn(err)) {
+				return ended(err)
+			}
+			pause = min(2*pause, mirrorPatience)
+			if v.note(err); err == nil {
+				pause = time.Duration(v.settings.every)
+			}
+			if v.replica.View() != nil && !serving {
+				continue // the first that can be served
+			}
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			var fork error
+			if last := v.trouble(); errors.Is(last, evidence.ErrFork) { // found here, or by what this person saw elsewhere
+				fork = last
+			}
+			return ended(fork)
+		case err := <-served:
+			timer.Stop()
+			serving = false
+			return ended(err)
+		case <-timer.C:
+		}
+	}
+}
+
+// note writes down how the last look went, and says what has changed.
+func (v *mirroring) note(err error) {
+	v.mu.Lock()
+	before := v.last
+	v.last = err
+	v.mu.Unlock()
+	size := terminal.Count(v.replica.Status().Size)
+	switch {
+	case err == nil && before != nil:
+		v.log.Info(fmt.Sprintf("caught up again: %s entries", size))
+	case err != nil && (before == nil || before.Error() != err.Error()):
+		v.warnf("%v; serving the %s entries that are here", err, size)
+	}
+}
+
+func (v *mirroring) trouble() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.last
+}
+
+// serve answers every read from what the mirror has, until ctx is done.
+func (v *mirroring) serve(ctx context.Context) error {
+	view := v.replica.View()
+	return v.answer(ctx, behind{
+		id: view.ID(), origin: view.Origin(),
+		health: server.HealthOptions{Condition: v.condition, ContactAge: time.Duration(v.settings.contactAge), Now: v.app.now},
+		routes: func(front *server.Front, health *server.Health) (http.Handler, error) {
+			return v.routes(front, health), nil
+		},
+		tell: v.announce,
+	})
+}
+
+func (v *mirroring) routes(front *server.Front, health *server.Health) http.Handler {
 	mux := http.NewServeMux()
-	mountTiles(mux, front, server.LogFunc(func() (server.View, error) { return r.View(), nil }), a.term.Warnf)
+	mountTiles(mux, front, server.LogFunc(func() (server.View, error) { return v.replica.View(), nil }), v.warnf)
 	for _, route := range health.Routes() {
 		mux.Handle(route.Method+" "+route.Path, front.Route(route.Rule, route.Handler))
 	}
 	api.New(api.Options{
-		Engine: mirrorEngine{r}, Shelf: ledgerShelf{r.Shelf()}, Software: "stele/" + version, Primary: r.Primary(), ReadOnly: true, Logf: a.term.Warnf, Now: a.now,
+		Engine: mirrorEngine{v.replica}, Shelf: ledgerShelf{v.replica.Shelf()}, Software: "stele/" + version, Primary: v.replica.Primary(), ReadOnly: true, Logf: v.warnf, Now: v.app.now,
 	}).Mount(mux, front)
 	mux.Handle("/", front.Route(server.Rule{Name: "/"}, server.NoRoute()))
 	return mux
@@ -87,29 +162,34 @@ func mountTiles(mux *http.ServeMux, front *server.Front, log server.Log, warnf f
 	}
 }
 
-func (a *app) announceMirror(r *replica.Replica, l net.Listener, scheme string, open bool) {
-	url := scheme + l.Addr().String()
+func (v *mirroring) announce(net.Listener) {
+	a, view := v.app, v.replica.View()
 	if a.json {
-		a.printJSON(jsonv1.Serve{Origin: r.View().Origin(), URL: url})
+		a.printJSON(jsonv1.Serve{Origin: view.Origin(), URL: v.url})
 	} else {
-		a.term.Printf("serving a mirror of %s, of %s entries so far, at %s\n", r.View().Origin(), terminal.Count(r.View().Size()), url)
-	}
-	if open && !server.Loopback(l) {
-		a.term.Warnf("everybody who reaches this address can read every entry")
+		a.term.Printf("serving a mirror of %s, of %s entries so far, at %s\n", view.Origin(), terminal.Count(view.Size()), v.url)
 	}
 }
 
-// mirrorCondition is how the mirror is. One whose primary shows another history goes
+// condition is how the mirror is. One whose primary shows another history goes
 // on answering with what it has, and says that it is not ready: it will not follow
 // again, and somebody has to look.
-func mirrorCondition(r *replica.Replica) server.Condition {
-	v, s := r.View(), r.Status()
-	c := server.Condition{Failed: r.Healthy(), ReadOnly: true, Size: v.Size(), Time: v.Time(), Mirror: &server.MirrorCondition{Known: max(s.Primary, s.Size)}}
-	if c.Failed == nil && s.Stopped {
-		c.Failed = s.Behind
+func (v *mirroring) condition() server.Condition {
+	view, s := v.replica.View(), v.replica.Status()
+	c := server.Condition{
+		Failed: v.replica.Healthy(), ReadOnly: true, Size: view.Size(), Time: view.Time(),
+		Mirror: &server.MirrorCondition{Known: max(s.Primary, s.Size), Since: s.Contact, Heard: !s.Contact.IsZero()},
 	}
-	if !s.Contact.IsZero() {
-		c.Mirror.Since = s.Contact.UnixMilli()
+	if !c.Mirror.Heard {
+		c.Mirror.Since = v.started
+	}
+	last := v.trouble()
+	switch {
+	case c.Failed != nil:
+	case s.Stopped:
+		c.Failed = s.Behind
+	case errors.Is(last, evidence.ErrFork):
+		c.Failed = last
 	}
 	return c
 }

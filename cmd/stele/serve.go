@@ -3,14 +3,12 @@ package main
 import (
 	"context"
 	"errors"
-	"log/slog"
-	"os"
+	"net/http"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/stele-ml/stele/evidence"
-	"github.com/stele-ml/stele/internal/config"
 	"github.com/stele-ml/stele/internal/cosign"
 	"github.com/stele-ml/stele/internal/server"
 	"github.com/stele-ml/stele/internal/solo"
@@ -19,8 +17,7 @@ import (
 func (a *app) serveCommand() *cobra.Command {
 	settings := newServeSettings()
 	section := settings.section()
-	var file string
-	var show bool
+	var flags settingsFlags
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Keep the ledger for a team: take entries, answer what is asked",
@@ -39,12 +36,8 @@ variable, and that more than the file.`,
 		Example: "  stele serve\n  stele serve --config stele.yaml\n  stele token new ci --scopes entries,submit",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			from, err := a.loadSettings(section, file, c)
-			if err != nil {
+			if done, err := flags.load(a, c, section); err != nil || done {
 				return err
-			}
-			if show {
-				return section.Print(a.stdout, from)
 			}
 			if err := settings.check(); err != nil {
 				return err
@@ -52,39 +45,16 @@ variable, and that more than the file.`,
 			return a.serve(c.Context(), settings)
 		},
 	}
-	c.Flags().StringVar(&file, "config", "", "a `file` of settings (default $STELE_CONFIG_FILE)")
-	c.Flags().BoolVar(&show, "print-config", false, "print every setting, with where it was set, and end")
-	addFlags(c, section)
+	flags.add(c, section)
 	return c
-}
-
-// loadSettings sets what flags did not.
-func (a *app) loadSettings(s *config.Section, file string, c *cobra.Command) (map[string]string, error) {
-	if file == "" {
-		file = a.getenv("STELE_CONFIG_FILE")
-	}
-	from, err := s.Load(file, a.getenv, c.Flags().Changed)
-	var wrong *config.Error
-	if errors.As(err, &wrong) {
-		return nil, usagef("%v", err).withPath(file).withHint("docs/operating.md has the settings; `stele serve --print-config` shows what holds")
-	}
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, failf(exitNotFound, "%s is not there", file).withPath(file)
-	}
-	return from, err
 }
 
 // serving is a server that runs: its parts, in the order in which they are closed.
 type serving struct {
-	app      *app
+	entrance
 	settings *serveSettings
-	dir      string
 	engine   *solo.Engine
 	cosigner *cosign.Worker // nil: nobody is to be asked
-	log      *slog.Logger
-	metrics  *server.Metrics
-	doors    []server.Door
-	url      string
 }
 
 func (a *app) serve(ctx context.Context, s *serveSettings) (err error) {
@@ -99,7 +69,7 @@ func (a *app) serve(ctx context.Context, s *serveSettings) (err error) {
 		return err
 	}
 	defer a.close(e) // what is queued is committed
-	v := &serving{app: a, settings: s, dir: dir, engine: e, log: s.logger(a.stderr), metrics: server.NewMetrics()}
+	v := servingOf(a, s, dir, e)
 	if err := v.startCosigning(); err != nil {
 		return err
 	}
@@ -111,39 +81,19 @@ func (a *app) serve(ctx context.Context, s *serveSettings) (err error) {
 		return err
 	}
 	defer closeKey()
-	access, err := v.access()
-	if err != nil {
-		return err
-	}
-	access.Jobs = jobs
-	defer func() {
-		for _, d := range v.doors { // those that were opened before something else failed
-			_ = d.Listener.Close()
-		}
-	}()
-	main, err := v.listen()
-	if err != nil {
-		return err
-	}
-	proxies, err := server.ParseProxies(s.proxies.Items())
-	if err != nil {
-		return usagef("proxy: %v", err)
-	}
-	front := server.NewFront(server.FrontOptions{
-		Access: access, Limits: s.limits(), Proxies: proxies, Hosts: v.hosts(main), Log: v.log, Metrics: v.metrics, Now: a.now,
+	err = v.answer(ctx, behind{
+		id: e.Info().ID, origin: e.Info().Origin, jobs: jobs,
+		health: server.HealthOptions{Condition: v.condition, CosignedAge: time.Duration(s.cosignedAge), Now: a.now},
+		routes: func(front *server.Front, health *server.Health) (http.Handler, error) {
+			return v.routes(front, health, exchange)
+		},
+		tell: v.announce,
 	})
-	health := server.NewHealth(front, server.HealthOptions{Condition: v.condition, CosignedAge: time.Duration(s.cosignedAge), Now: a.now})
-	v.metrics.Watch(health, version)
-	routes, err := v.routes(front, health, exchange)
-	if err != nil {
-		return err
-	}
-	if err := v.open(main, front.Handler(routes), proxies); err != nil {
-		return err
-	}
-	v.announce(main)
-	err = server.OpenDoors(ctx, v.doors, server.DoorOptions{Stop: time.Duration(s.stopTimeout), Log: v.log})
 	return errors.Join(err, v.ended())
+}
+
+func servingOf(a *app, s *serveSettings, dir string, e *solo.Engine) *serving {
+	return &serving{entrance: newEntrance(a, &s.doorSettings, dir), settings: s, engine: e}
 }
 
 // ended is how a server ends that went on answering what is read although it took

@@ -21,7 +21,7 @@ const (
 )
 
 // Sections are the commands that the file may configure.
-var Sections = []string{"serve", "mirror", "witness", "monitor"}
+var Sections = []string{"serve", "mirror"}
 
 // Value is what a setting is set to: text in, as a flag is given. It is what flags
 // packages call a value.

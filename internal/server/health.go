@@ -28,6 +28,9 @@ const (
 	// DefaultCosignedAge is how far the cosigned checkpoint may be behind, in time,
 	// before health says that the witnesses are.
 	DefaultCosignedAge = 10 * time.Minute
+	// DefaultContactAge is how long a mirror may hear nothing from what it copies
+	// before health says so.
+	DefaultContactAge = 10 * time.Minute
 )
 
 // Condition is how a ledger is, as its server knows it.
@@ -57,14 +60,16 @@ type WitnessState struct {
 
 // MirrorCondition is how far a mirror is behind what it knows of.
 type MirrorCondition struct {
-	Known uint64 // entries of the newest verified checkpoint of the log it copies
-	Since int64  // when it last heard from it, Unix ms
+	Known uint64    // entries of the newest verified checkpoint of the log it copies
+	Since time.Time // when it last heard from it; when it was started, if it has not
+	Heard bool      // it has heard from it since it was started
 }
 
 // HealthOptions are what a [Health] is made of.
 type HealthOptions struct {
 	Condition   func() Condition
 	CosignedAge time.Duration    // 0: DefaultCosignedAge
+	ContactAge  time.Duration    // of a mirror; 0: DefaultContactAge
 	Now         func() time.Time // nil: time.Now
 }
 
@@ -82,6 +87,9 @@ func NewHealth(f *Front, o HealthOptions) *Health {
 	if o.CosignedAge == 0 {
 		o.CosignedAge = DefaultCosignedAge
 	}
+	if o.ContactAge == 0 {
+		o.ContactAge = DefaultContactAge
+	}
 	return &Health{o, f}
 }
 
@@ -98,7 +106,15 @@ type State struct {
 	Oldest    int64          `json:"oldest,omitzero"`  // of them: how long it waits, in seconds
 	Cosigned  *CosignedState `json:"cosigned,omitzero"`
 	Witnesses []OneWitness   `json:"witnesses,omitzero"`
-	Known     uint64         `json:"known,omitzero"` // entries that a mirror knows of
+	Mirror    *MirrorState   `json:"mirror,omitzero"`
+}
+
+// MirrorState is how far a mirror is behind what it knows of.
+type MirrorState struct {
+	Known   uint64 `json:"known"`            // entries of the log, by its newest verified checkpoint
+	Behind  uint64 `json:"behind"`           // of these, not here
+	Contact int64  `json:"contact,omitzero"` // when it last heard from the log, Unix ms; absent: not since it was started
+	Age     int64  `json:"age"`              // seconds since then, or since it was started
 }
 
 // CosignedState is the newest checkpoint that reached the quorum.
@@ -175,7 +191,7 @@ func (h *Health) log(w http.ResponseWriter, _ *http.Request) {
 		h.witnesses(&s, c, now)
 	}
 	if c.Mirror != nil {
-		s.Known = c.Mirror.Known
+		h.mirror(&s, c, now)
 	}
 	s.OK = s.Reason == ""
 	tellState(w, s)
@@ -193,6 +209,18 @@ func (h *Health) witnesses(s *State, c Condition, now time.Time) {
 	}
 	if s.Reason == "" && s.Cosigned.Behind > 0 && age > h.o.CosignedAge {
 		s.Reason = "the quorum of witnesses has not been reached for more than " + h.o.CosignedAge.String()
+	}
+}
+
+func (h *Health) mirror(s *State, c Condition, now time.Time) {
+	x := c.Mirror
+	age := now.Sub(x.Since)
+	s.Mirror = &MirrorState{Known: x.Known, Behind: x.Known - min(c.Size, x.Known), Age: seconds(age)}
+	if x.Heard {
+		s.Mirror.Contact = x.Since.UnixMilli()
+	}
+	if s.Reason == "" && age > h.o.ContactAge {
+		s.Reason = "nothing was heard from what it copies for more than " + h.o.ContactAge.String()
 	}
 }
 

@@ -99,12 +99,13 @@ var (
 	descCosTime  = prometheus.NewDesc("stele_log_cosigned_timestamp_seconds", "When that checkpoint reached the quorum, by the witnesses' clocks.", nil, nil)
 	descWitness  = prometheus.NewDesc("stele_witness_cosigned_entries", "Entries that a witness has cosigned.", []string{"witness"}, nil)
 	descAsk      = prometheus.NewDesc("stele_witness_failures", "How often a witness has failed, in a row.", []string{"witness"}, nil)
+	descContact  = prometheus.NewDesc("stele_mirror_contact_timestamp_seconds", "When a mirror last heard from what it copies; absent: not since it was started.", nil, nil)
 	descBehind   = prometheus.NewDesc("stele_mirror_behind_entries", "Entries that a mirror knows of and does not have.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (c *conditionCollector) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descReady, descSize, descTime, descCosigned, descCosTime, descWitness, descAsk, descBehind} {
+	for _, d := range []*prometheus.Desc{descReady, descSize, descTime, descCosigned, descCosTime, descWitness, descAsk, descContact, descBehind} {
 		to <- d
 	}
 }
@@ -132,6 +133,9 @@ func (c *conditionCollector) Collect(to chan<- prometheus.Metric) {
 	}
 	if condition.Mirror != nil {
 		gauge(descBehind, float64(condition.Mirror.Known-min(condition.Size, condition.Mirror.Known)))
+		if condition.Mirror.Heard {
+			gauge(descContact, float64(condition.Mirror.Since.UnixMilli())/1000)
+		}
 	}
 }
 
