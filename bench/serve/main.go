@@ -1,14 +1,16 @@
-// Serve measures a server under load: `stele serve`, with signatures checked, five
-// contracts in force and an index kept, beside Tessera's POSIX conformance server,
-// which does none of that. Both run as processes of their own on loopback, in turn,
-// each with a fresh directory, and are driven in two ways: by this program, which
-// waits for each entry until a published checkpoint covers it, and by Tessera's
-// hammer.
+// Serve measures servers under load: `stele serve`, with signatures checked, contracts
+// that judge every entry and an index kept, without witnesses and with two; and
+// Tessera's POSIX appender behind HTTP, which does none of that, with the settings of
+// bench/append. Both run as processes of their own on loopback, in turn, several rounds,
+// each time on a fresh directory; the figures are medians. Both answer a writer once a
+// published checkpoint covers its entry, and both are driven by the same load and by
+// Tessera's hammer. Then it measures what is read, and how fast a mirror catches up.
 //
-//	go run ./bench/serve [-time 10s] [-writers 64,1000] [-dir /some/disk]
+//	go run ./bench/serve [-rounds 3] [-time 3s] [-writers 64,1000] [-catchup 100000] [-only text] [-dir /some/disk]
 //
-// It builds stele from this tree, and Tessera's two programs as they were released,
-// which wants the network once. Linux only: the processes are measured by /proc.
+// It is run in the module's folder. It builds stele from it, and Tessera's programs as
+// they were released, which wants the network once. Linux only: the processes are
+// measured by /proc.
 package main
 
 import (
@@ -19,20 +21,24 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/stele-ml/stele/bench/stopwatch"
 )
 
 var (
-	duration = flag.Duration("time", 10*time.Second, "length of each run")
+	rounds   = flag.Int("rounds", 3, "rounds; in each, every row is run once")
+	duration = flag.Duration("time", 3*time.Second, "length of each run")
 	writers  = flag.String("writers", "64,1000", "numbers of concurrent writers")
+	catchup  = flag.Int("catchup", 100_000, "entries of the ledger that is read and that a mirror copies")
+	only     = flag.String("only", "", "run only rows whose name contains this")
 	base     = flag.String("dir", os.TempDir(), "directory on the disk to measure")
-	hammered = flag.Bool("hammer", false, "drive both with Tessera's hammer, too")
 )
 
-// tesseraVersion is what is compared with.
+// tesseraVersion is what is compared with: bench/append/go.mod has the same.
 const tesseraVersion = "v1.0.4"
 
 func main() {
@@ -45,14 +51,12 @@ func main() {
 	}
 }
 
-// row is one line of the table.
+// row is one line of a table.
 type row struct {
-	what      string
-	writers   int
-	perSecond float64
-	p50, p99  time.Duration // to a published checkpoint; 0: not measured
-	cpu       time.Duration // of the server, an entry
-	memory    int64         // its largest resident set, in bytes
+	what    string
+	writers int
+	run     func(ctx context.Context, dir string, writers int) (figure, error)
+	figures []figure // one a round
 }
 
 func run(ctx context.Context) error {
@@ -73,57 +77,142 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var rows []row
+	most := int(duration.Seconds()*perSecondBound) + slices.Max(counts)
+	if *catchup > 0 {
+		most += *catchup
+	}
+	t, err := newTeam(ctx, bin, filepath.Join(dir, "team"), most)
+	if err != nil {
+		return err
+	}
+	if err := measureWrites(ctx, t, dir, counts); err != nil || *catchup <= 0 {
+		return err
+	}
+	return measureFull(ctx, t, filepath.Join(dir, "full"))
+}
+
+// measureWrites prints the table of what is written.
+func measureWrites(ctx context.Context, t *team, dir string, counts []int) error {
+	var rows []*row
 	for _, n := range counts {
-		for _, measure := range []func(context.Context, programs, string, int) ([]row, error){measureStele, measureTessera} {
+		for _, r := range []row{
+			{what: "stele serve", run: t.submitted(0, false)},
+			{what: "stele serve, two witnesses", run: t.submitted(2, false)},
+			{what: "stele serve, two witnesses, `wait=cosigned`", run: t.submitted(2, true)},
+			{what: "Tessera", run: t.added(false)},
+			{what: "Tessera, answered before it is published", run: t.added(true)},
+			{what: "stele serve, by hammer", run: t.hammered},
+			{what: "Tessera, by hammer", run: t.addedByHammer},
+			{what: "Tessera's own server, answered before it is published", run: t.addedToStock},
+		} {
+			if strings.Contains(r.what, *only) {
+				r.writers = n
+				rows = append(rows, &r)
+			}
+		}
+	}
+	if err := interleave(ctx, rows, dir); err != nil {
+		return err
+	}
+	fmt.Printf("%s; server and load share it; %d rounds of %s; loopback HTTP/1.1; entries of %d bytes\n", stopwatch.Machine(), *rounds, *duration, t.leaf)
+	fmt.Printf("Every entry of ours is judged by %s.\n\n", t.judges)
+	out := stopwatch.Table{
+		Title: "Written",
+		Head:  "what | writers | entries/s | lowest – highest | p50 | p99 | server's CPU an entry | its memory | the load's CPU",
+	}
+	for _, r := range rows {
+		m, rates := r.median(), r.rates()
+		out.Add(r.what, r.writers, whole(m.perSecond), whole(rates[0])+" – "+whole(rates[len(rates)-1]), orNone(m.p50), orNone(m.p99),
+			micro(m.cpu), mega(m.memory), micro(m.load))
+	}
+	out.Print(os.Stdout)
+	return nil
+}
+
+func whole(f float64) string { return strconv.FormatFloat(f, 'f', 0, 64) }
+
+func micro(d time.Duration) string { return fmt.Sprintf("%d µs", d.Microseconds()) }
+
+func mega(bytes int64) string { return fmt.Sprintf("%d MB", bytes>>20) }
+
+// orNone is a time, or none where nothing was timed.
+func orNone(d time.Duration) string {
+	if d == 0 {
+		return "–"
+	}
+	return stopwatch.Short(d)
+}
+
+// interleave runs every row once a round.
+func interleave(ctx context.Context, rows []*row, dir string) error {
+	for round := range *rounds {
+		for i := range rows {
+			r := rows[(i+round)%len(rows)] // no row is always first
 			fresh, err := os.MkdirTemp(dir, "run-")
 			if err != nil {
 				return err
 			}
-			more, err := measure(ctx, bin, fresh, n)
+			f, err := r.run(ctx, fresh, r.writers)
 			if err != nil {
-				return err
+				return fmt.Errorf("%s, %d at once: %w", r.what, r.writers, err)
 			}
-			rows = append(rows, more...)
+			r.figures = append(r.figures, f)
+			fmt.Fprintf(os.Stderr, "round %d: %-56s %5d %9.0f/s\n", round+1, r.what, r.writers, f.perSecond)
 			if err := os.RemoveAll(fresh); err != nil {
 				return err
 			}
 		}
 	}
-	report(rows)
 	return nil
 }
 
+// median is the median of each of a row's figures by itself.
+func (r *row) median() figure {
+	return figure{
+		perSecond: middle(r, func(f figure) float64 { return f.perSecond }),
+		p50:       middle(r, func(f figure) time.Duration { return f.p50 }),
+		p99:       middle(r, func(f figure) time.Duration { return f.p99 }),
+		cpu:       middle(r, func(f figure) time.Duration { return f.cpu }),
+		load:      middle(r, func(f figure) time.Duration { return f.load }),
+		memory:    middle(r, func(f figure) int64 { return f.memory }),
+	}
+}
+
+// rates are the rounds' entries a second, the lowest first.
+func (r *row) rates() []float64 {
+	var all []float64
+	for _, f := range r.figures {
+		all = append(all, f.perSecond)
+	}
+	slices.Sort(all)
+	return all
+}
+
+func middle[T float64 | int64 | time.Duration](r *row, of func(figure) T) T {
+	var all []T
+	for _, f := range r.figures {
+		all = append(all, of(f))
+	}
+	slices.Sort(all)
+	return all[len(all)/2]
+}
+
 // programs are the paths of what was built.
-type programs struct{ stele, tessera, hammer string }
+type programs struct{ stele, tessera, stock, hammer string }
 
 func build(ctx context.Context, dir string) (programs, error) {
-	p := programs{filepath.Join(dir, "stele"), filepath.Join(dir, "posix"), filepath.Join(dir, "hammer")}
+	p := programs{filepath.Join(dir, "stele"), filepath.Join(dir, "tessera"), filepath.Join(dir, "posix"), filepath.Join(dir, "hammer")}
 	for _, args := range [][]string{
-		{"build", "-o", p.stele, "github.com/stele-ml/stele/cmd/stele"},
+		{"build", "-o", p.stele, "./cmd/stele"},
+		{"build", "-C", "bench/append", "-o", p.tessera, "./server"},
 		{"install", "github.com/transparency-dev/tessera/cmd/conformance/posix@" + tesseraVersion},
 		{"install", "github.com/transparency-dev/tessera/internal/hammer@" + tesseraVersion},
 	} {
 		c := exec.CommandContext(ctx, "go", args...)
-		c.Env = append(os.Environ(), "GOBIN="+dir)
+		c.Env = append(os.Environ(), "GOBIN="+dir, "GOWORK=off")
 		if out, err := c.CombinedOutput(); err != nil {
 			return p, fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
 		}
 	}
 	return p, nil
-}
-
-func report(rows []row) {
-	fmt.Printf("%s %s/%s, %d CPUs, shared by server and load; runs of %s; loopback HTTP/1.1\n\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), *duration)
-	fmt.Println("| what | writers | a second | p50 to a published checkpoint | p99 | server's CPU each | server's memory |")
-	fmt.Println("|---|---|---|---|---|---|---|")
-	for _, r := range rows {
-		latency := func(d time.Duration) string {
-			if d == 0 {
-				return "–"
-			}
-			return d.Round(100 * time.Microsecond).String()
-		}
-		fmt.Printf("| %s | %d | %.0f | %s | %s | %d µs | %d MB |\n", r.what, r.writers, r.perSecond, latency(r.p50), latency(r.p99), r.cpu.Microseconds(), r.memory>>20)
-	}
 }

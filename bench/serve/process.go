@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"strconv"
@@ -18,14 +16,28 @@ import (
 // process is a server that is measured.
 type process struct {
 	*exec.Cmd
-	said bytes.Buffer
+	address string
+	log     string // file of what it says
 }
 
+// start starts a server in a folder. What it logs goes to a file, so that nobody has
+// to read it meanwhile.
 func start(dir string, env []string, name string, args ...string) (*process, error) {
-	p := &process{Cmd: exec.Command(name, args...)}
+	log, err := os.CreateTemp(dir, "log-")
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	p := &process{Cmd: exec.Command(name, args...), log: log.Name()}
 	p.Dir, p.Env = dir, append(os.Environ(), env...)
-	p.Stderr = &p.said
+	p.Stdout, p.Stderr = log, log
 	return p, p.Start()
+}
+
+// said is the end of what it has logged.
+func (p *process) said() string {
+	text, _ := os.ReadFile(p.log)
+	return string(text[max(0, len(text)-2000):])
 }
 
 // stop ends it as an operator would.
@@ -81,19 +93,33 @@ func freePort() (string, error) {
 	return l.Addr().String(), nil
 }
 
-// ready waits until a URL answers.
-func (p *process) ready(ctx context.Context, url string) error {
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-		if err != nil {
+// ready waits until a path is answered with 200.
+func (p *process) ready(ctx context.Context, path string) error {
+	return p.until(ctx, func(c *conn) error {
+		_, err := c.get(path)
+		return err
+	})
+}
+
+// listening waits until it takes connections.
+func (p *process) listening(ctx context.Context) error {
+	return p.until(ctx, func(*conn) error { return nil })
+}
+
+// until tries something over new connections until it succeeds; if it does not, the
+// process is ended.
+func (p *process) until(ctx context.Context, try func(*conn) error) error {
+	for range 500 {
+		c, err := dial(ctx, p.address)
+		if err == nil {
+			err = try(c)
+			_ = c.Close()
+		}
+		if err == nil || ctx.Err() != nil {
 			return err
 		}
-		if resp, err := http.DefaultClient.Do(r); err == nil {
-			resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return nil
-			}
-		}
+		time.Sleep(20 * time.Millisecond)
 	}
-	return fmt.Errorf("%s does not answer: %s", url, &p.said)
+	p.stop()
+	return fmt.Errorf("%s does not answer: %s", p.Path, p.said())
 }
