@@ -232,6 +232,10 @@ func (a *app) cosign(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if runningServer(dir) != "" {
+		return failf(exitError, "a server has %s open, and asks the witnesses by itself", dir).withPath(dir).
+			withHint("its /health/log and its log say how each witness answers; `--wait cosigned` waits for them")
+	}
 	e, err := a.open(ctx, dir)
 	if err != nil {
 		return err

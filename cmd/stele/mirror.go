@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net/http"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stele-ml/stele/client"
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/config"
@@ -161,7 +163,10 @@ func (a *app) mirrorStep(ctx context.Context, r *replica.Replica) error {
 		}
 	}
 	if errors.Is(err, replica.ErrUnreachable) {
-		return failf(exitUnreachable, "%w", err).withHint("what is here stays, and is served; the next try goes on from there")
+		return a.noServerThere(err)
+	}
+	if errors.Is(err, client.ErrAccess) {
+		return failf(exitRefused, "%w", err).withHint(a.tokenHint())
 	}
 	if err == nil {
 		err = a.mirrorTrusted(r)
@@ -169,10 +174,25 @@ func (a *app) mirrorStep(ctx context.Context, r *replica.Replica) error {
 	return err
 }
 
+// noServerThere says what may help where a log's server was not read.
+func (a *app) noServerThere(err error) error {
+	hint := "what is here stays; the next try goes on from there"
+	var certificate *tls.CertificateVerificationError
+	if errors.As(err, &certificate) {
+		hint = "$STELE_TLS_CA names the file of an authority of your own; otherwise ask whoever runs the server"
+	}
+	return failf(exitUnreachable, "%w", err).withHint(hint)
+}
+
+// tokenHint says how a server that asks for a token gets one.
+func (a *app) tokenHint() string {
+	return "whoever runs the server makes one with `stele token new`; give it with --token-file, $STELE_TOKEN, or in " + filepath.Join(a.dirs.Config, "tokens")
+}
+
 // mirrorGoesOn reports whether a mirror stays up after an error: what is wrong at
 // the primary is no reason to serve nobody.
 func mirrorGoesOn(err error) bool {
-	for _, class := range []error{replica.ErrUnreachable, evidence.ErrTampered, evidence.ErrFork, evidence.ErrRollback, evidence.ErrUntrusted} {
+	for _, class := range []error{replica.ErrUnreachable, client.ErrAccess, evidence.ErrTampered, evidence.ErrFork, evidence.ErrRollback, evidence.ErrUntrusted} {
 		if errors.Is(err, class) {
 			return true
 		}

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/stele-ml/stele/client"
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/api"
@@ -70,7 +71,8 @@ func (v *mirroring) follow(ctx context.Context) error {
 		}
 		err := v.app.mirrorStep(ctx, v.replica)
 		if ctx.Err() == nil {
-			if err != nil && (v.replica.Healthy() != nil || !mirrorGoesOn(err)) {
+			nothing := v.replica.View() == nil && errors.Is(err, client.ErrAccess) // nor will there be
+			if err != nil && (v.replica.Healthy() != nil || nothing || !mirrorGoesOn(err)) {
 				return ended(err)
 			}
 			pause = min(2*pause, mirrorPatience)

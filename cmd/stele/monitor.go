@@ -98,6 +98,9 @@ func (a *app) monitor(ctx context.Context, f *monitorFlags, args []string) error
 	if err != nil {
 		return failf(exitError, "%s: %w", f.state, err).withPath(f.state).withHint("remove it to begin anew: what happened meanwhile is not reported then")
 	}
+	if f.all && state.Checkpoint != "" {
+		a.term.Notef("--all is for a first look; this monitor goes on from where it was: %s", f.state)
+	}
 	if f.once {
 		return a.lookOnce(ctx, m, f.state)
 	}
@@ -107,7 +110,7 @@ func (a *app) monitor(ctx context.Context, f *monitorFlags, args []string) error
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case err == nil, errors.Is(err, monitor.ErrStill), errors.Is(err, monitor.ErrUnreachable):
+		case err == nil, errors.Is(err, monitor.ErrStill), errors.Is(err, monitor.ErrUnreachable), errors.Is(err, monitor.ErrDenied):
 		default:
 			return err // a fork, or what else only a person can judge
 		}
@@ -148,7 +151,9 @@ func (a *app) lookOnce(ctx context.Context, m *monitor.Monitor, path string) err
 	case err == nil:
 		return nil
 	case errors.Is(err, monitor.ErrUnreachable):
-		return failf(exitUnreachable, "%w", err)
+		return a.noServerThere(err)
+	case errors.Is(err, monitor.ErrDenied):
+		return failf(exitRefused, "%w", err).withHint(a.tokenHint())
 	case errors.Is(err, monitor.ErrStill):
 		return failf(exitUntrusted, "%w", err).withHint("ask whoever runs the log; with witnesses, whether they are reached")
 	case errors.Is(err, evidence.ErrFormat):
@@ -200,7 +205,7 @@ func (a *app) monitorSource(args []string) (source monitor.Source, where string,
 	if where, err = filepath.Abs(dir); err != nil {
 		return nil, "", nil, err
 	}
-	s := &ledgerSource{a: a, dir: dir}
+	s := &ledgerSource{a: a, dir: where} // absolute, as a server's socket is
 	return s, where, s.close, nil
 }
 

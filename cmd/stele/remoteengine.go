@@ -270,7 +270,7 @@ func (a *app) accessHint(address string, err error) error {
 	if !errors.Is(err, client.ErrAccess) {
 		return err
 	}
-	hint := "whoever runs the server makes one with `stele token new`; give it with --token-file, $STELE_TOKEN, or in " + filepath.Join(a.dirs.Config, "tokens")
+	hint := a.tokenHint()
 	if a.servers.unsentToken[address] {
 		hint = "the address comes from a .stele file, and $STELE_TOKEN goes only where you say: give the address with --ledger or $STELE_LEDGER"
 	}

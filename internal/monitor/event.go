@@ -33,7 +33,8 @@ const (
 	Still       Type = "still"       // its newest checkpoint is older than is allowed
 	Moves       Type = "moves"       // that has ended
 	Unreachable Type = "unreachable" // it could not be asked
-	Reachable   Type = "reachable"   // that has ended
+	Denied      Type = "denied"      // its server does not let the monitor in
+	Reachable   Type = "reachable"   // either has ended
 )
 
 // Event is something that the log's owner wants to hear of.

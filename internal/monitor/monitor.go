@@ -12,7 +12,12 @@ import (
 	"github.com/stele-ml/stele/statement"
 )
 
-// ErrStill says that a log's newest checkpoint is older than is allowed.
+// maxAhead is how far a checkpoint's time may be ahead of the clock here. Beyond, one of
+// the two is wrong, and how old the checkpoint is cannot be told.
+const maxAhead = 10 * time.Minute
+
+// ErrStill says that a log's newest checkpoint is older than is allowed, or that the
+// clock does not tell.
 var ErrStill = errors.New("the log stands still")
 
 // Options say what to watch.
@@ -60,7 +65,7 @@ func (m *Monitor) Origin() string { return m.at.checkpoint.Origin }
 // entries before it. Only then events are reported and the state moves on.
 //
 // The errors, which are reported as well: an *evidence.HistoryError with ErrFork
-// or ErrRollback; ErrUntrusted; ErrTampered; ErrUnreachable; ErrStill where the
+// or ErrRollback; ErrUntrusted; ErrTampered; ErrUnreachable; ErrDenied; ErrStill where the
 // quorum's cosignatures, or without a quorum the last entry by the log's own
 // word, are older than MaxAge. After the first three the state stays where it is.
 func (m *Monitor) Look(ctx context.Context) error {
@@ -74,8 +79,15 @@ func (m *Monitor) Look(ctx context.Context) error {
 		return err
 	}
 	m.state.Reached = now.UnixMilli()
-	if m.state.Unreachable != 0 {
-		m.state.Unreachable = 0
+	if errors.Is(err, ErrDenied) {
+		if m.state.Denied == 0 {
+			m.state.Denied = now.UnixMilli()
+			m.report(&Event{Type: Denied, Message: err.Error()})
+		}
+		return err
+	}
+	if m.state.Unreachable != 0 || m.state.Denied != 0 {
+		m.state.Unreachable, m.state.Denied = 0, 0
 		m.report(&Event{Type: Reachable, Message: "the log answers again"})
 	}
 	var history *evidence.HistoryError
@@ -109,8 +121,8 @@ func (m *Monitor) report(e *Event) {
 
 // unreachable reports that the log cannot be asked, once, after a while.
 func (m *Monitor) unreachable(now time.Time, err error) {
-	if m.state.Reached == 0 {
-		m.state.Reached = now.UnixMilli() // counts from the first attempt
+	if m.state.Reached == 0 || m.state.Reached > now.UnixMilli() {
+		m.state.Reached = now.UnixMilli() // counts from the first attempt, or since the clock was set back
 	}
 	if m.state.Unreachable == 0 && now.Sub(time.UnixMilli(m.state.Reached)) >= m.o.Patience {
 		m.state.Unreachable = now.UnixMilli()
@@ -136,8 +148,13 @@ func (m *Monitor) age(now time.Time) error {
 		seconds, _ := o.QuorumTime()
 		at, whose = time.Unix(seconds, 0), "by the quorum of witnesses"
 	}
-	if age := now.Sub(at); age > m.o.MaxAge {
-		err := fmt.Errorf("%w: it was last seen to advance at %s, %s; at most %s was asked for", ErrStill, at.UTC().Format(time.RFC3339), whose, m.o.MaxAge)
+	switch age := now.Sub(at); {
+	case age < -maxAhead: // by such a clock no log would ever be old
+		err = fmt.Errorf("%w, or not: its newest checkpoint is of %s, %s, and the clock here says %s", ErrStill, at.UTC().Format(time.RFC3339), whose, now.UTC().Format(time.RFC3339))
+	case age > m.o.MaxAge:
+		err = fmt.Errorf("%w: it was last seen to advance at %s, %s; at most %s was asked for", ErrStill, at.UTC().Format(time.RFC3339), whose, m.o.MaxAge)
+	}
+	if err != nil {
 		if m.state.Stands == 0 {
 			m.state.Stands = now.UnixMilli()
 			m.report(&Event{Type: Still, Message: err.Error()})

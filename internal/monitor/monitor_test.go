@@ -276,6 +276,57 @@ func TestUnreachable(t *testing.T) {
 	w.expect("back", "reachable", nil)
 }
 
+// TestDenied: who is not let in is told that at once, and not that nobody is there.
+func TestDenied(t *testing.T) {
+	l := ledgertest.New(t)
+	status := http.StatusOK
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if status != http.StatusOK {
+			w.WriteHeader(status)
+			return
+		}
+		data, err := l.View().LatestCheckpoint()
+		if r.URL.Path != "/checkpoint" {
+			data, err = l.View().Bundle(0, int(l.View().Size()))
+		}
+		if err != nil {
+			t.Error(err)
+		}
+		_, _ = w.Write(data)
+	}))
+	defer s.Close()
+	w := watch(t, l, func(o *Options) { o.Source, o.Patience = &HTTP{URL: s.URL}, time.Hour })
+	w.expect("let in", "started", nil)
+	for _, status = range []int{http.StatusUnauthorized, http.StatusForbidden} {
+		w.expect("denied", "denied", ErrDenied)
+		w.again()
+		w.expect("told once", "", ErrDenied)
+		status = http.StatusOK
+		w.expect("let in again", "reachable", nil)
+	}
+}
+
+// TestClockJumps: a clock that was set back neither hides that nobody answers nor that
+// the log stands still.
+func TestClockJumps(t *testing.T) {
+	l := ledgertest.New(t)
+	w := watch(t, l, func(o *Options) { o.Patience, o.MaxAge = 10*time.Minute, time.Hour })
+	w.expect("first", "started", nil)
+	right := w.now
+	w.now = right.Add(-48 * time.Hour)
+	w.expect("how old it is cannot be told", "still", ErrStill)
+	w.now = right
+	w.expect("right", "moves", nil)
+	w.s.checkpoint = func([]byte) ([]byte, error) { return nil, ErrUnreachable }
+	w.now = right.Add(-48 * time.Hour)
+	w.expect("set back", "", ErrUnreachable)
+	w.again()
+	w.now = w.now.Add(11 * time.Minute)
+	w.expect("not two days later", "unreachable", ErrUnreachable)
+	w.s.checkpoint, w.now = nil, right
+	w.expect("right again", "reachable", nil)
+}
+
 // TestAttackerEditsTheState: a state that is not of its own checkpoint is
 // refused.
 func TestAttackerEditsTheState(t *testing.T) {

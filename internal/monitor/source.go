@@ -26,6 +26,9 @@ const (
 // ErrUnreachable says that a log could not be asked.
 var ErrUnreachable = errors.New("unreachable")
 
+// ErrDenied says that a log's server does not let this monitor in.
+var ErrDenied = errors.New("no access")
+
 // Source is a log's read paths. Nothing that it returns is believed.
 type Source interface {
 	// Checkpoint returns the newest signed checkpoint.
@@ -106,6 +109,8 @@ func (h *HTTP) get(ctx context.Context, limit int64, path ...string) ([]byte, er
 	switch {
 	case resp.StatusCode == http.StatusNotFound:
 		return nil, fmt.Errorf("%s: %w: %w", what, ErrUnreachable, errMissing)
+	case resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden:
+		return nil, fmt.Errorf("%s: %w: status %d; a monitor needs the scope entries", what, ErrDenied, resp.StatusCode)
 	case resp.StatusCode != http.StatusOK:
 		return nil, fmt.Errorf("%s: %w: status %d", what, ErrUnreachable, resp.StatusCode)
 	}

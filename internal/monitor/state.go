@@ -30,10 +30,11 @@ type State struct {
 	// Last is the last entry, a leaf; Control are the control entries, leaves too.
 	Last    []byte   `json:"last,omitempty"`
 	Control [][]byte `json:"control,omitempty"`
-	// Stands and Unreachable say since when, in Unix milliseconds, those were
+	// Stands, Unreachable and Denied say since when, in Unix milliseconds, those were
 	// reported and have not ended; 0: they have.
 	Stands      int64 `json:"stands,omitempty"`
 	Unreachable int64 `json:"unreachable,omitempty"`
+	Denied      int64 `json:"denied,omitempty"`
 	Reached     int64 `json:"reached,omitempty"` // when the log was reached last, Unix milliseconds
 }
 

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
+	"github.com/stele-ml/stele/client"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/ledger/ledgertest"
@@ -209,6 +210,37 @@ func TestAttackerShowsTheMirrorAnotherHistory(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestMirrorIsNotLetIn: a primary that wants another token is told from one that is not
+// there, and what is here stays.
+func TestMirrorIsNotLetIn(t *testing.T) {
+	l := ledgertest.New(t)
+	fill(l, "data", 12)
+	s := serve(t, l)
+	r := open(t, options(s, filepath.Join(t.TempDir(), "m")))
+	catchUp(t, r)
+	was := r.View()
+	fill(l, "more", 1)
+	s.show(l.View())
+	for _, path := range []string{"/checkpoint", "/tile/entries/", "/v1/checkpoints"} {
+		for _, status := range []int{http.StatusUnauthorized, http.StatusForbidden} {
+			s.lies(func(w http.ResponseWriter, r *http.Request) bool {
+				if strings.HasPrefix(r.URL.Path, path) {
+					w.WriteHeader(status)
+					return true
+				}
+				return false
+			})
+			if err := r.CatchUp(t.Context()); !errors.Is(err, client.ErrAccess) || errors.Is(err, replica.ErrUnreachable) {
+				t.Errorf("%s, %d: %v", path, status, err)
+			}
+			keeps(t, r, was)
+		}
+	}
+	s.lies(func(http.ResponseWriter, *http.Request) bool { return false })
+	catchUp(t, r)
+	same(t, r.View(), l.View())
 }
 
 // TestForkOutlivesTheMirror: a mirror that is started again on a forked log still says

@@ -187,7 +187,8 @@ func (r *Replica) Submit(context.Context, *statement.Envelope) (*solo.Proof, err
 }
 
 // CatchUp takes in what the primary has, up to its newest checkpoint at the
-// beginning. The errors: ErrUnreachable; evidence.ErrUntrusted, where the log is
+// beginning. The errors: ErrUnreachable; client.ErrAccess, where the primary lets this
+// mirror read nothing; evidence.ErrUntrusted, where the log is
 // not trusted; evidence.ErrTampered; *evidence.HistoryError, after which, if it is
 // a fork, every further CatchUp returns the same without asking, also after the copy
 // was closed and opened again; those of the disk.

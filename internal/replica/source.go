@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/mod/sumdb/tlog"
 
+	"github.com/stele-ml/stele/client"
 	"github.com/stele-ml/stele/evidence"
 )
 
@@ -102,11 +103,9 @@ func (p *primary) once(ctx context.Context, path string, query url.Values, limit
 	defer resp.Body.Close()
 	switch resp.StatusCode {
 	case http.StatusOK:
-	case http.StatusNotFound:
-		return nil, false, fmt.Errorf("%w: %s: %w", ErrUnreachable, path, errAbsent)
 	default:
 		again := resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests
-		return nil, again, fmt.Errorf("%w: %s: the server answered %d %s", ErrUnreachable, path, resp.StatusCode, http.StatusText(resp.StatusCode))
+		return nil, again, statusError(path, resp.StatusCode)
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1)) // of what gzip unpacks, too
 	if err != nil {
@@ -116,6 +115,18 @@ func (p *primary) once(ctx context.Context, path string, query url.Values, limit
 		return nil, false, fmt.Errorf("%w: %s: more than %d bytes", ErrUnreachable, path, limit)
 	}
 	return body, false, nil
+}
+
+// statusError says what a status means that is not OK: who is not let in is told that
+// and not that nobody is there.
+func statusError(path string, status int) error {
+	switch status {
+	case http.StatusNotFound:
+		return fmt.Errorf("%w: %s: %w", ErrUnreachable, path, errAbsent)
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return fmt.Errorf("%s: %w: the server answered %d %s; a mirror needs the scope entries", path, client.ErrAccess, status, http.StatusText(status))
+	}
+	return fmt.Errorf("%w: %s: the server answered %d %s", ErrUnreachable, path, status, http.StatusText(status))
 }
 
 // checkpoint returns the newest signed checkpoint.
@@ -200,10 +211,7 @@ func (p *primary) open(ctx context.Context, path string) (io.ReadCloser, error) 
 		return resp.Body, nil
 	}
 	resp.Body.Close()
-	if resp.StatusCode == http.StatusNotFound {
-		return nil, fmt.Errorf("%w: %s: %w", ErrUnreachable, path, errAbsent)
-	}
-	return nil, fmt.Errorf("%w: %s: the server answered %d %s", ErrUnreachable, path, resp.StatusCode, http.StatusText(resp.StatusCode))
+	return nil, statusError(path, resp.StatusCode)
 }
 
 func (p *primary) authorize(req *http.Request) {

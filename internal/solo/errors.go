@@ -60,7 +60,7 @@ func (e *LockedError) Unwrap() error { return ErrLocked }
 
 // Hint says what to do.
 func (e *LockedError) Hint() string {
-	return "one process at a time has a ledger open; wait for it to end, or end it"
+	return "one process at a time has a ledger open; wait for it to end. A server is stopped first, by whoever runs it; a mirror or a copy can be worked on beside it"
 }
 
 // GuardError shows both checkpoints of a database that does not agree with its
