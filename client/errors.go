@@ -69,7 +69,6 @@ var codes = map[wire.Code]struct {
 	wire.CodeTooLarge:     {class: ErrAnswer},
 	wire.CodeNoRoute:      {class: ErrAnswer},
 	wire.CodeIndex:        {class: ErrAnswer},
-	wire.CodeSize:         {class: ErrAnswer},
 	wire.CodeUnauthorized: {class: ErrAccess},
 	wire.CodeForbidden:    {class: ErrAccess},
 	wire.CodeNotFound:     {class: ErrNotFound},
@@ -78,6 +77,7 @@ var codes = map[wire.Code]struct {
 	wire.CodeUntrusted:    {class: ErrRefused},
 	wire.CodeTampered:     {class: evidence.ErrTampered},
 	wire.CodeReadOnly:     {class: ErrReadOnly},
+	wire.CodeSize:         {class: ErrUnreachable, again: true}, // a mirror that is behind catches up
 
 	wire.CodeRateLimited:    {class: ErrUnreachable, fault: true, again: true},
 	wire.CodeUnavailable:    {class: ErrUnreachable, fault: true, again: true},

@@ -53,6 +53,7 @@ func (c *Client) retry(ctx context.Context, r request, take func(*http.Response)
 //	a certificate that does not hold             no
 //	408, 425, 429, 500, 502, 503, 504            yes, not before Retry-After; but not
 //	                                             with a code that says it is no use
+//	409 with the code size                       yes
 //	any other status                             no
 //	an answer that is none, or too long          no
 func (c *Client) again(err error, attempt int) (time.Duration, bool) {
@@ -70,7 +71,7 @@ func (c *Client) again(err error, attempt int) (time.Duration, bool) {
 			return 0, false
 		}
 		known, ok := codes[said.said.Problem.Code]
-		return max(pause, said.after), mayPass(said.said.Problem.Status) && (!ok || known.again)
+		return max(pause, said.after), !ok && mayPass(said.said.Problem.Status) || known.again && (!known.fault || mayPass(said.said.Problem.Status))
 	case isNetwork(err):
 		return pause, !stays(err)
 	}

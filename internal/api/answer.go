@@ -77,6 +77,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 func (a *API) problem(err error) *wire.Problem {
 	var p *wire.Problem
 	var refusal *ledger.Refusal
+	var size *server.SizeError
 	is := func(targets ...error) bool {
 		for _, t := range targets {
 			if errors.Is(err, t) {
@@ -90,6 +91,11 @@ func (a *API) problem(err error) *wire.Problem {
 		return p
 	case errors.As(err, &refusal):
 		return refused(refusal)
+	case errors.As(err, &size):
+		p = wire.NewProblem(http.StatusConflict, wire.CodeSize, size.Error())
+		p.Size = &size.Have
+		p.Hint = "a mirror that is behind has them later"
+		return p
 	case is(ErrReadOnly):
 		p = wire.NewProblem(http.StatusForbidden, wire.CodeReadOnly, "this ledger is not written to here")
 		p.Primary = a.o.Primary
@@ -118,8 +124,6 @@ func (a *API) problem(err error) *wire.Problem {
 		return wire.NewProblem(http.StatusNotFound, wire.CodeNotFound, "it is not kept here: it never was, or it was erased")
 	case is(server.ErrReadRequest):
 		return wire.NewProblem(http.StatusBadRequest, wire.CodeMalformed, err.Error())
-	case is(server.ErrReadSize):
-		return wire.NewProblem(http.StatusConflict, wire.CodeSize, err.Error())
 	case is(server.ErrReadIndex):
 		p = wire.NewProblem(http.StatusConflict, wire.CodeIndex, err.Error())
 		p.Hint = "the older of client and server must be updated"

@@ -3,6 +3,7 @@ package api_test
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -84,7 +85,7 @@ func TestPathsAndParameters(t *testing.T) {
 		{"GET", "/v1/entries/9223372036854775807/proof", 404, wire.CodeNotFound},
 		{"GET", "/v1/entries/9223372036854775808", 400, wire.CodeMalformed},
 		{"GET", "/v1/entries/5?size=5", 404, wire.CodeNotFound},
-		{"GET", "/v1/entries?size=999", 404, wire.CodeNotFound},
+		{"GET", "/v1/entries?size=999", 409, wire.CodeSize},
 		{"GET", "/v1/entries?limit=0", 400, wire.CodeMalformed},
 		{"GET", "/v1/entries?limit=501", 400, wire.CodeMalformed},
 		{"GET", "/v1/entries?limit=1&limit=2", 400, wire.CodeMalformed},
@@ -100,7 +101,7 @@ func TestPathsAndParameters(t *testing.T) {
 		{"GET", "/v1/proofs/inclusion?index=1&size=0", 404, wire.CodeNotFound},
 		{"GET", "/v1/proofs/consistency?from=0", 400, wire.CodeMalformed},
 		{"GET", "/v1/proofs/consistency?from=3&to=2", 400, wire.CodeMalformed},
-		{"GET", "/v1/proofs/consistency?from=1&to=999", 404, wire.CodeNotFound},
+		{"GET", "/v1/proofs/consistency?from=1&to=999", 409, wire.CodeSize},
 		{"GET", "/v1/artifacts", 400, wire.CodeMalformed},
 		{"GET", "/v1/artifacts?name=fraud/model", 400, wire.CodeMalformed},
 		{"GET", "/v1/artifacts?name=a&version=1&fingerprint=b", 400, wire.CodeMalformed},
@@ -275,6 +276,9 @@ func TestFailuresKeepSecrets(t *testing.T) {
 	}{
 		{api.ErrReadOnly, 403, wire.CodeReadOnly, false},
 		{api.ErrOutcomeUnknown, 503, wire.CodeOutcomeUnknown, true},
+		{fmt.Errorf("%w: %w", api.ErrOutcomeUnknown, context.Canceled), 503, wire.CodeOutcomeUnknown, true},
+		{context.Canceled, 503, wire.CodeUnavailable, true}, // taken back out of the queue: nothing is written
+		{fmt.Errorf("wait: %w", context.DeadlineExceeded), 503, wire.CodeUnavailable, true},
 		{fmt.Errorf("%w: /secret/path", api.ErrStopped), 503, wire.CodeUnavailable, true},
 		{fmt.Errorf("%w: /secret/path", ledger.ErrClosed), 503, wire.CodeUnavailable, true},
 		{errors.New("open /secret/path: permission denied"), 500, wire.CodeInternal, true},
@@ -429,6 +433,41 @@ func TestListsWhileTheLogGrows(t *testing.T) {
 	}
 }
 
+// A size that the ledger does not have is told with the one that it has, by all
+// operations in the same words.
+func TestBeyondTheLog(t *testing.T) {
+	w := stand(t)
+	w.fill()
+	have := w.View().Size()
+	asked := have + 1
+	body := map[string]any{"size": asked, "index": ledger.IndexVersion, "ops": []any{map[string]any{"get": []byte("n")}}}
+	for _, o := range api.Operations() {
+		path := strings.NewReplacer("{index}", "1", "{stage}", "production", "{name}", "prod").Replace(o.Path) + "?"
+		takes := o.ID == "read"
+		for _, p := range o.Params {
+			switch {
+			case p.In == "query" && p.Required && p.Example != "":
+				path += p.Name + "=" + p.Example + "&"
+			case p.Name == "size", p.Name == "to":
+				takes = true
+				path += p.Name + "=" + fmt.Sprint(asked) + "&"
+			}
+		}
+		if !takes {
+			continue
+		}
+		var send any
+		if o.Method == http.MethodPost {
+			path, send = o.Path, body
+		}
+		a := w.ask(o.Method, path, send)
+		p := a.problem(t)
+		if a.status != http.StatusConflict || p.Code != wire.CodeSize || p.Size == nil || *p.Size != have || p.Detail != fmt.Sprintf("the ledger has %d entries here, and not %d", have, asked) {
+			t.Errorf("%s %s: %d %s", o.Method, path, a.status, a.body)
+		}
+	}
+}
+
 // A cursor that somebody made leads nowhere but into the list that it is given to.
 func TestForgedCursors(t *testing.T) {
 	w := stand(t)
@@ -450,8 +489,8 @@ func TestForgedCursors(t *testing.T) {
 		{"/v1/entries", page.Next, 200},
 		{"/v1/entries", forge(5, "4"), 200},
 		{"/v1/entries", forge(5, "99"), 200},
-		{"/v1/entries", forge(999, "1"), 404},
-		{"/v1/entries", forge(1<<63, "1"), 404},
+		{"/v1/entries", forge(999, "1"), 409},
+		{"/v1/entries", forge(1<<63, "1"), 409},
 		{"/v1/entries", forge(5, "-1"), 400},
 		{"/v1/entries", forge(5, "01"), 400},
 		{"/v1/entries", forge(5, ""), 400},

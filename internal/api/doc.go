@@ -47,7 +47,8 @@ type Engine interface {
 	// View returns the ledger as of the last acknowledged commit.
 	View() *ledger.View
 	// Submit puts an envelope into the ledger and returns when it is there for
-	// good. The error is a *ledger.Refusal or one of this package's.
+	// good. The error is a *ledger.Refusal, one of this package's, or that of a ctx
+	// which ended before anything was written; later it is an ErrOutcomeUnknown.
 	Submit(ctx context.Context, env *statement.Envelope) (*Submitted, error)
 }
 

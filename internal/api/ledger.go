@@ -36,7 +36,7 @@ func ledgerOperations() []Operation {
 				{Name: "from", In: "query", Schema: "integer", Required: true, Doc: "the earlier size", Example: "1"},
 				{Name: "to", In: "query", Schema: "integer", Doc: "the later size; the newest if it is not given"},
 			},
-			Replies: []Reply{{http.StatusOK, "the proof", typeJSON, wire.Proof{}}}, Codes: []wire.Code{wire.CodeNotFound},
+			Replies: []Reply{{http.StatusOK, "the proof", typeJSON, wire.Proof{}}}, Codes: []wire.Code{wire.CodeSize},
 			handle: (*API).consistency,
 		},
 		{

@@ -66,7 +66,7 @@ func describe(o *Operation, s schemas, problem object) object {
 	codes := slices.Clone(everyCode)
 	codes = append(codes, o.Codes...)
 	if slices.ContainsFunc(o.Params, func(p Param) bool { return p.Name == paramSize.Name || p.Name == paramNext.Name }) {
-		codes = append(codes, wire.CodeNotFound) // the ledger is not of that size
+		codes = append(codes, wire.CodeSize)
 	}
 	slices.Sort(codes)
 	words := make([]string, 0, len(codes))

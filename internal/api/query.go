@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/internal/server"
 )
 
 // Limits of lists.
@@ -103,9 +104,9 @@ func (a *API) viewOf(c *call) (*ledger.View, error) {
 }
 
 func (a *API) asOf(size uint64) (*ledger.View, error) {
-	v, err := a.o.Engine.View().AsOf(size)
-	if err != nil {
-		return nil, notFound("%v", err)
+	newest := a.o.Engine.View()
+	if size > newest.Size() {
+		return nil, &server.SizeError{Have: newest.Size(), Asked: size}
 	}
-	return v, nil
+	return newest.AsOf(size)
 }

@@ -63,8 +63,10 @@ func (a *API) submit(w http.ResponseWriter, c *call) error {
 		return malformed("wait=cosigned: this server asks no witnesses; nothing was written")
 	}
 	done, err := a.o.Engine.Submit(c.Context(), env)
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return errors.Join(ErrOutcomeUnknown, err)
+	if withdrawn(err) {
+		p := wire.NewProblem(http.StatusServiceUnavailable, wire.CodeUnavailable, "it was not waited for; nothing was written")
+		p.Hint = "send the same bytes again"
+		return p
 	}
 	if err != nil {
 		return err
@@ -103,6 +105,12 @@ func (a *API) submit(w http.ResponseWriter, c *call) error {
 		Index: done.Index, Time: done.Time, ID: env.ID(), Existed: done.Existed, Leaf: leaf,
 		Inclusion: wire.HashBytes(proof), Checkpoint: string(checkpoint),
 	})
+}
+
+// withdrawn reports whether a submission ended, with its request, before anything of
+// it was written: an engine that cannot say so says ErrOutcomeUnknown.
+func withdrawn(err error) bool {
+	return !errors.Is(err, ErrOutcomeUnknown) && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded))
 }
 
 // cosigned waits for the witnesses, as long as a submission may.

@@ -42,7 +42,7 @@ func overHTTP(t testing.TB, view func() *ledger.View, requests *int) *client.Cli
 		handler.ServeHTTP(w, r)
 	}))
 	t.Cleanup(s.Close)
-	c, err := client.New(client.Options{URL: s.URL})
+	c, err := client.New(client.Options{URL: s.URL, Attempts: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func TestOverHTTP(t *testing.T) {
 		return v
 	}, &requests)
 	var problem *client.Error
-	if _, err := remote.Open(t.Context(), behind, signed(t, l.View())); !errors.As(err, &problem) || problem.Problem.Code != wire.CodeSize {
+	if _, err := remote.Open(t.Context(), behind, signed(t, l.View())); !errors.As(err, &problem) || problem.Problem.Code != wire.CodeSize || problem.Problem.Size == nil || *problem.Problem.Size != 5 || !errors.Is(err, client.ErrUnreachable) {
 		t.Errorf("a server that is behind: %v", err)
 	}
 	_, err = c.Read(t.Context(), &wire.ReadRequest{Size: 5, Index: "1", Ops: []wire.ReadOp{{Get: []byte("n")}}})

@@ -20,15 +20,21 @@ const maxReadBytes = 8 << 20
 var (
 	// ErrReadRequest: the request is not one, or beyond a limit.
 	ErrReadRequest = errors.New("not a read")
-	// ErrReadSize: the ledger has fewer entries than it is asked about.
-	ErrReadSize = errors.New("the ledger has fewer entries")
 	// ErrReadIndex: client and server know different versions of the index.
 	ErrReadIndex = errors.New("another version of the index")
 )
 
+// SizeError: the ledger has fewer entries than it is asked about. A mirror may be
+// behind the server that the size is from.
+type SizeError struct{ Have, Asked uint64 }
+
+func (e *SizeError) Error() string {
+	return fmt.Sprintf("the ledger has %d entries here, and not %d", e.Have, e.Asked)
+}
+
 // AnswerRead answers the body of POST /v1/read, as of the newest view: see
-// docs/formats/remote-reads.md. Errors are ErrReadRequest, ErrReadSize and
-// ErrReadIndex, which are the client's, or the store's.
+// docs/formats/remote-reads.md. Errors are ErrReadRequest, ErrReadIndex
+// and a *SizeError, which are the client's, or the store's.
 func AnswerRead(v *ledger.View, body []byte) (*wire.ReadAnswer, error) {
 	r, err := wire.ParseReadRequest(body)
 	if err != nil {
@@ -55,7 +61,7 @@ func answerRead(v *ledger.View, size uint64, index string, asked []wire.ReadOp, 
 	case index != ledger.IndexVersion:
 		return nil, fmt.Errorf("%w: %.16q here is %q", ErrReadIndex, index, ledger.IndexVersion)
 	case size > v.Size():
-		return nil, fmt.Errorf("%w: %d of %d", ErrReadSize, v.Size(), size)
+		return nil, &SizeError{Have: v.Size(), Asked: size}
 	}
 	v, err := v.AsOf(size)
 	if err != nil {
