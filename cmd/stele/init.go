@@ -58,7 +58,10 @@ administrators' keys are lost.`,
 					o.dir = "."
 				}
 			}
-			_, err := a.initLedger(c.Context(), &o)
+			dir, err := a.initLedger(c.Context(), &o)
+			if named := a.getenv("STELE_LEDGER"); err == nil && a.ledgerFlag == "" && named != "" && named != dir {
+				a.term.Notef("$STELE_LEDGER names %s, and commands go there and not here", source.Show(named))
+			}
 			return err
 		},
 	}

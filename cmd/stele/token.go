@@ -13,6 +13,7 @@ import (
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/internal/durable"
+	"github.com/stele-ml/stele/internal/home"
 	"github.com/stele-ml/stele/internal/server"
 	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/internal/terminal"
@@ -83,18 +84,19 @@ func changeTokens(path string, change func([]server.Token) ([]server.Token, erro
 }
 
 func (a *app) tokenNew(path *string) *cobra.Command {
-	var scopes string
+	var scopes, out string
 	var life time.Duration
 	var never bool
 	c := &cobra.Command{
 		Use:   "new NAME",
 		Short: "Make a token, and show it once",
 		Long: `Makes a token under a name that the server's log will show, and prints it, once:
-on standard output, alone, so that it can be piped to where it is kept.
+on standard output, alone, so that it can be piped to where it is kept, or in a
+new file (-o) that you alone can read.
 
 Scopes: proofs (checkpoints, hashes, proofs), entries (all that can be read),
 submit (entries and attachments in). A token ends after --life.`,
-		Example: "  stele token new ci --scopes entries,submit\n  stele token new auditor --scopes entries --life 720h",
+		Example: "  stele token new ci --scopes entries,submit\n  stele token new auditor --scopes entries --life 720h -o auditor.token",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			allowed, err := server.ParseScopes(scopes)
@@ -112,16 +114,17 @@ submit (entries and attachments in). A token ends after --life.`,
 			if !never {
 				expires = a.now().Add(life)
 			}
-			return a.newToken(*path, args[0], allowed, expires)
+			return a.newToken(*path, args[0], out, allowed, expires)
 		},
 	}
 	c.Flags().StringVar(&scopes, "scopes", "entries", "`scopes` between commas: proofs, entries, submit")
+	c.Flags().StringVarP(&out, "out", "o", "", "write it to this new `file`, and show it nowhere")
 	c.Flags().DurationVar(&life, "life", 90*24*time.Hour, "how long it is good, for example 720h")
 	c.Flags().BoolVar(&never, "no-end", false, "it is good until it is revoked")
 	return c
 }
 
-func (a *app) newToken(path, name string, scopes server.Scope, expires time.Time) error {
+func (a *app) newToken(path, name, out string, scopes server.Scope, expires time.Time) error {
 	path, err := a.tokensAt(path)
 	if err != nil {
 		return err
@@ -133,6 +136,11 @@ func (a *app) newToken(path, name string, scopes server.Scope, expires time.Time
 	if err != nil {
 		return err
 	}
+	if out != "" { // first: a token that nobody has must not be known
+		if err := home.WriteSecret(out, []byte(text+"\n")); err != nil {
+			return fmt.Errorf("write the token: %w", err)
+		}
+	}
 	err = changeTokens(path, func(tokens []server.Token) ([]server.Token, error) {
 		if slices.ContainsFunc(tokens, func(t server.Token) bool { return t.Name == name }) {
 			return nil, usagef("there is a token %s already", name).withHint("names are not used again, so that the log stays clear: choose another")
@@ -143,13 +151,28 @@ func (a *app) newToken(path, name string, scopes server.Scope, expires time.Time
 		return append(tokens, token), nil
 	})
 	if err != nil {
+		if out != "" {
+			_ = os.Remove(out)
+		}
 		return err
 	}
 	if a.json {
-		a.printJSON(jsonv1.NewToken{Token: text, TokenState: tokenJSON(token, a.now())})
+		made := jsonv1.NewToken{Token: text, TokenState: tokenJSON(token, a.now())}
+		if out != "" {
+			made.Token, made.File = "", out
+		}
+		a.printJSON(made)
 		return nil
 	}
-	a.term.Notef("this token is shown once; whoever holds it has the scopes %s", scopes)
+	ends := "never ends"
+	if !expires.IsZero() {
+		ends = "ends on " + a.term.Time(expires.UnixMilli())
+	}
+	if out != "" {
+		a.term.Notef("wrote %s; whoever holds it has the scopes %s; it %s", out, scopes, ends)
+		return nil
+	}
+	a.term.Notef("this token is shown once; whoever holds it has the scopes %s; it %s", scopes, ends)
 	a.term.Printf("%s\n", text)
 	return nil
 }
@@ -206,7 +229,7 @@ func (a *app) printTokens(tokens []server.Token) error {
 	for i, t := range tokens {
 		rows[i] = []terminal.Cell{{Text: t.Name}, {Text: t.Scopes.String()}, {Text: t.State(now)}, {Text: when(t.Expires)}}
 	}
-	a.term.Table([]terminal.Column{{Title: "token"}, {Title: "scopes"}, {Title: "state"}, {Title: "ends"}}, rows)
+	a.term.Table([]terminal.Column{{Title: "TOKEN"}, {Title: "SCOPES"}, {Title: "STATE"}, {Title: "ENDS"}}, rows)
 	return nil
 }
 

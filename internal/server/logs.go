@@ -25,7 +25,7 @@ func (f *Front) logRequest(a *answering, r *http.Request, v *visit) {
 	}
 	attrs := []slog.Attr{
 		slog.String("request", v.id), slog.String("route", v.route), slog.String("method", methodOf(r.Method)),
-		slog.Int("status", a.status), slog.Int64("bytes", a.bytes), slog.Duration("duration", f.o.Now().Sub(v.began)),
+		slog.Int("status", a.status), slog.Int64("bytes", a.bytes), slog.Float64("seconds", f.o.Now().Sub(v.began).Seconds()),
 		slog.String("address", v.address),
 	}
 	if v.identity.Name != "" {

@@ -3,7 +3,8 @@ package jsonv1
 // NewToken is what `stele token new` prints. It is the one time that the token is
 // shown.
 type NewToken struct {
-	Token string `json:"token"`
+	Token string `json:"token,omitempty"`
+	File  string `json:"file,omitempty"` // where the token was written, instead
 	TokenState
 }
 
