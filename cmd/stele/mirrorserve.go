@@ -137,31 +137,14 @@ func (v *mirroring) serve(ctx context.Context) error {
 
 func (v *mirroring) routes(front *server.Front, health *server.Health) http.Handler {
 	mux := http.NewServeMux()
-	mountTiles(mux, front, server.LogFunc(func() (server.View, error) { return v.replica.View(), nil }), v.warnf)
-	for _, route := range health.Routes() {
-		mux.Handle(route.Method+" "+route.Path, front.Route(route.Rule, route.Handler))
-	}
+	server.Mount(mux, front, server.LogFunc(func() (server.View, error) { return v.replica.View(), nil }),
+		server.Options{NotFound: ledger.ErrNotFound, Logf: v.warnf})
+	health.Mount(mux)
 	api.New(api.Options{
 		Engine: mirrorEngine{v.replica}, Shelf: ledgerShelf{v.replica.Shelf()}, Software: "stele/" + version, Primary: v.replica.Primary(), ReadOnly: true, Logf: v.warnf, Now: v.app.now,
 	}).Mount(mux, front)
-	mux.Handle("/", front.Route(server.Rule{Name: "/"}, server.NoRoute()))
+	mux.Handle("/", server.NoRoute())
 	return mux
-}
-
-// mountTiles puts the paths of C2SP tlog-tiles behind a front.
-func mountTiles(mux *http.ServeMux, front *server.Front, log server.Log, warnf func(string, ...any)) {
-	tiles := server.NewHandler(log, server.Options{NotFound: ledger.ErrNotFound, Logf: warnf})
-	for _, r := range []struct {
-		pattern, name string
-		scope         server.Scope
-	}{
-		{"/checkpoint", "GET /checkpoint", server.ScopeProofs},
-		{"/checkpoint/{size}", "GET /checkpoint/{size}", server.ScopeProofs},
-		{"/tile/", "GET /tile/{level}/{index}", server.ScopeProofs},
-		{"/tile/entries/", "GET /tile/entries/{index}", server.ScopeEntries},
-	} {
-		mux.Handle(r.pattern, front.Route(server.Rule{Name: r.name, Scope: r.scope}, tiles))
-	}
 }
 
 func (v *mirroring) announce(net.Listener) {

@@ -8,13 +8,6 @@ import (
 	"github.com/stele-ml/stele/internal/server"
 )
 
-// tileRoutes puts the paths of C2SP tlog-tiles behind the front: who sees proofs sees
-// hashes and checkpoints, and who sees entries also those.
-func (v *serving) tileRoutes(mux *http.ServeMux, front *server.Front) {
-	log := server.LogFunc(func() (server.View, error) { return v.published(), nil })
-	mountTiles(mux, front, log, v.warnf)
-}
-
 // published is what the tile paths show: the log as of the newest checkpoint that its
 // witnesses cosigned, if it has any, so that nobody is shown what they have not seen.
 func (v *serving) published() server.View {
@@ -36,10 +29,9 @@ func (p publishedView) LatestCheckpoint() ([]byte, error) { return p.checkpoint,
 // routes are all that is behind the front.
 func (v *serving) routes(front *server.Front, health *server.Health, exchange http.Handler) (http.Handler, error) {
 	mux := http.NewServeMux()
-	v.tileRoutes(mux, front)
-	for _, r := range health.Routes() {
-		mux.Handle(r.Method+" "+r.Path, front.Route(r.Rule, r.Handler))
-	}
+	server.Mount(mux, front, server.LogFunc(func() (server.View, error) { return v.published(), nil }),
+		server.Options{NotFound: ledger.ErrNotFound, Logf: v.warnf})
+	health.Mount(mux)
 	shelf, err := newShelf(v.engine, string(v.settings.attachments), v.dir)
 	if err != nil {
 		return nil, err
@@ -49,6 +41,6 @@ func (v *serving) routes(front *server.Front, health *server.Health, exchange ht
 		o.Witnesses = v.cosigner
 	}
 	api.New(o).Mount(mux, front)
-	mux.Handle("/", front.Route(server.Rule{Name: "/"}, server.NoRoute()))
+	mux.Handle("/", server.NoRoute())
 	return mux, nil
 }

@@ -54,6 +54,8 @@ func TestPathsAndParameters(t *testing.T) {
 		status       int
 		code         wire.Code
 	}{
+		{"GET", "/v1", 404, wire.CodeNoRoute},
+		{"POST", "/v1", 404, wire.CodeNoRoute},
 		{"GET", "/v1/", 404, wire.CodeNoRoute},
 		{"GET", "/v1/nothing", 404, wire.CodeNoRoute},
 		{"GET", "/v2/ledger", 404, wire.CodeNoRoute},
@@ -71,6 +73,11 @@ func TestPathsAndParameters(t *testing.T) {
 		{"GET", "/v1/attachments/" + strings.Repeat("a", 64), 404, wire.CodeNotFound},
 		{"GET", "/v1/manifests/stele-sha256:../../key", 404, wire.CodeNoRoute},
 		{"GET", "/v1/manifests/stele-sha256:" + strings.Repeat("A", 64), 400, wire.CodeMalformed},
+		{"GET", "/v1/manifests/%73tele-sha256:" + strings.Repeat("a", 64), 404, wire.CodeNoRoute},
+		{"GET", "/v1/manifests/stele-sha256%3a" + strings.Repeat("a", 64), 404, wire.CodeNoRoute},
+		{"GET", "/v1/manifests/stele-sha256%3A" + strings.Repeat("%61", 64), 404, wire.CodeNoRoute},
+		{"PUT", "/v1/manifests/%73tele-sha256:" + strings.Repeat("a", 64), 404, wire.CodeNoRoute},
+		{"GET", "/v1/manifests/stele-sha256%3A" + strings.Repeat("a", 64), 404, wire.CodeNotFound}, // as URI templates write it
 		{"GET", "/v1/manifests/stele-sha256:" + strings.Repeat("a", 64), 404, wire.CodeNotFound},
 		{"PUT", "/v1/manifests/stele-blake3:" + strings.Repeat("a", 64), 400, wire.CodeMalformed},
 		{"DELETE", "/v1/entries/1", 405, wire.CodeNoRoute},

@@ -104,7 +104,9 @@ func (a *API) Mount(mux *http.ServeMux, front *server.Front) {
 		}
 		mux.Handle(o.Method+" "+o.Path, front.Route(o.Rule(), a.handler(o)))
 	}
-	mux.Handle("/v1/", front.Route(server.Rule{Name: "/v1/", MaxBody: MaxEnvelopeBody, Stream: true}, http.HandlerFunc(a.noRoute)))
+	rest := front.Route(server.Rule{Name: "/v1/", MaxBody: server.UnreadBody}, http.HandlerFunc(a.noRoute))
+	mux.Handle("/v1/", rest)
+	mux.Handle("/v1", rest) // else a ServeMux would lead to the other
 }
 
 // handler is an operation behind its own checks.
@@ -125,8 +127,10 @@ func (a *API) handler(o Operation) http.Handler {
 
 // parse holds a request to what the operation takes.
 func (o *Operation) parse(r *http.Request) (*call, error) {
-	// An escaped path is a second name for the same thing.
-	if r.URL.RawPath != "" && !strings.Contains(o.Path, "{fingerprint}") {
+	// An escaped path is a second name for the same thing. But whoever fills in the
+	// document's templates as they are meant (RFC 6570, section 3.2.2) writes the
+	// colon of a fingerprint as %3A.
+	if raw := r.URL.RawPath; raw != "" && raw != strings.ReplaceAll(r.URL.Path, ":", "%3A") {
 		return nil, wire.NewProblem(http.StatusNotFound, wire.CodeNoRoute, "no such operation: the path is escaped")
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
@@ -176,6 +180,9 @@ func (o *Operation) takes(values []string) bool {
 
 // noRoute answers what no operation does: with 405 where another method would.
 func (a *API) noRoute(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 {
+		w.Header().Set("Connection", "close") // nobody wants what is left of the body
+	}
 	var allow []string
 	for _, o := range Operations() {
 		if r.URL.RawPath != "" || !matches(o.Path, r.URL.Path) {

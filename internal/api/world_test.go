@@ -115,7 +115,7 @@ func stand(t *testing.T, change ...func(*world, *api.Options, *server.FrontOptio
 	}
 	front, mux := server.NewFront(f), http.NewServeMux()
 	api.New(o).Mount(mux, front)
-	mux.Handle("/", front.Route(server.Rule{Name: "/"}, server.NoRoute()))
+	mux.Handle("/", server.NoRoute())
 	s := httptest.NewServer(front.Handler(mux))
 	t.Cleanup(s.Close)
 	w.url = s.URL

@@ -16,6 +16,7 @@ type denial struct {
 	retry     time.Duration // the Retry-After header, or none
 	who       string        // whose credential it was that is not good
 	hangUp    bool          // the connection is of no use afterwards
+	allow     string        // the Allow header, or none
 }
 
 func deny(status int, code wire.Code, reason, detail, hint string) *denial {
@@ -50,6 +51,9 @@ func (d *denial) write(w http.ResponseWriter, requestID string) {
 	if d.retry > 0 {
 		h.Set("Retry-After", strconv.Itoa(int((d.retry+time.Second-1)/time.Second)))
 	}
+	if d.allow != "" {
+		h.Set("Allow", d.allow)
+	}
 	if d.hangUp {
 		h.Set("Connection", "close")
 	}
@@ -57,9 +61,18 @@ func (d *denial) write(w http.ResponseWriter, requestID string) {
 	_, _ = w.Write(body) // the client went away: nobody is left to tell
 }
 
-// NoRoute answers where there is nothing.
+// onlyRead sends away whoever would write where one can only read.
+func onlyRead(r *http.Request) *denial {
+	d := deny(http.StatusMethodNotAllowed, wire.CodeNoRoute, "method", "this is only read: GET or HEAD", "")
+	d.allow, d.hangUp = "GET, HEAD", r.ContentLength != 0
+	return d
+}
+
+// NoRoute answers where there is nothing, whatever is sent there.
 func NoRoute() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		deny(http.StatusNotFound, wire.CodeNoRoute, "", "there is nothing at this path", "").write(w, RequestID(r.Context()))
+		d := deny(http.StatusNotFound, wire.CodeNoRoute, "", "there is nothing at this path", "")
+		d.hangUp = r.ContentLength != 0
+		d.write(w, RequestID(r.Context()))
 	})
 }

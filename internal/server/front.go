@@ -24,10 +24,14 @@ import (
 type Rule struct {
 	Name    string        // of the route, for logs and metrics: its pattern, never a path that somebody sent
 	Scope   Scope         // who may use it
-	MaxBody int64         // the longest body, in bytes; 0: none is taken
+	Read    bool          // it is only read: GET and HEAD; otherwise the pattern says the method
+	MaxBody int64         // the longest body, in bytes; 0: none is taken; UnreadBody: whatever comes, nobody reads it
 	Stream  bool          // the handler reads the body as it comes; otherwise all of it is here before the handler runs
 	Time    time.Duration // for the body to come, and again for the answer to go; 0: DefaultRouteTime
 }
+
+// UnreadBody is the MaxBody of a route whose handler refuses whatever comes.
+const UnreadBody = -1
 
 // How long a client has.
 const (
@@ -186,6 +190,10 @@ func (f *Front) Route(rule Rule, next http.Handler) http.Handler {
 			panic("server: a route that is not behind its front")
 		}
 		a.time, a.closed = rule.Time, !f.o.Access.Anonymous.Allows(rule.Scope)
+		if rule.Read && r.Method != http.MethodGet && r.Method != http.MethodHead {
+			f.sendAway(a, v, onlyRead(r))
+			return
+		}
 		if d := f.admit(rule, v, r); d != nil {
 			f.sendAway(a, v, d)
 			return
@@ -240,7 +248,7 @@ func (f *Front) body(rule Rule, a *answering, r *http.Request) *denial {
 	if rule.MaxBody == 0 && !none {
 		return hangUp(deny(http.StatusRequestEntityTooLarge, wire.CodeTooLarge, "body", "this takes no body", ""))
 	}
-	if none {
+	if none || rule.MaxBody == UnreadBody {
 		return nil
 	}
 	if len(r.Header.Values("Content-Encoding")) > 0 {
@@ -254,7 +262,7 @@ func (f *Front) body(rule Rule, a *answering, r *http.Request) *denial {
 		return nil
 	}
 	_ = a.control.SetReadDeadline(time.Now().Add(rule.Time)) // a test's recorder has none
-	data, release, err := f.bodies.read(r.Body, rule.MaxBody)
+	data, release, err := f.bodies.read(r.Body, r.ContentLength, rule.MaxBody)
 	_ = a.control.SetReadDeadline(time.Time{}) // else it would end the request that has been read
 	switch {
 	case errors.Is(err, errBodyTooLong):

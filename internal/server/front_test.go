@@ -444,15 +444,15 @@ func TestBodies(t *testing.T) {
 // TestHeldBodiesAreBounded: all bodies in memory together have a limit.
 func TestHeldBodiesAreBounded(t *testing.T) {
 	h := held{most: 100}
-	_, release, err := h.read(strings.NewReader(strings.Repeat("x", 80)), 1000)
+	_, release, err := h.read(strings.NewReader(strings.Repeat("x", 80)), 80, 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := h.read(strings.NewReader(strings.Repeat("x", 30)), 1000); err != errBodiesFull {
+	if _, _, err := h.read(strings.NewReader(strings.Repeat("x", 30)), -1, 1000); err != errBodiesFull {
 		t.Errorf("110 of 100 bytes: %v", err)
 	}
 	release()
-	if _, release, err = h.read(strings.NewReader(strings.Repeat("x", 100)), 1000); err != nil {
+	if _, release, err = h.read(strings.NewReader(strings.Repeat("x", 100)), 7, 1000); err != nil {
 		t.Fatal(err)
 	}
 	release()
@@ -673,5 +673,33 @@ func TestLogLines(t *testing.T) {
 	}
 	if strings.Contains(s.log.String(), "secret") || strings.Contains(s.log.String(), "forged") || strings.Contains(s.log.String(), "such") {
 		t.Error("a client's text is in the log")
+	}
+}
+
+// What is only read is so whatever comes along: 405 before anything is said of a
+// body, and 404 where there is nothing.
+func TestWritingWhereOneReads(t *testing.T) {
+	log := newFakeLog(t, 3)
+	s := stand(t, FrontOptions{Access: Access{Anonymous: ScopeAll}}, func(mux *http.ServeMux, f *Front) {
+		Mount(mux, f, LogFunc(func() (View, error) { return log, nil }), Options{})
+		NewHealth(f, HealthOptions{Condition: func() Condition { return Condition{Size: 3} }}).Mount(mux)
+		mux.Handle("/", NoRoute())
+	})
+	for _, path := range []string{"/checkpoint", "/checkpoint/3", "/tile/0/000.p/3", "/tile/entries/000.p/3", "/health/live", "/health/ready", "/health/log", "/nothing"} {
+		status, allow := http.StatusMethodNotAllowed, "GET, HEAD"
+		if path == "/nothing" {
+			status, allow = http.StatusNotFound, ""
+		} else {
+			s.expect(http.StatusOK, http.MethodGet, path, nil)
+			s.expect(http.StatusOK, http.MethodHead, path, nil)
+		}
+		for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodOptions, "BREW"} {
+			for _, body := range []io.Reader{nil, strings.NewReader("{}"), strings.NewReader(strings.Repeat(" ", 1<<20))} {
+				res := s.expect(status, method, path, body)
+				if res.Header.Get("Allow") != allow || res.Header.Get("Content-Type") != wire.ProblemType {
+					t.Errorf("%s %s: %v", method, path, res.Header)
+				}
+			}
+		}
 	}
 }

@@ -133,20 +133,19 @@ type OneWitness struct {
 	Failures int    `json:"failures,omitzero"`
 }
 
-// HealthRoute is a route of health: its rule, and what answers it.
-type HealthRoute struct {
-	Method, Path string
-	Rule         Rule
-	Handler      http.Handler
-}
-
-// Routes are the health's routes. That a server lives, and is ready, everybody may
-// ask; how its log goes on, those who may see proofs.
-func (h *Health) Routes() []HealthRoute {
-	return []HealthRoute{
-		{http.MethodGet, "/health/live", Rule{Name: routeLive}, http.HandlerFunc(h.live)},
-		{http.MethodGet, "/health/ready", Rule{Name: routeReady}, http.HandlerFunc(h.ready)},
-		{http.MethodGet, "/health/log", Rule{Name: routeLog, Scope: ScopeProofs}, http.HandlerFunc(h.log)},
+// Mount puts the routes of health behind their front. That a server lives, and is
+// ready, everybody may ask; how its log goes on, those who may see proofs.
+func (h *Health) Mount(mux *http.ServeMux) {
+	for _, r := range []struct {
+		path, name string
+		scope      Scope
+		answer     http.HandlerFunc
+	}{
+		{"/health/live", routeLive, ScopeNone, h.live},
+		{"/health/ready", routeReady, ScopeNone, h.ready},
+		{"/health/log", routeLog, ScopeProofs, h.log},
+	} {
+		mux.Handle(r.path, h.front.Route(Rule{Name: r.name, Scope: r.scope, Read: true}, r.answer))
 	}
 }
 

@@ -149,13 +149,20 @@ var (
 	errBodiesFull  = errors.New("too many bodies at once")
 )
 
-// read reads a body of at most limit bytes. What it holds is given back by calling
-// release.
-func (h *held) read(body io.Reader, limit int64) (data []byte, release func(), err error) {
+// bodyPiece is how many bytes of a body are read at once.
+const bodyPiece = 16 << 10
+
+// read reads a body of at most limit bytes, of which its header says that it has
+// length; -1 is unknown. What it holds is given back by calling release.
+func (h *held) read(body io.Reader, length, limit int64) (data []byte, release func(), err error) {
 	var b bytes.Buffer
 	var mine int64
 	release = func() { h.now.Add(-mine) }
-	chunk := make([]byte, 16<<10)
+	piece := int64(bodyPiece)
+	if length > 0 { // most are short: a whole piece for each would be most of what a submission allocates
+		piece = min(piece, length)
+	}
+	chunk := make([]byte, piece)
 	for {
 		n, err := body.Read(chunk)
 		if int64(b.Len()+n) > limit {

@@ -111,6 +111,23 @@ func NewHandler(log Log, opts Options) http.Handler {
 	return &handler{log: log, opts: opts, slots: make(chan struct{}, maxInFlight)}
 }
 
+// Mount puts the read paths behind a front: who sees proofs sees hashes and
+// checkpoints, and who sees entries also those.
+func Mount(mux *http.ServeMux, front *Front, log Log, opts Options) {
+	h := NewHandler(log, opts)
+	for _, r := range []struct {
+		pattern, name string
+		scope         Scope
+	}{
+		{"/checkpoint", "GET /checkpoint", ScopeProofs},
+		{"/checkpoint/{size}", "GET /checkpoint/{size}", ScopeProofs},
+		{"/tile/", "GET /tile/{level}/{index}", ScopeProofs},
+		{"/tile/entries/", "GET /tile/entries/{index}", ScopeEntries},
+	} {
+		mux.Handle(r.pattern, front.Route(Rule{Name: r.name, Scope: r.scope, Read: true}, h))
+	}
+}
+
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	if !h.answersTo(r.Host) {
