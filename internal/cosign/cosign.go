@@ -97,6 +97,7 @@ type Worker struct {
 	// The coordinator's: only run uses them.
 	round   *round
 	started time.Time // of the round
+	fresh   time.Time // when a quorum was reached last
 	asking  sync.WaitGroup
 
 	mu        sync.Mutex // guards what follows
@@ -215,6 +216,9 @@ func (w *Worker) takeUp() error {
 	if o.Quorum && !w.opts.Again { // else it was reached by another policy than today's
 		at, _ := o.QuorumTime()
 		w.cosigned = Cosigned{Signed: signed, Size: cp.Size, Time: at}
+		now := w.opts.Now()
+		age := min(max(0, now.Sub(time.Unix(at, 0))), w.opts.Refresh) // the clocks may differ
+		w.fresh = now.Add(-age)
 	}
 	return nil
 }

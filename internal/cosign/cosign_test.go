@@ -575,6 +575,53 @@ func TestIdleLogStaysFresh(t *testing.T) {
 	}
 }
 
+// TestClockIsSetBack: a witness that is left alone for a second is not left alone for
+// hours.
+func TestClockIsSetBack(t *testing.T) {
+	c, l := newClock(), newLog(t, "true", 4)
+	a := startWitness(t, "w/a", 11, c.Now, l.vkey)
+	a.set(func(_ http.Handler, rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(500) })
+	w := startWorker(t, l, policy(l, 1, a), c)
+	if _, err := w.Try(patience(t), 4); !errors.Is(err, ErrNoQuorum) {
+		t.Fatal(err)
+	}
+	a.set(nil)
+	c.advance(-5 * time.Hour)
+	if _, err := w.Wait(patience(t), 4); err != nil {
+		t.Fatal(err)
+	}
+	// Nor does a log that rests wait for hours.
+	asked := a.asked()
+	c.advance(-30 * time.Second) // the witness bears that much
+	w.poke <- struct{}{}
+	until(t, "it is asked again", func() bool { return a.asked() > asked })
+}
+
+// TestClockIsSetForward: the witnesses' clocks are right, and this one is hours ahead of
+// them. A log that rests is cosigned once more, and its witnesses are not asked without
+// end.
+func TestClockIsSetForward(t *testing.T) {
+	c, theirs, l := newClock(), newClock(), newLog(t, "true", 4)
+	a := startWitness(t, "w/a", 11, theirs.Now, l.vkey)
+	w := startWorker(t, l, policy(l, 1, a), c)
+	if _, err := w.Wait(patience(t), 4); err != nil {
+		t.Fatal(err)
+	}
+	c.advance(5 * time.Hour)
+	until(t, "it is asked once more", func() bool { return a.asked() == 2 })
+	until(t, "its answer is taken", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return w.peers[0].status.State == StateOK })
+	for range 20 {
+		w.poke <- struct{}{} // each has the coordinator look what is to be done
+	}
+	l.grow(t, 1)
+	if _, err := w.Wait(patience(t), 5); err != nil {
+		t.Fatal(err)
+	}
+	if n := a.asked(); n > 4 {
+		t.Errorf("it was asked %d times", n)
+	}
+}
+
 // TestBackoff: a witness that fails is left alone longer and longer, and asked
 // again without end.
 func TestBackoff(t *testing.T) {
@@ -591,6 +638,43 @@ func TestBackoff(t *testing.T) {
 	}
 	if d := w.backoff(1 << 40); d != maxBackoff/2 {
 		t.Error(d)
+	}
+}
+
+// TestWitnessSaysLater: one that says how long it wants to be left alone is, and no
+// longer than the longest backoff, whatever it says.
+func TestWitnessSaysLater(t *testing.T) {
+	for header, want := range map[string]time.Duration{
+		"40": 40 * time.Second, "99999999": maxBackoff, "": firstBackoff, "-1": firstBackoff, "soon": firstBackoff,
+		newClock().Now().Add(70 * time.Second).UTC().Format(http.TimeFormat): 70 * time.Second,
+	} {
+		t.Run(header, func(t *testing.T) {
+			c, l := newClock(), newLog(t, "true", 4)
+			a := startWitness(t, "w/a", 11, c.Now, l.vkey)
+			a.set(func(_ http.Handler, rw http.ResponseWriter, _ *http.Request) {
+				if header != "" {
+					rw.Header().Set("Retry-After", header)
+				}
+				rw.WriteHeader(http.StatusTooManyRequests)
+			})
+			w := startWorker(t, l, policy(l, 1, a), c)
+			if _, err := w.Try(patience(t), 4); !errors.Is(err, ErrNoQuorum) {
+				t.Fatal(err)
+			}
+			a.set(nil)
+			asked := a.asked()
+			c.advance(want - 2*time.Millisecond)
+			if _, err := w.Try(patience(t), 4); !errors.Is(err, ErrNoQuorum) {
+				t.Fatal(err)
+			}
+			if a.asked() != asked {
+				t.Errorf("it was asked before %s", want)
+			}
+			c.advance(2 * time.Millisecond)
+			if _, err := w.Wait(patience(t), 4); err != nil {
+				t.Fatal(err)
+			}
+		})
 	}
 }
 

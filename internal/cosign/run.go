@@ -2,6 +2,7 @@ package cosign
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -87,7 +88,6 @@ func (w *Worker) plan(ctx context.Context) (time.Duration, error) {
 	now := w.opts.Now()
 	w.mu.Lock()
 	w.size = cp.Size
-	age := now.Sub(time.Unix(w.cosigned.Time, 0))
 	stopped := w.stopped != nil
 	w.mu.Unlock()
 	if stopped {
@@ -98,7 +98,10 @@ func (w *Worker) plan(ctx context.Context) (time.Duration, error) {
 	if w.round == nil || w.over(now) {
 		begin := w.round == nil || cp.Size > w.round.size
 		if !begin && w.round.reached { // the log rests
-			begin = age >= w.opts.Refresh
+			// By how long ago that was here, and not by the witnesses' times: their
+			// clocks and this one may be hours apart.
+			age := now.Sub(w.fresh)
+			begin = age >= w.opts.Refresh || age < 0
 			soon(w.opts.Refresh - age)
 		}
 		if wait := w.opts.Pace - now.Sub(w.started); begin && w.round != nil && wait > 0 && wait <= w.opts.Pace {
@@ -116,7 +119,7 @@ func (w *Worker) plan(ctx context.Context) (time.Duration, error) {
 	for _, p := range w.peers {
 		switch {
 		case p.client == nil || p.busy != nil || p.done == w.round.id:
-		case now.Before(p.retry):
+		case w.rests(p, now):
 			soon(p.retry.Sub(now))
 		default:
 			p.busy = w.round
@@ -130,6 +133,12 @@ func (w *Worker) plan(ctx context.Context) (time.Duration, error) {
 	return next, nil
 }
 
+// rests reports whether a witness is left alone for now. A clock that was set back must
+// not make hours of it.
+func (w *Worker) rests(p *peer, now time.Time) bool {
+	return now.Before(p.retry) && p.retry.Sub(now) <= maxBackoff
+}
+
 // over reports whether a round has come as far as it will for now.
 func (w *Worker) over(now time.Time) bool {
 	if w.round.reached {
@@ -139,7 +148,7 @@ func (w *Worker) over(now time.Time) bool {
 		if p.busy == w.round {
 			return false
 		}
-		if p.client != nil && p.busy == nil && p.done != w.round.id && !now.Before(p.retry) {
+		if p.client != nil && p.busy == nil && p.done != w.round.id && !w.rests(p, now) {
 			return false
 		}
 	}
@@ -184,6 +193,7 @@ func (w *Worker) take(r result) {
 	}
 	w.note(p, r, state, words)
 	if reached != nil { // last, so that whoever waited for it finds the status of this round
+		w.fresh = w.opts.Now()
 		w.publish(*reached)
 	}
 }
@@ -203,7 +213,12 @@ func (w *Worker) note(p *peer, r result, state State, words string) {
 		p.retry = time.Time{}
 	} else {
 		s.Failures++
-		p.retry = now.Add(w.backoff(s.Failures))
+		wait := w.backoff(s.Failures)
+		var busy *witness.Unreachable
+		if errors.As(r.err, &busy) { // it may say how long it wants to be left alone
+			wait = max(wait, min(busy.After, maxBackoff))
+		}
+		p.retry = now.Add(wait)
 	}
 	name := s.Name
 	w.mu.Unlock()

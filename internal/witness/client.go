@@ -62,7 +62,10 @@ func (e *Refused) Error() string {
 }
 
 // Unreachable says that there was no answer, or none for now (429 and 5xx).
-type Unreachable struct{ Err error }
+type Unreachable struct {
+	Err   error
+	After time.Duration // how long it wants to be left alone, by its own word; 0: it did not say
+}
 
 func (e *Unreachable) Error() string { return "the witness cannot be reached: " + e.Err.Error() }
 func (e *Unreachable) Unwrap() error { return e.Err }
@@ -101,12 +104,12 @@ func (c *Client) Ask(ctx context.Context, old uint64, proof tlog.TreeProof, sign
 	req.Header.Set("Content-Type", "text/plain; charset=utf-8")
 	resp, err := c.client().Do(req)
 	if err != nil {
-		return nil, &Unreachable{err}
+		return nil, &Unreachable{Err: err}
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
-		return nil, &Unreachable{err}
+		return nil, &Unreachable{Err: err}
 	}
 	if len(answer) > maxAnswer {
 		return nil, &False{fmt.Errorf("%w: longer than %d bytes", ErrFormat, maxAnswer)}
@@ -131,7 +134,7 @@ func (c *Client) Latest(ctx context.Context, origin string) ([]byte, error) {
 	}
 	resp, err := c.client().Do(req)
 	if err != nil {
-		return nil, &Unreachable{err}
+		return nil, &Unreachable{Err: err}
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
@@ -139,7 +142,7 @@ func (c *Client) Latest(ctx context.Context, origin string) ([]byte, error) {
 	}
 	signed, err := io.ReadAll(io.LimitReader(resp.Body, evidence.MaxCheckpoint+1))
 	if err != nil {
-		return nil, &Unreachable{err}
+		return nil, &Unreachable{Err: err}
 	}
 	cp, _, err := evidence.ReadCheckpoint(signed)
 	if err != nil {
@@ -180,9 +183,22 @@ func (c *Client) read(resp *http.Response, answer []byte, old uint64, checkpoint
 		}
 		return nil, &Stale{Size: size}
 	case status == http.StatusTooManyRequests || status == http.StatusRequestTimeout || status >= 500:
-		return nil, &Unreachable{fmt.Errorf("status %d, %q", status, words)}
+		return nil, &Unreachable{Err: fmt.Errorf("status %d, %q", status, words), After: retryAfter(resp, c.Now)}
 	}
 	return nil, &Refused{Status: status, Reason: words}
+}
+
+// retryAfter reads Retry-After, RFC 9110 section 10.2.3: seconds, or a date. It is
+// never below zero, and whoever uses it bounds it: it is the witness's word.
+func retryAfter(resp *http.Response, now func() time.Time) time.Duration {
+	text := resp.Header.Get("Retry-After")
+	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if at, err := http.ParseTime(text); err == nil && now != nil {
+		return max(0, at.Sub(now()))
+	}
+	return 0
 }
 
 // verify keeps the lines that the expected key signed, over exactly this

@@ -87,7 +87,7 @@ func (h *handler) add(w http.ResponseWriter, r *http.Request) {
 	case h.slots <- struct{}{}:
 		defer func() { <-h.slots }()
 	default:
-		w.Header().Set("Retry-After", "1")
+		later(w)
 		say(w, int(TooMany), "too many requests at once")
 		return
 	}
@@ -106,9 +106,15 @@ func (h *handler) add(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(int(a.Status))
 		_, _ = io.WriteString(w, strconv.FormatUint(a.Size, 10)+"\n")
 	default:
+		if a.Status == TooMany {
+			later(w)
+		}
 		say(w, int(a.Status), a.Reason)
 	}
 }
+
+// later says when to come again, in seconds.
+func later(w http.ResponseWriter) { w.Header().Set("Retry-After", "1") }
 
 func (h *handler) latest(w http.ResponseWriter, id string) {
 	signed, err := h.w.Latest(id)

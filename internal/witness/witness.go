@@ -19,10 +19,6 @@ import (
 	"github.com/stele-ml/stele/internal/durable"
 )
 
-// maxClockBack is how far, in seconds, the clock may be behind the last time
-// that was signed; meanwhile that time is signed again. Beyond, nothing is.
-const maxClockBack = 60
-
 // Options are what a witness is opened with.
 type Options struct {
 	FS    vfs.FS           // of the state directory; durable.Private() for a real one
@@ -53,7 +49,9 @@ type Witness struct {
 	// mu guards what all logs share. It is taken with a log's mu held, never
 	// the other way round.
 	mu      sync.Mutex
-	last    int64    // the newest time that was signed, Unix seconds
+	last    int64 // the newest time that was signed, Unix seconds
+	opened  time.Time
+	jumps   jumps
 	known   []string // origins with a record on the disk, sorted
 	stopped error    // ErrRestored, once it was noticed
 }
@@ -63,6 +61,7 @@ type Witness struct {
 type log struct {
 	origin string
 	keys   atomic.Pointer[[]evidence.VKey] // nil while it is not witnessed
+	rate   rate
 
 	mu     sync.Mutex
 	record *record // nil: nothing was cosigned yet
@@ -85,7 +84,7 @@ func Open(o Options) (*Witness, error) {
 	if slices.Contains(o.Taken, key.vkey.Public) {
 		return nil, fmt.Errorf("open witness: %w: somebody's signing key, or a log's, is the witness's own", ErrKeys)
 	}
-	w := &Witness{key: key, memory: memory{o.FS, o.Dir, key.vkey}, now: o.Now, logf: o.Logf, logs: map[string]*log{}}
+	w := &Witness{key: key, memory: memory{o.FS, o.Dir, key.vkey}, now: o.Now, logf: o.Logf, logs: map[string]*log{}, opened: o.Now()}
 	if w.logf == nil {
 		w.logf = func(string, ...any) {}
 	}
@@ -209,7 +208,7 @@ const (
 	NotFound      Status = 404 // not a log that is witnessed here
 	Conflict      Status = 409 // not from the size that was cosigned last, or the same size with another root
 	Unprocessable Status = 422 // the proof does not show that the log has grown from there
-	TooMany       Status = 429 // too many requests at once
+	TooMany       Status = 429 // too many requests at once, or of this log
 	Failed        Status = 500 // the witness could not write, or has stopped
 )
 
@@ -246,6 +245,9 @@ func (w *Witness) add(r Request) Answer {
 	_, n, err := evidence.OpenCheckpoint(r.Checkpoint, l.verifiers())
 	if err != nil {
 		return refuse(Forbidden, "%v", err)
+	}
+	if !l.rate.take(w.now()) {
+		return refuse(TooMany, "more than %d requests a second of this log", logRate)
 	}
 	if r.Old > c.Size {
 		return refuse(BadRequest, "the old size, %d, is above the checkpoint's, %d", r.Old, c.Size)
@@ -315,7 +317,11 @@ func (w *Witness) setBack(l *log, signed []byte) error {
 // time returns the time to sign: the clock's, and never before one that was
 // signed. The caller holds mu.
 func (w *Witness) time() (int64, error) {
-	now := w.now().Unix()
+	read := w.now()
+	if err := w.jumps.look(read.Round(0), read.Sub(w.opened)); err != nil { // Sub goes by the monotonic clock
+		return 0, err
+	}
+	now := read.Unix()
 	if now < 0 || now < w.last-maxClockBack {
 		return 0, fmt.Errorf("%w: it says Unix time %d, and %d was signed", ErrClock, now, w.last)
 	}

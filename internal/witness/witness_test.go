@@ -330,6 +330,34 @@ func TestTimeNeverGoesBack(t *testing.T) {
 	}
 }
 
+// TestClockJumpsAndReturns: a clock that is hours ahead, or behind, for a moment is not
+// signed, and does not silence the witness afterwards; one that stays there is believed
+// after a minute.
+func TestClockJumpsAndReturns(t *testing.T) {
+	right := time.Unix(1_800_000_000, 0)
+	type look struct {
+		steady, off time.Duration // by the steady clock, and how far the other is off
+		ok          bool
+	}
+	for name, looks := range map[string][]look{
+		"even":                    {{0, 0, true}, {time.Hour, 0, true}, {72 * time.Hour, time.Second, true}},
+		"slewed":                  {{0, 0, true}, {time.Hour, 50 * time.Second, true}, {2 * time.Hour, 100 * time.Second, true}},
+		"ahead and back":          {{0, 0, true}, {time.Second, 5 * time.Hour, false}, {2 * time.Second, 0, false}, {61 * time.Second, 0, false}, {62 * time.Second, 0, true}},
+		"behind and back":         {{0, 0, true}, {time.Second, -5 * time.Hour, false}, {30 * time.Second, 0, false}, {90 * time.Second, 0, true}},
+		"between two looks":       {{0, 0, true}, {time.Hour, 0, true}},
+		"ahead for good":          {{0, 0, true}, {time.Second, time.Hour, false}, {60 * time.Second, time.Hour, false}, {61 * time.Second, time.Hour, true}},
+		"off and on":              {{0, 0, true}, {50 * time.Second, time.Hour, false}, {100 * time.Second, 0, false}, {150 * time.Second, time.Hour, false}, {200 * time.Second, 0, false}, {260 * time.Second, 0, true}},
+		"wrong from the start on": {{0, time.Hour, true}, {time.Second, 0, false}, {61 * time.Second, 0, true}},
+	} {
+		var j jumps
+		for i, l := range looks {
+			if err := j.look(right.Add(l.steady+l.off), l.steady); errors.Is(err, ErrClock) == l.ok {
+				t.Errorf("%s, look %d: %v", name, i, err)
+			}
+		}
+	}
+}
+
 // TestMonitor reads what was cosigned, by the log's name and no other.
 func TestMonitor(t *testing.T) {
 	l := newLog(t, "log.example/a", 1, "true", 3)
@@ -390,6 +418,49 @@ func TestTooManyAtOnce(t *testing.T) {
 	h.ServeHTTP(rec, httptest.NewRequest("POST", "/add-checkpoint", bytes.NewReader(l.request(0, 3).Marshal())))
 	if rec.Code != 200 || len(h.slots) != maxInFlight-1 {
 		t.Fatal(rec.Code, len(h.slots))
+	}
+}
+
+// TestLogStarvesNobody: a log that asks without end hears 429, and another is answered
+// at once. What a stranger sends in a log's name counts for nothing.
+func TestLogStarvesNobody(t *testing.T) {
+	greedy, modest := newLog(t, "log.example/a", 1, "a", 5), newLog(t, "log.example/b", 2, "b", 5)
+	w, _, c := start(t, greedy, modest)
+	h := NewHandler(w)
+	ask := func(r Request) *httptest.ResponseRecorder {
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, httptest.NewRequest("POST", "/add-checkpoint", bytes.NewReader(r.Marshal())))
+		return rec
+	}
+	stranger := newLog(t, "log.example/b", 3, "b", 5)
+	for range 3 * logBurst {
+		if rec := ask(stranger.request(0, 5)); rec.Code != 403 {
+			t.Fatal(rec.Code)
+		}
+	}
+	mustAdd(t, w, greedy.request(0, 5))
+	for range logBurst - 1 {
+		mustAdd(t, w, greedy.request(5, 5))
+	}
+	if rec := ask(greedy.request(5, 5)); rec.Code != 429 || rec.Header().Get("Retry-After") == "" {
+		t.Fatal(rec.Code, rec.Header())
+	}
+	mustAdd(t, w, modest.request(0, 5))
+	c.move(-time.Hour) // a clock that is set back gives it nothing
+	if rec := ask(greedy.request(5, 5)); rec.Code != 429 {
+		t.Fatal(rec.Code)
+	}
+	c.move(time.Hour)
+	c.move(time.Second)
+	for range logRate {
+		mustAdd(t, w, greedy.request(5, 5))
+	}
+	c.move(1000 * time.Hour) // nor does one that is set forward give it more than the burst
+	for range logBurst {
+		mustAdd(t, w, greedy.request(5, 5))
+	}
+	if rec := ask(greedy.request(5, 5)); rec.Code != 429 {
+		t.Fatal(rec.Code)
 	}
 }
 
