@@ -84,6 +84,7 @@ func evaluate(contracts []InForce, in *Input, limit uint64) (*Verdict, error) {
 			return nil, err
 		}
 		for _, s := range subjects {
+			v.Results = slices.Grow(v.Results, len(c.rules))
 			sc := ev.scope(c, s)
 			for i := range c.rules {
 				v.Results = append(v.Results, sc.judge(&c.rules[i]))

@@ -55,7 +55,7 @@ func measureFull(ctx context.Context, t *team, dir string) error {
 // fill appends entries to a ledger with the engine of one's own, in this process, and
 // returns how many a second.
 func (t *team) fill(ctx context.Context, h home, n int) (perSecond float64, err error) {
-	e, err := solo.Open(ctx, solo.Options{Dir: h.ledger(), State: h.state()})
+	e, err := solo.Open(ctx, h.options())
 	if err != nil {
 		return 0, err
 	}
@@ -200,7 +200,7 @@ func (t *team) mirror(ctx context.Context, p *process, dir string) (f figure, er
 		return f, err
 	}
 	trust := filepath.Join(dir, "trust")
-	if err := os.WriteFile(trust, []byte("log "+t.key+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(trust, []byte("log "+t.key+"\nquorum none\n"), 0o600); err != nil {
 		return f, err
 	}
 	c := exec.CommandContext(ctx, t.bin.stele, "mirror", "http://"+p.address, "--once", "--dir", dir, "--listen", "")
@@ -210,7 +210,9 @@ func (t *team) mirror(ctx context.Context, p *process, dir string) (f figure, er
 		return f, fmt.Errorf("stele mirror: %w\n%s", err, out)
 	}
 	took := time.Since(began)
-	e, err := solo.Open(ctx, solo.Options{Dir: h.ledger(), State: h.state(), ReadOnly: true})
+	o := h.options()
+	o.ReadOnly = true
+	e, err := solo.Open(ctx, o)
 	if err != nil {
 		return f, err
 	}

@@ -34,7 +34,7 @@ var (
 	duration = flag.Duration("time", 3*time.Second, "length of each run")
 	writers  = flag.String("writers", "64,1000", "numbers of concurrent writers")
 	catchup  = flag.Int("catchup", 100_000, "entries of the ledger that is read and that a mirror copies")
-	only     = flag.String("only", "", "run only rows whose name contains this")
+	only     = flag.String("only", "", "run only rows of what is written whose name contains this")
 	base     = flag.String("dir", os.TempDir(), "directory on the disk to measure")
 )
 

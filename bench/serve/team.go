@@ -55,6 +55,11 @@ type home string
 func (h home) ledger() string { return filepath.Join(string(h), ".stele") }
 func (h home) state() string  { return filepath.Join(string(h), "state") }
 
+// options are how this program itself opens the ledger.
+func (h home) options() solo.Options {
+	return solo.Options{Dir: h.ledger(), State: filepath.Join(h.state(), "ledgers")}
+}
+
 func (h home) env() []string {
 	return []string{"STELE_CONFIG=" + filepath.Join(string(h), "config"), "STELE_STATE=" + h.state(), "STELE_LEDGER=" + h.ledger()}
 }
