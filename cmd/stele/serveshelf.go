@@ -1,13 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -57,31 +54,10 @@ func (s ledgerShelf) PutManifest(_ context.Context, fp fingerprint.Fingerprint, 
 		return err
 	}
 	defer p.Discard()
-	if err := checkManifest(io.TeeReader(r, p), fp); err != nil {
+	if err := api.CheckManifest(io.TeeReader(r, p), fp); err != nil {
 		return err
 	}
 	return p.Keep(fp)
-}
-
-// checkManifest reads a manifest to its end, which must be that of the body too.
-func checkManifest(r io.Reader, fp fingerprint.Fingerprint) error {
-	b := bufio.NewReaderSize(r, 256<<10)
-	m, err := fingerprint.NewReader(b, fp)
-	if err != nil {
-		return fmt.Errorf("%w: manifest of %s: %w", api.ErrDocument, fp, err)
-	}
-	for _, err := range m.All() {
-		if err != nil {
-			return fmt.Errorf("%w: manifest of %s: %w", api.ErrDocument, fp, err)
-		}
-	}
-	switch _, err := b.ReadByte(); {
-	case err == nil:
-		return fmt.Errorf("%w: manifest of %s: there are bytes after its end", api.ErrDocument, fp)
-	case !errors.Is(err, io.EOF):
-		return err
-	}
-	return nil
 }
 
 func shelfError(err error) error {
@@ -121,31 +97,7 @@ func (s placeShelf) read(ctx context.Context, at place.Place, limit int64) (io.R
 
 // Attachment implements api.Shelf.
 func (s placeShelf) Attachment(ctx context.Context, sum [32]byte) (io.ReadCloser, int64, error) {
-	r, size, err := s.read(ctx, s.attachment(sum), api.MaxAttachmentBody)
-	if err != nil {
-		return nil, 0, err
-	}
-	return &checkedDocument{ReadCloser: r, sum: sum, left: size, hash: sha256.New()}, size, nil
-}
-
-// checkedDocument is an attachment whose last bytes come only if all were the right
-// ones: so that nobody gets another one whole.
-type checkedDocument struct {
-	io.ReadCloser
-	sum  [32]byte
-	left int64
-	hash hash.Hash
-}
-
-// Read implements io.Reader.
-func (d *checkedDocument) Read(p []byte) (int, error) {
-	n, err := d.ReadCloser.Read(p)
-	d.hash.Write(p[:n])
-	d.left -= int64(n)
-	if (d.left <= 0 || errors.Is(err, io.EOF)) && (d.left != 0 || [32]byte(d.hash.Sum(nil)) != d.sum) {
-		return 0, fmt.Errorf("%w: attachment %x: the store has another under its name", api.ErrDocument, d.sum)
-	}
-	return n, err
+	return s.read(ctx, s.attachment(sum), api.MaxAttachmentBody)
 }
 
 // Manifest implements api.Shelf.
@@ -156,20 +108,13 @@ func (s placeShelf) Manifest(ctx context.Context, fp fingerprint.Fingerprint) (i
 // PutAttachment implements api.Shelf.
 func (s placeShelf) PutAttachment(ctx context.Context, sum [32]byte, r io.Reader, _ int64) error {
 	return s.put(ctx, s.attachment(sum), func(w io.Writer) error {
-		h := sha256.New()
-		if _, err := io.Copy(io.MultiWriter(w, h), r); err != nil {
-			return err
-		}
-		if got := h.Sum(nil); [32]byte(got) != sum {
-			return fmt.Errorf("%w: attachment %x: what came is %x", api.ErrDocument, sum, got)
-		}
-		return nil
+		return api.CheckAttachment(io.TeeReader(r, w), sum)
 	})
 }
 
 // PutManifest implements api.Shelf.
 func (s placeShelf) PutManifest(ctx context.Context, fp fingerprint.Fingerprint, r io.Reader, _ int64) error {
-	return s.put(ctx, s.manifest(fp), func(w io.Writer) error { return checkManifest(io.TeeReader(r, w), fp) })
+	return s.put(ctx, s.manifest(fp), func(w io.Writer) error { return api.CheckManifest(io.TeeReader(r, w), fp) })
 }
 
 // put has a document written to a temporary file, checked on the way, before any of

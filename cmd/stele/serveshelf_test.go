@@ -127,37 +127,3 @@ func holdShelf(t *testing.T, s api.Shelf) {
 type failingBody struct{}
 
 func (failingBody) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
-
-// A store that has another document under a name gives nobody the whole of it.
-func TestAnotherDocumentInTheStore(t *testing.T) {
-	dir := t.TempDir()
-	s := placeShelfAt(t, dir)
-	text := strings.Repeat("a document ", 10_000)
-	sum := sha256.Sum256([]byte(text))
-	if err := s.PutAttachment(context.Background(), sum, strings.NewReader(text), api.MaxAttachmentBody); err != nil {
-		t.Fatal(err)
-	}
-	var path string
-	err := filepath.WalkDir(dir, func(p string, d os.DirEntry, err error) error {
-		if err == nil && d.Type().IsRegular() {
-			path = p
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	other := []byte(text)
-	other[3] ^= 1
-	if err := os.WriteFile(path, other, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	r, _, err := s.Attachment(context.Background(), sum)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	if got, err := io.ReadAll(r); !errors.Is(err, api.ErrDocument) || len(got) == len(text) {
-		t.Errorf("%v, after %d bytes of %d", err, len(got), len(text))
-	}
-}

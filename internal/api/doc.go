@@ -70,13 +70,13 @@ type Witnesses interface {
 
 // Shelf keeps attachments and manifests by what they hold.
 type Shelf interface {
-	// Attachment opens an attachment, checked as it is read: at its end ErrDocument
-	// where it is another. ErrNoDocument if it is not there.
+	// Attachment opens an attachment: ErrDocument, or ErrNoDocument if it is not
+	// there. Whoever reads it checks it.
 	Attachment(ctx context.Context, sum [32]byte) (io.ReadCloser, int64, error)
-	// PutAttachment keeps one of at most limit bytes, whole or not at all.
+	// PutAttachment keeps one of at most limit bytes, whole or not at all, once it
+	// is checked.
 	PutAttachment(ctx context.Context, sum [32]byte, r io.Reader, limit int64) error
-	// Manifest and PutManifest are the same for manifests; a manifest is checked
-	// against its fingerprint as it is kept.
+	// Manifest and PutManifest are the same for manifests.
 	Manifest(ctx context.Context, fp fingerprint.Fingerprint) (io.ReadCloser, int64, error)
 	PutManifest(ctx context.Context, fp fingerprint.Fingerprint, r io.Reader, limit int64) error
 }

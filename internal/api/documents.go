@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/hex"
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -30,7 +31,7 @@ var documentOperations = []Operation{
 	{
 		ID: "getAttachment", Method: http.MethodGet, Path: "/v1/attachments/{sha256}", Scope: server.ScopeEntries, Time: documentTime,
 		Doc: "An attachment: a details document, or other bytes that a statement names by their digest.", Params: []Param{paramSum},
-		Replies: []Reply{{http.StatusOK, "the document", typeOctets, nil}}, Codes: []wire.Code{wire.CodeNotFound},
+		Replies: []Reply{{http.StatusOK, "the document", typeOctets, nil}}, Codes: []wire.Code{wire.CodeNotFound, wire.CodeTampered},
 		handle: (*API).attachment,
 	},
 	{
@@ -43,7 +44,7 @@ var documentOperations = []Operation{
 	{
 		ID: "getManifest", Method: http.MethodGet, Path: "/v1/manifests/{fingerprint}", Scope: server.ScopeEntries, Time: documentTime,
 		Doc: "The manifest of a fingerprint.", Params: []Param{paramFP},
-		Replies: []Reply{{http.StatusOK, "the manifest", typeOctets, nil}}, Codes: []wire.Code{wire.CodeNotFound},
+		Replies: []Reply{{http.StatusOK, "the manifest", typeOctets, nil}}, Codes: []wire.Code{wire.CodeNotFound, wire.CodeTampered},
 		handle: (*API).manifest,
 	},
 	{
@@ -135,7 +136,7 @@ func (a *API) attachment(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	return a.send(w, c, body, size)
+	return a.send(w, c, body, size, func(r io.Reader) error { return CheckAttachment(r, sum) })
 }
 
 func (a *API) manifest(w http.ResponseWriter, c *call) error {
@@ -151,28 +152,34 @@ func (a *API) manifest(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	return a.send(w, c, body, size)
+	return a.send(w, c, body, size, func(r io.Reader) error { return CheckManifest(r, fp) })
 }
 
-// send answers with a document. It may be erased one day: whoever keeps it asks
-// again. It is never shown by a browser as anything but a download.
-func (a *API) send(w http.ResponseWriter, c *call, body io.ReadCloser, size int64) error {
-	defer body.Close()
+// send answers with a document, checked as it goes. It may be erased one day: whoever
+// keeps it asks again. It is never shown by a browser as anything but a download.
+func (a *API) send(w http.ResponseWriter, c *call, document io.ReadCloser, size int64, check func(io.Reader) error) error {
 	h := w.Header()
 	h.Set("Content-Type", typeOctets)
 	h.Set("Content-Disposition", "attachment")
 	h.Set("Cache-Control", cacheNever)
 	h.Set("Content-Length", strconv.FormatInt(size, 10))
-	w.WriteHeader(http.StatusOK)
 	if c.Method == http.MethodHead {
+		w.WriteHeader(http.StatusOK)
+		return document.Close()
+	}
+	body := newChecked(document, size, check)
+	defer body.Close()
+	sent, err := io.Copy(w, body)
+	if err == nil {
 		return nil
 	}
-	if _, err := io.Copy(w, body); err != nil {
-		// What was sent is not the document: the client must not see an end.
-		a.o.Logf("%s: %v", c.URL.Path, err)
-		panic(http.ErrAbortHandler)
+	a.o.Logf("request %s: %s: %v", server.RequestID(c.Context()), c.Pattern, err)
+	if sent == 0 && errors.Is(err, ErrDocument) {
+		h.Del("Content-Disposition")
+		return err
 	}
-	return nil
+	// What was sent is not the document: the client must not see an end.
+	panic(http.ErrAbortHandler)
 }
 
 func (a *API) putAttachment(w http.ResponseWriter, c *call) error {

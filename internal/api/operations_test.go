@@ -88,6 +88,7 @@ func TestEveryOperation(t *testing.T) {
 	data, model := w.fill()
 	document := []byte("a document")
 	sum := fmt.Sprintf("%x", sha256.Sum256(document))
+	fp, manifest := manifestOf(t, 2)
 	stamp := w.Stamp(w.Ada, w.Ref("fraud/new", "1", "new"))
 	payload := w.Stamp(w.Ada, w.Ref("fraud/dry", "1", "dry")).Payload
 	key := w.Ada.PublicKey().ID()
@@ -131,8 +132,9 @@ func TestEveryOperation(t *testing.T) {
 		{"PUT", "/v1/attachments/" + sum, document, 204, ""},
 		{"GET", "/v1/attachments/" + sum, nil, 200, "a document"},
 		{"HEAD", "/v1/attachments/" + sum, nil, 200, ""},
-		{"PUT", "/v1/manifests/" + data.Fingerprint.String(), document, 204, ""},
-		{"GET", "/v1/manifests/" + data.Fingerprint.String(), nil, 200, "a document"},
+		{"PUT", "/v1/manifests/" + fp.String(), manifest, 204, ""},
+		{"GET", "/v1/manifests/" + fp.String(), nil, 200, string(manifest)},
+		{"HEAD", "/v1/manifests/" + fp.String(), nil, 200, ""},
 		{"POST", "/v1/admission", map[string]any{"payload": payload, "key": key}, 200, `"admitted":true`},
 		{"POST", "/v1/entries", envelope(t, stamp), 201, `"existed":false`},
 		{"POST", "/v1/entries", envelope(t, stamp), 200, `"existed":true`},
