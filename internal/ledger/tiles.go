@@ -61,9 +61,10 @@ func (v *View) HashReader() tlog.HashReader {
 	}
 	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
 		hashes := make([]tlog.Hash, len(indexes))
+		var last tileRead
 		for i, index := range indexes {
 			var err error
-			if hashes[i], err = v.subtree(index); err != nil {
+			if hashes[i], err = v.subtree(index, &last); err != nil {
 				return nil, err
 			}
 		}
@@ -71,15 +72,22 @@ func (v *View) HashReader() tlog.HashReader {
 	})
 }
 
+// tileRead is a tile that was read for a proof, which asks for several of its hashes
+// one after another.
+type tileRead struct {
+	tile tlog.Tile
+	data []byte
+}
+
 // subtree returns the hash with tlog's number index.
-func (v *View) subtree(index int64) (tlog.Hash, error) {
+func (v *View) subtree(index int64, last *tileRead) (tlog.Hash, error) {
 	if level, n := tlog.SplitStoredHashIndex(index); uint64(n+1)<<level > v.n {
 		return tlog.Hash{}, fmt.Errorf("the hash %d of level %d: %w: the ledger has %d entries", n, level, ErrNotFound, v.n)
 	}
 	if h, ok := v.l.subtrees.get(index); ok {
 		return h, nil
 	}
-	h, err := v.inTile(index)
+	h, err := v.inTile(index, last)
 	if err != nil {
 		return tlog.Hash{}, err
 	}
@@ -88,7 +96,7 @@ func (v *View) subtree(index int64) (tlog.Hash, error) {
 }
 
 // inTile makes that hash from those of its tile.
-func (v *View) inTile(index int64) (tlog.Hash, error) {
+func (v *View) inTile(index int64, last *tileRead) (tlog.Hash, error) {
 	t := tlog.TileForIndex(tileHeight, index)
 	if uint64(t.N) == tileNumber(v.s.tree.size, t.L) {
 		// Most that are asked for: the last entries' are in the tiles at the edge.
@@ -99,11 +107,18 @@ func (v *View) inTile(index int64) (tlog.Hash, error) {
 			return perfect(row[first : first+1<<level]), nil
 		}
 	}
-	data, err := v.Tile(t.L, uint64(t.N), t.W)
-	if err != nil {
-		return tlog.Hash{}, err
+	if last.tile.L != t.L || last.tile.N != t.N || len(last.data) < t.W*tlog.HashSize {
+		whole := t
+		if uint64(t.N+1)*TileWidth <= v.n>>(t.L*tileHeight) {
+			whole.W = TileWidth
+		}
+		data, err := v.Tile(whole.L, uint64(whole.N), whole.W)
+		if err != nil {
+			return tlog.Hash{}, err
+		}
+		*last = tileRead{whole, data}
 	}
-	h, err := tlog.HashFromTile(t, data, index)
+	h, err := tlog.HashFromTile(last.tile, last.data, index)
 	if err != nil {
 		return tlog.Hash{}, fmt.Errorf("tile %d/%d: %w", t.L, t.N, err)
 	}
