@@ -26,6 +26,9 @@ func bulky(id string) string {
 // are refused before, evidence of a ledger that is full of them is made and read,
 // and one that a thief filled is free again once his key is declared compromised.
 func TestAttackFilledWithContracts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it puts 16 MiB of contracts in")
+	}
 	t.Parallel()
 	l := newTeam(t)
 	thief := l.Person("eve", statement.RoleAdministrator)

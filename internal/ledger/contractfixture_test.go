@@ -209,6 +209,9 @@ func (r *replayed) compare(t *testing.T, rules []contract.InForce, statement con
 // the same entries says: every rule has the same verdict, message and cost over
 // both.
 func TestFixtureIsALedger(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it judges a thousand times, one after another")
+	}
 	rules := []contract.InForce{compiled(t, contracttest.Contract()), compiled(t, contracttest.TextContract())}
 	kinds, refused, results := make(map[statement.Kind]int), 0, 0
 	for seed := range uint64(6) {

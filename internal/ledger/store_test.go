@@ -58,6 +58,24 @@ func withStamps(t *testing.T, n int) *bench {
 	return b
 }
 
+// copy returns a bench whose store holds what that of b holds.
+func (b *bench) copy(t *testing.T) *bench {
+	t.Helper()
+	other := emptyBench(t)
+	it, err := b.db.NewIter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer it.Close()
+	for ok := it.First(); ok; ok = it.Next() {
+		other.set(it.Key(), it.Value())
+	}
+	if err := errors.Join(it.Error(), other.reopen()); err != nil {
+		t.Fatal(err)
+	}
+	return other
+}
+
 // resign makes a checkpoint over whatever entries the store has, with the log's
 // own key: the attacker is the operator.
 func (b *bench) resign(size uint64) {
@@ -79,6 +97,8 @@ func (b *bench) resign(size uint64) {
 // and by everybody who kept a checkpoint.
 func TestAttacksOnTheStore(t *testing.T) {
 	const size = 301 // one full tile and a bit
+	sound := withStamps(t, size-1)
+	sound.sound()
 	forge := func(leaf []byte, index uint64) []byte {
 		e, err := evidence.ParseEntry(leaf)
 		if err != nil {
@@ -187,8 +207,7 @@ func TestAttacksOnTheStore(t *testing.T) {
 		{"a key of no family", func(b *bench) { b.set([]byte("zebra"), nil) }, "zebra"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b := withStamps(t, size-1)
-			b.sound()
+			b := sound.copy(t)
 			c.attack(b)
 			openErr := b.reopen()
 			if openErr != nil && !errors.Is(openErr, ledger.ErrDamaged) {

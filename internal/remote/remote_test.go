@@ -19,7 +19,11 @@ import (
 // answers the same, in whatever order it is asked, at its own size and at earlier
 // ones, while the log goes on.
 func TestEveryAnswerIsThatOfTheStore(t *testing.T) {
-	for seed := range uint64(3) {
+	seeds := uint64(3)
+	if testing.Short() {
+		seeds = 1
+	}
+	for seed := range seeds {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			l := grown(t, seed, 60)
 			v := l.View()
@@ -102,6 +106,9 @@ func lineageOf(t testing.TB, n int) (*ledgertest.Ledger, statement.Ref) {
 // TestALineageTooLargeForOneAnswer: the next answer goes on where the one before
 // ended.
 func TestALineageTooLargeForOneAnswer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it reads 8,000 entries, one after another")
+	}
 	const n = 8_000
 	l, model := lineageOf(t, n)
 	s := serve(l)
