@@ -32,11 +32,14 @@ func (v *serving) routes(front *server.Front, health *server.Health, exchange ht
 	server.Mount(mux, front, server.LogFunc(func() (server.View, error) { return v.published(), nil }),
 		server.Options{NotFound: ledger.ErrNotFound, Logf: v.warnf})
 	health.Mount(mux)
-	shelf, err := newShelf(v.engine, string(v.settings.attachments), v.dir)
+	shelf, have, err := newShelf(v.engine, string(v.settings.attachments), v.dir)
 	if err != nil {
 		return nil, err
 	}
-	o := api.Options{Engine: servedEngine{v.engine}, Shelf: shelf, Delegations: exchange, Software: "stele/" + version, Logf: v.warnf, ReadOnly: bool(v.settings.readOnly), Now: v.app.now}
+	o := api.Options{
+		Engine: servedEngine{v.engine}, Shelf: shelf, MaxDocuments: int64(v.settings.documents), Documents: have, Delegations: exchange,
+		Software: "stele/" + version, Logf: v.warnf, ReadOnly: bool(v.settings.readOnly), Now: v.app.now,
+	}
 	if v.cosigner != nil {
 		o.Witnesses = v.cosigner
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"github.com/stele-ml/stele/internal/api"
 	"github.com/stele-ml/stele/internal/config"
 	"github.com/stele-ml/stele/internal/server"
 )
@@ -11,6 +12,7 @@ type serveSettings struct {
 	doorSettings
 	readOnly    config.Switch
 	attachments config.Text
+	documents   byteSize
 	cosignedAge config.Length
 	ciKey       config.Text
 	ciRules     config.Text
@@ -22,6 +24,7 @@ func newServeSettings() *serveSettings {
 		// Submitting is open, too: the ledger takes what is signed by who may sign it,
 		// whoever brings it.
 		doorSettings: newDoorSettings(server.ScopeEntries | server.ScopeSubmit),
+		documents:    api.DefaultMaxDocuments,
 		cosignedAge:  config.Length(server.DefaultCosignedAge),
 		ciScopes:     "entries,submit",
 	}
@@ -33,6 +36,7 @@ func (s *serveSettings) section() *config.Section {
 	s.add(c)
 	c.Add("read-only", &s.readOnly, "take no entries")
 	c.Add("attachments", &s.attachments, "`place` of attachments: a folder or a bucket (default: the ledger's)")
+	c.Add("max-documents", &s.documents, "`size` of all attachments and manifests that are kept")
 	c.Add("cosigned-age", &s.cosignedAge, "after how `long` without a quorum health says so")
 	c.Add("ci-key", &s.ciKey, "`key` of the issuer that signs for CI jobs")
 	c.Add("ci-rules", &s.ciRules, "`file` of the rules for the tokens of CI jobs")

@@ -139,21 +139,49 @@ func (s placeShelf) put(ctx context.Context, at place.Place, fill func(io.Writer
 	return at.Write(ctx, s.o, f, size)
 }
 
-// newShelf is where --attachments says, or the ledger's own.
-func newShelf(e *solo.Engine, at, dir string) (api.Shelf, error) {
+// newShelf is where --attachments says, or the ledger's own, and how many bytes are
+// there already; those of a bucket are not counted.
+func newShelf(e *solo.Engine, at, dir string) (shelf api.Shelf, have int64, err error) {
 	if at == "" {
-		return ledgerShelf{e.Shelf()}, nil
+		have, err = bytesBelow(filepath.Join(dir, "attachments"), filepath.Join(dir, "manifests"))
+		return ledgerShelf{e.Shelf()}, have, err
 	}
 	p, err := place.Parse(at)
 	if err != nil {
-		return nil, usagef("attachments: %v", err)
+		return nil, 0, usagef("attachments: %v", err)
 	}
 	if p, err = p.Absolute(); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	tmp := filepath.Join(dir, "attachments")
 	if err := os.MkdirAll(tmp, 0o777); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return placeShelf{at: p, tmp: tmp}, nil
+	if !p.Remote() {
+		have, err = bytesBelow(p.Path())
+	}
+	return placeShelf{at: p, tmp: tmp}, have, err
+}
+
+// bytesBelow is how many bytes the files of some folders have. What is not there, or
+// goes while it is counted, has none.
+func bytesBelow(dirs ...string) (sum int64, err error) {
+	for _, dir := range dirs {
+		err := filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+			if err == nil && d.Type().IsRegular() {
+				var info fs.FileInfo
+				if info, err = d.Info(); err == nil {
+					sum += info.Size()
+				}
+			}
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
+			return err
+		})
+		if err != nil {
+			return 0, fmt.Errorf("count the documents: %w", err)
+		}
+	}
+	return sum, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -308,6 +309,41 @@ func TestFailuresKeepSecrets(t *testing.T) {
 			t.Errorf("%+v", p)
 		}
 	}
+}
+
+// A thief of a token, or of many, fills the shelf as far as it may be filled, and
+// what was on it counts; what is not kept takes no room.
+func TestShelfIsBounded(t *testing.T) {
+	w := stand(t, func(_ *world, o *api.Options, _ *server.FrontOptions) { o.MaxDocuments, o.Documents = 100, 40 })
+	put := func(text, as string, status int) {
+		t.Helper()
+		a := w.ask("PUT", fmt.Sprintf("/v1/attachments/%x", sha256.Sum256([]byte(as))), []byte(text))
+		if a.status != status {
+			t.Errorf("%d bytes: %d, want %d: %s", len(text), a.status, status, a.body)
+		}
+		if status == http.StatusInsufficientStorage {
+			if p := a.problem(t); p.Code != wire.CodeUnavailable || !strings.Contains(p.Hint, "max-documents") {
+				t.Errorf("%s", a.body)
+			}
+		}
+	}
+	fifty := strings.Repeat("x", 50)
+	put("forged"+fifty, "forged", http.StatusUnprocessableEntity)
+	put("forged"+fifty, "forged", http.StatusUnprocessableEntity)
+	put(fifty, fifty, http.StatusNoContent)
+	put(fifty, fifty, http.StatusInsufficientStorage) // a second copy has no room while it comes
+	put("ten more..", "ten", http.StatusNoContent)
+	for range 5 {
+		put("", "nothing", http.StatusNoContent)
+	}
+	put("y", "one more", http.StatusInsufficientStorage)
+
+	w = stand(t, func(_ *world, o *api.Options, _ *server.FrontOptions) { o.MaxDocuments = 101 })
+	for range 5 {
+		put(fifty, fifty, http.StatusNoContent) // the same takes the same room
+	}
+	put(fifty, "another", http.StatusNoContent)
+	put("yy", "two more", http.StatusInsufficientStorage)
 }
 
 func TestReadOnlyTakesNoDocuments(t *testing.T) {

@@ -90,6 +90,9 @@ type Options struct {
 	Software    string       // name and version, for /v1/ledger
 	Primary     string       // of a mirror: where to write
 	ReadOnly    bool         // documents are not taken either
+	// MaxDocuments is how many bytes the shelf keeps in all; 0: DefaultMaxDocuments.
+	// Documents is how many it has now.
+	MaxDocuments, Documents int64
 	// Now is the time that a dry run happens at; nil: time.Now.
 	Now func() time.Time
 	// Logf is told of what clients are not: the server's own failures.
@@ -111,5 +114,11 @@ func New(o Options) *API {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &API{o: o, document: sync.OnceValues(Document), uploads: uploads{now: o.Now, have: map[string]*allowance{}}}
+	if o.MaxDocuments == 0 {
+		o.MaxDocuments = DefaultMaxDocuments
+	}
+	return &API{
+		o: o, document: sync.OnceValues(Document),
+		uploads: uploads{now: o.Now, have: map[string]*allowance{}, most: o.MaxDocuments, kept: o.Documents},
+	}
 }

@@ -36,7 +36,7 @@ var documentOperations = []Operation{
 	},
 	{
 		ID: "putAttachment", Method: http.MethodPut, Path: "/v1/attachments/{sha256}", Scope: server.ScopeSubmit, Time: documentTime,
-		Doc: "Keeps an attachment, whole or not at all; at most 64 MiB, and 16 GiB of documents a day of one identity.", Params: []Param{paramSum},
+		Doc: "Keeps an attachment, whole or not at all; at most 64 MiB, 16 GiB of documents a day of one identity, and as many in all as the server keeps (507 beyond).", Params: []Param{paramSum},
 		Takes: typeOctets, MaxBody: MaxAttachmentBody, Stream: true,
 		Replies: []Reply{{http.StatusNoContent, "it is kept", "", nil}}, Codes: []wire.Code{wire.CodeTampered, wire.CodeReadOnly},
 		handle: (*API).putAttachment,
@@ -191,7 +191,8 @@ func (a *API) putAttachment(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	return a.keep(w, c, func(r io.Reader) error { return shelf.PutAttachment(c.Context(), sum, r, MaxAttachmentBody) })
+	return a.keep(w, c, func(r io.Reader) error { return shelf.PutAttachment(c.Context(), sum, r, MaxAttachmentBody) },
+		func() (io.ReadCloser, int64, error) { return shelf.Attachment(c.Context(), sum) })
 }
 
 func (a *API) putManifest(w http.ResponseWriter, c *call) error {
@@ -206,17 +207,29 @@ func (a *API) putManifest(w http.ResponseWriter, c *call) error {
 	if have := a.o.Engine.View().Algorithm(); fp.Algorithm != have {
 		return malformed("this ledger's fingerprints are of %s", have)
 	}
-	return a.keep(w, c, func(r io.Reader) error { return shelf.PutManifest(c.Context(), fp, r, MaxManifestBody) })
+	return a.keep(w, c, func(r io.Reader) error { return shelf.PutManifest(c.Context(), fp, r, MaxManifestBody) },
+		func() (io.ReadCloser, int64, error) { return shelf.Manifest(c.Context(), fp) })
 }
 
-// keep has a document kept, as far as its sender may send it.
-func (a *API) keep(w http.ResponseWriter, c *call, put func(io.Reader) error) error {
+// keep has a document kept, as far as its sender may send it, and there is room. What
+// is there already takes no more of it.
+func (a *API) keep(w http.ResponseWriter, c *call, put func(io.Reader) error, open func() (io.ReadCloser, int64, error)) error {
 	if a.o.ReadOnly {
 		return ErrReadOnly
 	}
+	var had int64
+	if there, size, err := open(); err == nil {
+		had = size
+		there.Close()
+	}
 	who := server.IdentityOf(c.Context()).Name
-	u := &upload{r: c.Body, take: func(n int64) bool { return a.uploads.take(who, n) }}
-	if err := put(u); err != nil {
+	u := &upload{r: c.Body, take: func(n int64) error { return a.uploads.take(who, n) }}
+	err := put(u)
+	if err != nil {
+		had = u.taken
+	}
+	a.uploads.giveBack(had)
+	if err != nil {
 		if problem := u.problem(); problem != nil {
 			return problem
 		}

@@ -14,10 +14,10 @@ import (
 // Somebody who uploads what nobody ever names is stopped, and nobody else is.
 func TestUploadsAreBounded(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
-	u := uploads{now: func() time.Time { return now }, have: map[string]*allowance{}}
+	u := uploads{now: func() time.Time { return now }, have: map[string]*allowance{}, most: 1 << 50}
 	take := func(who string, n int64, want bool) {
 		t.Helper()
-		if u.take(who, n) != want {
+		if (u.take(who, n) == nil) != want {
 			t.Errorf("%q, %d bytes: want %v", who, n, want)
 		}
 	}
@@ -50,7 +50,12 @@ func TestWhyABodyEnded(t *testing.T) {
 		{"cut", io.MultiReader(strings.NewReader("1"), failing{io.ErrUnexpectedEOF}), 5, wire.CodeMalformed},
 		{"too long", failing{&http.MaxBytesError{Limit: 1}}, 5, wire.CodeTooLarge},
 	} {
-		u := &upload{r: c.r, take: func(n int64) bool { c.left -= n; return c.left >= 0 }}
+		u := &upload{r: c.r, take: func(n int64) error {
+			if c.left -= n; c.left < 0 {
+				return errAllowance
+			}
+			return nil
+		}}
 		_, _ = io.ReadAll(u)
 		err := u.problem()
 		var p *wire.Problem
