@@ -20,6 +20,9 @@ import (
 // messages, error texts and costs on every machine. It is run on amd64, and by
 // ./test on arm64 under emulation and in WebAssembly, against the same digests.
 func TestGolden(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is a fixed corpus, one part after another")
+	}
 	const file = "testdata/golden.txt"
 	const head = "SHA-256 of every verdict, message, error text and cost of a fixed corpus: the same\non every machine. What the parts are is in golden_test.go.\n\n"
 	var got strings.Builder
@@ -221,6 +224,9 @@ func goldenGenerated(t testing.TB, h hash.Hash) {
 // TestGenerated holds the corpus to being worth something: every rule of it
 // holds somewhere, refuses somewhere, and few only fail.
 func TestGenerated(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it judges 60 histories, one after another")
+	}
 	rules := must(contract.Compile(canonicalOf(t, contracttest.Contract())))
 	texts := must(contract.Compile(canonicalOf(t, contracttest.TextContract())))
 	holds, refuses, said := map[string]bool{}, map[string]bool{}, map[string]map[string]bool{}

@@ -86,6 +86,9 @@ func TestRefusedAtRegistration(t *testing.T) {
 
 // These are let in, and come to their end.
 func TestStoppedByCost(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it computes as long as a rule may")
+	}
 	const limit = 300_000 // so that it does not take as long as it may
 	var stamps []given
 	var inputs []string

@@ -77,6 +77,9 @@ func TestRunTests(t *testing.T) {
 // TestAttackDearTests: tests are run by every replica, and cost no more together
 // than one statement may.
 func TestAttackDearTests(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it computes as long as a contract's tests may")
+	}
 	const loop = `[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20]`
 	tests := ""
 	for i := range 64 {

@@ -387,6 +387,9 @@ func TestAttackHugeLineage(t *testing.T) {
 // Everything in the file has the same bytes, so that each entry would count for
 // each artifact: it is refused before it costs anything.
 func TestAttackManyCopies(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it makes a lineage of 4,900 artifacts")
+	}
 	l := newLedger(t, "copies")
 	const wide, runs = 49, 100
 	d := testData(t, 1)

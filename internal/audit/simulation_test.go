@@ -86,6 +86,9 @@ func altered(all []chunkAt, by func(int, chunkAt) bool) (starts map[uint64]bool,
 }
 
 func TestSimulatedOdds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it draws thousands of times, one after another")
+	}
 	const seeds = 2000
 	files := lopsided()
 	total, all := totalOf(files), chunksOf(files)
