@@ -6,12 +6,18 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/server"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/internal/witness"
 )
+
+// knownTimeout is how long a server may take to show its checkpoint.
+const knownTimeout = 30 * time.Second
 
 // knownAt reads a checkpoint that somebody has: a server's newest, or a file's.
 func (a *app) knownAt(ctx context.Context, place string) ([]byte, error) {
@@ -23,9 +29,18 @@ func (a *app) knownAt(ctx context.Context, place string) ([]byte, error) {
 		return nil, err
 	}
 	defer client.CloseIdleConnections()
+	token, err := a.tokenFor(place)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, knownTimeout)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(place, "/")+"/checkpoint", nil)
 	if err != nil {
 		return nil, usagef("--known %s: %v", place, err)
+	}
+	if token != "" && (req.URL.Scheme == "https" || slices.Contains(server.LoopbackHosts(), req.URL.Hostname())) {
+		req.Header.Set("Authorization", "Bearer "+token)
 	}
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	resp, err := client.Do(req)
@@ -33,7 +48,13 @@ func (a *app) knownAt(ctx context.Context, place string) ([]byte, error) {
 		return nil, failf(exitUnreachable, "--known %s: %w", place, err)
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
+	switch resp.StatusCode {
+	case http.StatusOK:
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return nil, failf(exitRefused, "--known %s: the server answered %d", place, resp.StatusCode).withHint(a.tokenHint())
+	case http.StatusNotFound:
+		return nil, failf(exitNotFound, "--known %s: no log is served there", place)
+	default:
 		return nil, failf(exitUnreachable, "--known %s: the server answered %d", place, resp.StatusCode)
 	}
 	signed, err := io.ReadAll(io.LimitReader(resp.Body, evidence.MaxCheckpoint+1))
