@@ -121,6 +121,11 @@ func TestPathsAndParameters(t *testing.T) {
 		{"GET", "/v1/lineage?name=a&version=%ff", 400, wire.CodeMalformed},
 		{"GET", "/v1/names?prefix=%ff", 400, wire.CodeMalformed},
 		{"GET", "/v1/stages/NO", 400, wire.CodeMalformed},
+		{"GET", "/v1/contracts/none", 404, wire.CodeNotFound},
+		{"GET", "/v1/contracts/prod@1", 404, wire.CodeNotFound},
+		{"GET", "/v1/contracts/prod?size=1", 404, wire.CodeNotFound},
+		{"GET", "/v1/lineage/edges?name=fraud/model&version=9", 404, wire.CodeNotFound},
+		{"GET", "/v1/lineage/edges?name=fraud/model&version=1&direction=sideways", 400, wire.CodeMalformed},
 		{"GET", "/v1/evidence?name=fraud/model&version=9", 404, wire.CodeNotFound},
 		{"POST", "/v1/delegations", 404, wire.CodeNoRoute},
 	} {
@@ -416,6 +421,10 @@ func TestListsWhileTheLogGrows(t *testing.T) {
 	for i := range 20 {
 		w.Put(w.Stamp(w.Ada, w.Ref(fmt.Sprintf("n/%02d", i), "1", "n")), w.Stamp(w.Ada, w.Ref("v", fmt.Sprint(i), "v")))
 	}
+	data := w.Ref("fraud/train", "1", "train")
+	for i := range 20 {
+		w.Released(w.Ada, w.Ran(w.Ada, "made", fmt.Sprint(i), fmt.Sprintf("made %d", i), data), "staging")
+	}
 	key := w.Ada.PublicKey().ID().String()
 	shared := w.Fingerprint("n").String()
 	items := func(a *answer) (page wire.Page, list []string) {
@@ -426,6 +435,8 @@ func TestListsWhileTheLogGrows(t *testing.T) {
 			Names       []string
 			Versions    []wire.Binding
 			Checkpoints []wire.SignedCheckpoint
+			Artifacts   []wire.Binding // or placed: the same names
+			Edges       []wire.LineageEdge
 		}
 		if a.status != 200 {
 			t.Fatalf("%d %s", a.status, a.body)
@@ -435,7 +446,10 @@ func TestListsWhileTheLogGrows(t *testing.T) {
 		for _, e := range any.Entries {
 			list = append(list, fmt.Sprint(e.Index))
 		}
-		for _, v := range any.Versions {
+		for _, e := range any.Edges {
+			list = append(list, fmt.Sprint(e.Entry, e.Output))
+		}
+		for _, v := range append(any.Versions, any.Artifacts...) {
 			list = append(list, v.Name+"@"+v.Version)
 		}
 		for _, c := range any.Checkpoints {
@@ -445,6 +459,7 @@ func TestListsWhileTheLogGrows(t *testing.T) {
 	}
 	grown := 0
 	for _, path := range []string{
+		"/v1/artifacts?fingerprint=" + shared + "&", "/v1/stages/staging?", "/v1/lineage/edges?name=fraud/train&version=1&direction=down&",
 		"/v1/entries?", "/v1/entries?order=descending&", "/v1/entries?from=5&", "/v1/entries?from=30&order=descending&", "/v1/entries?kind=stamp&",
 		"/v1/entries?signer=" + key + "&", "/v1/entries?fingerprint=" + shared + "&", "/v1/names?", "/v1/names?prefix=n/&", "/v1/versions?name=v&", "/v1/checkpoints?",
 		"/v1/checkpoints?from=3&",
@@ -543,6 +558,9 @@ func TestForgedCursors(t *testing.T) {
 		{"/v1/entries?size=5", page.Next, 400},
 		{"/v1/names", page.Next, 400},
 		{"/v1/checkpoints", page.Next, 400},
+		{"/v1/artifacts?fingerprint=" + w.Fingerprint("train").String(), page.Next, 400},
+		{"/v1/stages/production", page.Next, 400},
+		{"/v1/lineage/edges?name=fraud/train&version=1", page.Next, 400},
 	} {
 		sign := "?"
 		if strings.Contains(c.path, "?") {

@@ -7,16 +7,10 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/stele-ml/stele/fingerprint"
-	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/server"
 	"github.com/stele-ml/stele/internal/wire"
-	"github.com/stele-ml/stele/lineage"
 	"github.com/stele-ml/stele/statement"
 )
-
-// maxLineage is the most artifacts of one answer.
-const maxLineage = 1000
 
 var nameOperations = []Operation{
 	{
@@ -35,19 +29,27 @@ var nameOperations = []Operation{
 	},
 	{
 		ID: "getArtifacts", Method: http.MethodGet, Path: "/v1/artifacts", Scope: server.ScopeEntries,
-		Doc: "The artifact of a name and version, or all of a fingerprint.",
+		Doc: "The artifact of a name and version, or all of a fingerprint, by page: one may be short while there is a next.",
 		Params: []Param{paramName, paramVer, {Name: "fingerprint", In: "query", Schema: "string",
-			Doc: "instead of name and version"}, paramSize},
+			Doc: "instead of name and version"}, paramSize, paramLimit, paramNext},
 		Replies: []Reply{{http.StatusOK, "the artifacts", typeJSON, wire.Artifacts{}}}, Codes: []wire.Code{wire.CodeNotFound},
 		handle: (*API).artifacts,
 	},
 	{
 		ID: "getLineage", Method: http.MethodGet, Path: "/v1/lineage", Scope: server.ScopeEntries,
-		Doc: "All that an artifact was made of, or that was made of it; at most 1,000 artifacts.",
+		Doc: "All that an artifact was made of, or that was made of it; at most 1,000 artifacts, and 100 origins of each.",
 		Params: []Param{required(paramName), required(paramVer), {Name: "direction", In: "query", Schema: "string", Enum: []string{"up", "down"},
 			Doc: "up: what it was made of; down: what was made of it"}, paramSize},
 		Replies: []Reply{{http.StatusOK, "the lineage", typeJSON, wire.Lineage{}}}, Codes: []wire.Code{wire.CodeNotFound},
 		handle: (*API).lineage,
+	},
+	{
+		ID: "listLineageEdges", Method: http.MethodGet, Path: "/v1/lineage/edges", Scope: server.ScopeEntries,
+		Doc: "The entries that say what one artifact was made of, or what was made of it, by page: all origins of one node of a lineage.",
+		Params: []Param{required(paramName), required(paramVer), {Name: "direction", In: "query", Schema: "string", Enum: []string{"up", "down"},
+			Doc: "up: what it was made of; down: what was made of it"}, paramSize, paramLimit, paramNext},
+		Replies: []Reply{{http.StatusOK, "a page of origins", typeJSON, wire.LineageEdges{}}}, Codes: []wire.Code{wire.CodeNotFound},
+		handle: (*API).edges,
 	},
 	{
 		ID: "listStages", Method: http.MethodGet, Path: "/v1/stages", Scope: server.ScopeEntries,
@@ -58,9 +60,9 @@ var nameOperations = []Operation{
 	},
 	{
 		ID: "getStage", Method: http.MethodGet, Path: "/v1/stages/{stage}", Scope: server.ScopeEntries,
-		Doc: "What is in a stage.",
+		Doc: "What is in a stage, by page. A stage is what somebody released to: in one that nobody knows is nothing.",
 		Params: []Param{{Name: "stage", In: "path", Schema: "string", Required: true, Doc: "the stage", Example: "production"},
-			paramSize},
+			paramSize, paramLimit, paramNext},
 		Replies: []Reply{{http.StatusOK, "the stage", typeJSON, wire.Stage{}}},
 		handle:  (*API).stage,
 	},
@@ -70,6 +72,14 @@ var nameOperations = []Operation{
 		Params:  []Param{paramSize},
 		Replies: []Reply{{http.StatusOK, "the contracts", typeJSON, wire.Contracts{}}},
 		handle:  (*API).contracts,
+	},
+	{
+		ID: "getContract", Method: http.MethodGet, Path: "/v1/contracts/{name}", Scope: server.ScopeEntries,
+		Doc: "The contract of a name that is in force. There are several where its signer fell: that one keeps refusing until somebody who stands lifts or replaces it.",
+		Params: []Param{{Name: "name", In: "path", Schema: "string", Required: true, Doc: "the contract's name, without its version", Example: "prod"},
+			paramSize},
+		Replies: []Reply{{http.StatusOK, "the contract", typeJSON, wire.Contracts{}}}, Codes: []wire.Code{wire.CodeNotFound},
+		handle: (*API).contract,
 	},
 	{
 		ID: "listIdentities", Method: http.MethodGet, Path: "/v1/identities", Scope: server.ScopeEntries,
@@ -139,105 +149,6 @@ func bindingOf(ref statement.Ref, entry uint64) wire.Binding {
 	return wire.Binding{Name: ref.Name, Version: ref.Version, Fingerprint: ref.Fingerprint.String(), Entry: entry}
 }
 
-func artifactOf(a *lineage.Artifact) wire.Artifact {
-	out := wire.Artifact{
-		Binding: bindingOf(a.Ref, a.Entry), Time: a.Time,
-		Signer: wire.Signer{Key: a.Signer, Handle: a.Handle}, Good: a.Standing.OK,
-	}
-	if a.Stamp != nil {
-		out.Kind, out.Files, out.Bytes, out.Annotations = a.Stamp.Kind, a.Stamp.Files, a.Stamp.Bytes, a.Stamp.Annotations
-	}
-	for _, w := range a.Withdrawals {
-		out.Withdrawals = append(out.Withdrawals, wire.Withdrawal{Entry: w.Entry, Target: w.Target, Effect: w.Effect, Reason: w.Reason, Handle: w.Handle})
-	}
-	return out
-}
-
-// lineageOf is what the ledger knows of what was made of what, as of the size that
-// is asked for.
-func (a *API) lineageOf(c *call) (*ledger.View, *ledger.Lineage, error) {
-	v, err := a.viewOf(c)
-	if err != nil {
-		return nil, nil, err
-	}
-	x, err := v.Lineage()
-	return v, x, err
-}
-
-func (a *API) artifacts(w http.ResponseWriter, c *call) error {
-	v, x, err := a.lineageOf(c)
-	if err != nil {
-		return err
-	}
-	name, version, text := c.query.Get("name"), c.query.Get("version"), c.query.Get("fingerprint")
-	out := wire.Artifacts{Page: wire.Page{Size: v.Size()}, Artifacts: []wire.Artifact{}}
-	if (text == "") == (name == "") || (name == "") != (version == "") {
-		return malformed("give name and version, or fingerprint")
-	}
-	if text == "" {
-		one, err := x.Artifact(name, version)
-		if err != nil {
-			return err
-		}
-		out.Artifacts = append(out.Artifacts, artifactOf(one))
-		return writeJSON(w, c, http.StatusOK, cacheNever, out)
-	}
-	fp, err := fingerprint.Parse(text)
-	if err != nil {
-		return malformed("fingerprint: %v", err)
-	}
-	list, err := x.Bindings(fp)
-	if err != nil {
-		return err
-	}
-	if len(list) == 0 {
-		return notFound("%s: nothing of that fingerprint is stamped", fp)
-	}
-	for _, one := range list {
-		out.Artifacts = append(out.Artifacts, artifactOf(one))
-	}
-	return writeJSON(w, c, http.StatusOK, cacheNever, out)
-}
-
-func (a *API) lineage(w http.ResponseWriter, c *call) error {
-	v, x, err := a.lineageOf(c)
-	if err != nil {
-		return err
-	}
-	root, err := x.Artifact(c.query.Get("name"), c.query.Get("version"))
-	if err != nil {
-		return err
-	}
-	direction := c.query.Get("direction")
-	var g *lineage.Graph
-	if direction == "down" {
-		g, err = lineage.Down(x, root, maxLineage)
-	} else {
-		direction = "up"
-		g, err = lineage.Up(x, root, maxLineage)
-	}
-	if err != nil {
-		return err
-	}
-	out := wire.Lineage{Page: wire.Page{Size: v.Size()}, Direction: direction, Nodes: []wire.LineageNode{}, Cut: g.Cut}
-	for _, n := range g.Nodes {
-		node := wire.LineageNode{Artifact: artifactOf(n.Artifact), Depth: n.Depth, Known: n.Known()}
-		origins := slices.Clone(n.Origins)
-		for _, u := range n.Uses {
-			origins = append(origins, u.Origin)
-		}
-		for _, o := range origins {
-			edge := wire.LineageEdge{Entry: o.Entry, Way: o.Way, Handle: o.Handle, Inputs: []string{}, Counts: o.Counts, Why: o.Why}
-			for _, in := range o.Inputs {
-				edge.Inputs = append(edge.Inputs, in.String())
-			}
-			node.Origins = append(node.Origins, edge)
-		}
-		out.Nodes = append(out.Nodes, node)
-	}
-	return writeJSON(w, c, http.StatusOK, cacheNever, out)
-}
-
 func (a *API) stages(w http.ResponseWriter, c *call) error {
 	v, err := a.viewOf(c)
 	if err != nil {
@@ -254,7 +165,7 @@ func (a *API) stages(w http.ResponseWriter, c *call) error {
 }
 
 func (a *API) stage(w http.ResponseWriter, c *call) error {
-	v, err := a.viewOf(c)
+	l, err := a.page(c)
 	if err != nil {
 		return err
 	}
@@ -262,11 +173,12 @@ func (a *API) stage(w http.ResponseWriter, c *call) error {
 	if err := statement.CheckStage(stage); err != nil {
 		return malformed("%v", err)
 	}
-	list, err := v.InStage(stage)
+	out := wire.Stage{Page: wire.Page{Size: l.view.Size()}, Stage: stage, Artifacts: []wire.Placed{}}
+	list, err := l.view.InStage(stage)
+	list, out.Next, err = onePage(l, list, err)
 	if err != nil {
 		return err
 	}
-	out := wire.Stage{Page: wire.Page{Size: v.Size()}, Stage: stage, Artifacts: []wire.Placed{}}
 	for _, p := range list {
 		out.Artifacts = append(out.Artifacts, wire.Placed{
 			Name: p.Ref.Name, Version: p.Ref.Version, Fingerprint: p.Ref.Fingerprint.String(), Release: p.Entry,
@@ -276,21 +188,54 @@ func (a *API) stage(w http.ResponseWriter, c *call) error {
 }
 
 func (a *API) contracts(w http.ResponseWriter, c *call) error {
-	v, err := a.viewOf(c)
+	out, err := a.inForce(c, func(string) bool { return true })
 	if err != nil {
 		return err
+	}
+	return writeJSON(w, c, http.StatusOK, cacheNever, out)
+}
+
+func (a *API) contract(w http.ResponseWriter, c *call) error {
+	name := c.PathValue("name")
+	out, err := a.inForce(c, func(other string) bool { return other == name })
+	if err != nil {
+		return err
+	}
+	if len(out.Contracts) == 0 {
+		return notFound("no contract %.80q is in force", name)
+	}
+	return writeJSON(w, c, http.StatusOK, cacheNever, out)
+}
+
+// inForce are the contracts in force whose name is wanted.
+func (a *API) inForce(c *call, wanted func(name string) bool) (*wire.Contracts, error) {
+	v, err := a.viewOf(c)
+	if err != nil {
+		return nil, err
 	}
 	control, err := v.Control()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	out := wire.Contracts{Page: wire.Page{Size: v.Size()}, Contracts: []wire.Contract{}}
+	out := &wire.Contracts{Page: wire.Page{Size: v.Size()}, Contracts: []wire.Contract{}}
 	for _, e := range control.ContractsInForce() {
+		if !wanted(e.Name) {
+			continue
+		}
+		by, err := v.Entry(e.Entry)
+		if err != nil {
+			return nil, err
+		}
+		signer, err := signerOf(control, by.Envelope)
+		if err != nil {
+			return nil, err
+		}
 		out.Contracts = append(out.Contracts, wire.Contract{
-			ID: e.Name + "@" + strconv.FormatUint(e.Version, 10), Entry: e.Entry, SHA256: hex.EncodeToString(e.Digest[:]), Document: e.Document,
+			ID: e.Name + "@" + strconv.FormatUint(e.Version, 10), Entry: e.Entry, Since: e.Time, Signer: signer,
+			SHA256: hex.EncodeToString(e.Digest[:]), Document: e.Document,
 		})
 	}
-	return writeJSON(w, c, http.StatusOK, cacheNever, out)
+	return out, nil
 }
 
 func (a *API) identities(w http.ResponseWriter, c *call) error {

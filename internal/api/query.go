@@ -86,6 +86,26 @@ func (a *API) page(c *call) (*list, error) {
 	return l, err
 }
 
+// onePage is the page of a list that is here whole, or could not be had: as of one size
+// it is always the same, so that a cursor is a place in it.
+func onePage[T any](l *list, all []T, failed error) (page []T, next string, err error) {
+	if failed != nil {
+		return nil, "", failed
+	}
+	var from uint64
+	if len(l.after) > 0 {
+		if from, err = decimal("cursor", string(l.after)); err != nil {
+			return nil, "", err
+		}
+	}
+	from = min(from, uint64(len(all)))
+	to := min(from+uint64(l.limit), uint64(len(all)))
+	if to < uint64(len(all)) {
+		next = l.next(strconv.AppendUint(nil, to, 10))
+	}
+	return all[from:to], next, nil
+}
+
 // next is the cursor after a page that ended there.
 func (l *list) next(after []byte) string {
 	raw := append([]byte{}, l.query[:]...)

@@ -85,7 +85,7 @@ type Withdrawal struct {
 	Handle string `json:"handle,omitzero"`
 }
 
-// Artifacts are the artifacts of one fingerprint, by entry, or one by its name.
+// Artifacts is a page of the artifacts of one fingerprint, by entry, or one by its name.
 type Artifacts struct {
 	Page
 	Artifacts []Artifact `json:"artifacts"`
@@ -106,6 +106,7 @@ type LineageNode struct {
 	Depth   int           `json:"depth"`
 	Known   bool          `json:"known"` // upwards: an origin counts
 	Origins []LineageEdge `json:"origins,omitzero"`
+	More    bool          `json:"more,omitzero"` // there are more origins: GET /v1/lineage/edges has all
 }
 
 // LineageEdge is an entry that says what an artifact was made of.
@@ -113,9 +114,17 @@ type LineageEdge struct {
 	Entry  uint64   `json:"entry"`
 	Way    string   `json:"way"`
 	Handle string   `json:"handle,omitzero"`
-	Inputs []string `json:"inputs"` // name@version
+	Inputs []string `json:"inputs"`          // name@version
+	Output string   `json:"output,omitzero"` // downwards: name@version of what was made
 	Counts bool     `json:"counts"`
 	Why    string   `json:"why,omitzero"` // it does not count
+}
+
+// LineageEdges is a page of what leads from one artifact, by entry.
+type LineageEdges struct {
+	Page
+	Direction string        `json:"direction"` // up or down
+	Edges     []LineageEdge `json:"edges"`
 }
 
 // Stages are the names of stages.
@@ -124,7 +133,7 @@ type Stages struct {
 	Stages []string `json:"stages"`
 }
 
-// Stage is what is in a stage.
+// Stage is a page of what is in a stage.
 type Stage struct {
 	Page
 	Stage     string   `json:"stage"`
@@ -148,8 +157,10 @@ type Contracts struct {
 // Contract is a contract in force: the document is the canonical JSON that was
 // signed.
 type Contract struct {
-	ID       string          `json:"id"` // production@3
-	Entry    uint64          `json:"entry"`
+	ID       string          `json:"id"`    // production@3
+	Entry    uint64          `json:"entry"` // that put it
+	Since    int64           `json:"since"` // that entry's time, Unix ms
+	Signer   Signer          `json:"signer"`
 	SHA256   string          `json:"sha256"`
 	Document json.RawMessage `json:"document"`
 }
