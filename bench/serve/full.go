@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/stele-ml/stele/bench/stopwatch"
@@ -155,14 +154,14 @@ func tileName(n uint64) string {
 func (t *team) measureCatchUp(ctx context.Context, p *process, dir string, appended float64) error {
 	out := stopwatch.Table{
 		Title: fmt.Sprintf("A mirror that catches up with %d entries, the process from its start to its end", *catchup),
-		Head:  "what | entries/s | mirror's CPU an entry | its memory | written meanwhile, entries/s",
+		Head:  "what | entries/s | mirror's CPU an entry | written meanwhile, entries/s",
 	}
-	out.Add(fmt.Sprintf("appended to an engine of one's own before, %d writers", engineWriters), whole(appended), "–", "–", "–")
+	out.Add(fmt.Sprintf("appended to an engine of one's own before, %d writers", engineWriters), whole(appended), "–", "–")
 	alone, err := t.mirror(ctx, p, filepath.Join(dir, "alone"))
 	if err != nil {
 		return err
 	}
-	out.Add("alone", whole(alone.perSecond), micro(alone.cpu), mega(alone.memory), "–")
+	out.Add("alone", whole(alone.perSecond), micro(alone.cpu), "–")
 
 	conns, err := dialAll(ctx, p.address, besides)
 	if err != nil {
@@ -186,7 +185,7 @@ func (t *team) measureCatchUp(ctx context.Context, p *process, dir string, appen
 	if werr := <-written; err != nil || !errors.Is(werr, errEnough) {
 		return errors.Join(err, werr)
 	}
-	out.Add(fmt.Sprintf("beside %d writers", besides), whole(beside.perSecond), micro(beside.cpu), mega(beside.memory), whole(m.figure.perSecond))
+	out.Add(fmt.Sprintf("beside %d writers", besides), whole(beside.perSecond), micro(beside.cpu), whole(m.figure.perSecond))
 	out.Print(os.Stdout)
 	return nil
 }
@@ -220,8 +219,5 @@ func (t *team) mirror(ctx context.Context, p *process, dir string) (f figure, er
 	n := e.View().Size()
 	f.perSecond = float64(n) / took.Seconds()
 	f.cpu = (c.ProcessState.UserTime() + c.ProcessState.SystemTime()) / time.Duration(n)
-	if u, ok := c.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		f.memory = u.Maxrss << 10
-	}
 	return f, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -11,7 +12,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -135,7 +135,10 @@ type meter struct {
 
 func (m *meter) begin() {
 	m.cpu, m.err = m.server.cpu()
-	m.load, m.began = ownCPU(), time.Now()
+	if m.err == nil {
+		m.load, m.err = loadCPU()
+	}
+	m.began = time.Now()
 }
 
 // end takes the times of all answers.
@@ -151,27 +154,15 @@ func (m *meter) endAfter(length time.Duration, took []time.Duration) {
 	n := len(took)
 	slices.Sort(took)
 	cpu, err := m.server.cpu()
-	if err != nil {
-		m.err = err
+	if err == nil {
+		m.figure.memory, err = m.server.memory()
+	}
+	load, lerr := loadCPU()
+	if m.err = errors.Join(err, lerr); m.err != nil {
 		return
 	}
-	memory, err := m.server.memory()
-	m.err = err
 	m.figure = figure{
 		perSecond: float64(n) / length.Seconds(), p50: took[n/2], p99: took[n*99/100],
-		cpu: (cpu - m.cpu) / time.Duration(n), load: (ownCPU() - m.load) / time.Duration(n), memory: memory,
+		cpu: (cpu - m.cpu) / time.Duration(n), load: (load - m.load) / time.Duration(n), memory: m.figure.memory,
 	}
-}
-
-// ownCPU is the processor time of this process, in which the load is, and of the
-// programs that it waited for.
-func ownCPU() time.Duration {
-	var sum time.Duration
-	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
-		var u syscall.Rusage
-		if syscall.Getrusage(who, &u) == nil {
-			sum += time.Duration(u.Utime.Nano() + u.Stime.Nano())
-		}
-	}
-	return sum
 }

@@ -50,22 +50,35 @@ func (p *process) stop() {
 
 // cpu is the processor time that the process has used.
 func (p *process) cpu() (time.Duration, error) {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.Process.Pid))
+	own, _, err := cpuOf(strconv.Itoa(p.Process.Pid))
+	return own, err
+}
+
+// loadCPU is the processor time of this process, in which the load is, and of the
+// programs that it has waited for.
+func loadCPU() (time.Duration, error) {
+	own, children, err := cpuOf("self")
+	return own + children, err
+}
+
+func cpuOf(pid string) (own, children time.Duration, err error) {
+	data, err := os.ReadFile("/proc/" + pid + "/stat")
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	_, rest, _ := strings.Cut(string(data), ") ") // its name may hold spaces
 	fields := strings.Fields(rest)
-	if len(fields) < 13 {
-		return 0, errors.New("/proc: too few fields")
+	if len(fields) < 15 {
+		return 0, 0, errors.New("/proc: too few fields")
 	}
-	user, err := strconv.ParseInt(fields[11], 10, 64)
-	if err != nil {
-		return 0, err
+	var ticks [4]int64 // utime, stime, cutime, cstime: proc(5)
+	for i := range ticks {
+		if ticks[i], err = strconv.ParseInt(fields[11+i], 10, 64); err != nil {
+			return 0, 0, err
+		}
 	}
-	system, err := strconv.ParseInt(fields[12], 10, 64)
 	const tick = 10 * time.Millisecond // USER_HZ is 100 on every Linux there is
-	return time.Duration(user+system) * tick, err
+	return time.Duration(ticks[0]+ticks[1]) * tick, time.Duration(ticks[2]+ticks[3]) * tick, nil
 }
 
 // memory is its largest resident set so far, in bytes.
