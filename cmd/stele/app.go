@@ -37,6 +37,7 @@ type app struct {
 	spool          bool                          // keep what no server took
 	waitTimeout    time.Duration                 // for that
 	mirrorOf       map[statement.LedgerID]string // of a server that says that it is a mirror: whose
+	before         map[statement.LedgerID]seen   // what was seen before a server was asked: see seenBefore
 	toldConflict   string                        // the last file of two checkpoints that was told of
 	askedWitnesses bool                          // for what was written
 	unwitnessed    error                         // what was to be cosigned was not

@@ -4,15 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 
 	"github.com/stele-ml/stele/evidence"
-	"github.com/stele-ml/stele/internal/home"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/terminal"
-	"github.com/stele-ml/stele/statement"
 )
 
 // maxCosignedSearch is how many checkpoints are looked at, from the newest
@@ -145,10 +140,11 @@ func (a *app) goesOn(r *reading, policy *evidence.Policy, signed []byte) error {
 			return err
 		}
 	}
-	past, err := a.seenCosigned(r.ID())
+	before, err := a.seenBefore(r.ID())
 	if err != nil {
 		return err
 	}
+	past := before.cosigned
 	if len(past) > 0 {
 		old, err := r.control.Judge(policy, past)
 		switch {
@@ -169,7 +165,7 @@ func (a *app) goesOn(r *reading, policy *evidence.Policy, signed []byte) error {
 	if signed == nil || bytes.Equal(past, signed) {
 		return nil
 	}
-	return home.Replace(a.cosignedPath(r.ID()), signed)
+	return a.sawCosigned(r.ID(), now.Size, signed)
 }
 
 // ofOneHistory checks that the newest tree begins with that of a checkpoint.
@@ -192,18 +188,4 @@ func (a *app) ofOneHistory(newest *reading, older evidence.Checkpoint, signed []
 			Detail: fmt.Sprintf("the log %s shows two histories: the %d entries that were cosigned are not the beginning of its %d", cp.Origin, older.Size, cp.Size)}
 	}
 	return nil
-}
-
-func (a *app) cosignedPath(id statement.LedgerID) string {
-	return filepath.Join(a.dirs.Ledger(id.String()), "cosigned")
-}
-
-// seenCosigned is the last checkpoint of a ledger that this person read and that
-// had reached their quorum; empty if there is none.
-func (a *app) seenCosigned(id statement.LedgerID) ([]byte, error) {
-	signed, err := os.ReadFile(a.cosignedPath(id))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return signed, err
 }

@@ -51,6 +51,11 @@ func (a *app) engineAt(ctx context.Context, at string, readOnly bool) (engine, e
 		}
 		return nil, err
 	}
+	_, err = a.beforeAsking(e.View().ID()) // it is ours alone: nobody moves on meanwhile
+	if err != nil {
+		a.close(e)
+		return nil, err
+	}
 	return e, nil
 }
 

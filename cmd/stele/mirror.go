@@ -155,6 +155,11 @@ func (a *app) mirrorTrusted(r *replica.Replica) error {
 
 // mirrorStep catches up once.
 func (a *app) mirrorStep(ctx context.Context, r *replica.Replica) error {
+	if id, ok := r.ID(); ok { // before the primary is asked
+		if _, err := a.beforeAsking(id); err != nil {
+			return err
+		}
+	}
 	err := r.CatchUp(ctx)
 	var h *evidence.HistoryError
 	if errors.As(err, &h) {

@@ -15,7 +15,6 @@ import (
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/durable"
-	"github.com/stele-ml/stele/internal/home"
 	"github.com/stele-ml/stele/internal/spool"
 	"github.com/stele-ml/stele/statement"
 )
@@ -198,7 +197,7 @@ func (a *app) followServer(ctx context.Context, c *client.Client, info *client.I
 	if err := a.onlyLedger(info.ID, past, signed); err != nil {
 		return nil, err
 	}
-	return log, home.Replace(a.seenPath(info.ID), signed)
+	return log, a.forward(info.ID, signed)
 }
 
 // pushing is one push under way.

@@ -79,7 +79,7 @@ func (a *app) remoteEngine(ctx context.Context, address string) (engine, error) 
 	if err != nil {
 		return nil, err
 	}
-	info, err := c.client.Ledger(ctx)
+	info, err := a.newestOf(ctx, c.client)
 	if err != nil {
 		return nil, a.noLedgerThere(address, err)
 	}
@@ -97,6 +97,29 @@ func (a *app) remoteEngine(ctx context.Context, address string) (engine, error) 
 		c.ledger, c.ctx, c.signed = l, ctx, signed
 	}
 	return &remoteEngine{app: a, c: c, ledger: c.ledger, id: info.ID}, nil
+}
+
+// newestOf asks a server for its newest checkpoint, after looking up what was seen of
+// its ledger: see seenBefore. Which ledger it keeps is only known once it was asked, so
+// that it may have to be asked again.
+func (a *app) newestOf(ctx context.Context, c *client.Client) (*client.Info, error) {
+	info, err := c.Ledger(ctx)
+	if err != nil {
+		return nil, err
+	}
+	before, err := a.beforeAsking(info.ID)
+	if err != nil {
+		return nil, err
+	}
+	cp, _, err := evidence.ReadCheckpoint([]byte(info.Checkpoint))
+	if err != nil || cp.Size >= before.size() { // what it is is judged where it is opened
+		return info, nil
+	}
+	again, err := c.Ledger(ctx)
+	if err == nil && again.ID != info.ID {
+		err = fmt.Errorf("%s keeps the ledger %s, and a moment ago it kept %s: %w", c.URL(), again.ID, info.ID, evidence.ErrTampered)
+	}
+	return again, err
 }
 
 // openRemote opens the ledger of that id as of a checkpoint.

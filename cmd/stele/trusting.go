@@ -66,7 +66,7 @@ func (a *app) trustingNewest(r *reading) (*evidence.Policy, error) {
 	if bytes.Equal(next.Signed, past.Signed) {
 		return policy, nil
 	}
-	return policy, home.Replace(a.seenPath(r.ID()), next.Signed)
+	return policy, a.sawNext(r, past, next.Signed)
 }
 
 // followedKeys are the log keys that trust in an old one is followed to, from
@@ -85,7 +85,8 @@ func followedKeys(policy *evidence.Policy, control *evidence.Control) (followed 
 // reading is as of a checkpoint that was cosigned. A ledger at hand that has
 // fewer entries than it had is an evidence.HistoryError: it was rolled back.
 func (a *app) historyOf(r *reading) (past evidence.Remembered, proof tlog.TreeProof, err error) {
-	if past, err = a.remembered(r.ID()); err != nil || len(past.Signed) == 0 {
+	before, err := a.seenBefore(r.ID())
+	if past = before.newest; err != nil || len(past.Signed) == 0 {
 		return past, nil, err
 	}
 	cp, _, err := evidence.ReadCheckpoint(past.Signed)
@@ -116,36 +117,6 @@ func (a *app) historyOf(r *reading) (past evidence.Remembered, proof tlog.TreePr
 	}
 	proof, err = then.Consistency(r.Size())
 	return past, proof, err
-}
-
-// saw remembers a checkpoint that was acknowledged to this person.
-func (a *app) saw(id statement.LedgerID, checkpoint []byte) {
-	if err := home.Replace(a.seenPath(id), checkpoint); err != nil {
-		a.term.Warnf("the checkpoint was not remembered: %v", err)
-	}
-}
-
-// The last checkpoint that this person saw of a ledger lies in the state
-// directory, in "seen", the last that reached their quorum beside it, in
-// "cosigned". Both only ever move forwards.
-
-func (a *app) seenPath(id statement.LedgerID) string {
-	return filepath.Join(a.dirs.Ledger(id.String()), "seen")
-}
-
-// remembered is the last checkpoint this person saw of a ledger, if any.
-func (a *app) remembered(id statement.LedgerID) (past evidence.Remembered, err error) {
-	signed, err := os.ReadFile(a.seenPath(id))
-	if errors.Is(err, fs.ErrNotExist) {
-		return past, nil
-	}
-	if err != nil {
-		return past, err
-	}
-	if _, _, err := evidence.ReadCheckpoint(signed); err != nil {
-		return past, fmt.Errorf("the remembered checkpoint %s: %w", a.seenPath(id), err)
-	}
-	return evidence.Remembered{Signed: signed}, nil
 }
 
 // onlyLedger checks that a trusted checkpoint, where it is the first of its
@@ -186,8 +157,8 @@ func (a *app) onlyLedger(id statement.LedgerID, past evidence.Remembered, signed
 }
 
 // remember keeps the checkpoint of a verdict that trusted it, if it is of a
-// larger log than the one kept.
-func (a *app) remember(v *evidence.Verdict, f *evidence.File) error {
+// larger log than the one kept. Past is what the verdict was made with.
+func (a *app) remember(v *evidence.Verdict, f *evidence.File, past evidence.Remembered) error {
 	if !vouched(v) {
 		return nil
 	}
@@ -195,19 +166,21 @@ func (a *app) remember(v *evidence.Verdict, f *evidence.File) error {
 	if err != nil {
 		return err
 	}
-	past, err := a.remembered(f.Ledger)
-	if err != nil {
-		return err
-	}
-	if len(past.Signed) > 0 {
-		if old, _, err := evidence.ReadCheckpoint(past.Signed); err != nil || old.Size >= now.Size {
+	return a.onSeen(f.Ledger, func() error {
+		kept, err := a.remembered(f.Ledger)
+		if err != nil {
 			return err
 		}
-		if v.Result(evidence.CheckHistory) != evidence.Passed {
-			return nil // larger, but nobody has shown that it goes on from there
+		if len(kept.Signed) > 0 {
+			if old, _, err := evidence.ReadCheckpoint(kept.Signed); err != nil || old.Size >= now.Size {
+				return err
+			}
+			if v.Result(evidence.CheckHistory) != evidence.Passed || !bytes.Equal(kept.Signed, past.Signed) {
+				return nil // larger, but nobody has shown that it goes on from there
+			}
 		}
-	}
-	return home.Replace(a.seenPath(f.Ledger), f.Checkpoint)
+		return home.Replace(a.seenPath(f.Ledger), f.Checkpoint)
+	})
 }
 
 // vouched reports whether a key of a log that is trusted signed the checkpoint.

@@ -36,7 +36,7 @@ func (a *app) verdictOn(f *evidence.File, opts evidence.Options) (v *evidence.Ve
 	}
 	if v.Result(evidence.CheckHistory) == evidence.Failed {
 		a.keepConflict(f.Ledger, opts.Remembered.Signed, f.Checkpoint)
-	} else if err := a.remember(v, f); err != nil {
+	} else if err := a.remember(v, f, opts.Remembered); err != nil {
 		a.term.Warnf("the checkpoint was not remembered: %v", err)
 	}
 	return v, policy != nil, nil
