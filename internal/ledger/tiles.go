@@ -42,13 +42,16 @@ func (v *View) Bundle(n uint64, width int) ([]byte, error) {
 	if width < 1 || width > TileWidth || n > evidence.MaxSize/TileWidth || n*TileWidth+uint64(width) > v.n {
 		return nil, fmt.Errorf("entry bundle %d of width %d: %w: the ledger has %d entries", n, width, ErrNotFound, v.n)
 	}
-	var b []byte
+	leaves, size := make([][]byte, 0, width), 0
 	for _, leaf := range v.leaves(n*TileWidth, n*TileWidth+uint64(width)) {
 		if leaf.err != nil {
 			return nil, leaf.err
 		}
-		b = binary.BigEndian.AppendUint16(b, uint16(len(leaf.value)))
-		b = append(b, leaf.value...)
+		leaves, size = append(leaves, leaf.value), size+2+len(leaf.value)
+	}
+	b := make([]byte, 0, size) // to let it grow would copy all of it several times
+	for _, leaf := range leaves {
+		b = append(binary.BigEndian.AppendUint16(b, uint16(len(leaf))), leaf...)
 	}
 	return b, nil
 }
