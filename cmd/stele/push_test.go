@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -94,7 +95,7 @@ func TestPush(t *testing.T) {
 		m.Stamp(by, m.Ref("team/b", "1", "two")),
 		m.Stamp(by, m.Ref("team/c", "1", "three")),
 	} {
-		if err := a.keepForLater(id, env); err != nil {
+		if _, err := a.keepForLater(id, env); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -127,7 +128,7 @@ func TestPush(t *testing.T) {
 	// Pushed once more, as after a crash between the receipt and its removal.
 	env := m.Stamp(by, m.Ref("team/d", "1", "four"))
 	for range 2 {
-		if err := a.keepForLater(id, env); err != nil {
+		if _, err := a.keepForLater(id, env); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -135,7 +136,7 @@ func TestPush(t *testing.T) {
 	if strings.Count(out, "is entry 4") != 2 || !strings.Contains(out, "had already") {
 		t.Errorf("the same twice:\n%s", out)
 	}
-	if err := a.keepForLater(id, m.Stamp(by, m.Ref("team/e", "1", "five"))); err != nil {
+	if _, err := a.keepForLater(id, m.Stamp(by, m.Ref("team/e", "1", "five"))); err != nil {
 		t.Fatal(err)
 	}
 	if _, errs, status := p.stele("push", "--ledger", "http://"+freeAddress(t)); status != exitUnreachable {
@@ -177,6 +178,63 @@ func TestSpool(t *testing.T) {
 	p.must("verify", "fraud/data@1", "data.csv", "--ledger", "http://"+address)
 }
 
+// TestSpoolDocuments has a server that goes away while the data are read: a manifest
+// and details are the first that it does not get.
+func TestSpoolDocuments(t *testing.T) {
+	t.Parallel()
+	p := newPerson(t)
+	p.must("init", "--handle", "ada", "-q")
+	p.write("data.csv", "1,2,3")
+	address := freeAddress(t)
+	p.serves(address)
+	var gone atomic.Bool
+	front := httptest.NewServer(&clienttest.Proxy{
+		Next: httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: address}),
+		Choose: func(r *http.Request) clienttest.Fault {
+			if r.Method == http.MethodPut {
+				gone.Store(true)
+			}
+			if gone.Load() {
+				return clienttest.Drop
+			}
+			return clienttest.None
+		},
+	})
+	defer front.Close()
+	var failed jsonv1.Failure
+	for range 2 { // said again, the same stamp is kept once
+		gone.Store(false)
+		out, errs, status := p.stele("stamp", "data.csv", "--as", "fraud/data@1", "--spool", "--json", "--ledger", front.URL)
+		if err := json.Unmarshal([]byte(out), &failed); err != nil || status != exitUnreachable || strings.Contains(errs, "left aside") {
+			t.Fatalf("status %d, %v\n%s%s", status, err, out, errs)
+		}
+	}
+	list, err := os.ReadDir(failed.Error.Path)
+	if err != nil || len(list) != 3 {
+		t.Fatalf("%s has %v, %v: want an envelope, a manifest and details", failed.Error.Path, list, err)
+	}
+	if out := p.must("push", "--list"); strings.Contains(out, "  2  ") {
+		t.Errorf("what waits:\n%s", out)
+	}
+	if out := p.must("push", "--ledger", "http://"+address); !strings.Contains(out, "number 1 is entry 1\n") {
+		t.Errorf("pushed: %s", out)
+	}
+	// The server has the documents as well.
+	for _, what := range []string{"manifests/*.manifest", "attachments/*/*"} {
+		if found, _ := filepath.Glob(filepath.Join(p.dir, ".stele", what)); len(found) != 1 {
+			t.Errorf("%s: the server has %v", what, found)
+		}
+	}
+	if left, _ := filepath.Glob(filepath.Join(p.app().cacheDir(), "unsent-*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	// Away from the start, it keeps nothing and says so.
+	front.Close()
+	if _, errs, status := p.stele("stamp", "data.csv", "--as", "fraud/data@2", "--spool", "--ledger", front.URL); status != exitUnreachable || !strings.Contains(errs, "nothing was signed") {
+		t.Errorf("status %d: %s", status, errs)
+	}
+}
+
 // TestKilledServer kills a server at random moments while many clients submit over
 // a network that fails. What was acknowledged is in the log, and nothing is twice.
 func TestKilledServer(t *testing.T) {
@@ -188,7 +246,7 @@ func TestKilledServer(t *testing.T) {
 	if err != nil || policy == nil {
 		t.Fatalf("policy %v, %v", policy, err)
 	}
-	const workers, each, kills = 4, 15, 5
+	const workers, each, kills = 16, 9, 5
 	envs := (&ledgertest.Maker{Ledger: id}).Stamps(by, "team/many", workers*each)
 
 	address := freeAddress(t)
@@ -228,6 +286,7 @@ func TestKilledServer(t *testing.T) {
 	}
 
 	acknowledged := make([]*client.Receipt, len(envs))
+	told := make(chan struct{}, len(envs))
 	var done sync.WaitGroup
 	for n := range workers {
 		done.Go(func() {
@@ -238,12 +297,19 @@ func TestKilledServer(t *testing.T) {
 					return
 				}
 				acknowledged[i] = r
+				told <- struct{}{}
 			}
 		})
 	}
+	go func() { done.Wait(); close(told) }() // nobody is waited for who gave up
+	// Each kill is while many submit: so many are told between two of them that the
+	// last comes before all are.
 	for range kills {
+		for range len(envs) / (kills + 1) {
+			<-told
+		}
 		mu.Lock()
-		pause := time.Duration(rng.IntN(150)) * time.Millisecond
+		pause := time.Duration(rng.IntN(3)) * time.Millisecond
 		mu.Unlock()
 		time.Sleep(pause) // a random moment: nothing is waited for
 		_ = server.Process.Kill()
