@@ -18,9 +18,28 @@ import (
 
 // How long an answer may be kept by whoever gets it.
 const (
-	cacheForever = "public, max-age=31536000, immutable" // it never changes
-	cacheNever   = "no-store"
+	cacheNever  = "no-store"              // it is as of now
+	cacheDay    = "public, max-age=86400" // it is as of a size: only a newer server may say it otherwise
+	cacheMinute = "public, max-age=60"    // it has a checkpoint, which witnesses may cosign later
+	cacheShort  = "public, max-age=300"
 )
+
+// cache is how long an answer may be kept: that as of a size which the request names
+// never changes.
+func (c *call) cache() string {
+	if c.query.Has("size") || c.query.Has("cursor") {
+		return cacheDay
+	}
+	return cacheNever
+}
+
+// cacheSigned is cache for an answer with a checkpoint.
+func (c *call) cacheSigned() string {
+	if c.query.Has("size") || c.query.Has("cursor") || c.query.Has("to") {
+		return cacheMinute
+	}
+	return cacheNever
+}
 
 // writeJSON answers with a value.
 func writeJSON(w http.ResponseWriter, c *call, status int, cache string, v any) error {
@@ -33,9 +52,13 @@ func writeJSON(w http.ResponseWriter, c *call, status int, cache string, v any) 
 
 func write(w http.ResponseWriter, r *http.Request, status int, media, cache string, body []byte) error {
 	h := w.Header()
+	whole := body
 	body = server.Gzip(h, r, body)
 	h.Set("Content-Type", media)
 	h.Set("Cache-Control", cache)
+	if cache != cacheNever && server.HasAlready(w, r, whole) {
+		return nil
+	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // the client went away: nobody is left to tell

@@ -115,7 +115,7 @@ func (a *API) entries(w http.ResponseWriter, c *call) error {
 		room -= len(item.Statement)
 		out.Entries = append(out.Entries, *item)
 	}
-	return writeJSON(w, c, http.StatusOK, cacheNever, out)
+	return writeJSON(w, c, http.StatusOK, c.cache(), out)
 }
 
 // maxPageBytes is about how many bytes of statements one page has.
@@ -226,7 +226,7 @@ func (a *API) entry(w http.ResponseWriter, c *call) error {
 		return err
 	}
 	out.Leaf, out.Inclusion, out.Checkpoint = e.Leaf(), wire.HashBytes(proof), string(signed)
-	return writeJSON(w, c, http.StatusOK, cacheNever, out)
+	return writeJSON(w, c, http.StatusOK, c.cacheSigned(), out)
 }
 
 func (a *API) entryProof(w http.ResponseWriter, c *call) error {

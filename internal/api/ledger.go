@@ -60,7 +60,7 @@ func (a *API) openAPI(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	return write(w, c.Request, http.StatusOK, typeJSON, "public, max-age=300", append(slices.Clone(body), '\n'))
+	return write(w, c.Request, http.StatusOK, typeJSON, cacheShort, append(slices.Clone(body), '\n'))
 }
 
 // published is the checkpoint that is given to whoever asks for the newest, as
@@ -143,7 +143,7 @@ func proofOf(w http.ResponseWriter, c *call, v *ledger.View, p wire.Proof) error
 	case !errors.Is(err, ledger.ErrNotFound):
 		return err
 	}
-	return writeJSON(w, c, http.StatusOK, cacheNever, p)
+	return writeJSON(w, c, http.StatusOK, c.cacheSigned(), p)
 }
 
 func (a *API) checkpoints(w http.ResponseWriter, c *call) error {
@@ -171,5 +171,5 @@ func (a *API) checkpoints(w http.ResponseWriter, c *call) error {
 		}
 		out.Checkpoints = append(out.Checkpoints, wire.SignedCheckpoint{Size: cp.Size, Note: string(cp.Signed)})
 	}
-	return writeJSON(w, c, http.StatusOK, cacheNever, out)
+	return writeJSON(w, c, http.StatusOK, c.cacheSigned(), out)
 }

@@ -67,7 +67,7 @@ func (a *API) artifacts(w http.ResponseWriter, c *call) error {
 			return err
 		}
 		out.Artifacts = append(out.Artifacts, artifactOf(one))
-		return writeJSON(w, c, http.StatusOK, cacheNever, out)
+		return writeJSON(w, c, http.StatusOK, c.cache(), out)
 	}
 	fp, err := fingerprint.Parse(text)
 	if err != nil {
@@ -79,7 +79,7 @@ func (a *API) artifacts(w http.ResponseWriter, c *call) error {
 	if len(out.Artifacts) == 0 && out.Next == "" && len(l.after) == 0 {
 		return notFound("%s: nothing of that fingerprint is stamped", fp)
 	}
-	return writeJSON(w, c, http.StatusOK, cacheNever, out)
+	return writeJSON(w, c, http.StatusOK, c.cache(), out)
 }
 
 // bindings is a page of what is stamped with some contents. Its cursor has an entry,
@@ -163,7 +163,7 @@ func (a *API) lineage(w http.ResponseWriter, c *call) error {
 		}
 		out.Nodes = append(out.Nodes, node)
 	}
-	return writeJSON(w, c, http.StatusOK, cacheNever, out)
+	return writeJSON(w, c, http.StatusOK, c.cache(), out)
 }
 
 func edgesOf(origins []lineage.Origin, uses []lineage.Use) []wire.LineageEdge {
@@ -214,5 +214,5 @@ func (a *API) edges(w http.ResponseWriter, c *call) error {
 	if out.Edges = edgesOf(origins, uses); out.Edges == nil {
 		out.Edges = []wire.LineageEdge{}
 	}
-	return writeJSON(w, c, http.StatusOK, cacheNever, out)
+	return writeJSON(w, c, http.StatusOK, c.cache(), out)
 }

@@ -112,7 +112,7 @@ func (a *API) names(w http.ResponseWriter, c *call) error {
 		}
 		out.Names = append(out.Names, name)
 	}
-	return writeJSON(w, c, http.StatusOK, cacheNever, out)
+	return writeJSON(w, c, http.StatusOK, c.cache(), out)
 }
 
 func (a *API) versions(w http.ResponseWriter, c *call) error {
@@ -142,7 +142,7 @@ func (a *API) versions(w http.ResponseWriter, c *call) error {
 		}
 		out.Versions = append(out.Versions, bindingOf(b.Ref(), b.Entry))
 	}
-	return writeJSON(w, c, http.StatusOK, cacheNever, out)
+	return writeJSON(w, c, http.StatusOK, c.cache(), out)
 }
 
 func bindingOf(ref statement.Ref, entry uint64) wire.Binding {
@@ -161,7 +161,7 @@ func (a *API) stages(w http.ResponseWriter, c *call) error {
 		}
 		out.Stages = append(out.Stages, stage)
 	}
-	return writeJSON(w, c, http.StatusOK, cacheNever, out)
+	return writeJSON(w, c, http.StatusOK, c.cache(), out)
 }
 
 func (a *API) stage(w http.ResponseWriter, c *call) error {
@@ -184,7 +184,7 @@ func (a *API) stage(w http.ResponseWriter, c *call) error {
 			Name: p.Ref.Name, Version: p.Ref.Version, Fingerprint: p.Ref.Fingerprint.String(), Release: p.Entry,
 		})
 	}
-	return writeJSON(w, c, http.StatusOK, cacheNever, out)
+	return writeJSON(w, c, http.StatusOK, c.cache(), out)
 }
 
 func (a *API) contracts(w http.ResponseWriter, c *call) error {
@@ -192,7 +192,7 @@ func (a *API) contracts(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, c, http.StatusOK, cacheNever, out)
+	return writeJSON(w, c, http.StatusOK, c.cache(), out)
 }
 
 func (a *API) contract(w http.ResponseWriter, c *call) error {
@@ -204,7 +204,7 @@ func (a *API) contract(w http.ResponseWriter, c *call) error {
 	if len(out.Contracts) == 0 {
 		return notFound("no contract %.80q is in force", name)
 	}
-	return writeJSON(w, c, http.StatusOK, cacheNever, out)
+	return writeJSON(w, c, http.StatusOK, c.cache(), out)
 }
 
 // inForce are the contracts in force whose name is wanted.
@@ -258,5 +258,5 @@ func (a *API) identities(w http.ResponseWriter, c *call) error {
 		}
 		out.Identities = append(out.Identities, id)
 	}
-	return writeJSON(w, c, http.StatusOK, cacheNever, out)
+	return writeJSON(w, c, http.StatusOK, c.cache(), out)
 }

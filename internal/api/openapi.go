@@ -63,6 +63,9 @@ func describe(o *Operation, s schemas, problem object) object {
 		}
 		replies[strconv.Itoa(r.Status)] = reply
 	}
+	if o.kept() {
+		replies["304"] = object{"description": "If-None-Match names what it still is"}
+	}
 	codes := slices.Clone(everyCode)
 	codes = append(codes, o.Codes...)
 	if slices.ContainsFunc(o.Params, func(p Param) bool { return p.Name == paramSize.Name || p.Name == paramNext.Name }) {

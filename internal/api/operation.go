@@ -93,6 +93,14 @@ func (o *Operation) Rule() server.Rule {
 	return server.Rule{Name: o.Method + " " + o.Path, Scope: o.Scope, MaxBody: o.MaxBody, Stream: o.Stream, Time: o.Time}
 }
 
+// kept reports whether an answer may be kept, and asked for again by its tag: one as
+// of a size that the request names.
+func (o *Operation) kept() bool {
+	return o.Method == http.MethodGet && (o.ID == "getOpenAPI" || slices.ContainsFunc(o.Params, func(p Param) bool {
+		return p.Name == paramSize.Name || p.Name == paramNext.Name || p.Name == "to"
+	}))
+}
+
 // Mount puts the operations behind a front.
 func (a *API) Mount(mux *http.ServeMux, front *server.Front) {
 	for _, o := range Operations() {
@@ -180,9 +188,7 @@ func (o *Operation) takes(values []string) bool {
 
 // noRoute answers what no operation does: with 405 where another method would.
 func (a *API) noRoute(w http.ResponseWriter, r *http.Request) {
-	if r.ContentLength != 0 {
-		w.Header().Set("Connection", "close") // nobody wants what is left of the body
-	}
+	server.LeaveUnread(w, r)
 	var allow []string
 	for _, o := range Operations() {
 		if r.URL.RawPath != "" || !matches(o.Path, r.URL.Path) {

@@ -191,7 +191,8 @@ func (f *Front) Route(rule Rule, next http.Handler) http.Handler {
 		}
 		a.time, a.closed = rule.Time, !f.o.Access.Anonymous.Allows(rule.Scope)
 		if rule.Read && r.Method != http.MethodGet && r.Method != http.MethodHead {
-			f.sendAway(a, v, onlyRead(r))
+			LeaveUnread(a, r)
+			f.sendAway(a, v, onlyRead())
 			return
 		}
 		if d := f.admit(rule, v, r); d != nil {

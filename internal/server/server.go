@@ -223,20 +223,15 @@ func answer(w http.ResponseWriter, r *http.Request, res Resource, body []byte) {
 		header.Set("Content-Type", "text/plain; charset=utf-8")
 		header.Set("Cache-Control", cacheMinute) // witnesses may cosign it later
 	}
-	sum := sha256.Sum256(body)
-	tag := hex.EncodeToString(sum[:16])
+	whole := body
 	if res.Kind == KindBundle { // tiles are hashes: they do not get smaller
 		header.Set("Vary", "Accept-Encoding")
 		if acceptsGzip(r.Header.Values("Accept-Encoding")) {
 			header.Set("Content-Encoding", "gzip")
 			body = compress(body)
-			tag += "-gzip" // another sequence of bytes: another tag (RFC 9110, 8.8.3)
 		}
 	}
-	tag = `"` + tag + `"`
-	header.Set("ETag", tag)
-	if matches(r.Header.Values("If-None-Match"), tag) {
-		w.WriteHeader(http.StatusNotModified)
+	if HasAlready(w, r, whole) {
 		return
 	}
 	header.Set("Content-Length", strconv.Itoa(len(body)))
@@ -244,6 +239,24 @@ func answer(w http.ResponseWriter, r *http.Request, res Resource, body []byte) {
 		return
 	}
 	_, _ = w.Write(body) // the client went away: nobody is left to tell
+}
+
+// HasAlready sets the ETag of an answer, of its whole body before it was compressed,
+// and answers 304 to a client that has it already. All other headers are set before.
+func HasAlready(w http.ResponseWriter, r *http.Request, whole []byte) bool {
+	header := w.Header()
+	sum := sha256.Sum256(whole)
+	tag := hex.EncodeToString(sum[:16])
+	if coding := header.Get("Content-Encoding"); coding != "" {
+		tag += "-" + coding // another sequence of bytes: another tag (RFC 9110, 8.8.3)
+	}
+	tag = `"` + tag + `"`
+	header.Set("ETag", tag)
+	if !matches(r.Header.Values("If-None-Match"), tag) {
+		return false
+	}
+	w.WriteHeader(http.StatusNotModified)
+	return true
 }
 
 func refuse(w http.ResponseWriter, status int, message string) {
