@@ -4,12 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"path/filepath"
 	"sync/atomic"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/durable"
 	"github.com/stele-ml/stele/internal/place"
 	"github.com/stele-ml/stele/internal/static"
 	"github.com/stele-ml/stele/internal/terminal"
@@ -47,6 +52,13 @@ func (a *app) exportTilesTo(ctx context.Context, r *reading, address string, all
 		return err
 	}
 	defer folder.Close()
+	if !to.Remote() {
+		unlock, err := lockExport(to.String())
+		if err != nil {
+			return err
+		}
+		defer unlock.Close()
+	}
 	var done, total atomic.Uint64
 	stop := a.term.Progress(ctx, func() terminal.Snapshot {
 		return terminal.Snapshot{Label: "files written", FilesDone: done.Load(), FilesTotal: total.Load()}
@@ -76,6 +88,23 @@ func (a *app) exportTilesTo(ctx context.Context, r *reading, address string, all
 	}
 	a.term.Printf("%s has %s entries of %s: %s files written, then the checkpoint\n", to, terminal.Count(out.Size), r.Origin(), terminal.Count(out.Files))
 	return nil
+}
+
+// exportLock is a file in the folder that is exported to. A bucket replaces a checkpoint
+// only where it is the one that was read; a folder has no such condition, and the
+// checkpoint of the slower of two exports could take the place of a larger one.
+const exportLock = ".stele-export"
+
+func lockExport(dir string) (io.Closer, error) {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return nil, err
+	}
+	host, _ := os.Hostname() // for people
+	lock, err := durable.Lock(durable.Private(), filepath.Join(dir, exportLock), durable.Holder{PID: os.Getpid(), Host: host, Since: time.Now().UnixMilli(), Command: "stele export tiles"}, false)
+	if errors.Is(err, durable.ErrLocked) {
+		return nil, failf(exitError, "another export to %s is under way", dir).withPath(dir).withHint("run it again when that has ended: it writes what is missing")
+	}
+	return lock, err
 }
 
 // publishedBefore: the checkpoint that is published is one of this log, and part

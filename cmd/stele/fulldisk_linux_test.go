@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/stele-ml/stele/internal/ledger/ledgertest"
+	"github.com/stele-ml/stele/internal/solo"
 )
 
 // smallDisk mounts a file system of that many bytes. It takes root.
@@ -72,7 +73,17 @@ func TestServeFillsItsDisk(t *testing.T) {
 	p.must("init", "--handle", "ada", "-q")
 	envs := (&ledgertest.Maker{Ledger: p.ledgerID()}).Stamps(p.signs(), "team/data", 400)
 	address := freeAddress(t)
-	cmd := p.serves(address)
+	cmd := p.command("serve", "--listen", address)
+	log := new(bytes.Buffer)
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	p.until("it answers", func() bool {
+		status, _ := fetched(t, "http://"+address+"/health/ready")
+		return status == http.StatusOK
+	})
 	submit := func(i int) (int, string) {
 		t.Helper()
 		body, err := envs[i].MarshalJSON()
@@ -123,6 +134,9 @@ func TestServeFillsItsDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.exits(cmd, exitError)
+	if !strings.Contains(log.String(), "error: "+solo.ErrFailed.Error()) || !strings.Contains(log.String(), "no space left") {
+		t.Errorf("it ends with\n%s", log.String())
+	}
 
 	room()
 	cmd = p.serves(address)

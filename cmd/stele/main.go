@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/solo"
 )
 
 // version is set by the release build.
@@ -48,7 +49,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	if err == nil {
 		err = a.waitForExisting(ctx)
 	}
-	if ctx.Err() != nil && err != nil && !a.ran && !errors.Is(err, evidence.ErrFork) { // what was found stays found
+	if ctx.Err() != nil && err != nil && !a.ran && !errors.Is(err, evidence.ErrFork) && !errors.Is(err, solo.ErrFailed) { // what was found stays found
 		err = a.errInterrupted()
 	}
 	if err != nil && c != nil && c.Annotations[wraps] != "" {

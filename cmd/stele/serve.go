@@ -104,7 +104,9 @@ func (v *serving) ended() error {
 		return failf(exitUntrusted, "the ledger took nothing more: %w", err).withHint(describe(err).hint)
 	}
 	if err != nil {
-		return failf(exitError, "the ledger took nothing more: %w", err).withHint("what was acknowledged is on the disk; start it again once the cause is gone")
+		f := failf(exitError, "%v: %v", solo.ErrFailed, err).withHint("what was acknowledged is on the disk; start it again once the cause is gone")
+		f.err = errors.Join(solo.ErrFailed, err)
+		return f
 	}
 	return nil
 }

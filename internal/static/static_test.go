@@ -93,7 +93,12 @@ func serves(t *testing.T, v *ledger.View, dir string) {
 			t.Errorf("%s: %d, %d bytes; the server answers with %d", name, status, len(got), len(want))
 		}
 	}
-	// Every proof can be made of the tiles there, and they lead to the root.
+	complete(t, v, dir)
+}
+
+// complete: every proof can be made of the tiles there, and they lead to the root.
+func complete(t *testing.T, v *ledger.View, dir string) {
+	t.Helper()
 	root, err := v.Root()
 	if err != nil {
 		t.Fatal(err)
@@ -215,6 +220,89 @@ func TestExportIsKilled(t *testing.T) {
 			}
 		}
 		export(t, l.View(), dir, false)
+		serves(t, l.View(), dir)
+	}
+}
+
+// conditional is a folder that replaces only what was read, as a bucket does.
+type conditional struct {
+	*place.Folder
+	one *sync.Mutex
+}
+
+func (c *conditional) Replace(ctx context.Context, name string, data []byte, h place.Headers, was *place.Published) error {
+	c.one.Lock()
+	defer c.one.Unlock()
+	now, err := c.Read(ctx, name, 1<<16)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if (err == nil) != (was != nil) || err == nil && string(now.Data) != string(was.Data) {
+		return fs.ErrExist
+	}
+	return c.Folder.Replace(ctx, name, data, h, was)
+}
+
+// TestTwoExportsAtOnce: two machines publish to one place, of different sizes. Whatever
+// they do to each other, the checkpoint that stands there is of files that are there, and
+// never smaller than one that stood there.
+func TestTwoExportsAtOnce(t *testing.T) {
+	l := ledgertest.New(t)
+	l.Put(l.Stamps(l.Ada, "data", 600)...)
+	small, err := l.View().AsOf(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for round := range 4 {
+		dir := filepath.Join(t.TempDir(), "public")
+		if round%2 == 0 { // else both find nothing there
+			export(t, small, dir, false)
+		}
+		middle, err := l.View().AsOf(l.View().Size())
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Put(l.Stamps(l.Ada, "more"+strings.Repeat("x", round), 100)...)
+		views := []*ledger.View{middle, l.View()}
+		var one sync.Mutex
+		to := []*conditional{{folder(t, dir), &one}, {folder(t, dir), &one}}
+		errs := make([]error, len(views))
+		var all sync.WaitGroup
+		for i, v := range views {
+			all.Go(func() {
+				_, errs[i] = static.Export(t.Context(), v, to[i], static.Options{Parallel: 3, Contains: func(signed []byte) error {
+					if cp, _, err := evidence.ReadCheckpoint(signed); err != nil || cp.Size > v.Size() {
+						return errors.New("larger")
+					}
+					return nil
+				}})
+			})
+		}
+		all.Wait()
+		published, err := os.ReadFile(filepath.Join(dir, "checkpoint"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cp, _, err := evidence.ReadCheckpoint(published)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, v := range views {
+			switch {
+			case cp.Size == v.Size():
+				if errs[i] != nil {
+					t.Errorf("round %d: what stands there failed: %v", round, errs[i])
+				}
+			case errs[i] == nil && v.Size() > cp.Size:
+				t.Errorf("round %d: %d entries were published, and %d are", round, v.Size(), cp.Size)
+			}
+		}
+		for _, v := range views { // all that the checkpoint needs is there, and perhaps more
+			if v.Size() == cp.Size {
+				complete(t, v, dir)
+			}
+		}
+		export(t, l.View(), dir, false) // and the next puts it right
 		serves(t, l.View(), dir)
 	}
 }
