@@ -91,6 +91,14 @@ func (r *reading) bound(name, version string) (ledger.Binding, error) {
 
 // missing explains a name that is not bound, with what is there instead.
 func (r *reading) missing(name, version string, err error) error {
+	if r.newest != nil {
+		if b, nerr := r.newest.bound(name, version); nerr == nil {
+			f := failf(exitNotFound, "%s is entry %s, which the quorum of witnesses has not cosigned so far", b.Ref(), entryText(b.Entry)).withEntry(b.Entry).
+				withHint("what is read and decided on is as of what was cosigned: look again, or write with --wait cosigned")
+			f.err = err
+			return f
+		}
+	}
 	f := failf(exitNotFound, "%s@%s is not on this ledger", name, version)
 	f.err = err
 	latest, lerr := r.Latest(name)
