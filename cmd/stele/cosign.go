@@ -94,6 +94,13 @@ func (a *app) witnessed(ctx context.Context, e *solo.Engine, policy *evidence.Po
 			signed, err = w.Try(ctx, proof.View.Size())
 		}
 	}
+	if w != nil {
+		for _, one := range w.Status().Witnesses {
+			if one.Forgot {
+				a.term.Warnf("the witness %s has lost its memory, or was put back from a copy: it is to be replaced by another", one.Name)
+			}
+		}
+	}
 	if err == nil {
 		proof.Checkpoint = signed
 		return

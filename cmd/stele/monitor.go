@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -98,14 +99,25 @@ func (a *app) monitor(ctx context.Context, f *monitorFlags, args []string) error
 	if err != nil {
 		return failf(exitError, "%s: %w", f.state, err).withPath(f.state).withHint("remove it to begin anew: what happened meanwhile is not reported then")
 	}
+	var strangers []string // that were told of
 	if f.all && state.Checkpoint != "" {
 		a.term.Notef("--all is for a first look; this monitor goes on from where it was: %s", f.state)
 	}
+	look := func() error {
+		err := a.lookOnce(ctx, m, f.state)
+		for _, who := range m.Strangers() {
+			if !slices.Contains(strangers, who) {
+				strangers = append(strangers, who)
+				a.term.Warnf("--watch-key %s: nobody on this log is called that so far, and no key of it has that id", who)
+			}
+		}
+		return err
+	}
 	if f.once {
-		return a.lookOnce(ctx, m, f.state)
+		return look()
 	}
 	for {
-		err := a.lookOnce(ctx, m, f.state)
+		err := look()
 		closeSource() // a directory: others may write until the next look
 		switch {
 		case ctx.Err() != nil:
@@ -162,6 +174,9 @@ func (a *app) lookOnce(ctx context.Context, m *monitor.Monitor, path string) err
 	return err
 }
 
+// partOfKey is what lists show of a key's id, or more of it.
+var partOfKey = regexp.MustCompile(`^[0-9a-f]{12,63}$`)
+
 // monitorWatch reads what to report.
 func monitorWatch(f *monitorFlags) (*monitor.Watch, error) {
 	w := new(monitor.Watch)
@@ -169,6 +184,9 @@ func monitorWatch(f *monitorFlags) (*monitor.Watch, error) {
 		if id, err := statement.ParseKeyID(text); err == nil {
 			w.Keys = append(w.Keys, id)
 			continue
+		}
+		if partOfKey.MatchString(text) {
+			return nil, usagef("--watch-key %q: a key's id has 64 digits, and this is its beginning", text).withHint("`stele key list --json` has them whole; a handle will do, too")
 		}
 		if err := statement.CheckHandle(text); err != nil {
 			return nil, usagef("--watch-key %q: neither a key's id, 64 hexadecimal digits, nor a handle", text)

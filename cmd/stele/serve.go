@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -81,6 +82,11 @@ func (a *app) serve(ctx context.Context, s *serveSettings) (err error) {
 		return err
 	}
 	defer closeKey()
+	watched, stop := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() { v.watchTrust(watched) })
+	defer watching.Wait()
+	defer stop()
 	err = v.answer(ctx, behind{
 		id: e.Info().ID, origin: e.Info().Origin, jobs: jobs,
 		health: server.HealthOptions{Condition: v.condition, CosignedAge: time.Duration(s.cosignedAge), Now: a.now},

@@ -74,8 +74,9 @@ type Options struct {
 	Refresh time.Duration    // 0: DefaultRefresh
 	Pace    time.Duration    // 0: DefaultPace; below it none
 	Again   bool             // ask at once, also for a checkpoint that reached the quorum before
-	// Logf, if set, is told when a witness's state changes.
-	Logf func(format string, args ...any)
+	// Logf, if set, is told when a witness no longer cosigns, or has forgotten; Notef when
+	// it does, again.
+	Logf, Notef func(format string, args ...any)
 
 	// What tests set: the clock, a timer, and chance in [0, 1) for the jitter.
 	Now    func() time.Time
@@ -155,6 +156,9 @@ func Start(log Log, o Options) (*Worker, error) {
 	}
 	if o.Logf == nil {
 		o.Logf = func(string, ...any) {}
+	}
+	if o.Notef == nil {
+		o.Notef = func(string, ...any) {}
 	}
 	signed, err := log.Checkpoint()
 	if err != nil {

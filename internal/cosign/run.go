@@ -228,7 +228,7 @@ func (w *Worker) note(p *peer, r result, state State, words string) {
 	case changed && state != StateOK:
 		w.opts.Logf("the witness %s does not cosign: %s: %s", name, state, words)
 	case changed:
-		w.opts.Logf("the witness %s cosigns", name)
+		w.opts.Notef("the witness %s cosigns", name)
 	}
 }
 

@@ -59,6 +59,30 @@ func (m *Monitor) State() *State { return &m.state }
 // Origin is the log's, once it is known.
 func (m *Monitor) Origin() string { return m.at.checkpoint.Origin }
 
+// Strangers are the keys and handles that are watched and that the log, as of the last
+// look, does not know: misspelt, or to come. It knows none before the first.
+func (m *Monitor) Strangers() (list []string) {
+	roster := m.at.control.Roster()
+	if roster == nil {
+		return nil
+	}
+	handles := map[string]bool{}
+	for _, member := range roster.Members() {
+		handles[member.Handle] = true
+	}
+	for _, h := range m.o.Watch.Handles {
+		if !handles[h] {
+			list = append(list, h)
+		}
+	}
+	for _, k := range m.o.Watch.Keys {
+		if _, _, ok := roster.Key(k); !ok {
+			list = append(list, k.String())
+		}
+	}
+	return list
+}
+
 // Look looks at the log once: its newest checkpoint must be signed as the policy
 // asks, and every entry that it adds must be in its tree, which begins with the
 // tree of the last look; be signed by the key that it names; and continue the

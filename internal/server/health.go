@@ -55,7 +55,8 @@ type WitnessState struct {
 	Name     string
 	State    string // "ok", or how it failed last
 	Size     uint64
-	Failures int // in a row
+	Failures int  // in a row
+	Forgot   bool // it told a smaller size than it had cosigned, since the server was started
 }
 
 // MirrorCondition is how far a mirror is behind what it knows of.
@@ -131,6 +132,7 @@ type OneWitness struct {
 	State    string `json:"state"`
 	Size     uint64 `json:"size"`
 	Failures int    `json:"failures,omitzero"`
+	Forgot   bool   `json:"forgot,omitzero"` // it has lost its memory, or was put back from a copy
 }
 
 // Mount puts the routes of health behind their front. That a server lives, and is
