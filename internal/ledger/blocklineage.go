@@ -118,19 +118,13 @@ func changes(index uint64, ref statement.Ref, r *statement.Release) []StageChang
 func (b *Block) byName(name, version string) (Binding, bool, error) { return b.binding(name, version) }
 
 func (b *Block) stamped(fp fingerprint.Fingerprint) ([]uint64, error) {
-	l, err := b.before(fp)
-	return append(l.stamped, b.about[fp].stamped...), err
+	before, err := hotList(&b.hot.stamped, fp, b.baseView().stamped)
+	return append(before, b.about[fp].stamped...), err
 }
 
 func (b *Block) claimed(fp fingerprint.Fingerprint) ([]uint64, error) {
-	l, err := b.before(fp)
-	return append(l.claimed, b.moves.claimed[fp]...), err
-}
-
-// before returns what the index lists of contents over the entries before the
-// block.
-func (b *Block) before(fp fingerprint.Fingerprint) (lists, error) {
-	return b.hot.of(fp, b.baseView())
+	before, err := hotList(&b.hot.claimed, fp, b.baseView().claimed)
+	return append(before, b.moves.claimed[fp]...), err
 }
 
 func (b *Block) lastOn(fp fingerprint.Fingerprint) (uint64, bool, error) {

@@ -15,17 +15,12 @@ const hotLookups = 16384
 // It is for the writer alone, and knows nothing of the block that is being made:
 // when that is published, what it is about is forgotten or brought up to date.
 type hot struct {
-	names    generations[bound, Binding] // never forgotten: a name is bound for ever
-	contents generations[fingerprint.Fingerprint, lists]
-	said     generations[topic, []uint64]  // as ruled.on
-	stages   generations[string, []Placed] // what is in a stage, by entry
-	places   generations[place, []Placed]  // what of a name is in a stage
-}
-
-// lists are what the index has of contents, as record lists it. They are not to
-// be changed.
-type lists struct {
-	stamped, claimed []uint64
+	names   generations[bound, Binding]                    // never forgotten: a name is bound for ever
+	stamped generations[fingerprint.Fingerprint, []uint64] // as record.stamped
+	claimed generations[fingerprint.Fingerprint, []uint64] // as record.claimed: most stamps are judged without it
+	said    generations[topic, []uint64]                   // as ruled.on
+	stages  generations[string, []Placed]                  // what is in a stage, by entry
+	places  generations[place, []Placed]                   // what of a name is in a stage
 }
 
 // generations keep what was asked for lately.
@@ -68,21 +63,18 @@ func (h *hot) binding(name, version string, v *View) (Binding, bool, error) {
 	return b, ok, err
 }
 
-// of returns the lists of contents, as of a view of all that was published.
-func (h *hot) of(fp fingerprint.Fingerprint, v *View) (lists, error) {
-	if l, ok := h.contents.get(fp); ok {
+// hotList returns what one of the hot lists has of contents, or reads it. It is not to
+// be changed.
+func hotList(g *generations[fingerprint.Fingerprint, []uint64], fp fingerprint.Fingerprint, read func(fingerprint.Fingerprint) ([]uint64, error)) ([]uint64, error) {
+	if l, ok := g.get(fp); ok {
 		return l, nil
 	}
-	stamped, err := v.stamped(fp)
+	l, err := read(fp)
 	if err != nil {
-		return lists{}, err
+		return nil, err
 	}
-	claimed, err := v.claimed(fp)
-	if err != nil {
-		return lists{}, err
-	}
-	l := lists{slices.Clip(stamped), slices.Clip(claimed)}
-	h.contents.put(fp, l)
+	l = slices.Clip(l)
+	g.put(fp, l)
 	return l, nil
 }
 
@@ -142,10 +134,10 @@ func (h *hot) publish(b *Block) {
 		}
 	}
 	for fp := range b.about {
-		h.contents.forget(fp)
+		h.stamped.forget(fp)
 	}
 	for fp := range b.moves.claimed {
-		h.contents.forget(fp)
+		h.claimed.forget(fp)
 	}
 }
 
