@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -29,12 +31,10 @@ type entrance struct {
 	metrics  *server.Metrics
 	doors    []server.Door
 	url      string
-
-	socketName string // where it lies with the owner's state, for want of a short path
 }
 
 func newEntrance(a *app, s *doorSettings, dir string) entrance {
-	return entrance{app: a, settings: s, dir: dir, log: s.logger(a.stderr), metrics: server.NewMetrics(), socketName: socketFile}
+	return entrance{app: a, settings: s, dir: dir, log: s.logger(a.stderr), metrics: server.NewMetrics()}
 }
 
 func (v *entrance) warnf(format string, args ...any) { v.log.Warn(fmt.Sprintf(format, args...)) }
@@ -78,7 +78,7 @@ func (v *entrance) answer(ctx context.Context, b behind) error {
 	if err != nil {
 		return err
 	}
-	if err := v.open(main, front.Handler(routes), proxies, b.id); err != nil {
+	if err := v.open(main, front.Handler(routes), proxies); err != nil {
 		return err
 	}
 	b.tell(main)
@@ -138,7 +138,7 @@ func (v *entrance) hosts(l net.Listener) []string {
 }
 
 // open makes the doors: the main one, the socket, the metrics.
-func (v *entrance) open(main net.Listener, h http.Handler, proxies server.Proxies, id statement.LedgerID) error {
+func (v *entrance) open(main net.Listener, h http.Handler, proxies server.Proxies) error {
 	config, err := v.tls()
 	if err != nil {
 		return err
@@ -149,7 +149,7 @@ func (v *entrance) open(main net.Listener, h http.Handler, proxies server.Proxie
 		v.url = "https://" + main.Addr().String()
 	}
 	if v.settings.socket.Value == socketAuto {
-		if err := v.openSocket(h, id); err != nil {
+		if err := v.openSocket(h); err != nil {
 			v.warnf("commands on this machine will not find the server by the ledger's directory: %v", err)
 		}
 	}
@@ -191,7 +191,7 @@ const (
 	socketAddrFile = "serve.addr"
 )
 
-func (v *entrance) openSocket(h http.Handler, id statement.LedgerID) error {
+func (v *entrance) openSocket(h http.Handler) error {
 	if runtime.GOOS == "windows" {
 		return errors.New("this system has no sockets with permissions")
 	}
@@ -202,7 +202,13 @@ func (v *entrance) openSocket(h http.Handler, id statement.LedgerID) error {
 	}
 	elsewhere := len(path) > server.MaxSocketPath
 	if elsewhere {
-		path = filepath.Join(v.app.dirs.Ledger(id.String()), v.socketName)
+		// By the directory, as a home may have a ledger and mirrors of it; and short, for
+		// the state's own path may be long.
+		name := sha256.Sum256([]byte(path))
+		path = filepath.Join(v.app.dirs.State, "sockets", hex.EncodeToString(name[:6]))
+		if err := durable.MkdirAll(durable.Private(), filepath.Dir(path), durable.PrivateDir); err != nil {
+			return err
+		}
 	}
 	l, err := server.ListenSocket(path)
 	if err != nil {

@@ -40,13 +40,8 @@ type mirroring struct {
 	last error // of the last look at the primary: why it is not followed
 }
 
-// mirrorSocket is the socket's name in the owner's state, where its ledger's own server
-// may have one.
-const mirrorSocket = "mirror.sock"
-
 func newMirroring(a *app, s *mirrorSettings, dir string, r *replica.Replica) *mirroring {
 	v := &mirroring{entrance: newEntrance(a, &s.doorSettings, dir), settings: s, replica: r, started: a.now()}
-	v.socketName = mirrorSocket
 	return v
 }
 
