@@ -59,6 +59,9 @@ func write(w http.ResponseWriter, r *http.Request, status int, media, cache stri
 	if cache != cacheNever && server.HasAlready(w, r, whole) {
 		return nil
 	}
+	if r.Method != http.MethodHead && !server.Hold(w, body) {
+		return nil
+	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // the client went away: nobody is left to tell

@@ -15,7 +15,10 @@ type answering struct {
 	time    time.Duration
 	place   places // that it holds; nil: none
 	held    func() // gives back the body's bytes
-	closed  bool   // not everybody may have this answer
+	front   *Front
+	visit   *visit
+	taken   int64 // bytes of the answer that are held
+	closed  bool  // not everybody may have this answer
 	status  int
 	bytes   int64
 }
@@ -75,24 +78,45 @@ func (a *answering) releaseBody() {
 	}
 }
 
+// done gives back what the answer held.
+func (a *answering) done() {
+	if a.taken > 0 {
+		a.front.answers.free(a.visit.who(), a.taken)
+		a.taken = 0
+	}
+}
+
 // streamed is a body that a handler reads as it comes: a piece at least every
-// streamPause, and all of it by its end.
+// streamPause, a least number of bytes for each second that it is waited for, and all
+// of it by its end. Else a few that send a byte now and then would hold all the places
+// that there are for streams.
 type streamed struct {
 	io.ReadCloser
 	control *http.ResponseController
 	end     time.Time
+	bytes   int64
+	waited  time.Duration // for the client: what the server is slow at does not count
 }
 
 // Read implements io.Reader.
 func (s *streamed) Read(p []byte) (int, error) {
-	next := time.Now().Add(streamPause)
+	begun := time.Now()
+	next := begun.Add(s.patience())
 	if next.After(s.end) {
 		next = s.end
 	}
 	_ = s.control.SetReadDeadline(next) // a test's recorder has none
 	n, err := s.ReadCloser.Read(p)
+	s.bytes += int64(n)
+	s.waited += time.Since(begun)
 	if err != nil {
 		_ = s.control.SetReadDeadline(time.Time{})
 	}
 	return n, err
+}
+
+// patience is how long the next piece is waited for.
+func (s *streamed) patience() time.Duration {
+	earned := time.Duration(s.bytes/streamRate) * time.Second
+	return min(streamPause, max(0, streamGrace+earned-s.waited))
 }

@@ -42,6 +42,9 @@ func (d *denial) write(w http.ResponseWriter, requestID string) {
 		return
 	}
 	h := w.Header()
+	for _, of := range []string{"Content-Encoding", "Content-Disposition", "ETag", "Vary"} { // an answer that it is instead of
+		h.Del(of)
+	}
 	h.Set("Cache-Control", cacheNever)
 	h.Set("Content-Type", wire.ProblemType)
 	h.Set("Content-Length", strconv.Itoa(len(body)))

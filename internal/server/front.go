@@ -40,6 +40,10 @@ const (
 	DefaultRouteTime = 30 * time.Second
 	// streamPause is how long a body that is streamed may rest between two pieces.
 	streamPause = 20 * time.Second
+	// streamGrace is how long it is waited for in all besides what its bytes earn:
+	// streamRate of them a second more.
+	streamGrace = 20 * time.Second
+	streamRate  = 16 << 10
 )
 
 // FrontOptions are what a [Front] is made of.
@@ -61,7 +65,9 @@ type Front struct {
 	reads      places
 	submits    places
 	streams    places
+	streamers  *shares // of the streams
 	bodies     held
+	answers    *shares // of the bytes of large answers
 	waiting    waiting
 }
 
@@ -85,7 +91,9 @@ func NewFront(o FrontOptions) *Front {
 		reads:      make(places, l.Reads),
 		submits:    make(places, l.Submissions),
 		streams:    make(places, l.Streams),
+		streamers:  newShares(int64(l.Streams)),
 		bodies:     held{most: l.HeldBodies},
+		answers:    newShares(l.HeldAnswers),
 	}
 	o.Metrics.watch(f)
 	return f
@@ -130,7 +138,7 @@ func (f *Front) Handler(routes http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v := &visit{id: newRequestID(), began: f.o.Now(), route: routeNone}
 		r = r.WithContext(context.WithValue(r.Context(), visitKey{}, v))
-		a := &answering{ResponseWriter: w, control: http.NewResponseController(w)}
+		a := &answering{ResponseWriter: w, control: http.NewResponseController(w), front: f, visit: v}
 		h := w.Header()
 		h.Set(wire.HeaderRequestID, v.id)
 		h.Set("X-Content-Type-Options", "nosniff")
@@ -206,8 +214,12 @@ func (f *Front) Route(rule Rule, next http.Handler) http.Handler {
 		defer a.releaseBody()
 		kind := f.reads
 		switch {
-		case rule.Stream: // slow ones keep out only each other
-			kind = f.streams
+		case rule.Stream: // slow ones keep out only each other, and of those not all
+			if kind = f.streams; !f.streamers.take(v.who(), 1) {
+				f.sendAway(a, v, hangUp(busy(http.StatusTooManyRequests, wire.CodeRateLimited, "share", "too many uploads of one identity or address at once", time.Second)))
+				return
+			}
+			defer f.streamers.free(v.who(), 1)
 		case rule.Scope == ScopeSubmit:
 			kind = f.submits
 			defer f.waiting.end(f.waiting.begin(v.began))
@@ -303,6 +315,7 @@ func (f *Front) sendAway(a *answering, v *visit, d *denial) {
 // down and counted once.
 func (f *Front) done(a *answering, r *http.Request, v *visit) {
 	f.o.Metrics.inFlight.Dec()
+	a.done()
 	caught := recover()
 	if caught != nil && caught != http.ErrAbortHandler { //nolint:errorlint // a value that was thrown
 		f.o.Log.Error("a request failed", "request", v.id, "route", v.route, "panic", fmt.Sprint(caught), "stack", string(debug.Stack()))

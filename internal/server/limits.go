@@ -22,12 +22,13 @@ type Limits struct {
 	IdentityRate float64 // requests a second of one identity that is known
 	Burst        int     // so many at once, of either
 
-	Connections        int // at once
-	AddressConnections int // at once, of one address that is no proxy of ours
-	Reads              int // requests answered at once, besides those that submit
-	Submissions        int // requests that submit, at once
-	Streams            int // requests whose body is read as it comes, at once
-	HeldBodies         int64
+	Connections        int   // at once
+	AddressConnections int   // at once, of one address that is no proxy of ours
+	Reads              int   // requests answered at once, besides those that submit
+	Submissions        int   // requests that submit, at once
+	Streams            int   // requests whose body is read as it comes, at once
+	HeldBodies         int64 // bytes of bodies in memory
+	HeldAnswers        int64 // bytes of large answers that their clients have not taken
 }
 
 // The defaults of Limits, and what is fixed.
@@ -41,9 +42,10 @@ const (
 	DefaultSubmissions        = 2048
 	DefaultStreams            = 256
 
-	heldBodies = 256 << 20       // bytes of bodies in memory, all requests together
-	queueTime  = 2 * time.Second // that a request waits for its turn
-	maxBuckets = 1 << 16         // addresses, or identities, whose rate is remembered
+	heldBodies  = 256 << 20       // bytes of bodies in memory, all requests together
+	heldAnswers = 512 << 20       // and of large answers
+	queueTime   = 2 * time.Second // that a request waits for its turn
+	maxBuckets  = 1 << 16         // addresses, or identities, whose rate is remembered
 )
 
 func (l Limits) withDefaults() Limits {
@@ -60,6 +62,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.HeldBodies <= 0 {
 		l.HeldBodies = heldBodies
+	}
+	if l.HeldAnswers <= 0 {
+		l.HeldAnswers = heldAnswers
 	}
 	return l
 }
