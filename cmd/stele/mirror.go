@@ -167,6 +167,9 @@ func (a *app) mirrorStep(ctx context.Context, r *replica.Replica) error {
 			a.keepConflict(id, h.Old, h.New)
 		}
 	}
+	if errors.Is(err, replica.ErrNoHistory) {
+		return failf(exitNotFound, "%w", err).withHint("name the server's own address; `stele monitor` reads a static copy")
+	}
 	if errors.Is(err, replica.ErrUnreachable) {
 		return a.noServerThere(err)
 	}

@@ -94,6 +94,7 @@ func (a *app) monitor(ctx context.Context, f *monitorFlags, args []string) error
 	m, err := monitor.New(monitor.Options{
 		Source: source, Watch: *watch, All: f.all, MaxAge: f.maxAge, Patience: f.patience, Now: a.now,
 		Policy: func(origin string) (*evidence.Policy, error) { p, _, err := a.policyFor(origin); return p, err },
+		Seen:   a.seenOfLog,
 		Report: a.reportMonitored,
 	}, state)
 	if err != nil {
@@ -132,6 +133,26 @@ func (a *app) monitor(ctx context.Context, f *monitorFlags, args []string) error
 		case <-time.After(f.interval):
 		}
 	}
+}
+
+// seenOfLog is the newest checkpoint of a log that this person has seen, by its origin;
+// nil if there is none.
+func (a *app) seenOfLog(origin string) (newest []byte, err error) {
+	list, err := filepath.Glob(filepath.Join(a.dirs.State, "ledgers", "*", "seen"))
+	if err != nil {
+		return nil, err
+	}
+	var size uint64
+	for _, path := range list {
+		signed, err := readSmall(path, evidence.MaxCheckpoint)
+		if err != nil {
+			return nil, err
+		}
+		if cp, _, err := evidence.ReadCheckpoint(signed); err == nil && cp.Origin == origin && (newest == nil || cp.Size > size) {
+			newest, size = signed, cp.Size
+		}
+	}
+	return newest, nil
 }
 
 // lookOnce looks, keeps where the monitor is, and gives the failure its exit

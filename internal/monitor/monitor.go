@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/statement"
 )
@@ -26,6 +28,9 @@ type Options struct {
 	// Policy returns whose word counts for the log of an origin; nil if it is not
 	// trusted.
 	Policy func(origin string) (*evidence.Policy, error)
+	// Seen, if set, returns the newest signed checkpoint of the log of an origin that its
+	// owner saw elsewhere, nil if there is none: a first look is held against it.
+	Seen   func(origin string) ([]byte, error)
 	Watch  Watch
 	All    bool          // at the first look, report the entries that are there
 	MaxAge time.Duration // of the newest checkpoint; 0: any. See Monitor.Look
@@ -208,11 +213,15 @@ func (m *Monitor) advance(ctx context.Context, signed []byte) error {
 	if policy == nil {
 		return fmt.Errorf("the log %s: %w: no key is pinned for it", cp.Origin, evidence.ErrUntrusted)
 	}
+	before, err := m.seen(cp)
+	if err != nil {
+		return err
+	}
 	next := m.at
 	var events []*Event
 	var odd error // what is wrong with an entry, if they are those that were signed
 	if cp.Size > m.at.checkpoint.Size {
-		if next, events, odd, err = m.read(ctx, cp); err != nil {
+		if next, events, odd, err = m.read(ctx, cp, before); err != nil {
 			return err
 		}
 	}
@@ -227,6 +236,9 @@ func (m *Monitor) advance(ctx context.Context, signed []byte) error {
 	if err := m.compare(cp, next, signed); err != nil {
 		return err
 	}
+	if err := before.compare(cp, signed); err != nil {
+		return err
+	}
 	if odd != nil {
 		return odd
 	}
@@ -235,7 +247,11 @@ func (m *Monitor) advance(ctx context.Context, signed []byte) error {
 	m.at = next
 	m.keep()
 	if first {
-		m.report(&Event{Type: Started, Message: fmt.Sprintf("%s is watched from a size of %d on", cp.Origin, cp.Size)})
+		text := fmt.Sprintf("%s is watched from a size of %d on", cp.Origin, cp.Size)
+		if before.more(cp) {
+			text += fmt.Sprintf("; you have seen %d entries of it: this is a copy that is behind, or the log went back", before.Size)
+		}
+		m.report(&Event{Type: Started, Message: text})
 	}
 	for _, e := range events {
 		if !first || m.o.All {
@@ -244,6 +260,43 @@ func (m *Monitor) advance(ctx context.Context, signed []byte) error {
 	}
 	return nil
 }
+
+// seen is what the log's owner saw of it elsewhere before the first look.
+type seen struct {
+	evidence.Checkpoint
+	signed []byte    // nil: nothing
+	root   tlog.Hash // of as many entries, as the log serves them now
+}
+
+func (m *Monitor) seen(cp evidence.Checkpoint) (*seen, error) {
+	if m.o.Seen == nil || m.at.checkpoint.Size > 0 {
+		return &seen{}, nil
+	}
+	signed, err := m.o.Seen(cp.Origin)
+	if err != nil || signed == nil {
+		return &seen{}, err
+	}
+	s := &seen{signed: signed, root: evidence.EmptyRoot}
+	s.Checkpoint, _, err = evidence.ReadCheckpoint(signed)
+	return s, err
+}
+
+// compare checks that a log which is looked at for the first time goes on from what was
+// seen of it.
+func (s *seen) compare(cp evidence.Checkpoint, signed []byte) error {
+	if s.signed == nil {
+		return nil
+	}
+	if s.more(cp) || s.root == s.Root {
+		return nil
+	}
+	return &evidence.HistoryError{Kind: evidence.ErrFork, Old: s.signed, New: slices.Clone(signed),
+		Detail: fmt.Sprintf("the log %s shows two histories: its first %d entries have the root %v now, and had %v when you last looked", cp.Origin, s.Size, s.root, s.Root)}
+}
+
+// more: more was seen than the log shows. That may be a copy that is behind, or a server
+// that shows what its witnesses have cosigned; or the log went back.
+func (s *seen) more(cp evidence.Checkpoint) bool { return s.signed != nil && s.Size > cp.Size }
 
 // compare checks that a checkpoint which the log signed is the tree of the
 // entries that it serves, after those that it served before.
@@ -277,7 +330,7 @@ func (m *Monitor) keep() {
 
 // read reads the entries that a checkpoint adds. What is wrong with one is
 // returned as odd: whether it is the log's fault is known with the root alone.
-func (m *Monitor) read(ctx context.Context, cp evidence.Checkpoint) (next *position, events []*Event, odd, err error) {
+func (m *Monitor) read(ctx context.Context, cp evidence.Checkpoint, before *seen) (next *position, events []*Event, odd, err error) {
 	next = &position{
 		tree: slices.Clone(m.at.tree), control: m.at.control.Clone(), leaves: slices.Clone(m.at.leaves),
 		last: m.at.last, time: m.at.time,
@@ -299,6 +352,9 @@ func (m *Monitor) read(ctx context.Context, cp evidence.Checkpoint) (next *posit
 				continue
 			}
 			next.tree = grow(next.tree, index, evidence.LeafHash(leaf))
+			if index+1 == before.Size {
+				before.root = root(next.tree)
+			}
 			if odd != nil {
 				continue
 			}

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/ledger/ledgertest"
 	"github.com/stele-ml/stele/statement"
@@ -169,6 +171,49 @@ func TestLogShowsTwoHistories(t *testing.T) {
 	w.again()
 	w.s.l = l
 	w.expect("its own goes on", "", nil)
+}
+
+// TestFirstLook is held against what its owner saw of the log elsewhere.
+func TestFirstLook(t *testing.T) {
+	l := ledgertest.New(t)
+	l.Put(l.Stamps(l.Ada, "s", 5)...)
+	then, err := l.View().LatestCheckpoint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cp, _, err := evidence.ReadCheckpoint(then)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Put(l.Stamps(l.Ada, "more", 5)...)
+	log, _ := ledgertest.LogKey("1")
+	signed := func(size uint64, root tlog.Hash) []byte {
+		out, err := evidence.SignCheckpoint(evidence.Checkpoint{Origin: cp.Origin, Size: size, Root: root}, log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	for name, test := range map[string]struct {
+		seen []byte
+		want string
+		err  error
+	}{
+		"nothing":         {nil, "started", nil},
+		"a beginning":     {then, "started", nil},
+		"more":            {signed(99, tlog.Hash{1}), "started", nil},
+		"another history": {signed(cp.Size, tlog.Hash{1}), "fork", evidence.ErrFork},
+	} {
+		w := watch(t, l, func(o *Options) { o.Seen = func(string) ([]byte, error) { return test.seen, nil } })
+		w.expect(name, test.want, test.err)
+		if told := strings.Contains(w.events[0].Message, "you have seen 99 entries"); told != (name == "more") {
+			t.Errorf("%s: %s", name, w.events[0].Message)
+		}
+		if test.err != nil {
+			w.again()
+			w.expect(name+", again", test.want, test.err) // its state is still a first look's
+		}
+	}
 }
 
 func TestLogGoesBack(t *testing.T) {

@@ -388,12 +388,21 @@ func TestAttackerChangesWhatTheMirrorReads(t *testing.T) {
 		do   func(s *served)
 		want error
 	}{
-		"a changed byte in a bundle":     {change("/tile/entries/", flip), evidence.ErrTampered},
-		"a bundle that is cut":           {change("/tile/entries/", func(b []byte) []byte { return b[:len(b)-1] }), evidence.ErrTampered},
-		"a bundle that goes on":          {change("/tile/entries/", func(b []byte) []byte { return append(b, 0, 0) }), evidence.ErrTampered},
-		"an endless bundle":              {endless, replica.ErrUnreachable},
-		"a changed byte in the history":  {change("/v1/checkpoints", func(b []byte) []byte { return bytes.Replace(b, []byte(`\n9\n`), []byte(`\n8\n`), 1) }), evidence.ErrTampered},
-		"a history that leaves one out":  {leaveOut, evidence.ErrTampered},
+		"a changed byte in a bundle":    {change("/tile/entries/", flip), evidence.ErrTampered},
+		"a bundle that is cut":          {change("/tile/entries/", func(b []byte) []byte { return b[:len(b)-1] }), evidence.ErrTampered},
+		"a bundle that goes on":         {change("/tile/entries/", func(b []byte) []byte { return append(b, 0, 0) }), evidence.ErrTampered},
+		"an endless bundle":             {endless, replica.ErrUnreachable},
+		"a changed byte in the history": {change("/v1/checkpoints", func(b []byte) []byte { return bytes.Replace(b, []byte(`\n9\n`), []byte(`\n8\n`), 1) }), evidence.ErrTampered},
+		"a history that leaves one out": {leaveOut, evidence.ErrTampered},
+		"no history at all": {func(s *served) {
+			s.lies(func(w http.ResponseWriter, r *http.Request) bool {
+				if r.URL.Path == "/v1/checkpoints" {
+					http.NotFound(w, r)
+					return true
+				}
+				return false
+			})
+		}, replica.ErrNoHistory},
 		"a history that is not JSON":     {change("/v1/checkpoints", func(b []byte) []byte { return b[:len(b)/2] }), replica.ErrUnreachable},
 		"an empty history":               {change("/v1/checkpoints", func([]byte) []byte { return []byte(`{"checkpoints":[]}`) }), evidence.ErrTampered},
 		"a checkpoint that is no note":   {change("/checkpoint", func(b []byte) []byte { return b[:10] }), replica.ErrUnreachable},

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -32,6 +33,9 @@ func (p *primary) checkpoints(ctx context.Context, after uint64) ([]ledger.Sized
 	const path = "/v1/checkpoints"
 	query := url.Values{"from": {strconv.FormatUint(after+1, 10)}, "limit": {strconv.Itoa(pageCheckpoints)}}
 	body, err := p.get(ctx, path, query, maxPage)
+	if errors.Is(err, errAbsent) {
+		return nil, fmt.Errorf("%w: %s: %w", ErrUnreachable, path, ErrNoHistory)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -24,6 +24,10 @@ var ErrUnreachable = errors.New("the ledger's server cannot be read")
 // ErrAddress says that Options.URL is no address that may be followed.
 var ErrAddress = errors.New("no address of a ledger's server")
 
+// ErrNoHistory says that the address serves a log's tiles, and no history of its
+// checkpoints: a static copy. It is an ErrUnreachable.
+var ErrNoHistory = errors.New("it serves no history of checkpoints, as a static copy of a log: a mirror follows a server")
+
 // errAbsent says that the primary has no such resource. It is an ErrUnreachable
 // where the resource must be there.
 var errAbsent = errors.New("not there")
