@@ -104,7 +104,7 @@ func (a *app) adoptFrom(ctx context.Context, o *adoptOrder) error {
 		return nothingToAdopt(o)
 	}
 	w := &adopting{a: a, o: o, from: from, to: to, signer: signer, here: map[string]statement.Ref{}}
-	err = a.readAt(ctx, from, func(r *reading) error {
+	err = a.readOld(ctx, from, to, func(r *reading) error {
 		w.old = r
 		return w.all(ctx)
 	})
