@@ -113,6 +113,34 @@ func ReadCheckpoint(signed []byte) (Checkpoint, []Signature, error) {
 	return c, sigs, nil
 }
 
+// ReadExtended is ReadCheckpoint for what other people's logs sign: after the three
+// lines there may be more, none of them empty, which the specification allows and
+// advises against. They are covered by every signature, and mean nothing here.
+func ReadExtended(signed []byte) (Checkpoint, []Signature, error) {
+	text, sigs, err := splitNote(signed)
+	if err != nil {
+		return Checkpoint{}, nil, err
+	}
+	lines := strings.SplitAfterN(text, "\n", 4)
+	if len(lines) == 4 && lines[3] != "" && (strings.HasPrefix(lines[3], "\n") || strings.Contains(lines[3], "\n\n") || !strings.HasSuffix(lines[3], "\n")) {
+		return Checkpoint{}, nil, fmt.Errorf("checkpoint: %w: an empty line among its extension lines", ErrFormat)
+	}
+	c, err := ParseCheckpoint(strings.Join(lines[:min(3, len(lines))], ""))
+	if err != nil {
+		return Checkpoint{}, nil, err
+	}
+	return c, sigs, nil
+}
+
+// OpenExtended is OpenCheckpoint for what ReadExtended reads.
+func OpenExtended(signed []byte, known note.Verifiers) (Checkpoint, *note.Note, error) {
+	c, _, err := ReadExtended(signed)
+	if err != nil {
+		return Checkpoint{}, nil, err
+	}
+	return openNote(c, signed, known)
+}
+
 // OpenCheckpoint parses a signed checkpoint and verifies every signature by a
 // known key. A signature by a known key that does not verify is an
 // ErrTampered; a note that no known key signed is an ErrUntrusted; signatures
@@ -123,6 +151,10 @@ func OpenCheckpoint(signed []byte, known note.Verifiers) (Checkpoint, *note.Note
 	if err != nil {
 		return Checkpoint{}, nil, err
 	}
+	return openNote(c, signed, known)
+}
+
+func openNote(c Checkpoint, signed []byte, known note.Verifiers) (Checkpoint, *note.Note, error) {
 	n, err := note.Open(signed, known)
 	if err != nil {
 		var bad *note.InvalidSignatureError

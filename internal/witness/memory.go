@@ -74,11 +74,11 @@ func (m memory) read(origin string) (*record, error) {
 
 // cosigned reads a checkpoint that this witness cosigned.
 func (m memory) cosigned(signed []byte) (*record, error) {
-	c, n, err := evidence.OpenCheckpoint(signed, evidence.Verifiers(m.self))
+	c, n, err := evidence.OpenExtended(signed, evidence.Verifiers(m.self))
 	if err != nil {
 		return nil, err
 	}
-	_, sigs, err := evidence.ReadCheckpoint(signed)
+	_, sigs, err := evidence.ReadExtended(signed)
 	if err != nil {
 		return nil, err
 	}

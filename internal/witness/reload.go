@@ -128,7 +128,7 @@ func (w *Witness) suits(l *log, keys []evidence.VKey) error {
 		}
 		l.record = r
 	}
-	if _, _, err := evidence.OpenCheckpoint(l.record.signed, evidence.Verifiers(keys...)); err != nil {
+	if _, _, err := evidence.OpenExtended(l.record.signed, evidence.Verifiers(keys...)); err != nil {
 		return fmt.Errorf("%w: log %s: no key named for it signed the checkpoint of %d entries that was cosigned last", ErrKeys, l.origin, l.record.Size)
 	}
 	return nil

@@ -165,7 +165,7 @@ func (w *Witness) settle(l *log) error {
 		l.unsure = false
 		return nil
 	}
-	if _, _, err := evidence.OpenCheckpoint(r.signed, l.verifiers()); err != nil {
+	if _, _, err := evidence.OpenExtended(r.signed, l.verifiers()); err != nil {
 		return withHint("while a log's key changes, name both keys, until a checkpoint by the new one was cosigned",
 			"%w: log %s: no key named for it signed the checkpoint of %d entries that was cosigned last", ErrKeys, l.origin, r.Size)
 	}
@@ -234,7 +234,7 @@ func (w *Witness) Add(r Request) Answer {
 }
 
 func (w *Witness) add(r Request) Answer {
-	c, _, err := evidence.ReadCheckpoint(r.Checkpoint)
+	c, _, err := evidence.ReadExtended(r.Checkpoint)
 	if err != nil {
 		return refuse(BadRequest, "%v", err)
 	}
@@ -242,7 +242,7 @@ func (w *Witness) add(r Request) Answer {
 	if l == nil {
 		return refuse(NotFound, "this witness does not know the log %s", c.Origin)
 	}
-	_, n, err := evidence.OpenCheckpoint(r.Checkpoint, l.verifiers())
+	_, n, err := evidence.OpenExtended(r.Checkpoint, l.verifiers())
 	if err != nil {
 		return refuse(Forbidden, "%v", err)
 	}
@@ -358,6 +358,9 @@ func (w *Witness) cosign(l *log, c evidence.Checkpoint, n *note.Note) Answer {
 		signed.WriteString("— " + s.Name + " " + s.Base64 + "\n")
 	}
 	signed.WriteString(line)
+	if signed.Len() > evidence.MaxCheckpoint { // by its extension lines: it could not be read again
+		return refuse(BadRequest, "with the cosignature the checkpoint has more than %d bytes", evidence.MaxCheckpoint)
+	}
 	next := &record{Checkpoint: c, time: seconds, signed: []byte(signed.String())}
 	if err := w.memory.write(next); err != nil {
 		l.unsure = true

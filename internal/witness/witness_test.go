@@ -202,7 +202,7 @@ func TestStatuses(t *testing.T) {
 		{"64 hashes", text(many), 400, "", ""},
 		{"63 hashes that prove nothing", text(full), 422, "", ""},
 		{"old above size", text(Request{Old: 10, Checkpoint: l.signed(9)}), 400, "", ""},
-		{"extension line", text(Request{Old: 5, Checkpoint: extended}), 400, "", ""},
+		{"an empty extension line", strings.Replace(text(Request{Old: 5, Checkpoint: extended}), "extension\n", "\nextension\n", 1), 400, "", ""},
 		{"no signature", text(Request{Old: 5, Checkpoint: []byte(l.at(9).Text())}), 400, "", ""},
 		{"another log", text(other.request(0, 9)), 404, "", ""},
 		{"wrong key", text(thief.request(5, 9)), 403, "", ""},
@@ -241,6 +241,59 @@ func TestStatuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestExtensionLines: what other people's logs have beside the three lines is cosigned as
+// it stands, comes back after a restart, and decides nothing.
+func TestExtensionLines(t *testing.T) {
+	l := newLog(t, "log.example/a", 1, "true", 9)
+	w, fsys, c := start(t, l)
+	extended := func(size int, lines string) Request {
+		signed, err := note.Sign(&note.Note{Text: l.at(size).Text() + lines}, l.signer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := l.request(0, size)
+		r.Checkpoint = signed
+		return r
+	}
+	r := extended(5, "Timestamp: 1\nmore — of it\n")
+	line := mustAdd(t, w, r)
+	text, _, _ := bytes.Cut(r.Checkpoint, []byte("\n\n"))
+	n, err := note.Open(append(append(text, '\n', '\n'), line...), evidence.Verifiers(w.VKey()))
+	if err != nil || !strings.HasSuffix(n.Text, "\nmore — of it\n") {
+		t.Fatalf("%+v %v", n, err)
+	}
+	// Another line beside the same tree is no fork, and another tree is.
+	again := extended(5, "Timestamp: 2\n")
+	again.Old, again.Proof = 5, nil
+	mustAdd(t, w, again)
+	other := newLog(t, "log.example/a", 1, "other", 9)
+	forked, err := note.Sign(&note.Note{Text: other.at(5).Text() + "Timestamp: 2\n"}, l.signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := w.Add(Request{Old: 5, Checkpoint: forked}); a.Status != Conflict || a.Stale {
+		t.Fatalf("%+v", a)
+	}
+	// What could not be read again is not stored.
+	long := extended(5, strings.Repeat("x", evidence.MaxCheckpoint-len(again.Checkpoint)-10)+"\n")
+	long.Old, long.Proof = 5, nil
+	if len(long.Checkpoint) > evidence.MaxCheckpoint {
+		t.Fatal("too long to be read at all")
+	}
+	if a := w.Add(long); a.Status != BadRequest {
+		t.Fatalf("%+v", a)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w = open(t, fsys, c, l.vkey)
+	defer w.Close()
+	if signed, err := w.Latest(OriginID("log.example/a")); err != nil || !bytes.Contains(signed, []byte("\nTimestamp: 2\n\n")) {
+		t.Fatalf("%s %v", signed, err)
+	}
+	mustAdd(t, w, l.request(5, 9)) // and none
 }
 
 // TestFirstCheckpoint: from nothing there is nothing to prove.
