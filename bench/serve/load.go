@@ -154,15 +154,13 @@ func (m *meter) endAfter(length time.Duration, took []time.Duration) {
 	n := len(took)
 	slices.Sort(took)
 	cpu, err := m.server.cpu()
-	if err == nil {
-		m.figure.memory, err = m.server.memory()
-	}
+	memory, merr := m.server.memory()
 	load, lerr := loadCPU()
-	if m.err = errors.Join(err, lerr); m.err != nil {
+	if m.err = errors.Join(err, merr, lerr); m.err != nil {
 		return
 	}
 	m.figure = figure{
 		perSecond: float64(n) / length.Seconds(), p50: took[n/2], p99: took[n*99/100],
-		cpu: (cpu - m.cpu) / time.Duration(n), load: (load - m.load) / time.Duration(n), memory: m.figure.memory,
+		cpu: (cpu - m.cpu) / time.Duration(n), load: (load - m.load) / time.Duration(n), memory: memory,
 	}
 }
