@@ -139,11 +139,11 @@ func (v *entrance) hosts(l net.Listener) []string {
 
 // open makes the doors: the main one, the socket, the metrics.
 func (v *entrance) open(main net.Listener, h http.Handler, proxies server.Proxies) error {
-	config, err := v.tls()
+	config, files, err := v.tls()
 	if err != nil {
 		return err
 	}
-	v.doors[0] = server.Door{Listener: server.Bounded(main, v.settings.limits(), proxies, v.metrics), Handler: h, TLS: config}
+	v.doors[0] = server.Door{Listener: server.Bounded(main, v.settings.limits(), proxies, v.metrics), Handler: h, TLS: config, Files: files}
 	v.url = "http://" + main.Addr().String()
 	if config != nil {
 		v.url = "https://" + main.Addr().String()
@@ -170,17 +170,17 @@ func (v *entrance) open(main net.Listener, h http.Handler, proxies server.Proxie
 // metricsConnections is how many connections the metrics take at once.
 const metricsConnections = 32
 
-func (v *entrance) tls() (*tls.Config, error) {
+func (v *entrance) tls() (*tls.Config, *server.TLSFiles, error) {
 	s := v.settings
 	if s.tlsCert == "" {
-		return nil, nil
+		return nil, nil, nil
 	}
 	files := &server.TLSFiles{Cert: string(s.tlsCert), Key: string(s.tlsKey), ClientCA: string(s.clientCA)}
 	config, err := server.OpenTLS(files, v.app.now, v.warnf)
 	if errors.Is(err, server.ErrTLSFile) {
-		return nil, failf(exitUntrusted, "%w", err)
+		return nil, nil, failf(exitUntrusted, "%w", err)
 	}
-	return config, err
+	return config, files, err
 }
 
 // The names under which commands on this machine find the server's socket: in the

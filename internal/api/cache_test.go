@@ -47,7 +47,9 @@ func TestWhatMayBeKept(t *testing.T) {
 	}
 
 	var texts []string
-	w = stand(t, func(_ *world, _ *api.Options, f *server.FrontOptions) { texts = tokens(t, f, server.ScopeEntries, server.ScopeProofs) })
+	w = stand(t, func(_ *world, _ *api.Options, f *server.FrontOptions) {
+		texts = tokens(t, f, server.ScopeEntries, server.ScopeProofs)
+	})
 	w.fill()
 	a := w.ask("GET", "/v1/entries?size=5", nil, "Authorization", "Bearer "+texts[0])
 	if got := a.header.Get("Cache-Control"); got != strings.Replace(day, "public", "private", 1) || !strings.Contains(strings.Join(a.header.Values("Vary"), ","), "Authorization") {

@@ -28,6 +28,9 @@ type Access struct {
 // socketKey marks the context of connections over the server's own socket.
 type socketKey struct{}
 
+// filesKey has the files that a connection's client certificate is held to.
+type filesKey struct{}
+
 // onSocket says that a connection came through the server's own socket, which only
 // its owner can open.
 func onSocket(ctx context.Context) context.Context {
@@ -44,6 +47,9 @@ func (a *Access) identify(r *http.Request) (Identity, *denial) {
 		return a.byToken(shown)
 	}
 	if len(a.Certs) > 0 && r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
+		if files, ok := r.Context().Value(filesKey{}).(*TLSFiles); ok && !files.holds(r.TLS) {
+			return Identity{}, hangUp(a.unauthorized("invalid_token", "the certificate of this connection does not hold any more"))
+		}
 		who := ofCertificate(a.Certs, r.TLS.VerifiedChains[0][0])
 		who.Scopes |= a.Anonymous
 		return who, nil

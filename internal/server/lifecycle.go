@@ -18,6 +18,7 @@ type Door struct {
 	Listener net.Listener
 	Handler  http.Handler
 	TLS      *tls.Config // nil: plain
+	Files    *TLSFiles   // of TLS: client certificates are held to them with every request; nil: at the handshake
 	Socket   bool        // the server's own socket: who can open it may do everything
 }
 
@@ -93,6 +94,9 @@ func newServer(d Door, o DoorOptions) *http.Server {
 			PingTimeout:          readTimeout,
 			WriteByteTimeout:     writeTimeout,
 		},
+	}
+	if d.Files != nil {
+		s.BaseContext = func(net.Listener) context.Context { return context.WithValue(context.Background(), filesKey{}, d.Files) }
 	}
 	if d.Socket {
 		s.BaseContext = func(net.Listener) context.Context { return onSocket(context.Background()) }

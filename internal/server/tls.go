@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -33,6 +34,48 @@ type TLSFiles struct {
 	cert   *tls.Certificate
 	pool   *x509.CertPool
 	told   string
+	held   map[[32]byte]time.Time // client certificates that hold by the pool, by their SHA-256: until when
+}
+
+// maxHeld is how many client certificates are remembered to hold.
+const maxHeld = 4096
+
+// holds reports whether the certificate of an open connection is still good by today's
+// CAs and today's clock: the handshake may have been long ago.
+func (t *TLSFiles) holds(c *tls.ConnectionState) bool {
+	_, pool := t.current()
+	leaf := c.PeerCertificates[0]
+	name, now := sha256.Sum256(leaf.Raw), t.now()
+	t.mu.Lock()
+	until, known := t.held[name]
+	known = known && t.pool == pool
+	t.mu.Unlock()
+	if known && now.Before(until) {
+		return true
+	}
+	between := x509.NewCertPool()
+	for _, one := range c.PeerCertificates[1:] {
+		between.AddCert(one)
+	}
+	chains, err := leaf.Verify(x509.VerifyOptions{Roots: pool, Intermediates: between, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	if err != nil {
+		return false
+	}
+	until = leaf.NotAfter
+	for _, one := range chains[0] {
+		if one.NotAfter.Before(until) {
+			until = one.NotAfter
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.pool == pool {
+		if t.held == nil || len(t.held) >= maxHeld {
+			t.held = make(map[[32]byte]time.Time)
+		}
+		t.held[name] = until
+	}
+	return true
 }
 
 // OpenTLS reads the files and returns the configuration that follows them: TLS 1.2 at
@@ -146,9 +189,9 @@ func (t *TLSFiles) readCA() error {
 		err = fmt.Errorf("%w: %s holds no certificate", ErrTLSFile, t.ClientCA)
 	}
 	if err != nil {
-		t.pool, t.stamps[2] = x509.NewCertPool(), fileStamp{} // nobody's
+		t.pool, t.stamps[2], t.held = x509.NewCertPool(), fileStamp{}, nil // nobody's
 		return err
 	}
-	t.pool, t.stamps[2] = pool, fileStamp{info}
+	t.pool, t.stamps[2], t.held = pool, fileStamp{info}, nil
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -123,6 +124,7 @@ func standTLS(t *testing.T, ca, clients *authority, rules ...string) *tlsStandin
 	t.Helper()
 	s := &tlsStanding{testClock: newTestClock(), t: t, roots: x509.NewCertPool()}
 	s.roots.AddCert(ca.cert)
+	s.now = time.Now() // as the handshakes have it
 	dir := t.TempDir()
 	s.files = &TLSFiles{ClientCA: filepath.Join(dir, "clients.pem")}
 	s.files.Cert, s.files.Key = keep(t, dir, ca.issue(serverTemplate()))
@@ -152,7 +154,7 @@ func standTLS(t *testing.T, ca, clients *authority, rules ...string) *tlsStandin
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() {
-		ended <- OpenDoors(ctx, []Door{{Listener: l, Handler: front.Handler(mux), TLS: config}}, DoorOptions{Stop: time.Second})
+		ended <- OpenDoors(ctx, []Door{{Listener: l, Handler: front.Handler(mux), TLS: config, Files: s.files}}, DoorOptions{Stop: time.Second})
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -279,6 +281,55 @@ func TestFilesAreReadAgain(t *testing.T) {
 	s.advance(reloadEvery)
 	if serial() != after {
 		t.Error("a certificate that cannot be read is not the one before")
+	}
+}
+
+// TestConnectionOutlivesItsCertificate: a connection that stays open is no better than
+// a new one, once its certificate's CA was taken out, or its time is over.
+func TestConnectionOutlivesItsCertificate(t *testing.T) {
+	for _, over2 := range []bool{false, true} {
+		for what, change := range map[string]func(*tlsStanding){
+			"its CA was taken out": func(s *tlsStanding) {
+				put(t, s.files.ClientCA, certPEM(newAuthority(t, "others").cert.Raw))
+				s.advance(reloadEvery)
+			},
+			"the list of CAs is broken": func(s *tlsStanding) {
+				put(t, s.files.ClientCA, []byte("nothing"))
+				s.advance(reloadEvery)
+			},
+			"it is over": func(s *tlsStanding) { s.advance(2 * time.Hour) },
+		} {
+			ca, clients := newAuthority(t, "servers"), newAuthority(t, "clients")
+			s := standTLS(t, ca, clients, "dns:a.example=entries")
+			tr := &http.Transport{TLSClientConfig: &tls.Config{
+				RootCAs: s.roots, ServerName: "ledger.example", Certificates: []tls.Certificate{clients.issue(clientTemplate("a.example"))},
+			}, ForceAttemptHTTP2: over2}
+			defer tr.CloseIdleConnections()
+			ask := func(want int, reused bool) {
+				t.Helper()
+				var kept bool
+				ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { kept = i.Reused }})
+				r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+s.address+"/entries", nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				resp, err := tr.RoundTrip(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer resp.Body.Close()
+				_, _ = io.Copy(io.Discard, resp.Body)
+				if resp.StatusCode != want || kept != reused || resp.ProtoMajor == 2 != over2 {
+					t.Errorf("%s: %s %d, on an open connection: %v; want %d", what, resp.Proto, resp.StatusCode, kept, want)
+				}
+			}
+			ask(http.StatusOK, false)
+			for range 3 {
+				ask(http.StatusOK, true)
+			}
+			change(s)
+			ask(http.StatusUnauthorized, true)
+		}
 	}
 }
 
