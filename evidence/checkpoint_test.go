@@ -273,3 +273,28 @@ func FuzzReadCheckpoint(f *testing.F) {
 		}
 	})
 }
+
+// FuzzReadExtended: what ReadCheckpoint takes is the same with and without extension
+// lines, and what only the other takes has some, none of them empty.
+func FuzzReadExtended(f *testing.F) {
+	signature := "\n— log.example/a AAAAAAAA\n"
+	text := Checkpoint{Origin: "log.example/a", Size: 4, Root: EmptyRoot}.Text()
+	for _, more := range []string{"", "extension\n", "one\ntwo\n", "\n", "x\n\ny\n", "— a b\n"} {
+		f.Add([]byte(text + more + signature))
+	}
+	f.Fuzz(func(t *testing.T, signed []byte) {
+		c, sigs, err := ReadExtended(signed)
+		strict, strictSigs, strictErr := ReadCheckpoint(signed)
+		switch {
+		case strictErr == nil:
+			if err != nil || c != strict || len(sigs) != len(strictSigs) {
+				t.Fatalf("%v %v; %v %v", c, err, strict, strictErr)
+			}
+		case err == nil:
+			text, rest, _ := bytes.Cut(signed, []byte("\n\n"))
+			if !bytes.HasPrefix(text, []byte(c.Text())) || len(text)+1 <= len(c.Text()) || len(rest) == 0 {
+				t.Fatalf("%q is read as %v", signed, c)
+			}
+		}
+	})
+}
