@@ -35,6 +35,7 @@ type app struct {
 	adopt          bool
 	wait           string                        // "cosigned", or empty
 	spool          bool                          // keep what no server took
+	unsent         unsent                        // for that
 	waitTimeout    time.Duration                 // for that
 	mirrorOf       map[statement.LedgerID]string // of a server that says that it is a mirror: whose
 	before         map[statement.LedgerID]seen   // what was seen before a server was asked: see seenBefore

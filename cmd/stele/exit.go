@@ -51,6 +51,12 @@ func (f *failure) withHint(hint string) *failure   { f.hint = hint; return f }
 func (f *failure) withPath(path string) *failure   { f.path = path; return f }
 func (f *failure) withEntry(entry uint64) *failure { f.entry = &entry; return f }
 
+// hinted adds a hint to those that are there.
+func (f *failure) hinted(hint string) *failure {
+	f.hint = strings.TrimPrefix(f.hint+"; "+hint, "; ")
+	return f
+}
+
 func failf(status int, format string, args ...any) *failure {
 	err := fmt.Errorf(format, args...)
 	return &failure{status: status, message: err.Error(), err: errors.Unwrap(err)}

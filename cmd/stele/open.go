@@ -139,7 +139,8 @@ func (a *app) submit(ctx context.Context, dir string, signer statement.Signer, m
 	}
 	proof, err := e.Submit(ctx, env)
 	if err != nil {
-		return nil, a.heldBack(r.ID(), env, err)
+		_, err = a.heldBack(r.ID(), env, err)
+		return nil, err
 	}
 	a.saw(r.ID(), proof.Checkpoint)
 	a.witnessedHere(ctx, e, policy, proof)

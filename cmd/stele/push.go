@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,48 +16,10 @@ import (
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/durable"
+	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/spool"
 	"github.com/stele-ml/stele/statement"
 )
-
-// spoolOf is where envelopes wait that are for a ledger.
-func (a *app) spoolOf(id statement.LedgerID) *spool.Spool {
-	return spool.At(filepath.Join(a.dirs.Ledger(id.String()), "spool"))
-}
-
-// keepForLater is --spool: it keeps a signed envelope until `stele push`. What it
-// names by digest is at the server before it is signed.
-func (a *app) keepForLater(id statement.LedgerID, env *statement.Envelope) error {
-	s := a.spoolOf(id)
-	item, err := s.Add(env)
-	if err != nil {
-		return fmt.Errorf("keep for later: %w", err)
-	}
-	w := waitingJSON(s, item)
-	if a.json {
-		a.printJSON(jsonv1.Push{Ledger: id.String(), Pushed: []jsonv1.Pushed{}, Skipped: []jsonv1.PushSkipped{}, Waiting: []jsonv1.Waiting{w}})
-		return nil
-	}
-	if !a.quiet {
-		a.term.Printf("kept for later: number %d, %s\n", w.Number, waitingText(w))
-		a.term.Notef("it is signed, and no ledger has acknowledged it: `stele push` gives it to the server")
-	}
-	return nil
-}
-
-// heldBack is what a verb ends with whose envelope a server did not take: with
-// --spool it is kept, where nobody answered. Whether the server has it is then not
-// known either; push finds out, and nothing is written twice.
-func (a *app) heldBack(id statement.LedgerID, env *statement.Envelope, cause error) error {
-	if !a.spool || !errors.Is(cause, client.ErrUnreachable) {
-		return cause
-	}
-	if err := a.keepForLater(id, env); err != nil {
-		return failf(exitUnreachable, "%w; and it was not kept: %w", cause, err)
-	}
-	return failf(exitUnreachable, "not acknowledged by the ledger so far: %w", cause).
-		withHint("`stele push` gives it to the server, once, when it answers again")
-}
 
 func (a *app) pushCommand() *cobra.Command {
 	var skip, list bool
@@ -123,7 +86,7 @@ func (a *app) push(ctx context.Context, skip bool) error {
 	if err != nil {
 		return pushFailure(err)
 	}
-	p := &pushing{a: a, log: log, id: info.ID, spool: s, skip: skip, out: &out}
+	p := &pushing{a: a, client: c, log: log, id: info.ID, spool: s, skip: skip, out: &out}
 	err = p.all(ctx)
 	if rest, listErr := s.Items(); listErr == nil {
 		for _, item := range rest {
@@ -202,12 +165,13 @@ func (a *app) followServer(ctx context.Context, c *client.Client, info *client.I
 
 // pushing is one push under way.
 type pushing struct {
-	a     *app
-	log   *client.Log
-	id    statement.LedgerID
-	spool *spool.Spool
-	skip  bool
-	out   *jsonv1.Push
+	a      *app
+	client *client.Client
+	log    *client.Log
+	id     statement.LedgerID
+	spool  *spool.Spool
+	skip   bool
+	out    *jsonv1.Push
 }
 
 // all pushes until nothing waits, what was added meanwhile included.
@@ -239,23 +203,88 @@ func (p *pushing) one(ctx context.Context, item spool.Item) error {
 	if err != nil {
 		return err
 	}
+	if err := p.documents(ctx, item); err != nil {
+		return err
+	}
 	r, err := p.log.Submit(ctx, env, client.SubmitOptions{}, nil)
 	var history *evidence.HistoryError
 	if errors.As(err, &history) {
 		p.a.keepConflict(p.id, history.Old, history.New)
+	}
+	if errors.Is(err, client.ErrRefused) {
+		if e := p.stampedAlready(ctx, env, err); e != nil {
+			return p.pushed(item, jsonv1.Pushed{ID: env.ID().String(), Entry: e.Index, Time: jsonv1.At(e.Time), Existed: true})
+		}
 	}
 	if err != nil {
 		return err
 	}
 	_, signed := p.log.Checkpoint()
 	p.a.saw(p.id, signed)
+	return p.pushed(item, jsonv1.Pushed{ID: r.ID.String(), Entry: r.Entry.Index, Time: jsonv1.At(r.Entry.Time), Existed: r.Existed})
+}
+
+// pushed takes out what the ledger has.
+func (p *pushing) pushed(item spool.Item, entry jsonv1.Pushed) error {
 	if err := p.spool.Remove(item); err != nil {
 		return err
 	}
-	p.out.Pushed = append(p.out.Pushed, jsonv1.Pushed{
-		Number: item.Number, ID: r.ID.String(), Entry: r.Entry.Index, Time: jsonv1.At(r.Entry.Time), Existed: r.Existed,
-	})
+	entry.Number = item.Number
+	p.out.Pushed = append(p.out.Pushed, entry)
 	return nil
+}
+
+// documents gives the server what an envelope names by digest.
+func (p *pushing) documents(ctx context.Context, item spool.Item) error {
+	list, err := item.Documents()
+	if err != nil {
+		return err
+	}
+	for _, d := range list {
+		if err := p.document(ctx, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *pushing) document(ctx context.Context, d spool.Document) error {
+	f, err := openRegular(d.Path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if d.Manifest.IsZero() {
+		return p.client.PutAttachment(ctx, d.Attachment, f)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	return p.client.PutManifest(ctx, d.Manifest, f, info.Size())
+}
+
+// stampedAlready is the entry by which the ledger has, under its name, what a stamp
+// that it refused says; nil if it has not. That is what somebody has who stamped the
+// same bytes a second time, and no reason to stop.
+func (p *pushing) stampedAlready(ctx context.Context, env *statement.Envelope, refused error) *evidence.Entry {
+	var said *client.Error
+	if !errors.As(refused, &said) || said.Problem.Rule != string(ledger.RuleNameBound) || said.Problem.Entry == nil {
+		return nil
+	}
+	st, err := statement.Parse(env.Payload)
+	if err != nil || st.Kind != statement.KindStamp {
+		return nil
+	}
+	e, err := p.log.Entry(ctx, *said.Problem.Entry)
+	if err != nil {
+		return nil
+	}
+	there, err := e.Statement()
+	if err != nil || there.Kind != statement.KindStamp || e.Envelope.By() != env.By() || !reflect.DeepEqual(there.Subject, st.Subject) {
+		return nil
+	}
+	return e
 }
 
 // pushFailure gives a client's error its exit status.
@@ -279,8 +308,7 @@ func pushFailure(err error) error {
 		f.rule, f.entry = said.Problem.Rule, said.Problem.Entry
 	}
 	if errors.Is(err, client.ErrRefused) {
-		const aside = "`stele push --skip` sets it aside, and goes on with the others"
-		f.hint = strings.TrimPrefix(f.hint+"; "+aside, "; ")
+		return f.hinted("`stele push --skip` sets it aside, and goes on with the others")
 	}
 	return f
 }
@@ -350,33 +378,4 @@ func (a *app) listSpools() error {
 		a.term.Printf("nothing waits\n")
 	}
 	return nil
-}
-
-// waitingJSON says of an item that waits what its envelope tells. One that cannot
-// be read is named all the same: push will say why.
-func waitingJSON(s *spool.Spool, item spool.Item) jsonv1.Waiting {
-	w := jsonv1.Waiting{Number: item.Number, Path: filepath.Join(s.Dir(), item.Name)}
-	env, err := item.Envelope()
-	if err != nil {
-		return w
-	}
-	w.ID = env.ID().String()
-	if st, err := statement.Parse(env.Payload); err == nil {
-		w.Kind, w.About = string(st.Kind), subject(st)
-	}
-	return w
-}
-
-func waitingText(w jsonv1.Waiting) string {
-	if w.Kind == "" {
-		return "an envelope that cannot be read: " + w.Path
-	}
-	return w.Kind + " " + w.About
-}
-
-func waitText(n int) string {
-	if n == 1 {
-		return "1 statement still waits"
-	}
-	return fmt.Sprintf("%d statements still wait", n)
 }

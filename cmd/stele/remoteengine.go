@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 
@@ -68,6 +69,9 @@ func (a *app) disconnect() {
 		c.client.Close()
 	}
 	clear(a.servers.open)
+	if a.unsent.dir != "" {
+		_ = os.RemoveAll(a.unsent.dir) // the spool has copies
+	}
 }
 
 // remoteEngine opens the ledger that a server keeps, as of the newest checkpoint
@@ -79,7 +83,13 @@ func (a *app) remoteEngine(ctx context.Context, address string) (engine, error) 
 	if err != nil {
 		return nil, err
 	}
+	if a.unsent.away != nil && c.ledger != nil {
+		return a.asReadBefore(c), nil
+	}
 	info, err := a.newestOf(ctx, c.client)
+	if err != nil && c.ledger != nil && a.wentAway(c.client, err) {
+		return a.asReadBefore(c), nil
+	}
 	if err != nil {
 		return nil, a.noLedgerThere(address, err)
 	}
@@ -97,6 +107,11 @@ func (a *app) remoteEngine(ctx context.Context, address string) (engine, error) 
 		c.ledger, c.ctx, c.signed = l, ctx, signed
 	}
 	return &remoteEngine{app: a, c: c, ledger: c.ledger, id: info.ID}, nil
+}
+
+// asReadBefore is the ledger of a server that has gone away since: see unsent.
+func (a *app) asReadBefore(c *connection) engine {
+	return &remoteEngine{app: a, c: c, ledger: c.ledger, id: c.ledger.View().ID()}
 }
 
 // newestOf asks a server for its newest checkpoint, after looking up what was seen of
@@ -156,6 +171,9 @@ func (e *remoteEngine) Close() error { return nil }
 // and goes on from what was seen, and the entry is in its tree, and is this
 // statement.
 func (e *remoteEngine) Submit(ctx context.Context, env *statement.Envelope) (*solo.Proof, error) {
+	if away := e.app.unsent.away; away != nil {
+		return nil, away
+	}
 	r, err := newReading(e.View())
 	if err != nil {
 		return nil, err
@@ -284,6 +302,10 @@ func (a *app) noLedgerThere(address string, err error) error {
 	case errors.Is(err, client.ErrNotFound), errors.Is(err, client.ErrAnswer):
 		return failf(exitNotFound, "no ledger is served at %s: %w", address, err).
 			withHint("is it the address of `stele serve`? It ends at the host, or the port: no path, and https where there is TLS")
+	}
+	if a.spool && errors.Is(err, client.ErrUnreachable) {
+		f := describe(err)
+		return f.hinted("nothing was signed, so that --spool had nothing to keep: what is signed is looked up first. Say it again when the server answers")
 	}
 	return a.accessHint(address, err)
 }

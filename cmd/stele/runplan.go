@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
-	"time"
 
-	"github.com/stele-ml/stele/client"
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/ledger"
@@ -445,52 +443,3 @@ func tellable(args []string) (list []string, cut bool) {
 	}
 	return list, false
 }
-
-// submitSigned puts a signed envelope on the ledger. Another process that has
-// the ledger open is waited for: hours of work may hang on it.
-func (a *app) submitSigned(ctx context.Context, dir string, env *statement.Envelope) (*solo.Proof, error) {
-	for again := 0; ; again++ {
-		proof, err := a.submitOnce(ctx, dir, env)
-		// A server of this machine that ended meanwhile leaves the directory to us.
-		gone := errors.Is(err, client.ErrUnreachable) && !isAddress(dir) && runningServer(dir) == ""
-		if !gone || again == maxGone {
-			return proof, err
-		}
-	}
-}
-
-// maxGone is how often a server may end while it is given a run.
-const maxGone = 3
-
-func (a *app) submitOnce(ctx context.Context, dir string, env *statement.Envelope) (*solo.Proof, error) {
-	e, err := a.engineAt(ctx, dir, false)
-	for waited := time.Duration(0); errors.Is(err, solo.ErrLocked) && waited < maxBusy; {
-		if waited == 0 {
-			a.term.Notef("another process has the ledger open; waiting for it")
-		}
-		began := time.Now()
-		e, err = a.engineAt(ctx, dir, false) // which waits some seconds
-		waited += max(time.Since(began), time.Second)
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer a.close(e)
-	r, err := newReading(e.View())
-	if err != nil {
-		return nil, err
-	}
-	policy, err := a.trustingNewest(r)
-	if err != nil {
-		return nil, err
-	}
-	proof, err := e.Submit(ctx, env)
-	if err == nil {
-		a.saw(r.ID(), proof.Checkpoint)
-		a.witnessedHere(ctx, e, policy, proof)
-	}
-	return proof, err
-}
-
-// maxBusy is how long a ledger that another process has open is waited for.
-const maxBusy = 2 * time.Minute

@@ -9,7 +9,6 @@ import (
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
-	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/statement"
@@ -41,7 +40,7 @@ func (w *running) record(ctx context.Context) (err error) {
 	// What is signed and kept is not given up any more.
 	proof, err := a.submitSigned(context.WithoutCancel(ctx), w.dir, env)
 	if err != nil {
-		return w.notSubmitted(err)
+		return w.notSubmitted(env, err)
 	}
 	for _, out := range w.order.out {
 		if out.stamped != nil {
@@ -76,25 +75,6 @@ func (w *running) sign(ctx context.Context, st *statement.Statement) (*statement
 		return nil, fmt.Errorf("sign the run: %w", err)
 	}
 	return env, nil
-}
-
-// notSubmitted says what can be done about a signed run that the ledger does not
-// have, or may not have.
-func (w *running) notSubmitted(err error) error {
-	var refusal *ledger.Refusal
-	if errors.As(err, &refusal) && refusal.Rule == ledger.RuleContract {
-		// What rules refuse now they may admit later: the run stays signed and kept.
-		again := "`stele record run --resume " + w.id.String() + "` asks again"
-		f := failf(exitRefused, "the run %s is refused: %w", w.id, err)
-		return f.withHint("nothing is lost: the outputs are where they are, and the signed run is kept. Once the rule holds, or its contract has changed, " + again)
-	}
-	if errors.As(err, &refusal) {
-		w.notes.refused()
-		w.notes.kept = w.wrapped() // who told of it can tell again
-		return fmt.Errorf("the run %s is refused: %w", w.id, err)
-	}
-	f := failf(statusOf(err), "the run %s is signed, and not acknowledged: %w", w.id, err)
-	return f.withHint("nothing is lost: `stele record run --resume " + w.id.String() + "` submits it again, which is safe")
 }
 
 // print writes the receipt.

@@ -16,6 +16,7 @@ import (
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/api"
 	"github.com/stele-ml/stele/internal/solo"
+	"github.com/stele-ml/stele/internal/spool"
 	"github.com/stele-ml/stele/statement"
 )
 
@@ -95,7 +96,21 @@ func (s *remoteShelf) Put(data []byte) (statement.Attachment, error) {
 		return statement.Attachment{}, fmt.Errorf("attachment: %d bytes; the limit is %d", len(data), solo.MaxAttachment)
 	}
 	at := statement.AttachmentOf(data)
-	return at, s.c.PutAttachment(s.ctx, at, bytes.NewReader(data))
+	return at, s.put(at, bytes.NewReader(data))
+}
+
+// put gives the server an attachment, or keeps it with --spool.
+func (s *remoteShelf) put(at statement.Attachment, r io.ReadSeeker) error {
+	a := s.app
+	if a.unsent.away == nil {
+		if err := s.c.PutAttachment(s.ctx, at, r); !a.wentAway(s.c, err) {
+			return err
+		}
+	}
+	if _, err := r.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	return a.sendLater(spool.Document{Attachment: at}, r)
 }
 
 // Copy implements shelf.
@@ -112,7 +127,7 @@ func (s *remoteShelf) Copy(r io.Reader) (at statement.Attachment, err error) {
 	if err != nil {
 		return at, err
 	}
-	return *of, s.c.PutAttachment(s.ctx, *of, f)
+	return *of, s.put(*of, f)
 }
 
 // Get implements shelf.
@@ -171,7 +186,7 @@ func (s *remoteShelf) Manifest(fp fingerprint.Fingerprint) (*fingerprint.Reader,
 // ManifestPath implements shelf. That a manifest could not be fetched is told, and is
 // no error: it may be found elsewhere.
 func (s *remoteShelf) ManifestPath(fp fingerprint.Fingerprint) string {
-	if err := s.fetch(fp); err != nil && !errors.Is(err, solo.ErrWithheld) {
+	if err := s.fetch(fp); err != nil && !errors.Is(err, solo.ErrWithheld) && !s.app.wentAway(s.c, err) {
 		s.app.leftAside(err)
 	}
 	return s.Shelf.ManifestPath(fp)
@@ -182,6 +197,9 @@ func (s *remoteShelf) fetch(fp fingerprint.Fingerprint) error {
 	path := s.Shelf.ManifestPath(fp)
 	if _, err := os.Stat(path); err == nil {
 		return nil // whether it is the right one shows when it is read
+	}
+	if away := s.app.unsent.away; away != nil {
+		return away
 	}
 	f, err := s.temporary()
 	if err != nil {
@@ -228,6 +246,16 @@ func pruneManifests(dir string) {
 
 // Offer implements shelf.
 func (s *remoteShelf) Offer(fp fingerprint.Fingerprint) error {
+	a := s.app
+	if a.unsent.away == nil {
+		if err := s.offer(fp); !a.wentAway(s.c, err) {
+			return err
+		}
+	}
+	return a.sendLater(spool.Document{Manifest: fp, Path: s.Shelf.ManifestPath(fp)}, nil)
+}
+
+func (s *remoteShelf) offer(fp fingerprint.Fingerprint) error {
 	f, err := os.Open(s.Shelf.ManifestPath(fp))
 	if err != nil {
 		return err

@@ -38,9 +38,11 @@ var ErrFull = errors.New("the spool is full")
 // added. Each is a directory of its own that is there whole or not at all:
 //
 //	0000000001-<the statement's id, 16 digits>/envelope.json       the DSSE envelope
+//	                                          /<SHA-256>.attachment
+//	                                          /<fingerprint, - for :>.manifest
 //
-// What an envelope names by digest is not kept here: it is at the server before
-// the envelope is signed.
+// Of the documents that an envelope names by digest it has those that are not at the
+// server yet: they go there before the envelope does.
 //
 // Several programs may add at once; one at a time may take out, under Lock.
 type Spool struct{ dir string }
@@ -60,7 +62,8 @@ type Item struct {
 
 // Add keeps an envelope, after all that are there. When it returns, it is
 // on the disk.
-func (s *Spool) Add(env *statement.Envelope) (Item, error) {
+// The documents are copied; what they hold is not checked here.
+func (s *Spool) Add(env *statement.Envelope, documents ...Document) (Item, error) {
 	body, err := env.MarshalJSON()
 	if err != nil {
 		return Item{}, err
@@ -78,6 +81,11 @@ func (s *Spool) Add(env *statement.Envelope) (Item, error) {
 	defer os.RemoveAll(begun) // where it was not renamed
 	if err := durable.WriteFile(disk, filepath.Join(begun, envelopeName), body); err != nil {
 		return Item{}, err
+	}
+	for _, d := range documents {
+		if err := d.copyTo(begun); err != nil {
+			return Item{}, err
+		}
 	}
 	items, err := s.Items()
 	if err != nil {
