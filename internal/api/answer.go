@@ -80,7 +80,7 @@ func notFound(format string, args ...any) error {
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := a.problem(err)
 	if p.Status >= http.StatusInternalServerError {
-		a.o.Logf("request %s: %s %s: %v", server.RequestID(r.Context()), r.Method, r.URL.Path, err)
+		a.o.Logf("request %s: %s: %v", server.RequestID(r.Context()), r.Pattern, err)
 	}
 	out := *p
 	out.RequestID = server.RequestID(r.Context())
@@ -136,6 +136,9 @@ func (a *API) problem(err error) *wire.Problem {
 	case is(ErrStopped, ledger.ErrClosed, ledger.ErrIndex):
 		// Why is for the server's log: it may name files, and the clock.
 		p = wire.NewProblem(http.StatusServiceUnavailable, wire.CodeUnavailable, "the ledger has stopped")
+		if is(syscall.ENOSPC, syscall.EDQUOT) {
+			p.Detail = "the ledger has stopped: the server's disk was full"
+		}
 		p.Hint = "whoever runs the server finds the reason in its log, under the request's id"
 		return p
 	case is(syscall.ENOSPC, syscall.EDQUOT): // before what a reader made of half a document

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -293,6 +294,7 @@ func TestFailuresKeepSecrets(t *testing.T) {
 		{context.Canceled, 503, wire.CodeUnavailable, true}, // taken back out of the queue: nothing is written
 		{fmt.Errorf("wait: %w", context.DeadlineExceeded), 503, wire.CodeUnavailable, true},
 		{fmt.Errorf("%w: /secret/path", api.ErrStopped), 503, wire.CodeUnavailable, true},
+		{fmt.Errorf("%w: write /secret/path: %w", api.ErrStopped, syscall.ENOSPC), 503, wire.CodeUnavailable, true},
 		{fmt.Errorf("%w: /secret/path", ledger.ErrClosed), 503, wire.CodeUnavailable, true},
 		{errors.New("open /secret/path: permission denied"), 500, wire.CodeInternal, true},
 		{fmt.Errorf("%w: /secret/path", statement.ErrFormat), 500, wire.CodeInternal, true}, // the store's, not the client's

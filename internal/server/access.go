@@ -89,6 +89,9 @@ func (a *Access) may(who Identity, need Scope) *denial {
 	switch {
 	case who.Scopes.Allows(need):
 		return nil
+	case who.Name == "" && a.Tokens == nil && a.Jobs == nil && len(a.Certs) == 0: // nothing that could be shown would help
+		return deny(http.StatusForbidden, wire.CodeForbidden, "scope", "nobody has the scope "+need.String()+" at this address",
+			"ask whoever runs the server which address is for that")
 	case who.Name == "":
 		return a.unauthorized("", "no token and no certificate was shown, and this needs the scope "+need.String())
 	}

@@ -15,6 +15,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -701,5 +702,37 @@ func TestWritingWhereOneReads(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestNothingIsLeft: after a stop under load no goroutine of the server is left: not of
+// requests that were answered, nor of those that were cut off.
+func TestNothingIsLeft(t *testing.T) {
+	before := runtime.NumGoroutine()
+	for range 3 {
+		arrived := make(chan bool, 100)
+		s := stand(t, FrontOptions{Access: Access{Anonymous: ScopeAll}, Limits: Limits{AddressRate: -1, Reads: 200}}, func(mux *http.ServeMux, f *Front) {
+			mux.Handle("GET /waits", f.Route(Rule{Name: "GET /waits", Scope: ScopeEntries}, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				arrived <- true
+				<-r.Context().Done()
+			})))
+		})
+		for range 50 {
+			s.send("GET /waits HTTP/1.1\r\nHost: x\r\n\r\n")                                           // never answered
+			s.send("PUT /stream HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\nhalf")               // never whole
+			s.send("GET /entries HTTP/1.1\r\nHost: x\r\n\r\n")                                         // answered, and kept open
+			s.send("POST /submit HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello") // the same, in pieces
+		}
+		for range 50 {
+			<-arrived
+		}
+		s.end()
+	}
+	for end := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before && time.Now().Before(end); {
+		time.Sleep(time.Millisecond) // net/http's own end a moment after
+	}
+	if n := runtime.NumGoroutine(); n > before {
+		all := make([]byte, 1<<20)
+		t.Errorf("%d goroutines, there were %d:\n%s", n, before, all[:runtime.Stack(all, true)])
 	}
 }

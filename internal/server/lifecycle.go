@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -29,8 +30,9 @@ type DoorOptions struct {
 }
 
 // OpenDoors answers at all doors until ctx is done or one of them fails, then lets the
-// requests under way end, for a bounded time. It closes the listeners. When it
-// returns, no request is under way, or none that is waited for.
+// requests under way end, for a bounded time, and cuts off the others. It closes the
+// listeners. When it returns, no handler is at work, but for one that does not notice
+// that its client is gone.
 func OpenDoors(ctx context.Context, doors []Door, o DoorOptions) error {
 	if o.Stop == 0 {
 		o.Stop = stopTimeout
@@ -40,7 +42,9 @@ func OpenDoors(ctx context.Context, doors []Door, o DoorOptions) error {
 	}
 	failed := make(chan error, len(doors))
 	servers := make([]*http.Server, len(doors))
+	var atWork atomic.Int64
 	for i, d := range doors {
+		d.Handler = counting(d.Handler, &atWork)
 		servers[i] = newServer(d, o)
 		l := d.Listener
 		go func() {
@@ -58,7 +62,28 @@ func OpenDoors(ctx context.Context, doors []Door, o DoorOptions) error {
 	case <-ctx.Done():
 		o.Log.Info("stopping", "bound", o.Stop)
 	}
-	return errors.Join(err, stopAll(ctx, servers, o))
+	err = errors.Join(err, stopAll(ctx, servers, o))
+	// Handlers whose connections were closed end by themselves: what they use is
+	// closed after this returns.
+	for end := time.Now().Add(cutOffTime); atWork.Load() > 0 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	if n := atWork.Load(); n > 0 {
+		o.Log.Warn("requests that were cut off have not ended", "requests", n)
+	}
+	return err
+}
+
+// cutOffTime is how long the handlers of closed connections may take to notice it.
+const cutOffTime = 2 * time.Second
+
+// counting counts the requests that a handler is at work on.
+func counting(h http.Handler, n *atomic.Int64) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n.Add(1)
+		defer n.Add(-1)
+		h.ServeHTTP(w, r)
+	})
 }
 
 func stopAll(ctx context.Context, servers []*http.Server, o DoorOptions) error {
