@@ -96,7 +96,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case http.StatusTooManyRequests:
 		w.Header().Set("Retry-After", strconv.Itoa(int(retryUpload.Seconds())))
 	}
-	_ = write(w, r, p.Status, wire.ProblemType, cacheNever, body)
+	_ = write(w, r, p.Status, wire.ProblemType, cacheNever, append(body, '\n'))
 }
 
 // problem is the one table of errors: docs/api.md has it for people.

@@ -41,6 +41,7 @@ func (d *denial) write(w http.ResponseWriter, requestID string) {
 		http.Error(w, p.Title, p.Status)
 		return
 	}
+	body = append(body, '\n') // for who reads it in a terminal
 	h := w.Header()
 	for _, of := range []string{"Content-Encoding", "Content-Disposition", "ETag", "Vary"} { // an answer that it is instead of
 		h.Del(of)

@@ -121,7 +121,9 @@ func newServer(d Door, o DoorOptions) *http.Server {
 		},
 	}
 	if d.Files != nil {
-		s.BaseContext = func(net.Listener) context.Context { return context.WithValue(context.Background(), filesKey{}, d.Files) }
+		s.BaseContext = func(net.Listener) context.Context {
+			return context.WithValue(context.Background(), filesKey{}, d.Files)
+		}
 	}
 	if d.Socket {
 		s.BaseContext = func(net.Listener) context.Context { return onSocket(context.Background()) }
