@@ -334,7 +334,7 @@ func TestRetriesEnd(t *testing.T) {
 	for _, c := range []struct {
 		name, after string
 		tries       int
-	}{{"none", "", 4}, {"soon", "1", 4}, {"in a week", "600000", 1}, {"a date long ago", "Mon, 02 Jan 2006 15:04:05 GMT", 4}, {"nonsense", "-5", 4}} {
+	}{{"none", "", 4}, {"soon", "1", 4}, {"in a week", "600000", 1}, {"beyond all numbers", "99999999999", 1}, {"a date long ago", "Mon, 02 Jan 2006 15:04:05 GMT", 4}, {"nonsense", "-5", 4}} {
 		t.Run(c.name, func(t *testing.T) {
 			asked := 0
 			var waits []time.Duration

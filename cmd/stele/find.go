@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
@@ -57,11 +58,18 @@ func onlyManifests(dir string) bool {
 	return err == nil && len(list) == 1 && list[0].Name() == "manifests" && list[0].IsDir()
 }
 
+// hostAndPort is the address of a server whose scheme was left out.
+var hostAndPort = regexp.MustCompile(`^[A-Za-z0-9.-]+:[0-9]{1,5}/?$`)
+
 // resolveLedger follows a given place to a ledger: the address of its server, its
 // directory, the folder it stands in, or a small file with its path or address.
 func resolveLedger(place, from string) (string, error) {
 	if isAddress(place) {
-		return strings.TrimRight(place, "/"), nil
+		address := strings.TrimRight(place, "/")
+		if !isAddress(address) {
+			return "", usagef("%s names no server", place).withHint("for example https://ledger.example")
+		}
+		return address, nil
 	}
 	if from != "" {
 		from = " (from " + from + ")"
@@ -70,7 +78,11 @@ func resolveLedger(place, from string) (string, error) {
 		info, err := os.Stat(place)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			return "", failf(exitNotFound, "no ledger at %s%s", place, from).withPath(place).withHint("`stele init` makes one")
+			f := failf(exitNotFound, "no ledger at %s%s", place, from).withPath(place).withHint("`stele init` makes one")
+			if hostAndPort.MatchString(place) {
+				f.hint = "the address of a server begins with its scheme: https://" + place
+			}
+			return "", f
 		case err != nil:
 			return "", err
 		case info.Mode().IsRegular():
@@ -78,7 +90,7 @@ func resolveLedger(place, from string) (string, error) {
 			if err != nil {
 				return "", err
 			}
-			address := strings.TrimSuffix(string(text), "\n")
+			address := strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r") // an editor's line end
 			if address == "" || strings.ContainsAny(address, "\n\x00") || isAddress(address) && !strings.HasPrefix(address, "https://") {
 				return "", failf(exitError, "%s is no ledger, nor the path or the https address of one on a single line", place).withPath(place)
 			}

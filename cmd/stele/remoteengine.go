@@ -317,7 +317,9 @@ func (a *app) accessHint(address string, err error) error {
 	}
 	hint := a.tokenHint()
 	if a.servers.unsentToken[address] {
-		hint = "the address comes from a .stele file, and $STELE_TOKEN goes only where you say: give the address with --ledger or $STELE_LEDGER"
+		hint = "the address comes from a .stele file, and --token-file and $STELE_TOKEN go only where you say: give the address with --ledger or $STELE_LEDGER"
+	} else if path, err := a.serverTokenPath(address); err == nil {
+		hint = "whoever runs the server makes one with `stele token new`; give it with --token-file, $STELE_TOKEN, or in " + path
 	}
 	return failf(exitRefused, "%s: %w", address, err).withHint(hint)
 }
