@@ -387,8 +387,10 @@ func (w *adopting) checkEvidence(file *evidence.File) error {
 	}
 	v := evidence.Verify(file, policy, evidence.Options{Each: eachCore, StampOnly: true})
 	switch v.Verdict {
-	case evidence.Tampered, evidence.Untrusted:
+	case evidence.Tampered:
 		return failf(exitTampered, "its evidence is %s", v.Verdict).withHint("`stele verify` on the old ledger says why")
+	case evidence.Untrusted:
+		return failf(exitUntrusted, "its evidence is %s", v.Verdict).withHint("`stele verify` on the old ledger says why")
 	}
 	return nil
 }
