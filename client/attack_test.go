@@ -336,7 +336,7 @@ func TestRetriesEnd(t *testing.T) {
 		tries       int
 	}{{"none", "", 4}, {"soon", "1", 4}, {"in a week", "600000", 1}, {"beyond all numbers", "99999999999", 1}, {"a date long ago", "Mon, 02 Jan 2006 15:04:05 GMT", 4}, {"nonsense", "-5", 4}} {
 		t.Run(c.name, func(t *testing.T) {
-			asked := 0
+			asked, told := 0, 0
 			var waits []time.Duration
 			w := newWorld(t)
 			w.lie = func(rw http.ResponseWriter, r *http.Request) bool {
@@ -348,10 +348,11 @@ func TestRetriesEnd(t *testing.T) {
 			cl := w.client(t, w, func(o *client.Options) {
 				o.Attempts = 4
 				o.Sleep = func(_ context.Context, d time.Duration) error { waits = append(waits, d); return nil }
+				o.Retrying = func(time.Duration, error) { told++ }
 			})
 			_, err := cl.Ledger(t.Context())
 			var gone *client.Unreachable
-			if !errors.As(err, &gone) || gone.Attempts != c.tries || asked != c.tries || gone.Unknown {
+			if !errors.As(err, &gone) || gone.Attempts != c.tries || asked != c.tries || gone.Unknown || told != c.tries-1 {
 				t.Errorf("%d requests, %v", asked, err)
 			}
 			for i, d := range waits {

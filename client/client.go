@@ -11,6 +11,8 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -36,6 +38,10 @@ type Options struct {
 	URL string
 	// Token is a bearer token; it is sent to that host only.
 	Token string
+	// Renew, unless nil, gets another token where the server answers 401 to this one: a
+	// CI job's lasts minutes. It is told which was refused. An error, or the same token
+	// again, leaves it at the refusal. It must not ask through this client.
+	Renew func(ctx context.Context, refused string) (string, error)
 	// TLS are a client's certificate and the authorities that a server's must be
 	// of; nil: the system's.
 	TLS *tls.Config
@@ -54,6 +60,10 @@ type Options struct {
 	// [0, 1); nil: math/rand.
 	Sleep  func(ctx context.Context, d time.Duration) error
 	Random func() float64
+	// Retrying, if it is set, is told that a request has failed for now and is made
+	// again: how long it has been tried, and why it failed, which may hold the server's
+	// words. It is called by whoever makes requests, several at once.
+	Retrying func(elapsed time.Duration, err error)
 }
 
 // Client asks one server. It may be used concurrently.
@@ -62,6 +72,9 @@ type Client struct {
 	shown string // the address without what a person would not want to see
 	opts  Options
 	http  *http.Client
+
+	token    atomic.Pointer[string] // Options.Token, or what took its place
+	renewing sync.Mutex             // of Options.Renew: one at a time
 }
 
 // New returns a client. Nothing is sent.
@@ -70,7 +83,7 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(o.Token) > maxToken || strings.ContainsFunc(o.Token, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+	if !isToken(o.Token) {
 		return nil, errors.New("the token is none: a token is one word of printable ASCII") // which it is, nobody needs to read
 	}
 	if o.TLS != nil && o.TLS.InsecureSkipVerify && o.TLS.VerifyConnection == nil && o.TLS.VerifyPeerCertificate == nil && o.Token != "" {
@@ -122,7 +135,33 @@ func New(o Options) (*Client, error) {
 		// Another host must not get the token, and this one has no reason to.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
+	c.token.Store(&o.Token)
 	return c, nil
+}
+
+// isToken reports whether something may stand in a header as a token; none may.
+func isToken(text string) bool {
+	return len(text) <= maxToken && !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r >= 0x7f })
+}
+
+// renewed reports whether there is another token since one was refused, if that is
+// what err is.
+func (c *Client) renewed(ctx context.Context, refused string, err error) bool {
+	var said *statusError
+	if c.opts.Renew == nil || refused == "" || !errors.As(err, &said) || said.said.Problem.Status != http.StatusUnauthorized {
+		return false
+	}
+	c.renewing.Lock()
+	defer c.renewing.Unlock()
+	if *c.token.Load() != refused {
+		return true // another request got it
+	}
+	token, err := c.opts.Renew(ctx, refused)
+	if err != nil || token == "" || token == refused || !isToken(token) {
+		return false
+	}
+	c.token.Store(&token)
+	return true
 }
 
 // URL is the address as it was given.

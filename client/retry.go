@@ -16,11 +16,16 @@ import (
 // take is that of a connection that broke, unless it is an ErrAnswer or errStop's.
 func (c *Client) retry(ctx context.Context, r request, take func(*http.Response) error) error {
 	begun := time.Now()
-	unknown := false
+	unknown, renewed := false, false
 	for attempt := 1; ; attempt++ {
+		token := *c.token.Load()
 		err := c.once(ctx, r, take)
 		if err == nil {
 			return nil
+		}
+		if !renewed && c.renewed(ctx, token, err) {
+			renewed = true
+			continue
 		}
 		wait, again := c.again(err, attempt)
 		if !again && ctx.Err() == nil && !isNetwork(err) && !errors.Is(err, ErrUnreachable) {
@@ -38,6 +43,9 @@ func (c *Client) retry(ctx context.Context, r request, take func(*http.Response)
 		}
 		if !again || attempt >= c.opts.Attempts || given.Elapsed+wait > c.opts.Budget {
 			return given
+		}
+		if c.opts.Retrying != nil {
+			c.opts.Retrying(given.Elapsed, err)
 		}
 		if c.opts.Sleep(ctx, wait) != nil {
 			if ctx.Err() != nil {

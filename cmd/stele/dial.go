@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/stele-ml/stele/client"
 	"github.com/stele-ml/stele/internal/home"
@@ -14,6 +16,9 @@ import (
 
 // maxCertificates bounds a file of certificates, in bytes.
 const maxCertificates = 1 << 20
+
+// silence is how long a server may keep a person waiting before that is said.
+const silence = time.Second
 
 // dial returns a client of a server, with this person's token and certificate.
 func (a *app) dial(address string) (*client.Client, error) {
@@ -25,7 +30,15 @@ func (a *app) dial(address string) (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := client.New(client.Options{URL: address, Token: token, TLS: config, UserAgent: "stele/" + version})
+	var told atomic.Bool
+	c, err := client.New(client.Options{
+		URL: address, Token: token, TLS: config, UserAgent: "stele/" + version,
+		Retrying: func(elapsed time.Duration, _ error) { // why, the error says if it stays so
+			if elapsed >= silence && !told.Swap(true) {
+				a.term.Notef("%s does not answer; trying again", address)
+			}
+		},
+	})
 	if err != nil {
 		return nil, usagef("%v", err)
 	}
