@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strconv"
@@ -13,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
-	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/internal/terminal"
@@ -36,6 +34,7 @@ const (
 	adoptExisted  = "existed"
 	adoptLeftOut  = "left-out"
 	adoptConflict = "conflict"
+	adoptRefused  = "refused"
 )
 
 type adoptOrder struct {
@@ -113,7 +112,7 @@ func (a *app) adoptFrom(ctx context.Context, o *adoptOrder) error {
 	}
 	a.printAdoption(&w.out)
 	for _, item := range w.out.Artifacts {
-		if item.State == adoptConflict {
+		if item.State == adoptConflict || item.State == adoptRefused {
 			return verdictError{exitRefused}
 		}
 	}
@@ -146,11 +145,12 @@ func (w *adopting) all(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// First all of it without writing: a name that is taken stops the adoption
-	// before anything of it is there for ever, and every such name is told.
+	// First all of it without writing: a name that is taken, or that the ledger would
+	// refuse, stops the adoption before anything of it is there for ever, and every
+	// such name is told.
 	write := !w.o.dryRun
 	w.o.dryRun = true
-	if err := w.walk(ctx); err != nil || !write || w.conflicts() {
+	if err := w.walk(ctx); err != nil || !write || w.stands() {
 		return err
 	}
 	w.o.dryRun = false
@@ -159,9 +159,11 @@ func (w *adopting) all(ctx context.Context) error {
 	return w.walk(ctx)
 }
 
-// conflicts reports whether a name is taken on the new ledger.
-func (w *adopting) conflicts() bool {
-	return slices.ContainsFunc(w.out.Artifacts, func(item jsonv1.Adopted) bool { return item.State == adoptConflict })
+// stands reports whether something stands in the way on the new ledger.
+func (w *adopting) stands() bool {
+	return slices.ContainsFunc(w.out.Artifacts, func(item jsonv1.Adopted) bool {
+		return item.State == adoptConflict || item.State == adoptRefused
+	})
 }
 
 // walk goes through the old ledger once.
@@ -226,16 +228,19 @@ func (w *adopting) one(ctx context.Context, index uint64, st *statement.Statemen
 	if missing != "" {
 		return leave(adoptLeftOut, "it was made of %s, which was not adopted", missing)
 	}
-	known, err := w.there(ctx, ref)
-	if errors.Is(err, errConflict) {
+	known, err := w.there(ctx, ref, made)
+	var refused *failure
+	switch {
+	case errors.Is(err, errConflict):
 		return leave(adoptConflict, "%v", err)
-	}
-	if err != nil {
+	case w.o.dryRun && errors.As(err, &refused) && refused.status == exitRefused:
+		return leave(adoptRefused, "%v", err)
+	case err != nil:
 		return err
 	}
 	switch {
-	case known:
-		item.State = adoptExisted
+	case known != nil:
+		item.State, item.Entry = adoptExisted, known
 	case w.o.dryRun:
 		item.State = adoptWould
 	default:
@@ -252,22 +257,49 @@ func (w *adopting) one(ctx context.Context, index uint64, st *statement.Statemen
 	return nil
 }
 
-// there reports whether the new ledger has an artifact already.
-func (w *adopting) there(ctx context.Context, ref statement.Ref) (known bool, err error) {
+// there returns the entry by which the new ledger has an artifact already; nil if it
+// has not, and would admit its stamp as far as that can be told.
+func (w *adopting) there(ctx context.Context, ref statement.Ref, made *statement.Stamp) (known *uint64, err error) {
 	err = w.a.readAt(ctx, w.to, func(r *reading) error {
 		b, err := r.ByName(ref.Name, ref.Version)
 		switch {
 		case errors.Is(err, ledger.ErrNotFound):
-			return r.mayWrite(authorOf(w.signer), ref.Name, w.a.now().UnixMilli())
+			return w.admits(r, ref, made)
 		case err != nil:
 			return err
 		case b.Fingerprint != ref.Fingerprint:
 			return fmt.Errorf("%w: there %s is %s, entry %d; --prefix puts it under another name", errConflict, ref, b.Fingerprint, b.Entry)
 		}
-		known = true
+		known = &b.Entry
 		return nil
 	})
 	return known, err
+}
+
+// admits asks the new ledger, and its contracts, about a stamp before anything is
+// written. One that names what is not there so far is judged when that is.
+func (w *adopting) admits(r *reading, ref statement.Ref, made *statement.Stamp) error {
+	by, now := authorOf(w.signer), max(w.a.now().UnixMilli(), r.Time())
+	if err := r.mayWrite(by, ref.Name, now); err != nil || !w.o.dryRun {
+		return err
+	}
+	named := slices.Clone(made.From)
+	for _, m := range made.Members {
+		named = append(named, m.Ref)
+	}
+	for _, of := range named {
+		if _, err := r.ByName(of.Name, of.Version); err != nil {
+			if errors.Is(err, ledger.ErrNotFound) {
+				return nil
+			}
+			return err
+		}
+	}
+	t, err := r.try(&statement.Statement{Kind: statement.KindStamp, Subject: []statement.Subject{ref.Subject()}, Stamp: made}, by, now)
+	if err != nil || t.refusal == nil {
+		return err
+	}
+	return failf(exitRefused, "%w", t.refusal)
 }
 
 // stamp makes of an old stamp what is said of it on the new ledger, but for what
@@ -332,122 +364,6 @@ func (w *adopting) submit(ctx context.Context, b ledger.Binding, ref statement.R
 	return w.a.submit(ctx, w.to, w.signer, func(*reading) (*statement.Statement, error) { return st, nil })
 }
 
-// bringDocuments copies the manifest, the details and the evidence of an artifact:
-// what was erased is not there, and not missed.
-func (w *adopting) bringDocuments(ctx context.Context, to shelf, b ledger.Binding, made *statement.Stamp) error {
-	from, err := w.a.shelfOf(ctx, w.from)
-	if err != nil {
-		return err
-	}
-	if err := bringManifest(from, to, b); err != nil {
-		return fmt.Errorf("bring the manifest: %w", err)
-	}
-	_, st, err := w.old.stampAt(b)
-	if err != nil {
-		return err
-	}
-	if at := st.Stamp.Details; at != nil {
-		data, err := from.Get(*at)
-		switch {
-		case errors.Is(err, solo.ErrWithheld):
-		case err != nil:
-			return fmt.Errorf("bring the details: %w", err)
-		default:
-			if _, err := to.Put(data); err != nil {
-				return fmt.Errorf("bring the details: %w", err)
-			}
-			made.Details = at
-			if err := bringMarks(from, to, data); err != nil {
-				return fmt.Errorf("bring the marks: %w", err)
-			}
-		}
-	}
-	var told jsonv1.Prove
-	file, err := w.a.evidenceOf(ctx, w.from, w.old, &proveOrder{noLineage: true}, b, &told)
-	if err != nil {
-		return err
-	}
-	data, err := file.Marshal()
-	if err != nil {
-		return err
-	}
-	at, err := to.Copy(strings.NewReader(string(data)))
-	if err != nil {
-		return fmt.Errorf("bring the evidence: %w", err)
-	}
-	made.Annotations[adoptedEvidence] = fmt.Sprintf("%x", at.SHA256)
-	return w.checkEvidence(file)
-}
-
-// checkEvidence sees to it that what is cited holds, by this person's trust.
-func (w *adopting) checkEvidence(file *evidence.File) error {
-	policy, _, err := w.a.policyFor(w.old.Origin())
-	if err != nil {
-		return err
-	}
-	v := evidence.Verify(file, policy, evidence.Options{Each: eachCore, StampOnly: true})
-	switch v.Verdict {
-	case evidence.Tampered:
-		return failf(exitTampered, "its evidence is %s", v.Verdict).withHint("`stele verify` on the old ledger says why")
-	case evidence.Untrusted:
-		return failf(exitUntrusted, "its evidence is %s", v.Verdict).withHint("`stele verify` on the old ledger says why")
-	}
-	return nil
-}
-
-func bringManifest(from, to shelf, b ledger.Binding) error {
-	_, closer, err := from.Manifest(b.Fingerprint)
-	if errors.Is(err, solo.ErrWithheld) {
-		return nil // a collection has none; or it was erased
-	}
-	if err != nil {
-		return err
-	}
-	closer.Close()
-	path := from.ManifestPath(b.Fingerprint)
-	if err := (&foundManifest{name: path, path: path, fp: b.Fingerprint}).check(); err != nil {
-		return err
-	}
-	if kept(to, b.Fingerprint) {
-		return to.Offer(b.Fingerprint)
-	}
-	f, err := openRegular(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	p, err := to.NewManifest()
-	if err != nil {
-		return err
-	}
-	defer p.Discard()
-	if _, err := io.Copy(p, f); err != nil {
-		return err
-	}
-	if err := p.Keep(b.Fingerprint); err != nil {
-		return err
-	}
-	return to.Offer(b.Fingerprint)
-}
-
-// bringMarks copies the marks that details name.
-func bringMarks(from, to shelf, details []byte) error {
-	d, err := statement.ParseDetails(details)
-	if err != nil || d.Marks == nil {
-		return nil
-	}
-	f, err := from.Open(*d.Marks)
-	if errors.Is(err, solo.ErrWithheld) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	_, err = to.Copy(f)
-	return err
-}
-
 func (a *app) printAdoption(out *jsonv1.Adoption) {
 	if a.json {
 		a.printJSON(out)
@@ -467,7 +383,7 @@ func (a *app) printAdoption(out *jsonv1.Adoption) {
 		rows = append(rows, []terminal.Cell{{Text: item.Name + "@" + item.Version}, {Text: strings.ReplaceAll(item.State, "-", " ")}, {Text: entryText(item.OldEntry)}, {Text: entry}, {Text: item.Reason}})
 	}
 	if len(rows) > 0 {
-		a.term.Table([]terminal.Column{{Title: "name@version"}, {Title: "state"}, {Title: "entry there"}, {Title: "entry here"}, {Title: "why"}}, rows)
+		a.term.Table([]terminal.Column{{Title: "NAME@VERSION"}, {Title: "STATE"}, {Title: "ENTRY THERE"}, {Title: "ENTRY HERE"}, {Title: "WHY"}}, rows)
 	}
 	verb := "adopted"
 	n := counts[adoptNew]

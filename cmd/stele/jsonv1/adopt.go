@@ -23,8 +23,8 @@ type Adopted struct {
 	Name        string  `json:"name"`
 	Version     string  `json:"version"`
 	Fingerprint string  `json:"fingerprint"`
-	State       string  `json:"state"`              // adopted, would-adopt, existed, left-out or conflict
+	State       string  `json:"state"`              // adopted, would-adopt, existed, left-out, conflict or refused
 	Reason      string  `json:"reason,omitempty"`   // why it was left out, or what is in its way
-	Entry       *uint64 `json:"entry,omitempty"`    // on the new ledger, of adopted
+	Entry       *uint64 `json:"entry,omitempty"`    // on the new ledger, of adopted and existed
 	Evidence    string  `json:"evidence,omitempty"` // the SHA-256 of the attachment that has the old receipt
 }
