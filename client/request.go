@@ -156,8 +156,8 @@ func (c *Client) request(ctx context.Context, r request, p *pace) (q *http.Reque
 		q.Header.Set("Accept", r.accept)
 	}
 	q.Header.Set("User-Agent", c.opts.UserAgent)
-	if c.opts.Token != "" {
-		q.Header.Set("Authorization", "Bearer "+c.opts.Token)
+	if token := *c.token.Load(); token != "" {
+		q.Header.Set("Authorization", "Bearer "+token)
 	}
 	return q, sent, nil
 }
