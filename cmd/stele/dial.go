@@ -26,6 +26,11 @@ func (a *app) dial(address string) (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	return a.dialWith(address, token)
+}
+
+// dialWith is dial with that token.
+func (a *app) dialWith(address, token string) (*client.Client, error) {
 	config, err := a.clientTLS()
 	if err != nil {
 		return nil, err

@@ -75,9 +75,6 @@ func (a *app) login(ctx context.Context, o *loginOrder) error {
 	if err != nil {
 		return err
 	}
-	if err := a.forgetJobToken(server); err != nil {
-		return err
-	}
 	ledger, err := a.loginLedger(ctx, o, server)
 	if err != nil {
 		return err
@@ -121,7 +118,7 @@ func (a *app) loginLedger(ctx context.Context, o *loginOrder, server string) (id
 		err = a.read(ctx, func(r *reading) error { id = r.ID(); return nil })
 		return id, err
 	}
-	c, err := a.dialServer(server)
+	c, err := a.loginClient(server)
 	if err != nil {
 		return id, err
 	}
@@ -195,7 +192,7 @@ func (a *app) delegation(ctx context.Context, server string, ledger statement.Le
 	if err != nil {
 		return nil, nil, err
 	}
-	c, err := a.dialServer(server)
+	c, err := a.loginClient(server)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -372,6 +372,17 @@ func TestServedLogin(t *testing.T) {
 	if err != nil || len(tokens) != 1 {
 		t.Fatalf("%v, %v", tokens, err)
 	}
+	before, err := os.ReadFile(tokens[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A login that fails leaves what is good.
+	if _, errs, status := job.stele("login", "--server", says.URL, "--id-token", "token", "--kinds", "approval"); status != exitRefused {
+		t.Errorf("kinds that no rule gives: exit status %d\n%s", status, errs)
+	}
+	if after, err := os.ReadFile(tokens[0]); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("a login that failed took the token away: %v", err)
+	}
 	token, err := os.ReadFile(tokens[0])
 	if err != nil {
 		t.Fatal(err)

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -58,19 +57,6 @@ func (a *app) serverTokenPath(address string) (string, error) {
 	return filepath.Join(a.dirs.Config, "tokens", strings.ReplaceAll(strings.ToLower(u.Host), ":", "_")), nil
 }
 
-// forgetJobToken removes the token of an earlier login, which may be over: a server
-// does not hear whoever shows one that is.
-func (a *app) forgetJobToken(address string) error {
-	path, err := a.serverTokenPath(address)
-	if err != nil {
-		return err
-	}
-	if there, err := home.ReadSecret(path); err != nil || !strings.HasPrefix(string(there), jobTokenPrefix) {
-		return nil // none, or somebody's own
-	}
-	return os.Remove(path)
-}
-
 // keepJobToken keeps the token by which a job may ask a server that is not open to
 // everybody. It takes the place of an earlier job's, and of nobody's own.
 func (a *app) keepJobToken(address, token string) error {
@@ -96,9 +82,18 @@ func (a *app) keepJobToken(address, token string) error {
 	return nil
 }
 
-// dialServer is a client of a server, with this person's token if there is one.
-func (a *app) dialServer(address string) (*client.Client, error) {
-	return a.dial(address)
+// loginClient asks a server for a login. It does not show the token of an earlier
+// one, which may be over: a server does not hear whoever shows one that is. The token
+// stays where it is until there is another.
+func (a *app) loginClient(address string) (*client.Client, error) {
+	token, err := a.tokenFor(address)
+	if err != nil {
+		return nil, err
+	}
+	if strings.HasPrefix(token, jobTokenPrefix) {
+		token = ""
+	}
+	return a.dialWith(address, token)
 }
 
 // idToken gets the token by which the CI system says whose job this is.

@@ -57,7 +57,7 @@ func (a *app) push(ctx context.Context, skip bool) error {
 	if err != nil {
 		return err
 	}
-	c, err := a.dialServer(address)
+	c, err := a.dial(address)
 	if err != nil {
 		return err
 	}
