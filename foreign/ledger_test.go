@@ -119,16 +119,21 @@ func nonce(label string) (n statement.Nonce) {
 	return n
 }
 
-// stamp wraps any bytes in a signed stamp of them, and returns its index. The
-// same bytes give the same statement, and so the same index.
-func (l *testLedger) stamp(ctx context.Context, body []byte) (uint64, error) {
+// stampOf wraps any bytes in a signed stamp of them. The same bytes give the same
+// statement, and so the same entry.
+func stampOf(body []byte, id statement.LedgerID, by statement.Signer) (*statement.Envelope, error) {
 	digest := fingerprint.SHA256.Sum(body)
 	fp := fingerprint.Summary{Files: 1, Bytes: uint64(len(body)), Root: digest}.Fingerprint(fingerprint.SHA256)
-	env, err := statement.Sign(&statement.Statement{
-		Kind: statement.KindStamp, Ledger: l.engine.Info().ID, Nonce: nonce("stamp " + digest.String()),
+	return statement.Sign(&statement.Statement{
+		Kind: statement.KindStamp, Ledger: id, Nonce: nonce("stamp " + digest.String()),
 		Subject: []statement.Subject{{Name: "load/body@" + digest.String()[:32], Digest: map[string]string{fp.Key(): fp.Sum.String()}}},
 		Stamp:   &statement.Stamp{Kind: statement.ArtifactOther, Files: 1, Bytes: uint64(len(body)), Basis: statement.Basis{Read: uint64(len(body))}},
-	}, l.member)
+	}, by)
+}
+
+// stamp submits a stamp of any bytes, and returns its index.
+func (l *testLedger) stamp(ctx context.Context, body []byte) (uint64, error) {
+	env, err := stampOf(body, l.engine.Info().ID, l.member)
 	if err != nil {
 		return 0, err
 	}

@@ -35,7 +35,7 @@ func get(t *testing.T, url string) []byte {
 // fetchCheckpoint has transparency-dev/formats open the served checkpoint.
 func fetchCheckpoint(t *testing.T, url string, v note.Verifier) *log.Checkpoint {
 	t.Helper()
-	c, rest, n, err := log.ParseCheckpoint(get(t, url+"checkpoint"), origin, v)
+	c, rest, n, err := log.ParseCheckpoint(get(t, url+"checkpoint"), v.Name(), v)
 	if err != nil {
 		t.Fatal(err)
 	}

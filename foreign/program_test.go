@@ -3,6 +3,7 @@ package foreign
 import (
 	"bufio"
 	"bytes"
+	"crypto/rand"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -14,12 +15,20 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/stele-ml/stele/internal/home"
+	"github.com/stele-ml/stele/statement"
 )
 
-// The program itself, as people have it: stele init, stele stamp, stele serve,
-// and Tessera's fsck at the address that serve prints.
-func TestFsckAgreesWithTheProgram(t *testing.T) {
-	program(t, "fsck")
+// A running is the program itself, as people have it: stele init, stele stamp, stele
+// serve, at the address that it prints.
+type running struct {
+	dir, vkey, address string
+	serve              *exec.Cmd
+}
+
+func startProgram(t *testing.T, flags ...string) *running {
+	t.Helper()
 	dir := t.TempDir()
 	stele := filepath.Join(dir, "stele.exe")
 	if out, err := exec.Command("go", "build", "-o", stele, "../cmd/stele").CombinedOutput(); err != nil {
@@ -51,33 +60,59 @@ func TestFsckAgreesWithTheProgram(t *testing.T) {
 	if vkey == nil {
 		t.Fatalf("no log key in the trust file:\n%s", policy)
 	}
-	serve := command("serve", "--listen", "127.0.0.1:0")
-	stdout, err := serve.StdoutPipe()
+	p := &running{dir: dir, vkey: string(vkey[1]), serve: command(append([]string{"serve", "--listen", "127.0.0.1:0"}, flags...)...)}
+	stdout, err := p.serve.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := serve.Start(); err != nil {
+	if err := p.serve.Start(); err != nil {
 		t.Fatal(err)
 	}
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := regexp.MustCompile(`http://\S+`).FindString(line)
-	out := fsck(t, &testLedger{vkey: string(vkey[1])}, address+"/")
-	if !strings.Contains(out, success+"2 ") {
-		t.Errorf("fsck does not vouch for what stele serves at %q", address)
-	}
-	// The control: the same server, with one bit of an entry changed on the way.
-	if out := fsck(t, &testLedger{vkey: string(vkey[1])}, flippedOnTheWay(t, address)); strings.Contains(out, success) || !strings.Contains(out, "checking log of size 2") {
-		t.Error("fsck vouches for a log with a flipped bit, or did not check it")
-	}
-	if err := serve.Process.Signal(os.Interrupt); err != nil {
+	p.address = regexp.MustCompile(`http://\S+`).FindString(line)
+	return p
+}
+
+// ada signs as the one who made the ledger.
+func (p *running) ada(t *testing.T) statement.Signer {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(p.dir, "config", "keys", home.DefaultKey+".pem"))
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := serve.Wait(); err != nil {
+	s, err := statement.ParsePrivateKey(text, rand.Reader, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (p *running) stop(t *testing.T) {
+	t.Helper()
+	if err := p.serve.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.serve.Wait(); err != nil {
 		t.Errorf("stele serve, interrupted: %v", err)
 	}
+}
+
+func TestFsckAgreesWithTheProgram(t *testing.T) {
+	program(t, "fsck")
+	p := startProgram(t)
+	l := &testLedger{vkey: p.vkey}
+	out := fsck(t, l, p.address+"/")
+	if !strings.Contains(out, success+"2 ") {
+		t.Errorf("fsck does not vouch for what stele serves at %q", p.address)
+	}
+	// The control: the same server, with one bit of an entry changed on the way.
+	if out := fsck(t, l, flippedOnTheWay(t, p.address)); strings.Contains(out, success) || !strings.Contains(out, "checking log of size 2") {
+		t.Error("fsck vouches for a log with a flipped bit, or did not check it")
+	}
+	p.stop(t)
 }
 
 // flippedOnTheWay is a server's address behind which a bit of the entries is wrong.
