@@ -36,6 +36,7 @@ type app struct {
 	wait           string                        // "cosigned", or empty
 	spool          bool                          // keep what no server took
 	unsent         unsent                        // for that
+	again          bool                          // this is a login of its own: see loginAgain
 	waitTimeout    time.Duration                 // for that
 	mirrorOf       map[statement.LedgerID]string // of a server that says that it is a mirror: whose
 	before         map[statement.LedgerID]seen   // what was seen before a server was asked: see seenBefore

@@ -37,7 +37,7 @@ func (a *app) dialWith(address, token string) (*client.Client, error) {
 	}
 	var told atomic.Bool
 	c, err := client.New(client.Options{
-		URL: address, Token: token, TLS: config, UserAgent: "stele/" + version,
+		URL: address, Token: token, Renew: a.renewedToken(address), TLS: config, UserAgent: "stele/" + version,
 		Retrying: func(elapsed time.Duration, _ error) { // why, the error says if it stays so
 			if elapsed >= silence && !told.Swap(true) {
 				a.term.Notef("%s does not answer; trying again", address)

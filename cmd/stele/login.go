@@ -28,6 +28,7 @@ type loginOrder struct {
 	server   string
 	audience string
 	idToken  string
+	ledger   statement.LedgerID // of a login before this one; zero: it is asked
 	out      string
 	names    []string
 	kinds    []string
@@ -114,6 +115,9 @@ func (a *app) login(ctx context.Context, o *loginOrder) error {
 // keeps it, that is the server's word until the login is over: it may let nobody read
 // who has not logged in. What it then gives is held to the ledger itself.
 func (a *app) loginLedger(ctx context.Context, o *loginOrder, server string) (id statement.LedgerID, err error) {
+	if o.ledger != id {
+		return o.ledger, nil
+	}
 	if o.server != "" {
 		err = a.read(ctx, func(r *reading) error { id = r.ID(); return nil })
 		return id, err

@@ -383,9 +383,19 @@ func TestServedLogin(t *testing.T) {
 	if after, err := os.ReadFile(tokens[0]); err != nil || !bytes.Equal(before, after) {
 		t.Errorf("a login that failed took the token away: %v", err)
 	}
-	token, err := os.ReadFile(tokens[0])
-	if err != nil {
+	// One that is over, or that the server has forgotten: the job logs in again, if its
+	// CI system still says whose it is; else it is told to.
+	over := []byte("stelejob_" + strings.Repeat("A", 43) + "\n")
+	if err := os.WriteFile(tokens[0], over, 0o600); err != nil {
 		t.Fatal(err)
+	}
+	if _, errs, status := job.with("STELE_KEY=ci").stele("list", "--ledger", says.URL); status != exitRefused || !strings.Contains(errs, "`stele login` gets another") {
+		t.Errorf("a token that is over: exit status %d\n%s", status, errs)
+	}
+	job.with("STELE_KEY=ci", "STELE_ID_TOKEN="+c.token(loginAudience, "refs/heads/main"), "STELE_AUDIENCE="+loginAudience).must("list", "--ledger", says.URL)
+	token, err := os.ReadFile(tokens[0])
+	if err != nil || bytes.Equal(token, over) {
+		t.Fatalf("%s %v", token, err)
 	}
 	ask := func(method, path, bearer string, body []byte) (int, string) {
 		t.Helper()

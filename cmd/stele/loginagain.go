@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stele-ml/stele/internal/home"
 	"github.com/stele-ml/stele/statement"
 )
 
@@ -23,13 +24,7 @@ func (a *app) renewed(ctx context.Context, s statement.Signer) (statement.Signer
 	if again := a.sameJob(ctx, s); again != nil {
 		return again, nil
 	}
-	path, err := a.jobPath()
-	if err != nil {
-		return nil, err
-	}
-	quiet := *a
-	quiet.quiet, quiet.json = true, false
-	if err := quiet.login(ctx, &loginOrder{out: path, names: d.Names, kinds: kindWords(d.Kinds)}); err != nil {
+	if err := a.loginAgain(ctx, d, ""); err != nil {
 		return nil, failf(statusOf(err), "the delegation for %s is over, and there is no other: %w", d.Subject, err).
 			withHint("`stele login`, then the same again")
 	}
@@ -37,6 +32,64 @@ func (a *app) renewed(ctx context.Context, s statement.Signer) (statement.Signer
 		return again, nil
 	}
 	return nil, failf(exitUntrusted, "the delegation for %s is over, and a second login made another key", d.Subject).withHint("`stele login`, then the same again")
+}
+
+// loginAgain logs a job in as it did before, with the same key; at an address, if it is
+// not that of the ledger in use. It asks through connections of its own.
+func (a *app) loginAgain(ctx context.Context, d *statement.Delegation, address string) error {
+	path, err := a.jobPath()
+	if err != nil {
+		return err
+	}
+	again := *a
+	again.quiet, again.json, again.again = true, false, true
+	again.servers, again.before = newServers(), nil
+	if address != "" {
+		again.ledgerFlag = address
+	}
+	defer again.disconnect()
+	return again.login(ctx, &loginOrder{out: path, ledger: d.Ledger, names: d.Names, kinds: kindWords(d.Kinds)})
+}
+
+// renewedToken is client.Options.Renew: the bearer token that a job got with its
+// delegation is over when that is, and a server that was started again knows none.
+// What somebody else wrote into its file meanwhile counts. It is for a server that the
+// person named: a .stele file could name one that wants to be logged in at.
+func (a *app) renewedToken(address string) func(context.Context, string) (string, error) {
+	if a.again || a.servers.fromFile[address] {
+		return nil
+	}
+	return func(ctx context.Context, refused string) (string, error) {
+		if !strings.HasPrefix(refused, jobTokenPrefix) {
+			return refused, nil
+		}
+		path, err := a.serverTokenPath(address)
+		if err != nil {
+			return "", err
+		}
+		if kept, err := home.ReadSecret(path); err == nil && strings.TrimSpace(string(kept)) != refused {
+			return strings.TrimSpace(string(kept)), nil
+		}
+		s, closer, err := a.signer(ctx)
+		if err != nil {
+			return "", err
+		}
+		closer() // a delegated key is in a file
+		d := statement.DelegationOf(s)
+		if d == nil {
+			return refused, nil
+		}
+		if err := a.loginAgain(ctx, d, address); err != nil {
+			return "", err
+		}
+		if again, closer, err := a.signer(ctx); err != nil {
+			return "", err
+		} else if closer(); !again.PublicKey().Equal(s.PublicKey()) {
+			return refused, nil // another ledger is there now
+		}
+		kept, err := home.ReadSecret(path)
+		return strings.TrimSpace(string(kept)), err
+	}
 }
 
 // sameJob reads the job's key again, if it is the same with a delegation that is good

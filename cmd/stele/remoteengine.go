@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/stele-ml/stele/client"
 	"github.com/stele-ml/stele/contract"
 	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/home"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/remote"
 	"github.com/stele-ml/stele/internal/solo"
@@ -320,6 +322,9 @@ func (a *app) accessHint(address string, err error) error {
 		hint = "the address comes from a .stele file, and --token-file and $STELE_TOKEN go only where you say: give the address with --ledger or $STELE_LEDGER"
 	} else if path, err := a.serverTokenPath(address); err == nil {
 		hint = "whoever runs the server makes one with `stele token new`; give it with --token-file, $STELE_TOKEN, or in " + path
+		if kept, err := home.ReadSecret(path); err == nil && strings.HasPrefix(string(kept), jobTokenPrefix) {
+			hint = "`stele login` gets another token for this job"
+		}
 	}
 	return failf(exitRefused, "%s: %w", address, err).withHint(hint)
 }
