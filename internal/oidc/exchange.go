@@ -115,7 +115,7 @@ func (x *Exchange) Delegate(ctx context.Context, q Request) (*statement.Delegati
 			why = append(why, r.Name+": "+err.Error())
 			continue
 		}
-		end := now.Add(max(r.maxAge(), MaxTokenAge) + Leeway)
+		end := now.Add(x.longest(from.url) + 2*Leeway) // its issuer's clock may be ahead, and then this one behind
 		if refusal := x.used.by(tokenID(from.url, c, payload), q.Key.ID(), end, now); refusal != nil {
 			return nil, "", refusal
 		}
@@ -202,6 +202,18 @@ func plain(err error) error {
 	}
 	text := strings.TrimPrefix(err.Error(), "oidc: ")
 	return fmt.Errorf("the token is not believed: %s", strings.ReplaceAll(strings.Trim(short(text), `"`), `\"`, `"`))
+}
+
+// longest is how old a token of an issuer may be by any rule: what one rule finds too
+// old, another may still take.
+func (x *Exchange) longest(issuer string) time.Duration {
+	age := MaxTokenAge
+	for i := range x.o.Rules {
+		if r := &x.o.Rules[i]; r.Issuer == issuer {
+			age = max(age, r.maxAge())
+		}
+	}
+	return age
 }
 
 func (r *Rule) maxAge() time.Duration {

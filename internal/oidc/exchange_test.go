@@ -392,3 +392,39 @@ func TestUsedIsBounded(t *testing.T) {
 		t.Errorf("%d are remembered", len(u.until))
 	}
 }
+
+// TestThiefWaits: a stolen token that was exchanged is not taken for another key later
+// either, where a second rule takes older ones, or the issuer's clock is ahead.
+func TestThiefWaits(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		ahead time.Duration
+		later time.Duration
+		rules []func(*Rule)
+	}{
+		{"another rule", 0, 11 * time.Minute, []func(*Rule){func(*Rule) {}, func(r *Rule) { r.Name, r.MaxAge = "long", 2*time.Hour }}},
+		{"a clock ahead", Leeway - time.Second, MaxTokenAge + Leeway + 15*time.Second, []func(*Rule){func(*Rule) {}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			var rules []Rule
+			for _, with := range c.rules {
+				rules = append(rules, w.rule(with))
+			}
+			w.exchange(rules...)
+			stolen := w.p.token("1", w.p.github(w.now, func(claims map[string]any) {
+				claims["iat"], claims["exp"] = w.now.Add(c.ahead).Unix(), w.now.Add(time.Hour).Unix()
+			}))
+			if _, err := w.ask(stolen); err != nil {
+				t.Fatal(err)
+			}
+			w.now = w.now.Add(c.later)
+			if _, err := w.ask(w.p.token("1", w.p.github(w.now))); err != nil { // it sweeps what is over
+				t.Fatal(err)
+			}
+			if d, err := w.ask(stolen); err == nil {
+				t.Errorf("a second delegation: %+v", d)
+			}
+		})
+	}
+}

@@ -65,10 +65,12 @@ var tenants = []string{
 var strangersEvents = []string{
 	"pull_request", "pull_request_target", "pull_request_review", "pull_request_review_comment",
 	"workflow_run", "issue_comment", "issues", "discussion", "discussion_comment", "fork", "watch",
+	"gollum", "check_run", "check_suite", "status",
 }
 
 // strangersSources are the same of GitLab's pipelines.
-var strangersSources = []string{"merge_request_event", "external_pull_request_event"}
+// A child's source tells nothing of what set its parent off.
+var strangersSources = []string{"merge_request_event", "external_pull_request_event", "parent_pipeline"}
 
 var claimName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.:/-]{0,127}$`)
 
