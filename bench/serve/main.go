@@ -6,7 +6,7 @@
 // published checkpoint covers its entry, and both are driven by the same load and by
 // Tessera's hammer. Then it measures what is read, and how fast a mirror catches up.
 //
-//	go run ./bench/serve [-rounds 3] [-time 3s] [-writers 64,1000] [-catchup 100000] [-only text] [-dir /some/disk]
+//	go run ./bench/serve [-rounds 3] [-time 2s] [-writers 64,1000] [-catchup 100000] [-only text] [-dir /some/disk]
 //
 // It is run in the module's folder. It builds stele from it, and Tessera's programs as
 // they were released, which wants the network once. Linux only: the processes are
@@ -31,7 +31,7 @@ import (
 
 var (
 	rounds   = flag.Int("rounds", 3, "rounds; in each, every row is run once")
-	duration = flag.Duration("time", 3*time.Second, "length of each run")
+	duration = flag.Duration("time", 2*time.Second, "length of each run")
 	writers  = flag.String("writers", "64,1000", "numbers of concurrent writers")
 	catchup  = flag.Int("catchup", 100_000, "entries of the ledger that is read and that a mirror copies")
 	only     = flag.String("only", "", "run only rows of what is written whose name contains this")

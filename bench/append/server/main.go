@@ -63,7 +63,10 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	appender, shutdown, reader, err := tessera.NewAppender(ctx, driver, tessera.NewAppendOptions().
+	// It goes on until shutdown has seen all that was added published.
+	work, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	appender, shutdown, reader, err := tessera.NewAppender(work, driver, tessera.NewAppendOptions().
 		WithCheckpointSigner(signer).
 		WithBatching(*batch, batchAge).
 		WithCheckpointInterval(checkpointInterval).
@@ -72,7 +75,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	awaiter := tessera.NewPublicationAwaiter(ctx, reader.ReadCheckpoint, poll)
+	awaiter := tessera.NewPublicationAwaiter(work, reader.ReadCheckpoint, poll)
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /add", func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxEntry))
@@ -106,6 +109,5 @@ func run(ctx context.Context) error {
 		return err
 	case <-ctx.Done():
 	}
-	// No request is under way when the load has ended; the appender's own context has.
-	return errors.Join(s.Close(), shutdown(context.WithoutCancel(ctx)))
+	return errors.Join(s.Close(), shutdown(work))
 }
