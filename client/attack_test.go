@@ -96,7 +96,7 @@ func TestAttackLyingReceipt(t *testing.T) {
 			l := w.follow(t, w.client(t, w), nil)
 			before, signed := l.Checkpoint()
 			w.bend = func(env *statement.Envelope, r *wire.Receipt) { c.bend(w, env, r) }
-			receipt, err := l.Submit(t.Context(), w.stamp("mine"), client.SubmitOptions{}, nil)
+			receipt, err := l.Submit(t.Context(), w.stamp("mine"), client.SubmitOptions{Key: w.l.Ada.PublicKey()}, nil)
 			if receipt != nil || !errors.Is(err, c.want) {
 				t.Fatalf("receipt %v, error %v; want %v", receipt, err, c.want)
 			}

@@ -1,7 +1,9 @@
 package client_test
 
 import (
+	"bytes"
 	"context"
+	rand2 "crypto/rand"
 	"errors"
 	"math/rand/v2"
 	"net/http"
@@ -13,6 +15,7 @@ import (
 	"github.com/stele-ml/stele/client/clienttest"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/wire"
+	"github.com/stele-ml/stele/statement"
 )
 
 func TestSubmit(t *testing.T) {
@@ -234,5 +237,40 @@ func TestAddresses(t *testing.T) {
 		if _, err := client.New(client.Options{URL: "https://a.example", Token: token}); err == nil {
 			t.Errorf("the token %.10q was taken", token)
 		}
+	}
+}
+
+// A statement that was signed once more is one statement: its first receipt is taken
+// where that signature can be checked, and is no lie where it cannot.
+func TestSignedOnceMore(t *testing.T) {
+	w := newWorld(t)
+	key, err := statement.GenerateP256(rand2.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bob, err := statement.NewP256(key, rand2.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.l.Put(w.l.Register(w.l.Ada, bob.PublicKey(), "bob", 0, []string{"*"}, statement.RoleMember))
+	first := w.l.Stamp(bob, w.l.Ref("team/a", "1", "a"))
+	w.l.Put(first)
+	st, err := statement.Parse(first.Payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := statement.Sign(st, bob)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again.ID() != first.ID() || bytes.Equal(again.Signature, first.Signature) {
+		t.Fatal("it is not the same statement under another signature")
+	}
+	l := w.follow(t, w.client(t, w), nil)
+	if r, err := l.Submit(t.Context(), again, client.SubmitOptions{}, nil); r != nil || !errors.Is(err, client.ErrTwin) || errors.Is(err, evidence.ErrTampered) {
+		t.Errorf("without the key: %v, %v", r, err)
+	}
+	if r, err := l.Submit(t.Context(), again, client.SubmitOptions{Key: bob.PublicKey()}, nil); err != nil || !r.Existed || r.Entry.Index != 2 {
+		t.Errorf("with the key: %+v, %v", r, err)
 	}
 }

@@ -32,6 +32,9 @@ var (
 	// ErrNotCosigned says that a statement is in the log, and that the quorum of
 	// witnesses had not cosigned that when the wait ended.
 	ErrNotCosigned = errors.New("not cosigned so far")
+	// ErrTwin: the server says that the statement is in the log under another
+	// signature of the same key, which was not checked, as SubmitOptions had no Key.
+	ErrTwin = errors.New("the ledger has this statement under another signature, which was not checked")
 )
 
 // Problem is a server's error, RFC 9457. Its words are the server's: foreign text.

@@ -95,7 +95,9 @@ func (c *Client) receipt(env *statement.Envelope, body []byte, key *statement.Pu
 	case e.Envelope.ID() != env.ID():
 		return nil, c.tampered("the receipt is of another statement")
 	case bytes.Equal(e.Envelope.Encode(), env.Encode()):
-	case !w.Existed || key == nil || e.Envelope.Verify(key) != nil:
+	case w.Existed && key == nil:
+		return nil, fmt.Errorf("%w: entry %d", ErrTwin, w.Index)
+	case !w.Existed || e.Envelope.Verify(key) != nil:
 		return nil, c.tampered("the entry %d holds another envelope", w.Index)
 	}
 	if err := evidence.CheckInclusion(at, e.Index, evidence.LeafHash(w.Leaf), wire.Hashes(w.Inclusion)); err != nil {

@@ -13,6 +13,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -426,5 +428,31 @@ func TestThiefWaits(t *testing.T) {
 				t.Errorf("a second delegation: %+v", d)
 			}
 		})
+	}
+}
+
+// TestIssuerIsAway: one that fails is not asked once for each token that anybody makes
+// up, and is asked again after a moment.
+func TestIssuerIsAway(t *testing.T) {
+	w := newWorld(t)
+	var asked atomic.Int64
+	w.p.breaks(func(rw http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		rw.WriteHeader(http.StatusInternalServerError)
+	})
+	forged := w.p.token("1", w.p.github(w.now))
+	forged = forged[:len(forged)-4] + "AAAA"
+	var all sync.WaitGroup
+	for range 50 {
+		all.Go(func() { _, _ = w.ask(forged) })
+	}
+	all.Wait()
+	if n := asked.Load(); n != 1 {
+		t.Errorf("it was asked %d times", n)
+	}
+	w.p.breaks(nil)
+	w.now = w.now.Add(failureRest)
+	if _, err := w.ask(w.p.token("1", w.p.github(w.now))); err != nil {
+		t.Error(err)
 	}
 }

@@ -22,6 +22,9 @@ const (
 	// whatever tokens come: else anybody could have it asked as often as they like.
 	// A key that it begins to use is therefore taken at most so much later.
 	keysRest = 10 * time.Second
+	// failureRest is the same of a question that failed: a login that meets it is tried
+	// again by then.
+	failureRest = 2 * time.Second
 )
 
 // algorithms are those by which an issuer may sign tokens: asymmetric, and in use.
@@ -43,7 +46,7 @@ type issuer struct {
 
 func newIssuer(url string, base http.RoundTripper, now func() time.Time) *issuer {
 	return &issuer{url: url, client: &http.Client{
-		Transport: &asking{base: base, now: now, said: make(map[string]said)},
+		Transport: &asking{base: base, now: now, turn: make(chan struct{}, 1), said: make(map[string]said)},
 		Timeout:   askingTime,
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return errors.New("it redirects, which is not followed")
@@ -119,11 +122,12 @@ func (i *issuer) payload(ctx context.Context, token string, now func() time.Time
 	return t, err
 }
 
-// asking is the way to an issuer: an answer of bounded length, with status 200, and
-// kept for a moment.
+// asking is the way to an issuer: one question at a time, an answer of bounded length,
+// with status 200, and kept for a moment.
 type asking struct {
 	base http.RoundTripper
 	now  func() time.Time
+	turn chan struct{} // holds one while a question is under way
 
 	mu   sync.Mutex
 	said map[string]said // two: its configuration and its keys
@@ -131,24 +135,43 @@ type asking struct {
 
 type said struct {
 	body []byte
+	err  error
 	at   time.Time
+}
+
+// known is what an address said a moment ago.
+func (a *asking) known(address string) (said, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s, ok := a.said[address]
+	rest := keysRest
+	if s.err != nil {
+		rest = failureRest
+	}
+	return s, ok && a.now().Sub(s.at) < rest && !a.now().Before(s.at)
 }
 
 // RoundTrip implements http.RoundTripper.
 func (a *asking) RoundTrip(r *http.Request) (*http.Response, error) {
 	address := r.URL.String()
-	a.mu.Lock()
-	s, ok := a.said[address]
-	a.mu.Unlock()
-	if !ok || a.now().Sub(s.at) >= keysRest || a.now().Before(s.at) {
-		body, err := a.ask(r)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", errUnreachable, err)
+	s, ok := a.known(address)
+	if !ok {
+		select {
+		case a.turn <- struct{}{}:
+		case <-r.Context().Done():
+			return nil, fmt.Errorf("%w: %w", errUnreachable, r.Context().Err())
 		}
-		s = said{body, a.now()}
-		a.mu.Lock()
-		a.said[address] = s
-		a.mu.Unlock()
+		defer func() { <-a.turn }()
+		if s, ok = a.known(address); !ok { // else it was asked meanwhile
+			body, err := a.ask(r)
+			s = said{body, err, a.now()}
+			a.mu.Lock()
+			a.said[address] = s
+			a.mu.Unlock()
+		}
+	}
+	if s.err != nil {
+		return nil, fmt.Errorf("%w: %w", errUnreachable, s.err)
 	}
 	return &http.Response{
 		Status: "200 OK", StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,

@@ -38,6 +38,8 @@ const (
 	// DefaultRouteTime is how long the body of a request may take to come, and its
 	// answer to go.
 	DefaultRouteTime = 30 * time.Second
+	// exchangesAtOnce is how many tokens of CI jobs are exchanged at once.
+	exchangesAtOnce = 32
 	// streamPause is how long a body that is streamed may rest between two pieces.
 	streamPause = 20 * time.Second
 	// streamGrace is how long it is waited for in all besides what its bytes earn:
@@ -65,6 +67,7 @@ type Front struct {
 	reads      places
 	submits    places
 	streams    places
+	exchanges  places
 	streamers  *shares // of the streams
 	bodies     held
 	answers    *shares // of the bytes of large answers
@@ -91,6 +94,7 @@ func NewFront(o FrontOptions) *Front {
 		reads:      make(places, l.Reads),
 		submits:    make(places, l.Submissions),
 		streams:    make(places, l.Streams),
+		exchanges:  make(places, exchangesAtOnce),
 		streamers:  newShares(int64(l.Streams)),
 		bodies:     held{most: l.HeldBodies},
 		answers:    newShares(l.HeldAnswers),
@@ -220,6 +224,8 @@ func (f *Front) Route(rule Rule, next http.Handler) http.Handler {
 				return
 			}
 			defer f.streamers.free(v.who(), 1)
+		case rule.Scope == ScopeNone: // it waits for a server that is not ours
+			kind = f.exchanges
 		case rule.Scope == ScopeSubmit:
 			kind = f.submits
 			defer f.waiting.end(f.waiting.begin(v.began))
