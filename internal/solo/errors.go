@@ -84,7 +84,7 @@ func (e *GuardError) Unwrap() error { return e.Class }
 
 // Hint says what to do.
 func (e *GuardError) Hint() string {
-	return "restore the newest copy of the ledger's directory; a ledger that lost signed entries never goes on: begin a successor"
+	return "restore the newest copy of the ledger's directory; a ledger that lost signed entries never goes on: begin a successor. Once there is one, `stele adopt` on it takes the copy that it names; to look into such a copy as somebody who has seen nothing newer, point $STELE_STATE to an empty directory"
 }
 
 // hinted is an error of a class, with a hint.
