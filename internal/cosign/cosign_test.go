@@ -426,6 +426,39 @@ func newLogLike(t *testing.T, l *fakeLog) *fakeLog {
 	return newLog(t, l.salt, int(l.size))
 }
 
+// TestWitnessIsSlow: nobody waits for one that is not needed; what it cosigns late is
+// taken, and then it is asked for what is newest by then.
+func TestWitnessIsSlow(t *testing.T) {
+	c, l := newClock(), newLog(t, "true", 2)
+	a, b, d := startWitness(t, "w/a", 11, c.Now, l.vkey), startWitness(t, "w/b", 12, c.Now, l.vkey), startWitness(t, "w/d", 13, c.Now, l.vkey)
+	release := make(chan struct{})
+	d.set(func(next http.Handler, w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-release:
+			next.ServeHTTP(w, r)
+		case <-r.Context().Done():
+		}
+	})
+	w := startWorker(t, l, policy(l, 2, a, b, d), c)
+	for range 4 {
+		if _, err := w.Wait(patience(t), uint64(l.size)); err != nil {
+			t.Fatal(err)
+		}
+		l.grow(t, 1)
+	}
+	if s := w.Status().Witnesses[2]; s.State != StateNew || d.asked() != 1 {
+		t.Fatalf("%+v, asked %d times", s, d.asked())
+	}
+	close(release)
+	until(t, "the slow one cosigns what is newest", func() bool {
+		s := w.Status().Witnesses[2]
+		return s.State == StateOK && s.Size == uint64(l.size)
+	})
+	if n := d.asked(); n > 3 {
+		t.Errorf("it was asked %d times", n)
+	}
+}
+
 // TestWitnessLies: a cosignature that does not hold, or one by another key, is
 // never stored.
 func TestWitnessLies(t *testing.T) {
