@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/stele-ml/stele/contract"
+	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/source"
 )
 
@@ -106,6 +107,10 @@ func (a *app) finish(err error) int {
 		return v.status
 	}
 	f := describe(err)
+	var history *evidence.HistoryError
+	if f.path == "" && errors.As(err, &history) {
+		f.path = a.toldConflict // where both checkpoints are
+	}
 	if a.json && !a.printedJSON {
 		a.printJSON(failureJSON(f))
 	} else {
