@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/lineage"
 	"github.com/stele-ml/stele/statement"
@@ -17,20 +18,20 @@ func hexOf(sum [32]byte) string { return hex.EncodeToString(sum[:]) }
 
 // originPairs say what an artifact was made of, as far as somebody said so;
 // without what the stamp in an entry says, which is told already.
-func originPairs(c *account, told uint64) []terminal.Pair {
-	if len(c.origins) == 0 {
+func originPairs(c *account.Account, told uint64) []terminal.Pair {
+	if len(c.Origins) == 0 {
 		return []terminal.Pair{{Key: "origin", Value: "none recorded: what it was made of is not known", Style: terminal.Caution}}
 	}
 	var pairs []terminal.Pair
-	switch said := slices.ContainsFunc(c.origins, func(o lineage.Origin) bool { return o.Counts }); {
-	case lineage.Known(c.origins):
+	switch said := slices.ContainsFunc(c.Origins, func(o lineage.Origin) bool { return o.Counts }); {
+	case lineage.Known(c.Origins):
 	case said:
 		pairs = append(pairs, terminal.Pair{Key: "origin", Value: "said only by keys without standing: that carries taint, and makes nothing known", Style: terminal.Caution})
 	default:
 		pairs = append(pairs, terminal.Pair{Key: "origin", Value: "none recorded that counts: what it was made of is not known", Style: terminal.Caution})
 	}
-	for i := range c.origins {
-		o := &c.origins[i]
+	for i := range c.Origins {
+		o := &c.Origins[i]
 		if o.Entry == told && o.Counts && o.Fallen == "" && o.Way != lineage.WayRun {
 			continue
 		}
@@ -100,13 +101,13 @@ func codeText(c *statement.Code) string {
 }
 
 // taintPairs say whether an artifact is tainted, and how.
-func taintPairs(c *account) []terminal.Pair {
+func taintPairs(c *account.Account) []terminal.Pair {
 	switch {
-	case c.judged.Taint != nil:
-		return taintedPairs("TAINTED", taintJSON(c.judged.Taint))
-	case c.judged.Unknown:
+	case c.Judged.Taint != nil:
+		return taintedPairs("TAINTED", taintJSON(c.Judged.Taint))
+	case c.Judged.Unknown:
 		return []terminal.Pair{{Key: "taint", Value: "not known: more was recorded of what it was made of than is walked", Style: terminal.Caution}}
-	case !lineage.Known(c.origins):
+	case !lineage.Known(c.Origins):
 		return []terminal.Pair{{Key: "taint", Value: "none known, and its origin is not recorded"}}
 	}
 	return []terminal.Pair{{Key: "taint", Value: "none known"}}
@@ -114,10 +115,10 @@ func taintPairs(c *account) []terminal.Pair {
 
 // againstPairs tell what is wrong with an artifact beside its taint and its own
 // withdrawals: stamps that count for nothing, members that are withdrawn.
-func againstPairs(c *account) []terminal.Pair {
+func againstPairs(c *account.Account) []terminal.Pair {
 	var pairs []terminal.Pair
 	key := "against it"
-	for _, line := range c.against() {
+	for _, line := range c.Against() {
 		pairs = append(pairs, terminal.Pair{Key: key, Value: line, Style: terminal.Bad})
 		key = " "
 	}
@@ -125,8 +126,8 @@ func againstPairs(c *account) []terminal.Pair {
 }
 
 // untaintedPairs are taintPairs of what has no taint: else it is told already.
-func untaintedPairs(c *account) []terminal.Pair {
-	if c.judged.Taint != nil {
+func untaintedPairs(c *account.Account) []terminal.Pair {
+	if c.Judged.Taint != nil {
 		return nil
 	}
 	return taintPairs(c)
@@ -144,21 +145,21 @@ func taintedPairs(key string, t *jsonv1.Taint) []terminal.Pair {
 
 // decisionPairs list approvals and rejections: of one stage, or of all where it
 // is empty.
-func (r *reading) decisionPairs(list []decision, stage string) []terminal.Pair {
+func (r *reading) decisionPairs(list []account.Decision, stage string) []terminal.Pair {
 	var pairs []terminal.Pair
 	for i := range list {
 		d := &list[i]
-		p := d.st.Approval
+		p := d.Statement.Approval
 		if stage != "" && p.Stage != stage {
 			continue
 		}
 		pair := terminal.Pair{Key: decisionWord(p.Decision), Value: fmt.Sprintf("for %s by %s, entry %d", p.Stage, r.signerOf(d.Entry).Handle, d.Index)}
 		pair.Value += orNothing(": ", p.Reason)
-		switch s := r.standingOf(d.Entry); {
+		switch s := r.Standing(d.Entry); {
 		case !s.OK:
 			pair.Value, pair.Style = pair.Value+"; counts for nothing: "+s.Detail, terminal.Dim
-		case d.superseded != nil:
-			pair.Value, pair.Style = fmt.Sprintf("%s; decided again in entry %d", pair.Value, *d.superseded), terminal.Dim
+		case d.Superseded != nil:
+			pair.Value, pair.Style = fmt.Sprintf("%s; decided again in entry %d", pair.Value, *d.Superseded), terminal.Dim
 		case p.Decision == statement.DecisionReject:
 			pair.Style = terminal.Bad
 		}
@@ -168,14 +169,14 @@ func (r *reading) decisionPairs(list []decision, stage string) []terminal.Pair {
 }
 
 // releasePairs tell how an artifact came into stages and left them.
-func (a *app) releasePairs(r *reading, c *account) []terminal.Pair {
+func (a *app) releasePairs(r *reading, c *account.Account) []terminal.Pair {
 	var pairs []terminal.Pair
-	for _, s := range c.releases {
-		p := s.st.Release
+	for _, s := range c.Releases {
+		p := s.Statement.Release
 		text := fmt.Sprintf("%s, entry %d by %s: ", a.term.Time(s.Time), s.Index, r.signerOf(s.Entry).Handle)
 		switch {
-		case s.st.Subject[0].Name != c.Ref.String():
-			text += fmt.Sprintf("left %s, replaced by %s", p.Stage, s.st.Subject[0].Name)
+		case s.Statement.Subject[0].Name != c.Ref.String():
+			text += fmt.Sprintf("left %s, replaced by %s", p.Stage, s.Statement.Subject[0].Name)
 		case p.Action == statement.ActionLeave:
 			text += "left " + p.Stage
 		default:
@@ -186,7 +187,7 @@ func (a *app) releasePairs(r *reading, c *account) []terminal.Pair {
 		}
 		text += orNothing(": ", p.Reason)
 		pair := terminal.Pair{Key: "released", Value: text}
-		if st := r.standingOf(s.Entry); !st.OK {
+		if st := r.Standing(s.Entry); !st.OK {
 			pair.Value, pair.Style = text+"; signed without standing: "+st.Detail, terminal.Bad
 		}
 		pairs = append(pairs, pair)
@@ -195,10 +196,10 @@ func (a *app) releasePairs(r *reading, c *account) []terminal.Pair {
 }
 
 // stagePairs say where an artifact is released now.
-func stagePairs(c *account) []terminal.Pair {
+func stagePairs(c *account.Account) []terminal.Pair {
 	var stages []string
-	for _, s := range c.stages {
-		stages = append(stages, s.Stage)
+	for _, s := range c.Stages {
+		stages = append(stages, s.Name)
 	}
 	if len(stages) == 0 {
 		return nil
@@ -207,20 +208,20 @@ func stagePairs(c *account) []terminal.Pair {
 }
 
 // importPairs list what foreign keys claim.
-func (r *reading) importPairs(c *account) []terminal.Pair {
+func (r *reading) importPairs(c *account.Account) []terminal.Pair {
 	var pairs []terminal.Pair
-	for _, s := range c.imports {
-		m := s.st.Import
+	for _, s := range c.Imports {
+		m := s.Statement.Import
 		who := "the key " + hexOf(m.Key.SHA256)[:12]
 		if m.Key.Subject != "" {
 			who = m.Key.Subject + " (" + who + ")"
 		}
 		text := fmt.Sprintf("%s, signed by %s, entry %d by %s", m.Format, who, s.Index, r.signerOf(s.Entry).Handle)
 		if n := len(m.Ignored); n > 0 {
-			text += fmt.Sprintf(", leaves out %s: %s", terminal.Plural(uint64(n), "path"), some(m.Ignored, originInputs))
+			text += fmt.Sprintf(", leaves out %s: %s", terminal.Plural(uint64(n), "path"), terminal.Some(m.Ignored, originInputs))
 		}
 		pair := terminal.Pair{Key: "imported", Value: text}
-		if st := r.standingOf(s.Entry); !st.OK {
+		if st := r.Standing(s.Entry); !st.OK {
 			pair.Value, pair.Style = text+"; imported without standing: "+st.Detail, terminal.Dim
 		}
 		pairs = append(pairs, pair)
@@ -249,12 +250,12 @@ func usesPairs(u jsonv1.Uses) []terminal.Pair {
 }
 
 // printEvaluations is the table of what was measured.
-func (a *app) printEvaluations(r *reading, list []said) {
+func (a *app) printEvaluations(r *reading, list []account.Said) {
 	var rows [][]terminal.Cell
 	for _, s := range list {
-		m := s.st.Evaluation
+		m := s.Statement.Evaluation
 		who := terminal.Cell{Text: r.signerOf(s.Entry).Handle}
-		if st := r.standingOf(s.Entry); !st.OK {
+		if st := r.Standing(s.Entry); !st.OK {
 			who = terminal.Cell{Text: who.Text + " (" + st.State + ")", Style: terminal.Bad}
 		}
 		for i, name := range sortedKeys(m.Metrics) {

@@ -177,7 +177,7 @@ func (w *adopting) walk(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		_, st, err := w.old.statement(index)
+		_, st, err := w.old.Statement(index)
 		if err != nil {
 			return err
 		}
@@ -213,7 +213,7 @@ func (w *adopting) one(ctx context.Context, index uint64, st *statement.Statemen
 	if b.Entry != index {
 		return leave(adoptLeftOut, "entry %d bound the name", b.Entry)
 	}
-	j, err := w.old.judgementOn(old)
+	j, err := w.old.Judgement(old)
 	if err != nil {
 		return err
 	}

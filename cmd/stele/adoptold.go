@@ -19,7 +19,7 @@ func (a *app) readOld(ctx context.Context, from, to string, fn func(*reading) er
 	}
 	var before *statement.Predecessor
 	err = a.readAt(ctx, to, func(r *reading) error {
-		before = r.control.Roster().Genesis().Predecessor
+		before = r.Control.Roster().Genesis().Predecessor
 		return nil
 	})
 	if err != nil {

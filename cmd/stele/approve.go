@@ -80,17 +80,17 @@ func (r *reading) planOn(name, version, stage string) (*planned, error) {
 		return nil, err
 	}
 	p := new(planned)
-	if p.account, err = r.accountOf(b); err != nil {
+	if p.account, err = r.Of(b); err != nil {
 		return nil, err
 	}
-	if err := p.account.fill(r); err != nil {
+	if err := p.account.Fill(r.Book); err != nil {
 		return nil, err
 	}
 	// Whoever signs takes its fingerprint for this name.
-	if err := r.proveIncluded(p.account.entry); err != nil {
+	if err := r.proveIncluded(p.account.Bound); err != nil {
 		return nil, err
 	}
-	if p.in, err = r.inStage(stage); err != nil {
+	if p.in, err = r.Released(stage); err != nil {
 		return nil, err
 	}
 	p.concerns = r.concernsOn(p.account, stage)

@@ -354,7 +354,7 @@ func (r *reading) announcedAudit(index uint64) (ledger.Audit, error) {
 	if index >= r.Size() {
 		return ledger.Audit{}, failf(exitNotFound, "there is no entry %d; the log has %d", index, r.Size()).withEntry(index)
 	}
-	e, st, err := r.statement(index)
+	e, st, err := r.Statement(index)
 	if err != nil {
 		return ledger.Audit{}, err
 	}

@@ -104,7 +104,7 @@ func (r *reading) allAudits(visit func(jsonv1.AnnouncedAudit)) error {
 		if err != nil {
 			return err
 		}
-		_, st, err := r.statement(index)
+		_, st, err := r.Statement(index)
 		if err != nil {
 			return err
 		}
@@ -149,7 +149,7 @@ func (r *reading) auditJSON(announced *ledger.Audit) (item jsonv1.AnnouncedAudit
 	n := st.Audit.Announcement
 	item = jsonv1.AnnouncedAudit{
 		Name: ref.Name, Version: ref.Version, Fingerprint: ref.Fingerprint.String(), Entry: e.Index, Time: jsonv1.At(e.Time),
-		Signer: r.signerOf(e), Standing: r.standingOf(e).State, Altered: n.Altered.String(), Confidence: n.Confidence.String(),
+		Signer: r.signerOf(e), Standing: r.Standing(e).State, Altered: n.Altered.String(), Confidence: n.Confidence.String(),
 		Chunks: n.Chunks, Outcome: auditOpen,
 	}
 	if item.ChunksDue, err = drawsDue(n); err != nil {
@@ -159,7 +159,7 @@ func (r *reading) auditJSON(announced *ledger.Audit) (item jsonv1.AnnouncedAudit
 		result := end.Statement.Audit.Result
 		item.Outcome, item.Result, item.Ended = result.Outcome, &end.Index, jsonv1.At(end.Time)
 		item.ChunksRead, item.BytesRead, item.Seed = result.ChunksRead, result.BytesRead, fmt.Sprintf("%x", result.Seed)
-		if s := r.standingOf(end.Entry); !s.OK { // the result counts for as little as its signer
+		if s := r.Standing(end.Entry); !s.OK { // the result counts for as little as its signer
 			item.Standing = s.State
 		}
 	}

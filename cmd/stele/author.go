@@ -39,7 +39,7 @@ func (by author) check(roster *statement.Roster, size uint64, now int64, st *sta
 
 // signs is whoever would sign, as rules see them.
 func (r *reading) signs(by author) contract.Signer {
-	_, m, ok := r.control.Roster().Key(by.key)
+	_, m, ok := r.Control.Roster().Key(by.key)
 	if !ok {
 		return contract.Signer{}
 	}

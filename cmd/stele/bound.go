@@ -38,7 +38,7 @@ func asStamp(st *statement.Statement, out statement.Output) *statement.Statement
 
 // stampAt reads the entry that bound a name, and the stamp in it.
 func (r *reading) stampAt(b ledger.Binding) (*evidence.Entry, *statement.Statement, error) {
-	e, st, err := r.statement(b.Entry)
+	e, st, err := r.Statement(b.Entry)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -105,7 +105,7 @@ func (r *reading) missing(name, version string, err error) error {
 	if lerr == nil {
 		return f.withHint("the last version of " + name + " is " + latest.Version + "; `stele list " + name + "` shows all")
 	}
-	for _, e := range r.control.Contracts() {
+	for _, e := range r.Control.Contracts() {
 		if e.Name == name {
 			return f.withHint("the contract of that name is another thing: `stele contract show " + name + "`")
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/scan"
 	"github.com/stele-ml/stele/internal/solo"
@@ -120,12 +121,12 @@ func (r *reading) collectionMember(flag, prefix, what string) (m statement.Colle
 	if err != nil {
 		return m, err
 	}
-	j, err := r.judgementOn(ref)
+	j, err := r.Judgement(ref)
 	if err != nil {
 		return m, err
 	}
 	if standing := j.Word(); standing != standingGood {
-		return m, failf(exitOf(standing), "%s: the stamp of %s does not stand: %s (%s)", flag, ref, standing, wrongText(j)).withEntry(b.Entry).
+		return m, failf(exitOf(standing), "%s: the stamp of %s does not stand: %s (%s)", flag, ref, standing, account.WrongText(j)).withEntry(b.Entry).
 			withHint("`stele show " + ref.String() + "` says why; a collection of it would be worth no more")
 	}
 	return statement.CollectionMember{Prefix: prefix, Ref: ref, Files: st.Stamp.Files, Bytes: st.Stamp.Bytes}, nil

@@ -48,17 +48,17 @@ func (r *reading) judgeMembers(root *node) (list []memberVerdict, err error) {
 
 // judgeStamp says what is known now of one stamp, as evidence.Verify would.
 func (r *reading) judgeStamp(e *evidence.Entry, ref statement.Ref) (evidence.Outcome, string) {
-	key, _, ok := r.control.Roster().Key(e.Envelope.By())
+	key, _, ok := r.Control.Roster().Key(e.Envelope.By())
 	if !ok {
 		return evidence.Untrusted, "its signer's key is not registered"
 	}
 	if err := e.Envelope.Verify(key); err != nil {
 		return evidence.Tampered, err.Error()
 	}
-	if s := r.standingOf(e); !s.OK {
+	if s := r.Standing(e); !s.OK {
 		return evidence.Untrusted, "its signer's key is " + s.State + ": " + s.Detail
 	}
-	for _, w := range r.control.Withdrawals(ref) {
+	for _, w := range r.Control.Withdrawals(ref) {
 		if w.Stands() && w.Target != statement.TargetLocation {
 			return evidence.Withdrawn, fmt.Sprintf("withdrawn by entry %d, %s", w.Entry, w.Reason)
 		}

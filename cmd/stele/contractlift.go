@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/statement"
 )
 
@@ -101,7 +102,7 @@ func idsText(list []evidence.ContractEntry) string {
 // or which may be meant.
 func (r *reading) noContract(name string) error {
 	f := failf(exitNotFound, "no contract %q is in force on this ledger", name).withHint("`stele contract list` lists them")
-	list := r.control.Contracts()
+	list := r.Control.Contracts()
 	for i := len(list) - 1; i >= 0; i-- {
 		if e := &list[i]; e.Name == name && e.Action != statement.ContractLift {
 			s := r.contractStateOf(e)
@@ -113,8 +114,8 @@ func (r *reading) noContract(name string) error {
 				withHint(fmt.Sprintf("`stele contract show %s` shows it, `stele contract list --all` every version", e.ID()))
 		}
 	}
-	for _, e := range r.control.ContractsInForce() {
-		if nearly(name, e.Name) {
+	for _, e := range r.Control.ContractsInForce() {
+		if account.Nearly(name, e.Name) {
 			f.hint = "did you mean " + e.Name + "?"
 		}
 	}

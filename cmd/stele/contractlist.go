@@ -42,7 +42,7 @@ func (s *contractState) refuses() bool {
 // contractStateOf says what became of a contract that was put or proposed.
 func (r *reading) contractStateOf(e *evidence.ContractEntry) *contractState {
 	s := &contractState{ContractEntry: e}
-	inForce := slices.ContainsFunc(r.control.ContractsInForce(), func(in evidence.ContractEntry) bool { return in.Entry == e.Entry })
+	inForce := slices.ContainsFunc(r.Control.ContractsInForce(), func(in evidence.ContractEntry) bool { return in.Entry == e.Entry })
 	switch {
 	case e.Action == statement.ContractPropose && e.Void != "":
 		s.state, s.why = contractVoid, e.Void
@@ -66,7 +66,7 @@ func (r *reading) contractStateOf(e *evidence.ContractEntry) *contractState {
 // endOf finds what ended a put that is not in force: a lift, or a later put,
 // by a signer in good standing.
 func (r *reading) endOf(put *evidence.ContractEntry) (state string, by *evidence.ContractEntry) {
-	all := r.control.Contracts()
+	all := r.Control.Contracts()
 	for i := range all {
 		e := &all[i]
 		switch {
@@ -83,7 +83,7 @@ func (r *reading) endOf(put *evidence.ContractEntry) (state string, by *evidence
 // putSince says of a proposal that it lies open no longer: the document was put,
 // or another that leaves its version behind.
 func (r *reading) putSince(proposal *evidence.ContractEntry) string {
-	for _, e := range r.control.Contracts() {
+	for _, e := range r.Control.Contracts() {
 		switch {
 		case e.Entry <= proposal.Entry || e.Name != proposal.Name || e.Action != statement.ContractPut:
 		case e.Digest == proposal.Digest:
@@ -145,9 +145,9 @@ the next version, ends it.`,
 }
 
 func (a *app) listContracts(r *reading, all bool) error {
-	list := r.control.ContractsInForce()
+	list := r.Control.ContractsInForce()
 	if all {
-		list = slices.DeleteFunc(r.control.Contracts(), func(e evidence.ContractEntry) bool { return e.Action == statement.ContractLift })
+		list = slices.DeleteFunc(r.Control.Contracts(), func(e evidence.ContractEntry) bool { return e.Action == statement.ContractLift })
 	}
 	var pairs []terminal.Pair
 	var notes []string
@@ -190,7 +190,7 @@ func (r *reading) contractJSON(s *contractState) (*jsonv1.Contract, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the contract %s in entry %d: %w", s.ID(), s.Entry, err)
 	}
-	roster := r.control.Roster()
+	roster := r.Control.Roster()
 	out := &jsonv1.Contract{
 		Contract: s.ID(), Name: s.Name, Version: s.Version, Digest: digestText(s.Digest), Action: s.Action, Entry: s.Entry, Time: jsonv1.At(s.Time),
 		Signer: jsonv1.Signer{Handle: s.Handle, Key: s.Signer.String()}, Standing: roster.Standing(s.Signer, s.Entry, s.Time).State,
@@ -245,7 +245,7 @@ func (r *reading) contractNamed(name string, version uint64) (*contractState, er
 		return r.contractStateOf(&list[len(list)-1]), nil
 	}
 	var found *evidence.ContractEntry
-	for _, e := range r.control.Contracts() {
+	for _, e := range r.Control.Contracts() {
 		if e.Name != name || e.Version != version || e.Action == statement.ContractLift {
 			continue
 		}
@@ -305,7 +305,7 @@ func (a *app) contractEntryPairs(r *reading, entry uint64, said *statement.Contr
 		pairs = append(pairs, documentPairs(doc)...)
 	}
 	pairs = append(pairs, terminal.Pair{Key: "digest", Value: digestText(said.Digest)}, terminal.Pair{Key: "reason", Value: said.Reason})
-	for _, e := range r.control.Contracts() {
+	for _, e := range r.Control.Contracts() {
 		if e.Entry != entry || e.Action == statement.ContractLift {
 			continue
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/contract"
 	"github.com/stele-ml/stele/contracts"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/draft"
 	"github.com/stele-ml/stele/internal/terminal"
 )
@@ -81,7 +82,7 @@ func (a *app) newContract(name, out string) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		f := failf(exitNotFound, "there is no ready contract %q", name).withHint("`stele contract new` lists them")
 		for _, other := range contracts.Names() {
-			if nearly(name, other) {
+			if account.Nearly(name, other) {
 				f.hint = "did you mean " + other + "?"
 			}
 		}

@@ -203,7 +203,7 @@ func (a *app) planEnacting(r *reading, p *enacting, signer statement.Signer, sho
 	if signer != nil {
 		by = authorOf(signer)
 	}
-	p.origin, p.who, p.control = r.Origin(), r.signerBy(by), r.control.Count()
+	p.origin, p.who, p.control = r.Origin(), r.signerBy(by), r.Control.Count()
 	p.now = r.inForceOf(p.said.Name)
 	if p.done = r.saidAlready(p.said, by.key); p.done != nil {
 		p.who = jsonv1.Signer{Handle: p.done.Handle, Key: p.done.Signer.String()}
@@ -214,7 +214,7 @@ func (a *app) planEnacting(r *reading, p *enacting, signer statement.Signer, sho
 	// What would be refused for certain is told before anybody is asked.
 	now := max(a.now().UnixMilli(), r.Time())
 	if signer != nil {
-		if err := by.check(r.control.Roster(), r.Size(), now, p.statement()); err != nil {
+		if err := by.check(r.Control.Roster(), r.Size(), now, p.statement()); err != nil {
 			return err
 		}
 	}
@@ -250,7 +250,7 @@ func (a *app) planEnacting(r *reading, p *enacting, signer statement.Signer, sho
 // inForceOf are the versions of a contract in force: one, and those whose signer
 // has fallen since.
 func (r *reading) inForceOf(name string) (list []evidence.ContractEntry) {
-	for _, e := range r.control.ContractsInForce() {
+	for _, e := range r.Control.ContractsInForce() {
 		if e.Name == name {
 			list = append(list, e)
 		}
@@ -269,7 +269,7 @@ func (r *reading) saidAlready(said *statement.Contract, key statement.KeyID) *ev
 			return nil
 		}
 	case statement.ContractPropose:
-		list = slices.DeleteFunc(r.control.ContractProposals(said.Digest), func(e evidence.ContractEntry) bool { return e.Signer != key })
+		list = slices.DeleteFunc(r.Control.ContractProposals(said.Digest), func(e evidence.ContractEntry) bool { return e.Signer != key })
 	}
 	for i := range list {
 		if list[i].Digest == said.Digest && list[i].Void == "" {
@@ -282,7 +282,7 @@ func (r *reading) saidAlready(said *statement.Contract, key statement.KeyID) *ev
 // unchanged refuses to sign what was shown against a version that is not in force
 // any more, or was put into a state where others count.
 func (p *enacting) unchanged(r *reading) error {
-	if r.control.Count() == p.control {
+	if r.Control.Count() == p.control {
 		return nil
 	}
 	same := slices.EqualFunc(p.now, r.inForceOf(p.said.Name), func(a, b evidence.ContractEntry) bool { return a.Entry == b.Entry && a.Void == b.Void })

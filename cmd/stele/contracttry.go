@@ -25,7 +25,7 @@ type tried struct {
 
 // try asks the contracts in force about a statement. The zero author is nobody.
 func (r *reading) try(st *statement.Statement, by author, now int64) (t tried, err error) {
-	if len(r.control.ContractsInForce()) == 0 && st.Contract == nil {
+	if len(r.Control.ContractsInForce()) == 0 && st.Contract == nil {
 		return t, nil
 	}
 	trial, err := r.Try(st, r.signs(by), now)
@@ -54,14 +54,14 @@ func (t *tried) take(v *contract.Verdict) {
 
 // pairs say it where a person looks before signing.
 func (t *tried) pairs() []terminal.Pair {
-	p := terminal.Pair{Key: "contracts", Value: some(t.asked, 4) + ": it is admitted", Style: terminal.Good}
+	p := terminal.Pair{Key: "contracts", Value: terminal.Some(t.asked, 4) + ": it is admitted", Style: terminal.Good}
 	switch {
 	case len(t.asked) == 0:
 		return nil
 	case t.refusal != nil:
-		p.Value, p.Style = some(t.asked, 4)+": REFUSED", terminal.Bad
+		p.Value, p.Style = terminal.Some(t.asked, 4)+": REFUSED", terminal.Bad
 	case len(t.undecided) > 0:
-		p.Value, p.Style = some(t.asked, 4)+": depends on who signs", terminal.Caution
+		p.Value, p.Style = terminal.Some(t.asked, 4)+": depends on who signs", terminal.Caution
 	}
 	return []terminal.Pair{p}
 }
@@ -69,7 +69,7 @@ func (t *tried) pairs() []terminal.Pair {
 // noteUndecided tells of rules that depend on who will sign.
 func (a *app) noteUndecided(list []contract.RuleResult) {
 	if len(list) > 0 {
-		a.term.Notef("not decided without knowing who signs: %s", some(contractRules(list), 4))
+		a.term.Notef("not decided without knowing who signs: %s", terminal.Some(contractRules(list), 4))
 	}
 }
 
@@ -214,7 +214,7 @@ func (r *reading) wouldStop(all []contract.InForce, said *statement.Contract, m 
 // administrators are the keys that may put contracts now, but for the recovery
 // key.
 func (r *reading) administrators(now int64) (list []statement.Member) {
-	roster := r.control.Roster()
+	roster := r.Control.Roster()
 	for _, m := range roster.Members() {
 		if !m.Recovery && slices.Contains(m.Roles, statement.RoleAdministrator) && roster.Standing(m.Key.ID(), r.Size(), now).OK {
 			list = append(list, m)

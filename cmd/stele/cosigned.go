@@ -81,7 +81,7 @@ func (a *app) cosigned(r *reading) (*reading, error) {
 // ledger.ErrNotFound if there is none.
 func cosignedBy(r *reading, policy *evidence.Policy) ([]byte, error) {
 	reached := func(signed []byte) (bool, error) {
-		o, err := r.control.Judge(policy, signed)
+		o, err := r.Control.Judge(policy, signed)
 		if errors.Is(err, evidence.ErrUntrusted) { // of a log key that the policy does not lead to
 			return false, nil
 		}
@@ -113,7 +113,7 @@ func (a *app) trustingCosigned(r *reading, policy *evidence.Policy) error {
 	if err != nil {
 		return err
 	}
-	o, err := r.control.Judge(policy, signed)
+	o, err := r.Control.Judge(policy, signed)
 	if err != nil {
 		return err
 	}
@@ -146,7 +146,7 @@ func (a *app) goesOn(r *reading, policy *evidence.Policy, signed []byte) error {
 	}
 	past := before.cosigned
 	if len(past) > 0 {
-		old, err := r.control.Judge(policy, past)
+		old, err := r.Control.Judge(policy, past)
 		switch {
 		case errors.Is(err, evidence.ErrUntrusted): // by another trust than today's
 		case err != nil:

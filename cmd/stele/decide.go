@@ -9,6 +9,7 @@ import (
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/statement"
@@ -62,8 +63,8 @@ func checkReason(reason string) error {
 // planned is a decision that can be shown and signed.
 type planned struct {
 	st       *statement.Statement
-	account  *account         // of its subject
-	in       []placed         // what is in the stage
+	account  *account.Account // of its subject
+	in       []account.Placed // what is in the stage
 	skipped  []jsonv1.Skipped // of a rollback
 	concerns []string         // what a person should know first: then the answer is not yes by itself
 	notes    []string         // what may be meant
@@ -76,35 +77,6 @@ type planned struct {
 	done       *evidence.Entry // it is on the ledger already, as its author's last word
 	checkpoint []byte          // then: the one it is under
 	already    string          // and how that is told
-}
-
-// placed is an artifact in a stage, and the release that put it there.
-type placed struct {
-	ledger.Placed
-	release *evidence.Entry
-	st      *statement.Statement
-}
-
-// inStage is what is in a stage now, with the releases.
-func (r *reading) inStage(stage string) ([]placed, error) {
-	list, err := r.InStage(stage)
-	if err != nil {
-		return nil, err
-	}
-	in := make([]placed, len(list))
-	for i, p := range list {
-		in[i].Placed = p
-		e, st, err := r.statement(p.Entry)
-		if err != nil {
-			return nil, err
-		}
-		// The index is no more than where to look.
-		if ref, err := st.Ref(); err != nil || st.Release == nil || ref != p.Ref || st.Release.Stage != stage || st.Release.Action != statement.ActionJoin {
-			return nil, fmt.Errorf("%w: the index says that entry %d releases %s to %s, and it does not", ledger.ErrDamaged, p.Entry, p.Ref, stage)
-		}
-		in[i].release, in[i].st = e, st
-	}
-	return in, nil
 }
 
 // decide looks, shows, asks and signs.
@@ -139,7 +111,7 @@ func (a *app) decide(ctx context.Context, f *decideFlags, plan func(*reading) (*
 		}
 		// What would be refused for certain is told before anybody is asked.
 		if signer != nil {
-			if err := by.check(r.control.Roster(), r.Size(), max(a.now().UnixMilli(), r.Time()), p.st); err != nil {
+			if err := by.check(r.Control.Roster(), r.Size(), max(a.now().UnixMilli(), r.Time()), p.st); err != nil {
 				return err
 			}
 		}
@@ -149,7 +121,7 @@ func (a *app) decide(ctx context.Context, f *decideFlags, plan func(*reading) (*
 			}
 			p.refusal = p.tried.refusal
 		}
-		p.control = r.control.Count()
+		p.control = r.Control.Count()
 		if a.json || a.quiet && !asks {
 			if f.dryRun {
 				return p.refusal
@@ -212,7 +184,7 @@ func (a *app) decider(ctx context.Context, f *decideFlags) (dir string, s statem
 // reinstated since that the artifact was made of: "after" is of the artifact
 // itself. Nobody else writes to the ledger meanwhile.
 func (p *planned) unchanged(r *reading) error {
-	if r.control.Count() == p.control {
+	if r.Control.Count() == p.control {
 		return nil
 	}
 	now, err := r.accountAt(p.account.Ref)
@@ -228,18 +200,18 @@ func (p *planned) unchanged(r *reading) error {
 }
 
 // reasons are the entries that speak against an artifact.
-func reasons(c *account) string {
-	text := c.standing()
+func reasons(c *account.Account) string {
+	text := c.Standing()
 	for _, w := range c.Withdrawals {
 		text += fmt.Sprintf(" %d", w.Entry)
 	}
-	for i := range c.judged.Fallen {
-		text += fmt.Sprintf(" %d", c.judged.Fallen[i].Artifact.Entry)
+	for i := range c.Judged.Fallen {
+		text += fmt.Sprintf(" %d", c.Judged.Fallen[i].Artifact.Entry)
 	}
-	for i := range c.judged.Members {
-		text += fmt.Sprintf(" %d", c.judged.Members[i].Withdrawal.Entry)
+	for i := range c.Judged.Members {
+		text += fmt.Sprintf(" %d", c.Judged.Members[i].Withdrawal.Entry)
 	}
-	if t := c.judged.Taint; t != nil {
+	if t := c.Judged.Taint; t != nil {
 		for i := range t.Causes {
 			text += fmt.Sprintf(" %d", t.Causes[i].Withdrawal.Entry)
 		}
@@ -255,7 +227,7 @@ func (r *reading) seen(p *planned, f *decideFlags, by author) error {
 	if err != nil {
 		return err
 	}
-	e, st, err := r.statement(now)
+	e, st, err := r.Statement(now)
 	if err != nil {
 		return err
 	}
@@ -268,7 +240,7 @@ func (r *reading) seen(p *planned, f *decideFlags, by author) error {
 	} else {
 		p.st.Release.After = saw
 	}
-	if by.signed(e) && r.standingOf(e).OK && (saw == now || saw == afterOf(st)) && sameSaying(st, p.st) && r.nothingSince(e, st) {
+	if by.signed(e) && r.Standing(e).OK && (saw == now || saw == afterOf(st)) && sameSaying(st, p.st) && r.nothingSince(e, st) {
 		p.done, p.already = e, "you have said so already, and nothing came after it"
 		return nil
 	}
@@ -286,7 +258,7 @@ func (r *reading) nothingSince(e *evidence.Entry, st *statement.Statement) bool 
 	if st.Control() {
 		before++
 	}
-	return before == r.control.Count()
+	return before == r.Control.Count()
 }
 
 // afterOf is the last entry that the author of a statement had seen.
@@ -320,7 +292,7 @@ func sameSaying(a, b *statement.Statement) bool {
 // stale refuses what was decided without the last entry in sight.
 func (r *reading) stale(st *statement.Statement, saw, last uint64) error {
 	what := fmt.Sprintf("entry %d", last)
-	if e, latest, err := r.statement(last); err == nil {
+	if e, latest, err := r.Statement(last); err == nil {
 		about := subject(latest)
 		if latest.Release != nil {
 			about = subjectOfDecision(latest)
@@ -353,27 +325,27 @@ func crossed(err error) error {
 
 // concernsOn are what speaks against an artifact in a stage, as far as the ledger
 // would not refuse it anyway.
-func (r *reading) concernsOn(c *account, stage string) []string {
+func (r *reading) concernsOn(c *account.Account, stage string) []string {
 	var list []string
 	for _, w := range c.Withdrawals {
 		list = append(list, fmt.Sprintf("%s is withdrawn in entry %d by %s (%s, %s): %s", c.Ref, w.Entry, w.Handle, w.Target, w.Effect, w.Reason))
 	}
-	j := c.judged
+	j := c.Judged
 	if len(j.Fallen) > 0 {
-		list = append(list, fmt.Sprintf("%s is not trusted: %s", c.Ref, fallText(&j.Fallen[0])))
+		list = append(list, fmt.Sprintf("%s is not trusted: %s", c.Ref, account.FallText(&j.Fallen[0])))
 	}
 	if len(j.Members) > 0 {
-		list = append(list, fmt.Sprintf("of %s: %s", c.Ref, memberText(&j.Members[0])))
+		list = append(list, fmt.Sprintf("of %s: %s", c.Ref, account.MemberText(&j.Members[0])))
 	}
 	if j.Taint != nil {
-		list = append(list, fmt.Sprintf("%s is tainted: %s", c.Ref, worstText(j.Taint)))
+		list = append(list, fmt.Sprintf("%s is tainted: %s", c.Ref, account.WorstText(j.Taint)))
 	}
 	if j.Unknown {
 		list = append(list, fmt.Sprintf("whether %s is tainted is not known: more was recorded of what it was made of than is walked", c.Ref))
 	}
-	for i := range c.decisions {
-		d := &c.decisions[i]
-		if p := d.st.Approval; p.Stage == stage && p.Decision == statement.DecisionReject && d.counts(r) {
+	for i := range c.Decisions {
+		d := &c.Decisions[i]
+		if p := d.Statement.Approval; p.Stage == stage && p.Decision == statement.DecisionReject && d.Counts(r.Book) {
 			list = append(list, fmt.Sprintf("%s is rejected for %s by %s in entry %d: %s", c.Ref, stage, r.signerOf(d.Entry).Handle, d.Index, p.Reason))
 		}
 	}
@@ -395,34 +367,5 @@ func (r *reading) newStage(stage string) ([]string, error) {
 	if len(others) == 0 {
 		return nil, nil // the first release of all
 	}
-	return []string{fmt.Sprintf("nothing was ever released to %s: %s", stage, stagesText(stage, others))}, nil
-}
-
-// stagesText lists the stages that there are, and the one that was meant, if one
-// is spelled nearly so.
-func stagesText(meant string, stages []string) string {
-	for _, s := range stages {
-		if nearly(meant, s) {
-			return "did you mean " + s + "?"
-		}
-	}
-	if len(stages) == 1 {
-		return "the only stage is " + stages[0]
-	}
-	return "the stages are " + some(stages, 8)
-}
-
-// nearly reports whether two names are the same but for one letter, or two that
-// changed places, or the end of one of them.
-func nearly(a, b string) bool {
-	if len(a) > len(b) {
-		a, b = b, a
-	}
-	for a != "" && a[0] == b[0] {
-		a, b = a[1:], b[1:]
-	}
-	for a != "" && a[len(a)-1] == b[len(b)-1] {
-		a, b = a[:len(a)-1], b[:len(b)-1]
-	}
-	return len(a) <= 1 && len(b) <= 1 || len(a) == 2 && len(b) == 2 && a[0] == b[1] && a[1] == b[0] || a == "" && len(b) <= 6
+	return []string{fmt.Sprintf("nothing was ever released to %s: %s", stage, account.StagesText(stage, others))}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/ledger/ledgertest"
 	"github.com/stele-ml/stele/statement"
@@ -188,7 +189,7 @@ func TestNearly(t *testing.T) {
 		{"production", "", false},
 		{"a", "b", true},
 	} {
-		if got := nearly(c.a, c.b); got != c.want || nearly(c.b, c.a) != c.want {
+		if got := account.Nearly(c.a, c.b); got != c.want || account.Nearly(c.b, c.a) != c.want {
 			t.Errorf("%s, %s: %v", c.a, c.b, got)
 		}
 	}
@@ -252,12 +253,12 @@ func TestLastWords(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		decisions, err := r.decisionsOn(model)
+		decisions, err := r.Decisions(model)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, d := range decisions {
-			if d.counts(r) {
+			if d.Counts(r.Book) {
 				list = append(list, d.Index)
 			}
 		}

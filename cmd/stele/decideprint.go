@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/statement"
@@ -17,18 +18,18 @@ func (a *app) showPlanned(r *reading, p *planned, stage string) {
 	pairs := []terminal.Pair{
 		{Key: "artifact", Value: fmt.Sprintf("%s, %s in %s", c.Stamp.Kind, terminal.Bytes(c.Stamp.Bytes), terminal.Plural(c.Stamp.Files, "file"))},
 		{Key: "stamped", Value: fmt.Sprintf("%s, entry %d by %s", a.term.Time(c.Time), c.Entry, c.Handle)},
-		{Key: "standing", Value: c.standing(), Style: standingStyle(c.standing())},
+		{Key: "standing", Value: c.Standing(), Style: standingStyle(c.Standing())},
 	}
 	pairs = append(append(pairs, r.withdrawnPairs(c.Ref)...), againstPairs(c)...)
 	pairs = append(append(pairs, originPairs(c, 0)...), taintPairs(c)...)
-	decided := r.decisionPairs(c.decisions, "")
-	if !slices.ContainsFunc(c.decisions, func(d decision) bool {
-		return d.st.Approval.Stage == stage && d.st.Approval.Decision == statement.DecisionApprove && d.counts(r)
+	decided := r.decisionPairs(c.Decisions, "")
+	if !slices.ContainsFunc(c.Decisions, func(d account.Decision) bool {
+		return d.Statement.Approval.Stage == stage && d.Statement.Approval.Decision == statement.DecisionApprove && d.Counts(r.Book)
 	}) {
 		decided = append(decided, terminal.Pair{Key: "not approved", Value: "for " + stage})
 	}
 	a.term.KeyValues(append(append(pairs, decided...), p.tried.pairs()...))
-	a.printEvaluations(r, c.evaluations)
+	a.printEvaluations(r, c.Evaluations)
 	a.printInStage(r, p, stage)
 	if len(p.skipped) > 0 {
 		a.term.Printf("skipped:\n")
@@ -54,7 +55,7 @@ func (a *app) printInStage(r *reading, p *planned, stage string) {
 			leaves := slices.Contains(rel.Replaces, in.Ref) || rel.Action == statement.ActionLeave && in.Ref == p.account.Ref
 			mark = map[bool]string{true: "leaves", false: "stays"}[leaves]
 		}
-		rows = append(rows, terminal.Row(in.Ref.String(), a.term.Time(in.release.Time), r.signerOf(in.release).Handle, entryText(in.Entry), mark))
+		rows = append(rows, terminal.Row(in.Ref.String(), a.term.Time(in.Release.Time), r.signerOf(in.Release).Handle, entryText(in.Entry), mark))
 	}
 	a.term.Table([]terminal.Column{{Title: "IN " + stage + " NOW", Trim: terminal.TrimMiddle}, {Title: "SINCE"}, {Title: "BY"}, {Title: "ENTRY", Right: true}, {Title: ""}}, rows)
 }
@@ -144,25 +145,25 @@ func receiptPairs(a *app, w jsonv1.Written) []terminal.Pair {
 
 // unclean says why an artifact should not be released again, the worst first;
 // empty: it is clean.
-func (c *account) unclean(r *reading, stage string) string {
-	j := c.judged
+func (r *reading) unclean(c *account.Account, stage string) string {
+	j := c.Judged
 	switch {
 	case len(j.Fallen) > 0:
-		return fallText(&j.Fallen[0])
+		return account.FallText(&j.Fallen[0])
 	case len(c.Withdrawals) > 0:
 		w := c.Withdrawals[0]
-		return fmt.Sprintf("withdrawn in entry %d by %s (%s): %s", w.Entry, w.Handle, w.Effect, short(w.Reason))
+		return fmt.Sprintf("withdrawn in entry %d by %s (%s): %s", w.Entry, w.Handle, w.Effect, account.Short(w.Reason))
 	case len(j.Members) > 0:
-		return memberText(&j.Members[0])
+		return account.MemberText(&j.Members[0])
 	case j.Taint != nil:
-		return "tainted: " + worstText(j.Taint)
+		return "tainted: " + account.WorstText(j.Taint)
 	case j.Unknown:
 		return "whether it is tainted is not known: more was recorded of what it was made of than is walked"
 	}
-	for i := range c.decisions {
-		d := &c.decisions[i]
-		if p := d.st.Approval; p.Stage == stage && p.Decision == statement.DecisionReject && d.counts(r) {
-			return fmt.Sprintf("rejected for %s by %s in entry %d: %s", stage, r.signerOf(d.Entry).Handle, d.Index, short(p.Reason))
+	for i := range c.Decisions {
+		d := &c.Decisions[i]
+		if p := d.Statement.Approval; p.Stage == stage && p.Decision == statement.DecisionReject && d.Counts(r.Book) {
+			return fmt.Sprintf("rejected for %s by %s in entry %d: %s", stage, r.signerOf(d.Entry).Handle, d.Index, account.Short(p.Reason))
 		}
 	}
 	return ""

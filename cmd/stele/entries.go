@@ -8,9 +8,8 @@ import (
 	"strings"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
-	"github.com/stele-ml/stele/contract"
 	"github.com/stele-ml/stele/evidence"
-	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/lineage"
 	"github.com/stele-ml/stele/statement"
@@ -25,15 +24,11 @@ var (
 		string(statement.KindContract), string(statement.KindLogKey)}
 )
 
-// reading is a view of the ledger with the fold of its control entries: who
-// signed, with which standing, what is withdrawn.
+// reading is what the ledger has, as of one view.
 type reading struct {
-	*ledger.View
-	control *evidence.Control
-	ctx     context.Context               // of the reading, for what lies with the ledger; nil: none
-	newest  *reading                      // where this is an earlier one, as of what was cosigned: see cosigned
-	made    *ledger.Lineage               // what was made of what, once somebody has asked: see lineage
-	judged  map[string]*lineage.Judgement // by name@version, of those that were judged together: see judgeAll
+	*account.Book
+	ctx    context.Context // of the reading, for what lies with the ledger; nil: none
+	newest *reading        // where this is an earlier one, as of what was cosigned: see cosigned
 }
 
 func (r *reading) context() context.Context {
@@ -41,34 +36,6 @@ func (r *reading) context() context.Context {
 		return context.Background()
 	}
 	return r.ctx
-}
-
-// lineage is what the ledger knows of what was made of what. It keeps what it
-// has read, so all questions of one reading share it.
-func (r *reading) lineage() (*ledger.Lineage, error) {
-	if r.made == nil {
-		made, err := r.Lineage()
-		if err != nil {
-			return nil, err
-		}
-		r.made = made
-	}
-	return r.made, nil
-}
-
-// Try is Try of the view: what was read about lineage before is not read again.
-func (r *reading) Try(st *statement.Statement, as contract.Signer, timeMS int64) (*ledger.Trial, error) {
-	made, err := r.lineage()
-	if err != nil {
-		return nil, err
-	}
-	return made.Try(st, as, timeMS)
-}
-
-// standingOf says whether what the signer said in an entry counts, as is
-// known now.
-func (r *reading) standingOf(e *evidence.Entry) statement.Standing {
-	return r.control.Roster().Standing(e.Envelope.By(), e.Index, e.Time)
 }
 
 // subject says in a few words what a statement is about.
@@ -115,7 +82,7 @@ func (r *reading) entryJSON(e *evidence.Entry, st *statement.Statement) jsonv1.E
 	hash := e.LeafHash()
 	out := jsonv1.Entry{
 		Entry: e.Index, Time: jsonv1.At(e.Time), Kind: string(st.Kind), Subject: subject(st), Signer: r.signerOf(e),
-		Standing: r.standingOf(e).State, Statement: id.String(), Leaf: base64.StdEncoding.EncodeToString(hash[:]),
+		Standing: r.Standing(e).State, Statement: id.String(), Leaf: base64.StdEncoding.EncodeToString(hash[:]),
 	}
 	if st.Run != nil {
 		out.Run = st.Nonce.String()
@@ -125,7 +92,7 @@ func (r *reading) entryJSON(e *evidence.Entry, st *statement.Statement) jsonv1.E
 
 func (r *reading) withdrawalsJSON(ref statement.Ref) []jsonv1.Withdrawal {
 	var out []jsonv1.Withdrawal
-	for _, w := range r.control.Withdrawals(ref) {
+	for _, w := range r.Control.Withdrawals(ref) {
 		out = append(out, jsonv1.Withdrawal{Entry: w.Entry, Target: w.Target, Effect: w.Effect, Reason: w.Reason, EndedBy: w.EndedBy, Counts: w.Void == ""})
 	}
 	return out

@@ -72,7 +72,7 @@ func (a *app) exportRuns(r *reading, o *exportInTotoOrder) error {
 	out := &jsonv1.ExportInToto{File: o.out, Runs: []jsonv1.ExportedRun{}}
 	var file bytes.Buffer
 	for _, index := range sortedEntries(entries) {
-		e, st, err := r.statement(index)
+		e, st, err := r.Statement(index)
 		if err != nil {
 			return err
 		}
@@ -137,7 +137,7 @@ func (r *reading) runsOf(arg string, whole bool) ([]uint64, error) {
 		}
 		return []uint64{found.run.entry.Index}, nil
 	}
-	made, err := r.lineage()
+	made, err := r.Lineage()
 	if err != nil {
 		return nil, err
 	}
@@ -183,8 +183,8 @@ func sortedEntries(set map[uint64]bool) []uint64 {
 }
 
 func (r *reading) exportedRun(e *evidence.Entry, st *statement.Statement) (jsonv1.ExportedRun, error) {
-	run := jsonv1.ExportedRun{Run: st.Nonce.String(), Entry: e.Index, Signer: r.signerOf(e), Standing: r.standingOf(e).State, Outputs: []string{}}
-	key, _, ok := r.control.Roster().Key(e.Envelope.By())
+	run := jsonv1.ExportedRun{Run: st.Nonce.String(), Entry: e.Index, Signer: r.signerOf(e), Standing: r.Standing(e).State, Outputs: []string{}}
+	key, _, ok := r.Control.Roster().Key(e.Envelope.By())
 	if !ok {
 		return run, fmt.Errorf("entry %d: its key is not on the ledger", e.Index) // it was admitted
 	}
@@ -220,7 +220,7 @@ func (a *app) printExportedRuns(out *jsonv1.ExportInToto) {
 		if i == changesShown {
 			break
 		}
-		rows = append(rows, []terminal.Cell{{Text: entryText(run.Entry)}, {Text: shortRun(run.Run)}, {Text: signerHandle(run.Signer)}, {Text: run.Algorithm}, {Text: some(run.Outputs, 2)}})
+		rows = append(rows, []terminal.Cell{{Text: entryText(run.Entry)}, {Text: shortRun(run.Run)}, {Text: signerHandle(run.Signer)}, {Text: run.Algorithm}, {Text: terminal.Some(run.Outputs, 2)}})
 	}
 	a.term.Table([]terminal.Column{{Title: "ENTRY", Right: true}, {Title: "RUN"}, {Title: "SIGNER"}, {Title: "KEY"}, {Title: "MADE", Trim: terminal.TrimEnd}}, rows)
 	if rest := len(out.Runs) - len(rows); rest > 0 {

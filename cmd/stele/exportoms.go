@@ -11,6 +11,7 @@ import (
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/oms"
 	"github.com/stele-ml/stele/internal/place"
@@ -149,12 +150,12 @@ func (a *app) planExport(ctx context.Context, o *exportOMSOrder) (*exported, err
 		if err := r.proveIncluded(entry); err != nil {
 			return err
 		}
-		j, err := r.judgementOn(b.Ref())
+		j, err := r.Judgement(b.Ref())
 		if err != nil {
 			return err
 		}
 		if standing := j.Word(); standing != standingGood {
-			return failf(exitOf(standing), "%s is not to be signed: its standing is %s (%s)", b.Ref(), standing, wrongText(j)).withEntry(b.Entry).
+			return failf(exitOf(standing), "%s is not to be signed: its standing is %s (%s)", b.Ref(), standing, account.WrongText(j)).withEntry(b.Entry).
 				withHint(fmt.Sprintf("`stele show %s` says why", b.Ref()))
 		}
 		if len(st.Stamp.Members) > 0 {
@@ -349,10 +350,10 @@ func (a *app) printExportedModel(out *jsonv1.ExportOMS, inside bool) {
 	pairs := []terminal.Pair{
 		{Key: "model", Value: fmt.Sprintf("%s@%s, as stamped in entry %d", out.Name, out.Version, out.Entry)},
 		{Key: "signed by", Value: foreignSigner(out.Signer)},
-		{Key: "leaves out", Value: some(out.Ignored, 8)},
+		{Key: "leaves out", Value: terminal.Some(out.Ignored, 8)},
 	}
 	if len(out.NotSigned) > 0 {
-		pairs = append(pairs, terminal.Pair{Key: "not signed", Value: some(out.NotSigned, 4) + ": the stamp covers it, that format never does", Style: terminal.Caution})
+		pairs = append(pairs, terminal.Pair{Key: "not signed", Value: terminal.Some(out.NotSigned, 4) + ": the stamp covers it, that format never does", Style: terminal.Caution})
 	}
 	if out.Links > 0 {
 		pairs = append(pairs, terminal.Pair{Key: "links", Value: fmt.Sprintf("%s behind symbolic links, which the signature says", terminal.Plural(out.Links, "file"))})

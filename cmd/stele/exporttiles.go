@@ -121,7 +121,7 @@ func (a *app) publishedBefore(r *reading, signed []byte, at place.Place) error {
 	if published.Origin != r.Origin() {
 		return refused("another log, %s", published.Origin)
 	}
-	if key, ok := r.control.LogKey(published.Size); !ok {
+	if key, ok := r.Control.LogKey(published.Size); !ok {
 		return refused("a checkpoint of no size that a log has")
 	} else if _, _, err := evidence.OpenCheckpoint(signed, evidence.Verifiers(key)); err != nil {
 		return refused("a checkpoint that this log did not sign")

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
-	"github.com/stele-ml/stele/internal/terminal"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/lineage"
 )
 
@@ -83,15 +81,5 @@ func withdrawalsInForce(j *lineage.Judgement) (out []jsonv1.TraceWithdrawal) {
 // fallenText says what fell, and why: of the artifact itself, or of one that it
 // was made of.
 func fallenText(c jsonv1.FallenCause) string {
-	what := "its stamp"
-	if c.Steps > 0 {
-		what = "made of " + c.Name + "@" + c.Version
-	}
-	if c.Steps > 1 {
-		what += fmt.Sprintf(", %s steps up", terminal.Count(uint64(c.Steps)))
-	}
-	if c.Steps > 0 {
-		what += ", whose stamp"
-	}
-	return fmt.Sprintf("%s in entry %d counts for nothing: %s", what, c.Entry, c.Detail)
+	return account.FallenText(c.Name+"@"+c.Version, c.Steps, c.Entry, c.Detail)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/stele-ml/stele/contract"
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/scan"
+	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/statement"
 )
 
@@ -41,7 +42,7 @@ type foreseen struct {
 // what it does not know.
 func (r *reading) foresee(draft *statement.Statement, by author, now int64, unknown ...[]string) (*foreseen, error) {
 	out := new(foreseen)
-	if len(r.control.ContractsInForce()) == 0 {
+	if len(r.Control.ContractsInForce()) == 0 {
 		return out, nil
 	}
 	trial, err := r.Try(draft, r.signs(by), now)
@@ -151,6 +152,6 @@ func (a *app) tellForeseen(f *foreseen) {
 		a.term.Warnf("%s may refuse it, as far as can be told now: %s", ruleID(v), v.Message)
 	}
 	if len(f.later) > 0 {
-		a.term.Notef("decided only when it is done: %s", some(contractRules(f.later), 4))
+		a.term.Notef("decided only when it is done: %s", terminal.Some(contractRules(f.later), 4))
 	}
 }

@@ -240,7 +240,7 @@ func (g *gated) judge(ctx context.Context, r *reading, dir string, contents *evi
 	if err := g.walk(); err != nil {
 		return err
 	}
-	c, err := r.accountOf(b)
+	c, err := r.Of(b)
 	if err != nil {
 		return err
 	}
@@ -292,7 +292,7 @@ func (g *gated) prepare(ctx context.Context) (err error) {
 	if g.signed.Release.After, err = g.r.After(g.signed); err != nil {
 		return err
 	}
-	if g.made, err = g.r.lineage(); err != nil {
+	if g.made, err = g.r.Lineage(); err != nil {
 		return err
 	}
 	return g.findDemands()
@@ -307,7 +307,7 @@ func (g *gated) walk() error {
 	if g.graph, err = lineage.Up(g.made, a, lineage.MaxWalk); err != nil {
 		return err
 	}
-	g.r.judged = map[string]*lineage.Judgement{g.ref.String(): g.graph.Judgement()}
+	g.r.Judged(g.graph.Judgement())
 	return nil
 }
 

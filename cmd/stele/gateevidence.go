@@ -9,6 +9,7 @@ import (
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/report"
 	"github.com/stele-ml/stele/internal/solo"
@@ -120,7 +121,7 @@ func (g *gated) manifestOf(ctx context.Context, s *subjectOf) (string, error) {
 
 // checkEvidence verifies what the ledger shows of the artifact, and of who
 // approved and measured it, as anybody else would.
-func (g *gated) checkEvidence(b ledger.Binding, c *account, contents *evidence.Contents) error {
+func (g *gated) checkEvidence(b ledger.Binding, c *account.Account, contents *evidence.Contents) error {
 	claim := evidence.Claim{Entry: b.Entry, Name: b.Name, Version: b.Version, Fingerprint: b.Fingerprint}
 	further, err := g.beside(c)
 	if err != nil {
@@ -170,17 +171,17 @@ func (g *gated) checkEvidence(b ledger.Binding, c *account, contents *evidence.C
 // beside are the entries that a decision on the artifact rests on besides its
 // stamp: who approved it for the stage and who measured it, as far as their word
 // counts. At most maxBeside, the last ones.
-func (g *gated) beside(c *account) (entries []uint64, err error) {
-	for i := range c.decisions {
-		if d := &c.decisions[i]; d.st.Approval.Stage == g.o.stage && d.counts(g.r) {
+func (g *gated) beside(c *account.Account) (entries []uint64, err error) {
+	for i := range c.Decisions {
+		if d := &c.Decisions[i]; d.Statement.Approval.Stage == g.o.stage && d.Counts(g.r.Book) {
 			entries = append(entries, d.Index)
 		}
 	}
-	if c.evaluations, err = g.r.saidOf(g.ref, statement.KindEvaluation); err != nil {
+	if c.Evaluations, err = g.r.Said(g.ref, statement.KindEvaluation); err != nil {
 		return nil, err
 	}
-	for _, s := range c.evaluations {
-		if g.r.standingOf(s.Entry).OK {
+	for _, s := range c.Evaluations {
+		if g.r.Standing(s.Entry).OK {
 			entries = append(entries, s.Index)
 		}
 	}
@@ -285,7 +286,7 @@ func (g *gated) changesText() string {
 	for _, c := range g.out.Changes {
 		list = append(list, c.Path+" ("+c.Change+")")
 	}
-	return fmt.Sprintf("%s is not what was stamped: %s: %s", g.o.path, countsText(*g.out.Counts), some(list, 5))
+	return fmt.Sprintf("%s is not what was stamped: %s: %s", g.o.path, countsText(*g.out.Counts), terminal.Some(list, 5))
 }
 
 // checkFresh tells how old the newest quorum of cosignatures is.

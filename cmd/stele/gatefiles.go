@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/report"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/lineage"
@@ -175,7 +176,7 @@ func (m *manifestsAtHand) compare(ctx context.Context, refs []statement.Ref, wit
 }
 
 // checkFiles makes the checks that compare files.
-func (g *gated) checkFiles(ctx context.Context, dir string, c *account) error {
+func (g *gated) checkFiles(ctx context.Context, dir string, c *account.Account) error {
 	m, err := g.manifestsAtHand(ctx, dir)
 	if err != nil {
 		return err
@@ -200,11 +201,11 @@ type comparison struct {
 
 // checkSeparate: what the artifact was evaluated on is not in what it was trained
 // on.
-func (g *gated) checkSeparate(ctx context.Context, m *manifestsAtHand, c *account) error {
+func (g *gated) checkSeparate(ctx context.Context, m *manifestsAtHand, c *account.Account) error {
 	var measured []statement.Ref
-	for _, s := range c.evaluations {
-		if g.r.standingOf(s.Entry).OK {
-			measured = append(measured, s.st.Evaluation.Datasets...)
+	for _, s := range c.Evaluations {
+		if g.r.Standing(s.Entry).OK {
+			measured = append(measured, s.Statement.Evaluation.Datasets...)
 		}
 	}
 	var err error
@@ -275,7 +276,7 @@ func (g *gated) checkWithdrawnFiles(ctx context.Context, m *manifestsAtHand) err
 		},
 	}
 	withdrawn := map[fingerprint.Fingerprint]bool{}
-	for _, w := range g.r.control.AllWithdrawals() {
+	for _, w := range g.r.Control.AllWithdrawals() {
 		if w.Stands() && w.Target == statement.TargetContents && !withdrawn[w.Ref.Fingerprint] {
 			withdrawn[w.Ref.Fingerprint] = true
 			x.right = append(x.right, w.Ref)
@@ -371,9 +372,9 @@ func (g *gated) compareFiles(ctx context.Context, m *manifestsAtHand, x *compari
 		check.Message = fmt.Sprintf("%s %s: %s", terminal.Plural(n, "file is", "files are"), x.is, sharedText(found, n))
 	case len(absent) > 0:
 		check.Outcome, check.Hint = report.NotMade, hint
-		check.Message = fmt.Sprintf("the manifest of %s is not at hand", some(namesOf(absent), 4))
+		check.Message = fmt.Sprintf("the manifest of %s is not at hand", terminal.Some(namesOf(absent), 4))
 		if len(absent) > 1 {
-			check.Message = fmt.Sprintf("the manifests of %s are not at hand", some(namesOf(absent), 4))
+			check.Message = fmt.Sprintf("the manifests of %s are not at hand", terminal.Some(namesOf(absent), 4))
 		}
 	case with.tooBig:
 		check.Outcome = report.NotMade

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/report"
 	"github.com/stele-ml/stele/internal/terminal"
@@ -15,12 +16,12 @@ import (
 
 // checkLineage tells what is known of what the artifact was made of, by the same
 // judgement as every other verb.
-func (g *gated) checkLineage(c *account) error {
-	g.out.Standing, g.out.Origin = c.standing(), originOf(c.origins)
+func (g *gated) checkLineage(c *account.Account) error {
+	g.out.Standing, g.out.Origin = c.Standing(), originOf(c.Origins)
 	if err := g.checkRecorded(); err != nil {
 		return err
 	}
-	j := c.judged
+	j := c.Judged
 	g.checkFallen(j)
 	g.checkWithdrawn(j)
 	g.checkTaint(c)
@@ -41,7 +42,7 @@ func (g *gated) checkRecorded() error {
 	if err != nil {
 		return err
 	}
-	switch err := g.r.proveEntries(entries); {
+	switch err := g.r.Prove(entries); {
 	case errors.Is(err, evidence.ErrTampered), errors.Is(err, ledger.ErrDamaged):
 		check.Outcome, check.Message = report.Failed, err.Error()
 		check.Hint = "`stele fsck` says what is damaged; get the ledger again from where it is kept"
@@ -92,7 +93,7 @@ func (g *gated) checkFallen(j *lineage.Judgement) {
 	}
 	if len(j.Fallen) > 0 {
 		f := &j.Fallen[0]
-		check.Outcome, check.Message = report.Failed, strings.Join(fallLines(j), "; ")
+		check.Outcome, check.Message = report.Failed, strings.Join(account.FallLines(j), "; ")
 		check.Entry = &f.Artifact.Entry
 		check.Hint = fmt.Sprintf("stamp %s under a new version with a key in good standing, and make what came of it again", f.Artifact.Ref)
 	}
@@ -129,8 +130,8 @@ func weigh(effect, hint string) (report.Outcome, string) {
 	return report.Failed, hint
 }
 
-func (g *gated) checkTaint(c *account) {
-	j := c.judged
+func (g *gated) checkTaint(c *account.Account) {
+	j := c.Judged
 	check := report.Check{
 		ID: "lineage/not-tainted", Group: "lineage", Title: "not tainted", Required: true, Outcome: report.Passed,
 		Help:    "No contents that the artifact was made of, however far back, are withdrawn.",
@@ -140,7 +141,7 @@ func (g *gated) checkTaint(c *account) {
 	case j.Taint != nil:
 		w := j.Taint.Worst()
 		check.Entry = &w.Withdrawal.Entry
-		check.Message = worstText(j.Taint) + "; the way: " + pathText(stepsJSON(w.Path()), false)
+		check.Message = account.WorstText(j.Taint) + "; the way: " + pathText(stepsJSON(w.Path()), false)
 		if n := len(j.Taint.Causes) + j.Taint.More - 1; n > 0 {
 			check.Message += fmt.Sprintf("; and %s more", terminal.Plural(uint64(n), "withdrawal"))
 		}
@@ -149,7 +150,7 @@ func (g *gated) checkTaint(c *account) {
 		check.Outcome = report.Failed
 		check.Message = "more is recorded of what it was made of than is walked, so whether any of it is withdrawn is not known"
 		check.Hint = "stamp what it was made of as fewer, larger artifacts"
-	case !lineage.Known(c.origins):
+	case !lineage.Known(c.Origins):
 		check.Outcome, check.Required = report.NotMade, false
 		check.Message = "no origin of it is recorded that counts"
 	}
@@ -158,13 +159,13 @@ func (g *gated) checkTaint(c *account) {
 
 // checkOrigin warns of a model of which nobody said what it was made of. Data
 // begin somewhere.
-func (g *gated) checkOrigin(c *account) {
+func (g *gated) checkOrigin(c *account.Account) {
 	check := report.Check{
 		ID: "lineage/origin", Group: "lineage", Title: "origin", Outcome: report.Passed,
 		Help: "Somebody whose word counts said what the artifact was made of. What is not recorded is unknown, and not clean.",
 	}
 	switch {
-	case lineage.Known(c.origins):
+	case lineage.Known(c.Origins):
 		check.Message = "recorded"
 	case g.stamp.Kind == statement.ArtifactModel:
 		check.Outcome = report.Warning
@@ -178,28 +179,28 @@ func (g *gated) checkOrigin(c *account) {
 
 // checkApprovals tells who decided on the artifact for the stage. By themselves
 // approvals are a record: what needs one, a contract says.
-func (g *gated) checkApprovals(c *account) {
-	g.out.Approvals = g.r.decisionsJSON(c.decisions, g.o.stage)
+func (g *gated) checkApprovals(c *account.Account) {
+	g.out.Approvals = g.r.decisionsJSON(c.Decisions, g.o.stage)
 	var approved, rejected, void []string
 	var last *uint64
-	for i := range c.decisions {
-		d := &c.decisions[i]
-		p := d.st.Approval
+	for i := range c.Decisions {
+		d := &c.Decisions[i]
+		p := d.Statement.Approval
 		if p.Stage != g.o.stage {
 			continue
 		}
 		said := func(more string) string {
 			return fmt.Sprintf("%s (entry %s%s)", g.r.signerOf(d.Entry).Handle, entryText(d.Index), orNothing(": ", more))
 		}
-		switch s := g.r.standingOf(d.Entry); {
+		switch s := g.r.Standing(d.Entry); {
 		case !s.OK:
 			void = append(void, said(s.Detail))
-		case d.superseded != nil:
+		case d.Superseded != nil:
 		case p.Decision == statement.DecisionReject:
-			rejected = append(rejected, said(short(p.Reason)))
+			rejected = append(rejected, said(account.Short(p.Reason)))
 			last = &d.Index
 		default:
-			approved = append(approved, said(short(p.Reason)))
+			approved = append(approved, said(account.Short(p.Reason)))
 		}
 	}
 	given := report.Check{
@@ -208,10 +209,10 @@ func (g *gated) checkApprovals(c *account) {
 		Message: "nobody has approved it for " + g.o.stage,
 	}
 	if len(approved) > 0 {
-		given.Outcome, given.Message = report.Passed, "by "+some(approved, originInputs)
+		given.Outcome, given.Message = report.Passed, "by "+terminal.Some(approved, originInputs)
 	}
 	if len(void) > 0 {
-		given.Message += "; does not count: " + some(void, originInputs)
+		given.Message += "; does not count: " + terminal.Some(void, originInputs)
 	}
 	g.add(exitRefused, given)
 	against := report.Check{
@@ -219,7 +220,7 @@ func (g *gated) checkApprovals(c *account) {
 		Help: "Nobody's last word on the artifact for the stage is a rejection.", Message: "nobody rejects it",
 	}
 	if len(rejected) > 0 {
-		against.Outcome, against.Message, against.Entry = report.Warning, "rejected by "+some(rejected, originInputs), last
+		against.Outcome, against.Message, against.Entry = report.Warning, "rejected by "+terminal.Some(rejected, originInputs), last
 		against.Hint = "by itself a rejection is a record; a contract can make it count"
 	}
 	g.add(exitRefused, against)

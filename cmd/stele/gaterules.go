@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/stele-ml/stele/contract"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/report"
 	"github.com/stele-ml/stele/internal/terminal"
@@ -14,7 +15,7 @@ import (
 
 // checkRules asks the ledger what it would say to the release: its own rules, and
 // every contract in force.
-func (g *gated) checkRules(c *account) error {
+func (g *gated) checkRules(c *account.Account) error {
 	if err := g.checkStage(c); err != nil {
 		return err
 	}
@@ -63,7 +64,7 @@ func (g *gated) findDemands() error {
 // checkStage: of a stage that this ledger never heard of no contract is about it,
 // and so whoever mistypes one in a pipeline would meet none, for ever. A ledger
 // that knows no stage at all has nothing that it could be mistaken for.
-func (g *gated) checkStage(c *account) error {
+func (g *gated) checkStage(c *account.Account) error {
 	stage := g.o.stage
 	check := report.Check{
 		ID: "rules/known-stage", Group: "rules", Title: "known stage", Required: true, Outcome: report.Passed,
@@ -81,12 +82,12 @@ func (g *gated) checkStage(c *account) error {
 		check.Message = "there are releases to " + stage
 	case slices.Contains(g.governed, stage):
 		check.Message = "a contract in force names " + stage
-	case slices.ContainsFunc(c.decisions, func(d decision) bool { return d.st.Approval.Stage == stage && d.counts(g.r) }):
+	case slices.ContainsFunc(c.Decisions, func(d account.Decision) bool { return d.Statement.Approval.Stage == stage && d.Counts(g.r.Book) }):
 		check.Message = "somebody decided on it for " + stage
 	default:
 		known = append(known, g.governed...)
-		for i := range c.decisions {
-			if s := c.decisions[i].st.Approval.Stage; s != stage {
+		for i := range c.Decisions {
+			if s := c.Decisions[i].Statement.Approval.Stage; s != stage {
 				known = append(known, s)
 			}
 		}
@@ -96,7 +97,7 @@ func (g *gated) checkStage(c *account) error {
 		check.Message = "this ledger has had no releases, to " + stage + " or elsewhere"
 		if len(known) > 0 {
 			check.Message = fmt.Sprintf("this ledger knows no stage %s: no release, no approval of this artifact and no contract in force names it", stage)
-			check.Hint = strings.TrimSuffix(stagesText(stage, known), "?")
+			check.Hint = strings.TrimSuffix(account.StagesText(stage, known), "?")
 			if strings.HasPrefix(check.Hint, "did you mean") {
 				check.Hint += "?"
 			} else {
@@ -163,7 +164,7 @@ func (g *gated) checkReleased() error {
 	if err != nil {
 		return err
 	}
-	if s := g.r.standingOf(e); !s.OK {
+	if s := g.r.Standing(e); !s.OK {
 		check.Outcome = report.Failed
 		check.Message = fmt.Sprintf("it is there since entry %s, whose signer had no standing for it: %s", entryText(entry), s.Detail)
 		check.Hint = fmt.Sprintf("have a releaser take it out, and release it again: `stele release %s@%s --stage %s --leave`", g.o.name, g.o.version, g.o.stage)

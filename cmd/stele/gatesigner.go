@@ -14,7 +14,7 @@ import (
 
 // findSigner finds who would release: --by, or else whoever's key is here.
 func (g *gated) findSigner(ctx context.Context) (contract.Signer, error) {
-	roster := g.r.control.Roster()
+	roster := g.r.Control.Roster()
 	now := max(g.a.now().UnixMilli(), g.r.Time())
 	good := func(m *statement.Member) bool {
 		return !m.Recovery && roster.Standing(m.Key.ID(), g.r.Size(), now).OK

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/lineage"
@@ -92,7 +93,7 @@ func (g *guarding) claimOn(r *reading, m *guardModel) (*guardClaim, error) {
 // releaseTo is the entry by which an artifact is in a stage. One that is not in
 // it is refused, with what is known.
 func (r *reading) releaseTo(ref statement.Ref, stage string) (uint64, error) {
-	in, err := r.inStage(stage)
+	in, err := r.Released(stage)
 	if err != nil {
 		return 0, err
 	}
@@ -112,12 +113,12 @@ func (r *reading) releaseTo(ref statement.Ref, stage string) (uint64, error) {
 			f = f.withEntry(c.Entry)
 		}
 	}
-	stages, err := r.stagesOf(ref)
+	stages, err := r.StagesOf(ref)
 	if err != nil {
 		return 0, err
 	}
 	if len(stages) > 0 && f.entry == nil {
-		f.message += fmt.Sprintf(": it was released to %s, with entry %d", stages[0].Stage, stages[0].Entry)
+		f.message += fmt.Sprintf(": it was released to %s, with entry %d", stages[0].Name, stages[0].Entry)
 	}
 	return 0, f.withHint("`stele status --stage " + stage + "` shows what is; `stele release` puts it there")
 }
@@ -215,10 +216,10 @@ func (g *guarding) acceptable(m *guardModel, v *evidence.Verdict, judged *lineag
 // weigh looks at what is against a model by its effect.
 func (g *guarding) weigh(m *guardModel, j *lineage.Judgement) error {
 	if len(j.Fallen) > 0 {
-		return failf(exitUntrusted, "%s is untrusted: %s", m.what(), fallText(&j.Fallen[0])).withEntry(j.Fallen[0].Artifact.Entry)
+		return failf(exitUntrusted, "%s is untrusted: %s", m.what(), account.FallText(&j.Fallen[0])).withEntry(j.Fallen[0].Artifact.Entry)
 	}
 	if j.Unknown {
-		return failf(exitError, "%s: %s", m.what(), wrongText(j)).withHint("nothing was started: what was not looked at may be withdrawn")
+		return failf(exitError, "%s: %s", m.what(), account.WrongText(j)).withHint("nothing was started: what was not looked at may be withdrawn")
 	}
 	for i := range j.Artifact.Withdrawals {
 		w := &j.Artifact.Withdrawals[i]
@@ -227,7 +228,7 @@ func (g *guarding) weigh(m *guardModel, j *lineage.Judgement) error {
 		}
 	}
 	for i := range j.Members {
-		if err := g.effect(&j.Members[i].Withdrawal, m.what()+" is a collection: "+memberText(&j.Members[i])); err != nil {
+		if err := g.effect(&j.Members[i].Withdrawal, m.what()+" is a collection: "+account.MemberText(&j.Members[i])); err != nil {
 			return err
 		}
 	}
@@ -235,7 +236,7 @@ func (g *guarding) weigh(m *guardModel, j *lineage.Judgement) error {
 		return nil
 	}
 	worst := j.Taint.Worst()
-	text := fmt.Sprintf("%s is tainted: made of %s", m.what(), worstText(j.Taint))
+	text := fmt.Sprintf("%s is tainted: made of %s", m.what(), account.WorstText(j.Taint))
 	if n := len(j.Taint.Causes) + j.Taint.More - 1; n > 0 {
 		text += fmt.Sprintf(" (and %s more)", terminal.Count(uint64(n)))
 	}

@@ -98,12 +98,12 @@ func (a *app) importedBefore(ctx context.Context, dir string, signer statement.S
 		if err != nil {
 			return err
 		}
-		list, err := r.saidOf(b.Ref(), statement.KindImport)
+		list, err := r.Said(b.Ref(), statement.KindImport)
 		if err != nil {
 			return err
 		}
 		for _, s := range list {
-			if !authorOf(signer).signed(s.Entry) || s.st.Import.Document.SHA256 != sum || s.st.Import.Key.SHA256 != m.statement.Key.SHA256 || !r.standingOf(s.Entry).OK {
+			if !authorOf(signer).signed(s.Entry) || s.Statement.Import.Document.SHA256 != sum || s.Statement.Import.Key.SHA256 != m.statement.Key.SHA256 || !r.Standing(s.Entry).OK {
 				continue
 			}
 			checkpoint, err := r.LatestCheckpoint()
@@ -182,7 +182,7 @@ func inputsText(out *jsonv1.Import) string {
 	if len(names) == 0 {
 		return text + "; none of them is on this ledger"
 	}
-	return text + "; on this ledger: " + some(names, 4)
+	return text + "; on this ledger: " + terminal.Some(names, 4)
 }
 
 // How an import was found to be about the artifact, in the words of --json.

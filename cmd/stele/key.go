@@ -85,10 +85,10 @@ func (a *app) keyList() *cobra.Command {
 // memberKeys lists the keys of the ledger with their standing now.
 func (r *reading) memberKeys(now int64) []jsonv1.Key {
 	var out []jsonv1.Key
-	for _, m := range r.control.Roster().Members() {
+	for _, m := range r.Control.Roster().Members() {
 		k := jsonv1.Key{
 			Key: m.Key.ID().String(), Algorithm: m.Key.Algorithm(), Handle: m.Handle, Roles: m.Roles, Names: m.Names, Kinds: kindWords(m.Kinds),
-			Standing: r.control.Roster().Standing(m.Key.ID(), r.Size(), now).State, Public: string(m.Key.Text()),
+			Standing: r.Control.Roster().Standing(m.Key.ID(), r.Size(), now).State, Public: string(m.Key.Text()),
 		}
 		if m.Expires != 0 {
 			k.Expires = jsonv1.At(m.Expires)
@@ -285,7 +285,7 @@ names stay bound; in every check from now on they count for nothing.`,
 // holder's handle; a retired one by its handle only where no other is left.
 func (r *reading) member(text string) (statement.Member, error) {
 	var found, retired []statement.Member
-	for _, m := range r.control.Roster().Members() {
+	for _, m := range r.Control.Roster().Members() {
 		id := m.Key.ID().String()
 		switch {
 		case id == text:
@@ -350,7 +350,7 @@ func (a *app) keyRotateLog() *cobra.Command {
 			if r, err = newReading(proof.View); err != nil {
 				return err
 			}
-			next, ok := r.control.LogKey(r.Size())
+			next, ok := r.Control.LogKey(r.Size())
 			if !ok {
 				return fmt.Errorf("the log has no key after its rotation")
 			}
@@ -364,7 +364,7 @@ func (a *app) keyRotateLog() *cobra.Command {
 
 func (r *reading) signerByKey(id statement.KeyID) jsonv1.Signer {
 	s := jsonv1.Signer{Key: id.String()}
-	if _, m, ok := r.control.Roster().Key(id); ok {
+	if _, m, ok := r.Control.Roster().Key(id); ok {
 		s.Handle = m.Handle
 	}
 	return s

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/statement"
@@ -83,7 +84,7 @@ func (a *app) parseFilter(f *listFilter) (err error) {
 
 func (a *app) list(r *reading, f *listFilter) error {
 	var rows [][]terminal.Cell
-	all, err := r.allWords(0)
+	all, err := r.Words(0)
 	if err != nil {
 		return err
 	}
@@ -154,7 +155,7 @@ func (r *reading) artifacts(f *listFilter, emit func(ledger.Binding) error) erro
 
 // stampsOf visits what an entry binds of one fingerprint.
 func (r *reading) stampsOf(index uint64, fp fingerprint.Fingerprint, emit func(ledger.Binding) error) error {
-	_, st, err := r.statement(index)
+	_, st, err := r.Statement(index)
 	if err != nil {
 		return err
 	}
@@ -170,7 +171,7 @@ func (r *reading) stampsOf(index uint64, fp fingerprint.Fingerprint, emit func(l
 }
 
 // artifact reads one stamp; ok is false where the filter leaves it out.
-func (r *reading) artifact(b ledger.Binding, f *listFilter, all *allWords) (item jsonv1.Artifact, ok bool, err error) {
+func (r *reading) artifact(b ledger.Binding, f *listFilter, all *account.Words) (item jsonv1.Artifact, ok bool, err error) {
 	e, st, err := r.stampAt(b)
 	if err != nil {
 		return item, false, err
@@ -182,7 +183,7 @@ func (r *reading) artifact(b ledger.Binding, f *listFilter, all *allWords) (item
 		Bytes: st.Stamp.Bytes, Entry: b.Entry, Time: jsonv1.At(e.Time), Signer: signer,
 		Members: len(st.Stamp.Members),
 	}
-	against, err := all.on(r, ref)
+	against, err := all.On(ref)
 	if err != nil {
 		return item, false, err
 	}

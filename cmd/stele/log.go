@@ -71,7 +71,7 @@ func (a *app) log(r *reading, f *logFilter) error {
 	var shown uint64
 	more := false
 	visit := func(index uint64) (bool, error) {
-		e, st, err := r.statement(index)
+		e, st, err := r.Statement(index)
 		if err != nil {
 			return false, err
 		}
@@ -114,7 +114,7 @@ func (a *app) log(r *reading, f *logFilter) error {
 
 func (a *app) logRow(r *reading, e *evidence.Entry, st *statement.Statement) []terminal.Cell {
 	signer := terminal.Cell{Text: byText(r.signerOf(e))}
-	if s := r.standingOf(e); !s.OK {
+	if s := r.Standing(e); !s.OK {
 		signer.Text += " (" + s.State + ")"
 		signer.Style = terminal.Bad
 	}

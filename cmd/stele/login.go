@@ -239,7 +239,7 @@ func loginFailure(server string, err error) error {
 // checkLogin holds a delegation to what was asked for and to the ledger, and returns
 // the issuer's handle.
 func (r *reading) checkLogin(d *statement.Delegation, ledger statement.LedgerID, key *statement.PublicKey, now int64) (string, error) {
-	issuer, m, ok := r.control.Roster().Key(d.Issuer)
+	issuer, m, ok := r.Control.Roster().Key(d.Issuer)
 	switch {
 	case d.Ledger != ledger || r.ID() != ledger:
 		return "", failf(exitUntrusted, "the server gave a delegation for another ledger, %s", d.Ledger)
@@ -252,7 +252,7 @@ func (r *reading) checkLogin(d *statement.Delegation, ledger statement.LedgerID,
 	if err := d.Verify(issuer); err != nil {
 		return "", failf(exitUntrusted, "the server gave a delegation that its issuer did not sign: %w", err)
 	}
-	if err := r.control.Roster().CheckIssued(r.Size(), max(now, r.Time()), d); err != nil {
+	if err := r.Control.Roster().CheckIssued(r.Size(), max(now, r.Time()), d); err != nil {
 		return "", err
 	}
 	if skew := loginLeeway.Milliseconds(); now+skew < d.NotBefore || now-skew >= d.NotAfter {

@@ -143,7 +143,7 @@ func (r *reading) bindingsOf(fp fingerprint.Fingerprint) (list []ledger.Binding,
 		if err != nil {
 			return nil, err
 		}
-		_, st, err := r.statement(i)
+		_, st, err := r.Statement(i)
 		if err != nil {
 			return nil, err
 		}
@@ -197,7 +197,7 @@ func (r *reading) lookUpEntry(f *lookedUp) error {
 	if f.entry >= r.Size() {
 		return failf(exitNotFound, "there is no entry %d; the log has %d", f.entry, r.Size()).withEntry(f.entry)
 	}
-	_, st, err := r.statement(f.entry)
+	_, st, err := r.Statement(f.entry)
 	if err != nil {
 		return err
 	}
@@ -217,7 +217,7 @@ func (r *reading) lookUpEntry(f *lookedUp) error {
 
 // runAt takes the outputs of a run.
 func (r *reading) runAt(f *lookedUp, index uint64) error {
-	e, st, err := r.statement(index)
+	e, st, err := r.Statement(index)
 	if err != nil {
 		return err
 	}

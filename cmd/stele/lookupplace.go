@@ -146,7 +146,7 @@ func (r *reading) stamped(fn func(st *statement.Statement) error) error {
 	}
 	slices.Sort(entries)
 	for _, i := range slices.Backward(entries) {
-		_, st, err := r.statement(i)
+		_, st, err := r.Statement(i)
 		if err != nil {
 			return err
 		}

@@ -78,6 +78,8 @@ func homeOf(dir string) map[string]string {
 		"HOME":         dir,
 		"STELE_CONFIG": filepath.Join(dir, "config"),
 		"STELE_STATE":  filepath.Join(dir, "state"),
+		// A program under the race detector sleeps for a second before it ends.
+		"GORACE": "atexit_sleep_ms=0",
 	}
 }
 

@@ -215,7 +215,7 @@ func (a *app) standing(ctx context.Context, dir string, hints iter.Seq2[hint.Hin
 			if err := r.proveIncluded(e); err != nil {
 				return err
 			}
-			if s := r.standingOf(e); !s.OK && !fallen[entry] {
+			if s := r.Standing(e); !s.OK && !fallen[entry] {
 				a.term.Notef("what was last read for entry %d is read again: its signer has no standing: %s", entry, s.Detail)
 				fallen[entry] = true
 			}

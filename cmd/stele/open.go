@@ -13,6 +13,7 @@ import (
 	"github.com/stele-ml/stele/client"
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/internal/source"
@@ -96,11 +97,11 @@ func (a *app) readUntrusted(ctx context.Context, dir string, fn func(*reading) e
 }
 
 func newReading(v *ledger.View) (*reading, error) {
-	control, err := v.Control()
+	book, err := account.Open(v)
 	if err != nil {
 		return nil, err
 	}
-	return &reading{View: v, control: control}, nil
+	return &reading{Book: book}, nil
 }
 
 // submit completes a statement for this ledger, signs it and puts it there.

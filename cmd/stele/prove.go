@@ -10,6 +10,7 @@ import (
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/statement"
@@ -121,11 +122,11 @@ func (a *app) prove(ctx context.Context, o *proveOrder) error {
 			return err
 		}
 		result.Fingerprint, result.Entry = b.Fingerprint.String(), b.Entry
-		judged, err := r.judgementOn(b.Ref())
+		judged, err := r.Judgement(b.Ref())
 		if err != nil {
 			return err
 		}
-		result.Standing, result.Against = judged.Word(), wrongText(judged)
+		result.Standing, result.Against = judged.Word(), account.WrongText(judged)
 		file, err := a.evidenceOf(ctx, dir, r, o, b, &result)
 		if err != nil {
 			return err
@@ -212,7 +213,7 @@ func (a *app) evidenceOf(ctx context.Context, dir string, r *reading, o *proveOr
 	}
 	if !alone {
 		result.Lineage = &jsonv1.ProvedLineage{
-			Artifacts: len(p.graph.Nodes), OfFiles: p.ofFiles(), Runs: runs, Entries: len(file.Entries), Control: int(r.control.Count()),
+			Artifacts: len(p.graph.Nodes), OfFiles: p.ofFiles(), Runs: runs, Entries: len(file.Entries), Control: int(r.Control.Count()),
 		}
 	}
 	return file, nil
@@ -225,7 +226,7 @@ func (a *app) attached(ctx context.Context, dir string, r *reading, o *proveOrde
 	missing := 0
 	var why error
 	for _, index := range entries {
-		_, st, err := r.statement(index)
+		_, st, err := r.Statement(index)
 		if err != nil {
 			return nil, 0, err
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/lineage"
@@ -86,7 +87,7 @@ func (r *reading) lineageClaim(b ledger.Binding) (claim evidence.Claim, further 
 	case err != nil:
 		return claim, nil, nil, err
 	case p == nil:
-		large, err = r.judgementOn(b.Ref())
+		large, err = r.Judgement(b.Ref())
 		return claim, nil, large, err
 	}
 	claim.Lineage = true
@@ -102,7 +103,7 @@ func withLarge(v *evidence.Verdict, j *lineage.Judgement) {
 	check := evidence.Check{Name: evidence.CheckLineage,
 		Detail: fmt.Sprintf("more than %s artifacts, too many for evidence: looked through here, and nothing is known against them", terminal.Count(maxProven))}
 	if word := j.Word(); word != lineage.Good {
-		check.OK, check.Detail = evidence.Failed, wrongText(j)
+		check.OK, check.Detail = evidence.Failed, account.WrongText(j)
 		if o := evidence.Outcome(word); worse(o, v.Verdict) {
 			v.Verdict = o
 		}
@@ -112,25 +113,6 @@ func withLarge(v *evidence.Verdict, j *lineage.Judgement) {
 			v.Checks[i] = check
 		}
 	}
-}
-
-// wrongText says in a clause what is against an artifact, the worst of it; it is
-// empty where nothing is.
-func wrongText(j *lineage.Judgement) string {
-	switch own := j.Artifact.Withdrawals; j.Word() {
-	case lineage.Untrusted:
-		return fallText(&j.Fallen[0])
-	case lineage.Withdrawn:
-		if len(own) > 0 {
-			return withdrawalText(withdrawnJSON(own[:1])[0])
-		}
-		return memberText(&j.Members[0])
-	case lineage.Tainted:
-		return worstText(j.Taint)
-	case lineage.Unknown:
-		return fmt.Sprintf("more is recorded of what it was made of than the %s artifacts that are looked through", terminal.Count(lineage.MaxWalk))
-	}
-	return ""
 }
 
 // beside lists what else is recorded about an artifact: how it was evaluated,
@@ -151,14 +133,14 @@ func (r *reading) beside(ref statement.Ref) (entries []uint64, left []jsonv1.Lef
 	entries = slices.Compact(entries)
 	kept := entries[:0]
 	for _, index := range entries {
-		e, st, err := r.statement(index)
+		e, st, err := r.Statement(index)
 		if err != nil {
 			return nil, nil, err
 		}
 		if !isAbout(st, ref) {
 			continue
 		}
-		if s := r.standingOf(e); !s.OK {
+		if s := r.Standing(e); !s.OK {
 			left = append(left, jsonv1.LeftOut{Entry: index, Kind: string(st.Kind), Why: s.Detail})
 			continue
 		}

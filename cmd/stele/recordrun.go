@@ -288,7 +288,7 @@ func (a *app) recordedRun(ctx context.Context, dir string, id statement.Nonce) (
 		if err != nil {
 			return err
 		}
-		e, found, err := r.statement(index)
+		e, found, err := r.Statement(index)
 		if err != nil {
 			return err
 		}

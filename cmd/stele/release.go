@@ -6,7 +6,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/statement"
 )
 
@@ -93,7 +95,7 @@ func (r *reading) planRelease(o *releaseOrder) (*planned, error) {
 // looked at shows it: nobody is asked about what is refused for certain.
 func (p *planned) wouldRefuse() error {
 	c, rel := p.account, p.st.Release
-	there := slices.ContainsFunc(p.in, func(in placed) bool { return in.Ref == c.Ref })
+	there := slices.ContainsFunc(p.in, func(in account.Placed) bool { return in.Ref == c.Ref })
 	refuse := func(rule ledger.Rule, format string, args ...any) error {
 		f := failf(exitRefused, format, args...)
 		f.rule = string(rule)
@@ -111,13 +113,13 @@ func (p *planned) wouldRefuse() error {
 		return refuse(ledger.RuleStage, "%s is in %s already", c.Ref, rel.Stage)
 	}
 	for _, ref := range rel.Replaces {
-		if !slices.ContainsFunc(p.in, func(in placed) bool { return in.Ref == ref }) {
+		if !slices.ContainsFunc(p.in, func(in account.Placed) bool { return in.Ref == ref }) {
 			return refuse(ledger.RuleStage, "%s, which it should replace, is not in %s", ref, rel.Stage)
 		}
 	}
-	j := c.judged
+	j := c.Judged
 	if len(j.Fallen) > 0 {
-		f := failf(exitUntrusted, "%s is not trusted, and is not released: %s", c.Ref, fallText(&j.Fallen[0]))
+		f := failf(exitUntrusted, "%s is not trusted, and is not released: %s", c.Ref, account.FallText(&j.Fallen[0]))
 		f.rule = string(ledger.RuleStanding)
 		return f.withHint("stamp it, or what it was made of, under a new version, with a key in good standing")
 	}
@@ -160,7 +162,7 @@ func (p *planned) beside() []string {
 	if len(stay) == 0 {
 		return nil
 	}
-	return []string{fmt.Sprintf("%s stays in %s beside it; --replaces takes it out", some(stay, 4), p.st.Release.Stage)}
+	return []string{fmt.Sprintf("%s stays in %s beside it; --replaces takes it out", terminal.Some(stay, 4), p.st.Release.Stage)}
 }
 
 func sameRefs(a, b []statement.Ref) bool {

@@ -181,7 +181,7 @@ func (e *remoteEngine) Submit(ctx context.Context, env *statement.Envelope) (*so
 		return nil, err
 	}
 	o := client.SubmitOptions{}
-	if key, _, ok := r.control.Roster().Key(env.KeyID); ok {
+	if key, _, ok := r.Control.Roster().Key(env.KeyID); ok {
 		o.Key = key
 	}
 	receipt, err := e.c.client.Submit(ctx, env, o)
@@ -251,7 +251,7 @@ func (e *remoteEngine) waitCosigned(ctx context.Context, env *statement.Envelope
 	receipt, err := e.c.client.Submit(ctx, env, o) // the same statement: nothing is written twice
 	if err == nil {
 		var opened *evidence.Opened
-		if opened, err = now.control.Judge(policy, receipt.Checkpoint); err == nil && !opened.Quorum {
+		if opened, err = now.Control.Judge(policy, receipt.Checkpoint); err == nil && !opened.Quorum {
 			err = fmt.Errorf("%w: the server's checkpoint has not the quorum %q", client.ErrNotCosigned, policy.Quorum)
 		}
 	}

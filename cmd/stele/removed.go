@@ -45,7 +45,7 @@ func (a *app) removalBy(r *reading, what string, target *node) (*removal, error)
 		return nil, err
 	}
 	if b == nil {
-		_, st, err := r.statement(at.entry)
+		_, st, err := r.Statement(at.entry)
 		if err != nil {
 			return nil, err
 		}
@@ -118,7 +118,7 @@ func (r *reading) follows(later ledger.Binding, target *node) error {
 		if err := r.proveIncluded(e); err != nil {
 			return err
 		}
-		if s := r.standingOf(e); !s.OK {
+		if s := r.Standing(e); !s.OK {
 			return failf(exitUntrusted, "entry %d, between %s and entry %d, does not stand: %s", at, target.binding.Ref(), entry, s.Detail).withEntry(at)
 		}
 		if err := r.maySpeakFor(e, target); err != nil {
@@ -143,7 +143,7 @@ func (r *reading) follows(later ledger.Binding, target *node) error {
 
 // maySpeakFor checks that an entry's signer may write the target's name.
 func (r *reading) maySpeakFor(e *evidence.Entry, target *node) error {
-	_, m, ok := r.control.Roster().Key(e.Envelope.By())
+	_, m, ok := r.Control.Roster().Key(e.Envelope.By())
 	if ok && slices.ContainsFunc(m.Names, func(pattern string) bool { return statement.MatchName(pattern, target.binding.Name) }) {
 		return nil
 	}

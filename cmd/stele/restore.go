@@ -158,7 +158,7 @@ func (a *app) withCopy(ctx context.Context, dir string, fn func(*reading) error)
 	if err != nil {
 		return err
 	}
-	if _, err := r.control.Judge(&evidence.Policy{Logs: policy.Logs, Quorum: evidence.QuorumNone}, signed); err != nil {
+	if _, err := r.Control.Judge(&evidence.Policy{Logs: policy.Logs, Quorum: evidence.QuorumNone}, signed); err != nil {
 		return err
 	}
 	return fn(r)
@@ -170,7 +170,7 @@ func (a *app) mayGoOn(r *reading, have *knowledge, dir string, f restoreFlags) e
 	if err := have.complete(r, a.adopt); err != nil {
 		return err
 	}
-	key, _ := r.control.LogKey(evidence.MaxSize)
+	key, _ := r.Control.LogKey(evidence.MaxSize)
 	o := a.options(dir)
 	if f.logKey != "" {
 		text, err := home.ReadSecret(f.logKey)
@@ -342,7 +342,7 @@ func notInCopy(r *reading, cp evidence.Checkpoint, signed []byte) (string, error
 		return "", failf(exitUsage, "it is a checkpoint of another log, %s", cp.Origin)
 	}
 	var keys []evidence.VKey
-	for _, k := range r.control.LogKeys() {
+	for _, k := range r.Control.LogKeys() {
 		keys = append(keys, k.Key)
 	}
 	_, _, err := evidence.OpenCheckpoint(signed, evidence.Verifiers(keys...))

@@ -98,8 +98,8 @@ func (r *reading) last() (evidence.Checkpoint, error) {
 // standingAdministrators are those who are so now, each with the key that was registered
 // last: a genesis has one for each handle.
 func (r *reading) standingAdministrators(now int64) (list []statement.Administrator, err error) {
-	for _, m := range r.control.Roster().Members() {
-		if m.Recovery || !slices.Contains(m.Roles, statement.RoleAdministrator) || !r.control.Roster().Standing(m.Key.ID(), r.Size(), now).OK {
+	for _, m := range r.Control.Roster().Members() {
+		if m.Recovery || !slices.Contains(m.Roles, statement.RoleAdministrator) || !r.Control.Roster().Standing(m.Key.ID(), r.Size(), now).OK {
 			continue
 		}
 		list = slices.DeleteFunc(list, func(other statement.Administrator) bool { return other.Handle == m.Handle })
@@ -128,7 +128,7 @@ func nextOrigin(origin string) (string, error) {
 // new one.
 func (a *app) recoveryOf(r *reading, out string) (*statement.PublicKey, error) {
 	if out == "" {
-		for _, m := range r.control.Roster().Members() {
+		for _, m := range r.Control.Roster().Members() {
 			if m.Recovery && m.Retired == nil && m.Since == nil && !m.Void {
 				return m.Key, nil
 			}
@@ -172,7 +172,7 @@ func (a *app) printSuccessor(s *jsonv1.Successor, admins []statement.Administrat
 		{Key: "predecessor", Value: s.Predecessor.Ledger},
 		{Key: "its origin", Value: s.Predecessor.Origin},
 		{Key: "provable", Value: fmt.Sprintf("%s entries, root %s", terminal.Count(s.Predecessor.Size), s.Predecessor.Root)},
-		{Key: "administrators", Value: some(s.Administrators, 8)},
+		{Key: "administrators", Value: terminal.Some(s.Administrators, 8)},
 		{Key: "trust", Value: s.Trust},
 	})
 	for _, m := range have.missing {

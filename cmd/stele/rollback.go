@@ -8,7 +8,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/statement"
 )
 
@@ -119,7 +121,7 @@ func (r *reading) planRollback(o *rollbackOrder) (*planned, error) {
 	})
 	var failed error
 	list, all := tenures(changes, func(entry uint64, ref statement.Ref) bool {
-		_, st, err := r.statement(entry)
+		_, st, err := r.Statement(entry)
 		if err != nil {
 			failed = err
 			return false
@@ -143,7 +145,7 @@ func (r *reading) planRollback(o *rollbackOrder) (*planned, error) {
 		if err != nil {
 			return nil, err
 		}
-		if why := c.unclean(r, o.stage); why != "" {
+		if why := r.unclean(c, o.stage); why != "" {
 			skipped = append(skipped, jsonv1.Skipped{Name: t.ref.Name, Version: t.ref.Version, Why: why})
 			continue
 		}
@@ -203,7 +205,7 @@ func (r *reading) instead(stage string, t tenure, others []statement.Ref) ([]sta
 	if t.left == 0 {
 		return others, nil
 	}
-	_, st, err := r.statement(t.left)
+	_, st, err := r.Statement(t.left)
 	if err != nil {
 		return nil, err
 	}
@@ -241,9 +243,9 @@ func (r *reading) rollbackTo(o *rollbackOrder, list, now []tenure, all []stateme
 	if t.inside && len(after) == 0 {
 		return r.alreadyBack(o, t)
 	}
-	if why := c.unclean(r, o.stage); why != "" {
+	if why := r.unclean(c, o.stage); why != "" {
 		status := exitRefused // withdrawn, tainted, rejected, not known
-		if c.standing() == standingUntrusted {
+		if c.Standing() == standingUntrusted {
 			status = exitUntrusted
 		}
 		return nil, failf(status, "%s is not clean: %s", t.ref, why).withHint("leave --to out, and it goes back to the last version that is")
@@ -262,18 +264,18 @@ func (r *reading) alreadyBack(o *rollbackOrder, t tenure) (*planned, error) {
 		if in.Ref != t.ref {
 			continue
 		}
-		p.st, p.done, p.already = in.st, in.release, "it is there now, and nothing came after it"
+		p.st, p.done, p.already = in.Statement, in.Release, "it is there now, and nothing came after it"
 	}
 	return p, nil
 }
 
-// accountAt is accountOf by name.
-func (r *reading) accountAt(ref statement.Ref) (*account, error) {
+// accountAt is what is known of an artifact by its name.
+func (r *reading) accountAt(ref statement.Ref) (*account.Account, error) {
 	b, err := r.binding(ref.Name, ref.Version)
 	if err != nil {
 		return nil, err
 	}
-	return r.accountOf(b)
+	return r.Of(b)
 }
 
 // neverIn says that a name was never in a stage, and what was.
@@ -317,5 +319,5 @@ func versionsText(refs []statement.Ref) string {
 	for _, ref := range refs {
 		list = append(list, ref.Version)
 	}
-	return some(list, 8)
+	return terminal.Some(list, 8)
 }

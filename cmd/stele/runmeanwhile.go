@@ -20,7 +20,7 @@ import (
 // withdrawnPlaces are the withdrawals in force of places of an artifact.
 func (r *reading) withdrawnPlaces(ref statement.Ref) []evidence.Withdrawal {
 	var list []evidence.Withdrawal
-	for _, d := range r.control.Withdrawals(ref) {
+	for _, d := range r.Control.Withdrawals(ref) {
 		if d.Stands() && d.Target == statement.TargetLocation {
 			list = append(list, d)
 		}
@@ -106,7 +106,7 @@ func (w *running) stampedMeanwhile(ctx context.Context, out *runOutput, fp finge
 func (w *running) meanwhile(ctx context.Context) (found map[string][]jsonv1.RunMeanwhile, err error) {
 	found = map[string][]jsonv1.RunMeanwhile{}
 	err = w.app.readAt(ctx, w.dir, func(r *reading) error {
-		facts, err := r.lineage()
+		facts, err := r.Lineage()
 		if err != nil {
 			return err
 		}

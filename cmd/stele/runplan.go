@@ -183,7 +183,7 @@ func (w *running) plan(r *reading) error {
 
 // identify takes down which ledger it is, and who signs.
 func (w *running) identify(r *reading) {
-	by, roster, size := authorOf(w.signer), r.control.Roster(), r.Size()
+	by, roster, size := authorOf(w.signer), r.Control.Roster(), r.Size()
 	w.algorithm, w.ledger, w.origin, w.size = r.Algorithm(), r.ID(), r.Origin(), size
 	w.who = r.signerBy(by)
 	w.mayRun = func(st *statement.Statement) error { return by.check(roster, size, w.app.now().UnixMilli(), st) }
@@ -254,7 +254,7 @@ func (w *running) planStamp(r *reading, out *runOutput) (err error) {
 func (w *running) taken(r *reading, out *runOutput, b *boundName) error {
 	f := failf(exitRefused, "%s is on this ledger already: entry %d", out.what(), b.Entry).withEntry(b.Entry).
 		withHint("a name is bound once and for ever; give what the command makes a new version")
-	_, st, err := r.statement(b.Entry)
+	_, st, err := r.Statement(b.Entry)
 	if err != nil {
 		return err
 	}
@@ -269,12 +269,12 @@ func (w *running) taken(r *reading, out *runOutput, b *boundName) error {
 
 // hasStanding is mayWrite for a run that writes no name.
 func (r *reading) hasStanding(by author, now int64) error {
-	_, m, ok := r.control.Roster().Key(by.key)
+	_, m, ok := r.Control.Roster().Key(by.key)
 	if !ok {
 		return failf(exitUntrusted, "the key %s is not registered on this ledger", shortKey(by.key.String())).
 			withHint("`stele key request` makes a request for an administrator; --key chooses another key")
 	}
-	if s := r.control.Roster().Standing(by.key, r.Size(), now); !s.OK {
+	if s := r.Control.Roster().Standing(by.key, r.Size(), now); !s.OK {
 		return failf(exitUntrusted, "the key of %s has no standing: %s", m.Handle, s.Detail).withHint("--key chooses another key")
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/statement"
@@ -155,7 +156,7 @@ func (r *reading) firstOf(fp fingerprint.Fingerprint) (found, error) {
 	if !ok {
 		return found{}, failf(exitNotFound, "%s is not on this ledger", fp)
 	}
-	_, st, err := r.statement(index)
+	_, st, err := r.Statement(index)
 	if err != nil {
 		return found{}, err
 	}
@@ -175,7 +176,7 @@ func (r *reading) artifactAt(at found) (*ledger.Binding, error) {
 	if at.of != nil {
 		return at.of, nil
 	}
-	_, st, err := r.statement(at.entry)
+	_, st, err := r.Statement(at.entry)
 	if err != nil {
 		return nil, err
 	}
@@ -185,16 +186,6 @@ func (r *reading) artifactAt(at found) (*ledger.Binding, error) {
 	}
 	b, err := r.binding(stamps[0].Ref.Name, stamps[0].Ref.Version)
 	return &b, err
-}
-
-// statement reads an entry and what it says.
-func (r *reading) statement(index uint64) (*evidence.Entry, *statement.Statement, error) {
-	e, err := r.Entry(index)
-	if err != nil {
-		return nil, nil, err
-	}
-	st, err := e.Statement()
-	return e, st, err
 }
 
 // proveIncluded checks that an entry is the one under the trusted checkpoint:
@@ -240,7 +231,7 @@ func (a *app) showRaw(r *reading, index uint64, as string) error {
 		out = e.Leaf()
 	case "signature":
 		out = e.Envelope.Signature
-		if key, _, ok := r.control.Roster().Key(e.Envelope.KeyID); ok && key.Algorithm() == statement.AlgorithmSSH {
+		if key, _, ok := r.Control.Roster().Key(e.Envelope.KeyID); ok && key.Algorithm() == statement.AlgorithmSSH {
 			out = statement.ArmorSSHSIG(out)
 		}
 	default:
@@ -254,7 +245,7 @@ func (a *app) showRaw(r *reading, index uint64, as string) error {
 }
 
 func (a *app) show(ctx context.Context, r *reading, at found) error {
-	e, st, err := r.statement(at.entry)
+	e, st, err := r.Statement(at.entry)
 	if at.of != nil {
 		e, st, err = r.stampAt(*at.of)
 	}
@@ -292,11 +283,11 @@ func (a *app) showArtifact(r *reading, e *evidence.Entry, st *statement.Statemen
 	if err != nil {
 		return err
 	}
-	c, err := r.accountOf(ledger.Binding{Name: ref.Name, Version: ref.Version, Fingerprint: ref.Fingerprint, Entry: e.Index})
+	c, err := r.Of(ledger.Binding{Name: ref.Name, Version: ref.Version, Fingerprint: ref.Fingerprint, Entry: e.Index})
 	if err != nil {
 		return err
 	}
-	if err := c.fill(r); err != nil {
+	if err := c.Fill(r.Book); err != nil {
 		return err
 	}
 	uses, err := r.usesOf(c)
@@ -318,7 +309,7 @@ func (a *app) showArtifact(r *reading, e *evidence.Entry, st *statement.Statemen
 		}
 		item.Payload = json.RawMessage(e.Envelope.Payload)
 		item.Withdrawn, item.Members, item.Audits = r.withdrawalsJSON(ref), membersJSON(st.Stamp.Members), audits
-		item.About = c.json(r)
+		item.About = r.aboutJSON(c)
 		item.About.Uses = uses
 		if details != nil {
 			item.Details = json.RawMessage(raw)
@@ -332,7 +323,7 @@ func (a *app) showArtifact(r *reading, e *evidence.Entry, st *statement.Statemen
 		pairs = append(pairs, detailsPairs(details, detailsErr)...)
 	}
 	a.term.KeyValues(pairs)
-	a.printEvaluations(r, c.evaluations)
+	a.printEvaluations(r, c.Evaluations)
 	if len(st.Stamp.Members) > 0 {
 		a.printMembers(st.Stamp.Members, nil)
 	}
@@ -341,26 +332,26 @@ func (a *app) showArtifact(r *reading, e *evidence.Entry, st *statement.Statemen
 
 // judgedPairs put what speaks against an artifact where a person looks first:
 // its standing is its own, and not that of its signer's key alone.
-func (r *reading) judgedPairs(pairs []terminal.Pair, c *account) []terminal.Pair {
+func (r *reading) judgedPairs(pairs []terminal.Pair, c *account.Account) []terminal.Pair {
 	i := slices.IndexFunc(pairs, func(p terminal.Pair) bool { return p.Key == "standing" })
-	if i < 0 || c.standing() == standingGood {
+	if i < 0 || c.Standing() == standingGood {
 		return pairs
 	}
 	key := pairs[i]
 	key.Key = "key"
-	against := []terminal.Pair{{Key: "standing", Value: strings.ToUpper(c.standing()), Style: terminal.Bad}, key}
+	against := []terminal.Pair{{Key: "standing", Value: strings.ToUpper(c.Standing()), Style: terminal.Bad}, key}
 	against = append(against, againstPairs(c)...)
-	if c.judged.Taint != nil {
+	if c.Judged.Taint != nil {
 		against = append(against, taintPairs(c)...)
 	}
 	return slices.Concat(pairs[:i], against, pairs[i+1:])
 }
 
 // accountPairs are what there is about an artifact beside its stamp.
-func (a *app) accountPairs(r *reading, c *account) []terminal.Pair {
+func (a *app) accountPairs(r *reading, c *account.Account) []terminal.Pair {
 	var pairs []terminal.Pair
 	for _, p := range [][]terminal.Pair{
-		originPairs(c, c.Entry), untaintedPairs(c), stagePairs(c), r.decisionPairs(c.decisions, ""), a.releasePairs(r, c), r.importPairs(c),
+		originPairs(c, c.Entry), untaintedPairs(c), stagePairs(c), r.decisionPairs(c.Decisions, ""), a.releasePairs(r, c), r.importPairs(c),
 	} {
 		pairs = append(pairs, p...)
 	}

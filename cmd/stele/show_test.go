@@ -119,7 +119,7 @@ func TestAttackerClaims(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := r.allWords(0)
+	all, err := r.Words(0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,12 +128,12 @@ func TestAttackerClaims(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := r.accountOf(b)
+		c, err := r.Of(b)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if against, err := all.on(r, b.Ref()); err != nil || against.Word() != want || c.standing() != want {
-			t.Errorf("%s: %+v in a list, %s on its own (%v), want %s", name, against, c.standing(), err, want)
+		if against, err := all.On(b.Ref()); err != nil || against.Word() != want || c.Standing() != want {
+			t.Errorf("%s: %+v in a list, %s on its own (%v), want %s", name, against, c.Standing(), err, want)
 		}
 	}
 	// She cannot keep it out of production either.
@@ -209,7 +209,7 @@ func TestListAgreesWithShow(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all, err := r.allWords(0)
+		all, err := r.Words(0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -218,18 +218,18 @@ func TestListAgreesWithShow(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c, err := r.accountOf(b)
+			c, err := r.Of(b)
 			if err != nil {
 				t.Fatal(err)
 			}
-			against, err := all.on(r, ref)
+			against, err := all.On(ref)
 			if err != nil {
 				t.Fatal(err)
 			}
 			word := against.Word()
 			count[word]++
-			if word != c.standing() {
-				t.Errorf("seed %d: %s: %s in a list, %s on its own", seed, ref, word, c.standing())
+			if word != c.Standing() {
+				t.Errorf("seed %d: %s: %s in a list, %s on its own", seed, ref, word, c.Standing())
 			}
 		}
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 func (a *app) entryPairs(r *reading, e *evidence.Entry, st *statement.Statement) []terminal.Pair {
-	standing := r.standingOf(e)
+	standing := r.Standing(e)
 	pairs := []terminal.Pair{
 		{Key: "entry", Value: fmt.Sprintf("%s, of a log of %s", entryText(e.Index), terminal.Plural(r.Size(), "entry", "entries"))},
 		{Key: "kind", Value: kindOf(e, st)},
@@ -116,7 +116,7 @@ func kindOf(e *evidence.Entry, st *statement.Statement) string {
 // withdrawnPairs are the withdrawals of an artifact, ended ones too.
 func (r *reading) withdrawnPairs(ref statement.Ref) []terminal.Pair {
 	var pairs []terminal.Pair
-	for _, w := range r.control.Withdrawals(ref) {
+	for _, w := range r.Control.Withdrawals(ref) {
 		text := fmt.Sprintf("entry %d by %s: %s (%s, %s)", w.Entry, w.Handle, w.Reason, w.Target, w.Effect)
 		style := terminal.Bad
 		switch {

@@ -10,6 +10,7 @@ import (
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/statement"
 )
@@ -86,11 +87,11 @@ func (a *app) planStampAt(r *reading, o *stampOrder, by author) (*stampPlan, err
 		if err != nil {
 			return nil, err
 		}
-		j, err := r.judgementOn(b.Ref())
+		j, err := r.Judgement(b.Ref())
 		if err != nil {
 			return nil, err
 		}
-		p.bound = &boundName{Binding: b, stamp: st.Stamp, time: e.Time, signer: r.signerOf(e), checkpoint: checkpoint, standing: j.Word(), why: wrongText(j)}
+		p.bound = &boundName{Binding: b, stamp: st.Stamp, time: e.Time, signer: r.signerOf(e), checkpoint: checkpoint, standing: j.Word(), why: account.WrongText(j)}
 	case !errors.Is(err, ledger.ErrNotFound):
 		return nil, err
 	}
@@ -121,7 +122,7 @@ func (a *app) earlierFor(r *reading, o *stampOrder, p *stampPlan) (*earlierStamp
 
 // maySign says beforehand what admission would refuse of any statement by a key.
 func (r *reading) maySign(by author, now int64) error {
-	_, m, ok := r.control.Roster().Key(by.key)
+	_, m, ok := r.Control.Roster().Key(by.key)
 	if ok && m.Recovery {
 		return failf(exitRefused, "the recovery key issues identity statements and lifts contracts, and does nothing else").withHint("register a key with it, and use that: `stele key add --key RECOVERY`")
 	}
@@ -129,7 +130,7 @@ func (r *reading) maySign(by author, now int64) error {
 		return failf(exitUntrusted, "the key %s is not registered on this ledger", shortKey(by.key.String())).
 			withHint("`stele key request` makes a request for an administrator; --key chooses another key")
 	}
-	if s := r.control.Roster().Standing(by.key, r.Size(), now); !s.OK {
+	if s := r.Control.Roster().Standing(by.key, r.Size(), now); !s.OK {
 		return failf(exitUntrusted, "the key of %s has no standing: %s", m.Handle, s.Detail).withHint("--key chooses another key")
 	}
 	if by.delegation != nil {
@@ -143,7 +144,7 @@ func (r *reading) mayWrite(by author, name string, now int64) error {
 	if err := r.maySign(by, now); err != nil {
 		return err
 	}
-	_, m, _ := r.control.Roster().Key(by.key)
+	_, m, _ := r.Control.Roster().Key(by.key)
 	who, names := m.Handle, m.Names
 	if covers(names, name) && by.delegation != nil {
 		who, names = "the delegation for "+by.delegation.Subject, by.delegation.Names
@@ -163,7 +164,7 @@ func covers(patterns []string, name string) bool {
 // warnOfOrigin says of what something is to be derived from that it does not
 // stand: that is a fact, and may be stamped.
 func (a *app) warnOfOrigin(r *reading, ref statement.Ref) error {
-	j, err := r.judgementOn(ref)
+	j, err := r.Judgement(ref)
 	if err != nil {
 		return err
 	}
@@ -172,9 +173,9 @@ func (a *app) warnOfOrigin(r *reading, ref statement.Ref) error {
 	case standingWithdrawn, standingTainted:
 		a.term.Warnf("--from: %s is %s, and what is made of it is tainted", ref, standing)
 	case standingUntrusted:
-		a.term.Warnf("--from: %s is not trusted, nor is what is made of it: %s", ref, wrongText(j))
+		a.term.Warnf("--from: %s is not trusted, nor is what is made of it: %s", ref, account.WrongText(j))
 	default:
-		a.term.Warnf("--from: whether %s is tainted is not known: %s", ref, wrongText(j))
+		a.term.Warnf("--from: whether %s is tainted is not known: %s", ref, account.WrongText(j))
 	}
 	return nil
 }

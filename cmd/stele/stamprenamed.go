@@ -66,7 +66,7 @@ func (c *copied) meet(r *reading, from []statement.Ref, name string, bindings []
 		if c.standing != standingGood {
 			continue
 		}
-		j, err := r.judgementOn(ref)
+		j, err := r.Judgement(ref)
 		if err != nil {
 			return err
 		}

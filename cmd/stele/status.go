@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/lineage"
 	"github.com/stele-ml/stele/statement"
 )
@@ -113,35 +114,35 @@ func (r *reading) knownStage(stage string) error {
 	if len(stages) == 0 {
 		return f.withHint("`stele release` puts something into a stage")
 	}
-	return f.withHint(stagesText(stage, stages))
+	return f.withHint(account.StagesText(stage, stages))
 }
 
 // memberOf is what is known of an artifact in a stage.
-func memberOf(now, then *reading, stage string, p placed, o *statusOrder) (m jsonv1.StageMember, err error) {
+func memberOf(now, then *reading, stage string, p account.Placed, o *statusOrder) (m jsonv1.StageMember, err error) {
 	b, err := then.binding(p.Ref.Name, p.Ref.Version)
 	if err != nil {
 		return m, err
 	}
-	c, err := then.accountOf(b)
+	c, err := then.Of(b)
 	if err != nil {
 		return m, err
 	}
-	releaser := then.standingOf(p.release)
+	releaser := then.Standing(p.Release)
 	m = jsonv1.StageMember{
 		Name: c.Ref.Name, Version: c.Ref.Version, Fingerprint: c.Ref.Fingerprint.String(), Kind: c.Stamp.Kind, Files: c.Stamp.Files, Bytes: c.Stamp.Bytes,
 		Entry: c.Artifact.Entry, Stamped: jsonv1.At(c.Time), Signer: then.signerAt(c.Artifact.Entry, c.Handle, c.Signer),
-		Release: p.Entry, Since: jsonv1.At(p.release.Time), ReleasedBy: then.signerOf(p.release), Releaser: releaser.State, Reason: p.st.Release.Reason,
-		Approvals: then.decisionsJSON(c.decisions, stage), Standing: c.standing(), Fallen: fallenJSON(c.judged),
-		Withdrawn: withdrawalsInForce(c.judged), Taint: taintJSON(c.judged.Taint),
-		Origin: originOf(c.origins),
+		Release: p.Entry, Since: jsonv1.At(p.Release.Time), ReleasedBy: then.signerOf(p.Release), Releaser: releaser.State, Reason: p.Statement.Release.Reason,
+		Approvals: then.decisionsJSON(c.Decisions, stage), Standing: c.Standing(), Fallen: fallenJSON(c.Judged),
+		Withdrawn: withdrawalsInForce(c.Judged), Taint: taintJSON(c.Judged.Taint),
+		Origin: originOf(c.Origins),
 	}
-	if len(p.st.Release.Replaces) > 0 {
-		m.Replaced = namesOf(p.st.Release.Replaces)
+	if len(p.Statement.Release.Replaces) > 0 {
+		m.Replaced = namesOf(p.Statement.Release.Replaces)
 	}
 	if !releaser.OK {
 		m.Why = append(m.Why, "who released it had no standing for it: "+releaser.Detail)
 	}
-	m.Why = append(m.Why, fallLines(c.judged)...)
+	m.Why = append(m.Why, account.FallLines(c.Judged)...)
 	if o.at == "" {
 		return m, nil
 	}
@@ -151,7 +152,7 @@ func memberOf(now, then *reading, stage string, p placed, o *statusOrder) (m jso
 
 // sinceThen is what became of an artifact in a stage after the moment that was
 // asked for.
-func (now *reading) sinceThen(m *jsonv1.StageMember, p placed, stage string, then *reading) (*jsonv1.StageNow, error) {
+func (now *reading) sinceThen(m *jsonv1.StageMember, p account.Placed, stage string, then *reading) (*jsonv1.StageNow, error) {
 	out := &jsonv1.StageNow{InStage: true}
 	for c, err := range now.StageHistory(stage, p.Ref.Name) {
 		if err != nil {
@@ -160,7 +161,7 @@ func (now *reading) sinceThen(m *jsonv1.StageMember, p placed, stage string, the
 		if c.Entry < then.Size() || c.Ref != p.Ref || c.Action != statement.ActionLeave {
 			continue
 		}
-		e, st, err := now.statement(c.Entry)
+		e, st, err := now.Statement(c.Entry)
 		if err != nil {
 			return nil, err
 		}
@@ -175,14 +176,14 @@ func (now *reading) sinceThen(m *jsonv1.StageMember, p placed, stage string, the
 	if err != nil {
 		return nil, err
 	}
-	c, err := now.accountOf(b)
+	c, err := now.Of(b)
 	if err != nil {
 		return nil, err
 	}
 	var releaser []string
 	out.Releaser, releaser = now.releaserNow(p, m.Releaser)
-	out.Standing = c.standing()
-	out.Since = append(changed(&jsonv1.TraceNode{Fallen: m.Fallen, Withdrawn: m.Withdrawn, Taint: m.Taint}, c.judged), releaser...)
+	out.Standing = c.Standing()
+	out.Since = append(changed(&jsonv1.TraceNode{Fallen: m.Fallen, Withdrawn: m.Withdrawn, Taint: m.Taint}, c.Judged), releaser...)
 	return out, nil
 }
 

@@ -77,7 +77,7 @@ func (a *app) printMember(o *statusOrder, stage string, m *jsonv1.StageMember, m
 	pairs := []terminal.Pair{
 		{Key: "since", Value: since},
 		{Key: "released", Value: fmt.Sprintf("entry %s by %s", terminal.Count(m.Release), signedBy(m.ReleasedBy)) + orNothing(": ", m.Reason)},
-		{Key: "replaced", Value: some(m.Replaced, originInputs)},
+		{Key: "replaced", Value: terminal.Some(m.Replaced, originInputs)},
 		{Key: "artifact", Value: fmt.Sprintf("%s, %s in %s", m.Kind, terminal.Bytes(m.Bytes), terminal.Plural(m.Files, "file"))},
 		{Key: "fingerprint", Value: m.Fingerprint},
 		{Key: "stamped", Value: fmt.Sprintf("%s, entry %s by %s", a.timeOf(m.Stamped), entryText(m.Entry), signedBy(m.Signer))},

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/lineage"
 	"github.com/stele-ml/stele/statement"
 )
@@ -15,11 +16,11 @@ const statusBroad = 4
 // statusOf is what was in the stages then, and what is known of it now. The two
 // readings are the same where nobody asked for the past.
 func (a *app) statusOf(now, then *reading, stages []string, o *statusOrder) ([]jsonv1.Status, error) {
-	in := make([][]placed, len(stages))
+	in := make([][]account.Placed, len(stages))
 	var refs []statement.Ref
 	for i, stage := range stages {
 		var err error
-		if in[i], err = then.inStage(stage); err != nil {
+		if in[i], err = then.Released(stage); err != nil {
 			return nil, err
 		}
 		for _, p := range in[i] {
@@ -58,7 +59,7 @@ func (a *app) statusOf(now, then *reading, stages []string, o *statusOrder) ([]j
 		}
 	}
 	// All are under the checkpoint that is trusted, which is the one of now.
-	return list, now.proveEntries(behind)
+	return list, now.Prove(behind)
 }
 
 // plainOnes are those artifacts, by name@version, against which nothing was known
@@ -69,21 +70,28 @@ func plainOnes(now, then *reading, refs []statement.Ref) (map[string]bool, error
 		return nil, nil
 	}
 	limit := statusBroad * len(refs)
-	was, err := then.allWords(limit)
-	if err != nil || was.cut {
+	was, err := then.Words(limit)
+	if err != nil || was.Cut {
 		return nil, err
 	}
 	is := was
 	if now != then {
-		if is, err = now.allWords(limit); err != nil || is.cut {
+		if is, err = now.Words(limit); err != nil || is.Cut {
 			return nil, err
 		}
 	}
 	plain := map[string]bool{}
 	for _, ref := range refs {
-		id := ref.String()
-		if was.against[id] == (lineage.Against{}) && is.against[id] == (lineage.Against{}) {
-			plain[id] = true
+		before, err := was.On(ref)
+		if err != nil {
+			return nil, err
+		}
+		after, err := is.On(ref)
+		if err != nil {
+			return nil, err
+		}
+		if before == (lineage.Against{}) && after == (lineage.Against{}) {
+			plain[ref.String()] = true
 		}
 	}
 	return plain, nil
@@ -98,31 +106,31 @@ func (r *reading) judgeBut(plain map[string]bool, refs []statement.Ref, table bo
 			rest = append(rest, ref)
 		}
 	}
-	if err := r.judgeAll(rest); err != nil {
+	if err := r.JudgeAll(rest); err != nil {
 		return err
 	}
 	for _, ref := range refs {
 		if table || !plain[ref.String()] {
 			continue
 		}
-		_, of, err := r.artifactOf(ref)
+		_, of, err := r.Book.Artifact(ref)
 		if err != nil {
 			return err
 		}
-		r.judged[ref.String()] = &lineage.Judgement{Artifact: of}
+		r.Judged(&lineage.Judgement{Artifact: of})
 	}
 	return nil
 }
 
 // plainMember is what a table tells of an artifact against which nothing is known.
-func plainMember(now, then *reading, stage string, p placed, o *statusOrder) (m jsonv1.StageMember, err error) {
-	decisions, err := then.decisionsOn(p.Ref)
+func plainMember(now, then *reading, stage string, p account.Placed, o *statusOrder) (m jsonv1.StageMember, err error) {
+	decisions, err := then.Decisions(p.Ref)
 	if err != nil {
 		return m, err
 	}
-	releaser := then.standingOf(p.release)
+	releaser := then.Standing(p.Release)
 	m = jsonv1.StageMember{
-		Name: p.Ref.Name, Version: p.Ref.Version, Release: p.Entry, Since: jsonv1.At(p.release.Time), ReleasedBy: then.signerOf(p.release),
+		Name: p.Ref.Name, Version: p.Ref.Version, Release: p.Entry, Since: jsonv1.At(p.Release.Time), ReleasedBy: then.signerOf(p.Release),
 		Releaser: releaser.State, Approvals: then.decisionsJSON(decisions, stage), Standing: standingGood,
 	}
 	if !releaser.OK {
@@ -137,8 +145,8 @@ func plainMember(now, then *reading, stage string, p placed, o *statusOrder) (m 
 
 // releaserNow is the standing of whoever released an artifact, and what is known
 // of it now that was not then.
-func (now *reading) releaserNow(p placed, then string) (state string, since []string) {
-	s := now.standingOf(p.release)
+func (now *reading) releaserNow(p account.Placed, then string) (state string, since []string) {
+	s := now.Standing(p.Release)
 	if !s.OK && s.State != then {
 		since = append(since, "who released it has no standing for it now: "+s.Detail)
 	}

@@ -62,7 +62,7 @@ func oneByOne(t *testing.T, l *ledgertest.Ledger, at string) (list []jsonv1.Stat
 			Stage: stage, At: jsonv1.StatusAt{Asked: at, Size: then.Size(), Time: jsonv1.At(then.Time()), Origin: then.Origin()},
 			Artifacts: []jsonv1.StageMember{},
 		}
-		in, err := then.inStage(stage)
+		in, err := then.Released(stage)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -134,7 +134,7 @@ func TestStatusOfMuchThatIsWrong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if all, err := r.allWords(statusBroad * 2); err != nil || !all.cut {
+	if all, err := r.Words(statusBroad * 2); err != nil || !all.Cut {
 		t.Fatalf("this is not much: %+v, %v", all, err)
 	}
 	list, text := statusFor(t, l, "", false)

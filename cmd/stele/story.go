@@ -6,6 +6,7 @@ import (
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/statement"
 )
@@ -87,7 +88,7 @@ func (a *app) printTold(lines []evidence.Told) {
 			for i, name := range sortedKeys(t.Parameters) {
 				command += map[bool]string{true: "; with ", false: ", "}[i == 0] + name + "=" + t.Parameters[name]
 			}
-			pairs = append(pairs, terminal.Pair{Value: short(command)})
+			pairs = append(pairs, terminal.Pair{Value: account.Short(command)})
 		}
 		if t.Discounted != "" {
 			pairs = append(pairs, terminal.Pair{Value: "does not count: " + t.Discounted, Style: terminal.Caution})

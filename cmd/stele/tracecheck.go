@@ -5,53 +5,13 @@ import (
 	"maps"
 	"slices"
 
-	"golang.org/x/mod/sumdb/tlog"
-
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
-	"github.com/stele-ml/stele/evidence"
-	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/lineage"
 )
 
 // proveAll checks that every entry behind a trace is the one under the ledger's
 // trusted checkpoint, now.
-func (now *reading) proveAll(t *jsonv1.Trace) error { return now.proveEntries(tracedEntries(t)) }
-
-// proveEntries is proveIncluded for many entries. Tiles are checked from the root
-// down, each once, however many entries share it.
-func (now *reading) proveEntries(set map[uint64]bool) error {
-	signed, err := now.LatestCheckpoint()
-	if err != nil {
-		return err
-	}
-	cp, _, err := evidence.ReadCheckpoint(signed)
-	if err != nil {
-		return err
-	}
-	entries := slices.Sorted(maps.Keys(set))
-	if len(entries) == 0 {
-		return nil
-	}
-	indexes := make([]int64, len(entries))
-	for i, e := range entries {
-		indexes[i] = tlog.StoredHashIndex(0, int64(e))
-	}
-	tree := tlog.Tree{N: int64(cp.Size), Hash: cp.Root}
-	hashes, err := tlog.TileHashReader(tree, tiles{now.View}).ReadHashes(indexes)
-	if err != nil {
-		return fmt.Errorf("%w: the log's tiles are not what its checkpoint covers: %w", ledger.ErrDamaged, err)
-	}
-	for i, e := range entries {
-		leaf, err := now.Leaf(e)
-		if err != nil {
-			return err
-		}
-		if tlog.RecordHash(leaf) != hashes[i] {
-			return fmt.Errorf("%w: entry %d is not what the log's checkpoint covers", evidence.ErrTampered, e)
-		}
-	}
-	return nil
-}
+func (now *reading) proveAll(t *jsonv1.Trace) error { return now.Prove(tracedEntries(t)) }
 
 // tracedEntries are the entries that a trace tells of.
 func tracedEntries(t *jsonv1.Trace) map[uint64]bool {
@@ -98,25 +58,6 @@ func tracedEntries(t *jsonv1.Trace) map[uint64]bool {
 	}
 	return set
 }
-
-// tiles are the log's, as tlog checks them.
-type tiles struct{ v *ledger.View }
-
-func (t tiles) Height() int { return 8 } // c2sp.org/tlog-tiles: 256 hashes
-
-func (t tiles) ReadTiles(list []tlog.Tile) ([][]byte, error) {
-	data := make([][]byte, len(list))
-	for i, tile := range list {
-		var err error
-		if data[i], err = t.v.Tile(tile.L, uint64(tile.N), tile.W); err != nil {
-			return nil, err
-		}
-	}
-	return data, nil
-}
-
-// SaveTiles does nothing: what was checked is the ledger's own.
-func (tiles) SaveTiles([]tlog.Tile, [][]byte) {}
 
 // since says what became of the roots of a trace of the past, as is known now.
 func (now *reading) since(t *jsonv1.Trace) error {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/lineage"
 	"github.com/stele-ml/stele/statement"
@@ -97,11 +98,7 @@ func stagesOf(n *jsonv1.TraceNode) (marks []terminal.Cell) {
 
 // withdrawalText says who withdrew something, and why.
 func withdrawalText(w jsonv1.TraceWithdrawal) string {
-	what := w.Effect
-	if w.Target == statement.TargetBinding {
-		what = "the name was a mistake"
-	}
-	text := fmt.Sprintf("withdrawn in entry %s by %s (%s): %s", entryText(w.Entry), w.Handle, what, short(w.Reason))
+	text := account.WithdrawalText(&lineage.Withdrawal{Entry: w.Entry, Target: w.Target, Effect: w.Effect, Reason: w.Reason, Handle: w.Handle})
 	if w.Of != "" {
 		return "its member " + w.Of + ", " + text
 	}
@@ -110,42 +107,19 @@ func withdrawalText(w jsonv1.TraceWithdrawal) string {
 
 // causeText says what taints an artifact.
 func causeText(c jsonv1.TaintCause) string {
-	text := c.At // the same bytes may be withdrawn under another name
-	if c.Steps > 1 {
-		text += fmt.Sprintf(", %s steps up", terminal.Count(uint64(c.Steps)))
-	}
-	return text + ", " + withdrawalText(jsonv1.TraceWithdrawal{Entry: c.Entry, Target: statement.TargetContents, Effect: c.Effect, Reason: c.Reason, Handle: c.Handle})
+	return account.CauseText(c.At, c.Steps, &lineage.Withdrawal{Entry: c.Entry, Target: statement.TargetContents, Effect: c.Effect, Reason: c.Reason, Handle: c.Handle})
 }
 
 // pathText tells a path, leaving out the middle of a long one.
 func pathText(path []jsonv1.TaintStep, all bool) string {
-	const ends = 3
-	var b strings.Builder
+	steps := make([]lineage.Step, len(path))
 	for i, s := range path {
-		if !all && len(path) > 2*ends+1 && i == ends {
-			fmt.Fprintf(&b, ", … %s steps …", terminal.Count(uint64(len(path)-2*ends)))
-		}
-		if !all && len(path) > 2*ends+1 && i >= ends && i < len(path)-ends {
-			continue
-		}
-		if i > 0 {
-			b.WriteString(", made of ")
-		}
-		b.WriteString(s.Name + "@" + s.Version)
+		steps[i] = lineage.Step{Ref: statement.Ref{Name: s.Name, Version: s.Version}, Way: s.Way}
 		if s.Entry != nil {
-			fmt.Fprintf(&b, " (%s, entry %s)", s.Way, entryText(*s.Entry))
+			steps[i].Entry = *s.Entry
 		}
 	}
-	return b.String()
-}
-
-// short is as much of a reason as stands in a tree.
-func short(text string) string {
-	const most = 200
-	if r := []rune(text); len(r) > most {
-		return string(r[:most]) + "…"
-	}
-	return text
+	return account.PathText(steps, all)
 }
 
 // evaluationText says what was measured.
@@ -159,19 +133,11 @@ func evaluationText(e jsonv1.TraceEvaluation) string {
 		}
 		parts = append(parts, name+" "+e.Metrics[name])
 	}
-	text := fmt.Sprintf("%s on %s, says %s in entry %s", strings.Join(parts, ", "), some(e.Datasets, 2), byText(e.Signer), entryText(e.Entry))
+	text := fmt.Sprintf("%s on %s, says %s in entry %s", strings.Join(parts, ", "), terminal.Some(e.Datasets, 2), byText(e.Signer), entryText(e.Entry))
 	if e.Standing != "good" {
 		text += " (signer " + e.Standing + ": it counts for nothing)"
 	}
 	return text
-}
-
-// some lists the first few.
-func some(list []string, most int) string {
-	if len(list) <= most+1 {
-		return strings.Join(list, ", ")
-	}
-	return strings.Join(list[:most], ", ") + fmt.Sprintf(" and %s more", terminal.Count(uint64(len(list)-most)))
 }
 
 // originText says how an artifact, stamped by that entry, was made.

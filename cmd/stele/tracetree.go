@@ -186,7 +186,7 @@ func (m *treeMaker) unfoldUp(s *sprout) {
 	}
 	m.claims(s, claims, func(o *origin) *sprout {
 		text := "not counted: " + m.claimText(o) + ", entry " + entryText(o.Entry)
-		return remark(terminal.Caution, text, append(claimNotes(o), "of "+some(o.inputs, 4))...)
+		return remark(terminal.Caution, text, append(claimNotes(o), "of "+terminal.Some(o.inputs, 4))...)
 	})
 }
 

@@ -252,7 +252,7 @@ func (r *reading) evaluationsOf(ref statement.Ref) (list []jsonv1.TraceEvaluatio
 	}
 	entries = entries[max(len(entries)-traceEvaluations, 0):]
 	for _, i := range slices.Backward(entries) {
-		e, st, err := r.statement(i)
+		e, st, err := r.Statement(i)
 		if err != nil {
 			return nil, err
 		}
@@ -266,7 +266,7 @@ func (r *reading) evaluationsOf(ref statement.Ref) (list []jsonv1.TraceEvaluatio
 
 func (r *reading) evaluationJSON(e *evidence.Entry, m *statement.Evaluation) jsonv1.TraceEvaluation {
 	out := jsonv1.TraceEvaluation{
-		Entry: e.Index, Time: jsonv1.At(e.Time), Signer: r.signerOf(e), Standing: r.standingOf(e).State, Metrics: map[string]string{}, Datasets: []string{},
+		Entry: e.Index, Time: jsonv1.At(e.Time), Signer: r.signerOf(e), Standing: r.Standing(e).State, Metrics: map[string]string{}, Datasets: []string{},
 	}
 	for name, value := range m.Metrics {
 		out.Metrics[name] = string(value)

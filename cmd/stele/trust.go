@@ -149,7 +149,7 @@ func (a *app) trustExport() *cobra.Command {
 			if origin == "" {
 				err := a.read(c.Context(), func(r *reading) error {
 					origin = r.Origin()
-					current, _ = r.control.LogKey(r.Size())
+					current, _ = r.Control.LogKey(r.Size())
 					return nil
 				})
 				if err != nil {

@@ -52,7 +52,7 @@ func (a *app) trustingNewest(r *reading) (*evidence.Policy, error) {
 		return nil, err
 	}
 	log := &evidence.Policy{Logs: policy.Logs, Quorum: evidence.QuorumNone}
-	next, err := past.Advance(signed, proof, log, followedKeys(policy, now.control)...)
+	next, err := past.Advance(signed, proof, log, followedKeys(policy, now.Control)...)
 	var history *evidence.HistoryError
 	if errors.As(err, &history) {
 		a.keepConflict(r.ID(), history.Old, history.New)

@@ -296,7 +296,7 @@ func (a *app) identify(ctx context.Context, dir string, o *verifyOrder) error {
 			if err != nil {
 				return err
 			}
-			_, st, err := r.statement(i)
+			_, st, err := r.Statement(i)
 			if err != nil {
 				return err
 			}
@@ -325,7 +325,7 @@ func (a *app) stampedHere(r *reading, at place.Place) (found ledger.Binding, ok 
 			if err != nil {
 				return found, false, err
 			}
-			_, st, err := r.statement(i)
+			_, st, err := r.Statement(i)
 			if err != nil {
 				return found, false, err
 			}

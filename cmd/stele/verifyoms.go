@@ -217,7 +217,7 @@ func fillOMS(out *jsonv1.VerifyOMS, r *oms.Result, all bool) {
 	same := r.Same()
 	out.Verdict = string(evidence.Verified)
 	if here := leftOutHere(r.Ignored); len(here) > 0 {
-		out.Verdict, out.How = string(evidence.Sampled), fmt.Sprintf("left out by the signature, and here: %s", some(here, 4))
+		out.Verdict, out.How = string(evidence.Sampled), fmt.Sprintf("left out by the signature, and here: %s", terminal.Some(here, 4))
 	}
 	detail := fmt.Sprintf("%s, %s, each by its name and its %s", terminal.Plural(r.Files, "file"), terminal.Bytes(r.Bytes), out.Hash)
 	if !same {
@@ -316,7 +316,7 @@ func (a *app) printIgnored(list []oms.Ignored, all bool) {
 		if all {
 			shown = len(absent)
 		}
-		a.term.Printf("left out, and not here: %s\n", some(absent, shown))
+		a.term.Printf("left out, and not here: %s\n", terminal.Some(absent, shown))
 	}
 }
 
@@ -329,10 +329,10 @@ func (a *app) noteOMS(out *jsonv1.VerifyOMS, o *verifyOrder) {
 		a.term.Notef("it was signed as %s: renamed, and the same bytes", source.Show(out.Renamed))
 	}
 	if n := len(out.Empty); n > 0 {
-		a.term.Notef("a list of shards cannot hold files of no bytes, so these may be anybody's: %s", some(out.Empty, 3))
+		a.term.Notef("a list of shards cannot hold files of no bytes, so these may be anybody's: %s", terminal.Some(out.Empty, 3))
 	}
 	if n := len(out.Void); n > 0 {
-		a.term.Notef("its signer also left out what is no path in a model: %s", some(out.Void, 3))
+		a.term.Notef("its signer also left out what is no path in a model: %s", terminal.Some(out.Void, 3))
 	}
 	if out.Signer.At != "" {
 		a.term.Notef("its certificates were judged as of %s; nothing proves that it was signed then, and nobody was asked whether they were revoked", a.timeOf(out.Signer.At))

@@ -135,7 +135,7 @@ type endedWithdrawal struct {
 // the one that was named.
 func (r *reading) standingWithdrawal(ref statement.Ref, entry int64) (endedWithdrawal, error) {
 	var found []endedWithdrawal
-	for _, w := range r.control.Withdrawals(ref) {
+	for _, w := range r.Control.Withdrawals(ref) {
 		if w.Stands() && (entry < 0 || w.Entry == uint64(entry)) {
 			found = append(found, endedWithdrawal{w.Entry, w.Ref})
 		}

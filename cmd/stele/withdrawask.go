@@ -19,7 +19,7 @@ func (a *app) askToWithdraw(ctx context.Context, dir string, by statement.Signer
 			return err
 		}
 		// What would be refused for certain is told before anybody is asked.
-		if err := authorOf(by).check(r.control.Roster(), r.Size(), max(a.now().UnixMilli(), r.Time()), st); err != nil {
+		if err := authorOf(by).check(r.Control.Roster(), r.Size(), max(a.now().UnixMilli(), r.Time()), st); err != nil {
 			return err
 		}
 		t, err := r.try(st, authorOf(by), max(a.now().UnixMilli(), r.Time()))

@@ -143,7 +143,7 @@ func (a *app) wouldWithdraw(ctx context.Context, o *withdrawOrder) error {
 		}
 		a.noteUndecided(t.undecided)
 		if len(unsaid) > 0 {
-			a.term.Notef("not decided without its reason: %s", some(contractRules(unsaid), 4))
+			a.term.Notef("not decided without its reason: %s", terminal.Some(contractRules(unsaid), 4))
 		}
 		a.term.Notef("nothing was withdrawn; --after %d says that this is what you saw", out.After)
 		return t.refusal
@@ -196,7 +196,7 @@ func (r *reading) reachOf(o *withdrawOrder) (*jsonv1.Reach, error) {
 	if err != nil {
 		return nil, err
 	}
-	made, err := r.lineage()
+	made, err := r.Lineage()
 	if err != nil {
 		return nil, err
 	}
@@ -313,7 +313,7 @@ func (a *app) printReach(reach *jsonv1.Reach, verb string, more ...terminal.Pair
 	}
 	pairs := []terminal.Pair{}
 	if len(other) > 1 {
-		pairs = append(pairs, terminal.Pair{Key: "same bytes", Value: some(other, originInputs)})
+		pairs = append(pairs, terminal.Pair{Key: "same bytes", Value: terminal.Some(other, originInputs)})
 	}
 	if down > 0 {
 		pairs = append(pairs, terminal.Pair{Key: "kinds", Value: kindsText(reach.Kinds)},
@@ -321,7 +321,7 @@ func (a *app) printReach(reach *jsonv1.Reach, verb string, more ...terminal.Pair
 	}
 	for _, s := range reach.Stages {
 		list := slices.Clone(s.Artifacts)
-		pairs = append(pairs, terminal.Pair{Key: "is in " + s.Stage, Value: some(list, originInputs), Style: terminal.Bad})
+		pairs = append(pairs, terminal.Pair{Key: "is in " + s.Stage, Value: terminal.Some(list, originInputs), Style: terminal.Bad})
 	}
 	if len(reach.Stages) == 0 {
 		pairs = append(pairs, terminal.Pair{Key: "stages", Value: "none of it is released now"})

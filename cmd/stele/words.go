@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/statement"
 )
 
@@ -81,7 +82,7 @@ func refsText(refs []statement.Ref, most int) string {
 	for _, ref := range refs {
 		list = append(list, ref.String())
 	}
-	return some(list, most)
+	return terminal.Some(list, most)
 }
 
 // countsOf lists what a map counts, the most first: "9 models, 3 datasets".

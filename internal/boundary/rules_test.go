@@ -47,10 +47,11 @@ var flow = map[string][]string{
 	"internal/provenance": {"fingerprint", "statement", "internal/strictjson", "internal/keyfile"},
 	"internal/keyfile":    {}, // other people's public keys, as bytes
 
-	"internal/draft":  {"internal/strictjson"},                                         // YAML in, canonical JSON out
-	"internal/report": {},                                                              // it writes what it is given
-	"internal/ledger": {"fingerprint", "statement", "lineage", "evidence", "contract"}, // no engine, no disk but its store
-	"internal/solo":   {"fingerprint", "statement", "evidence", "internal/ledger", "internal/durable", "internal/strictjson"},
+	"internal/draft":   {"internal/strictjson"},                                                                  // YAML in, canonical JSON out
+	"internal/report":  {},                                                                                       // it writes what it is given
+	"internal/ledger":  {"fingerprint", "statement", "lineage", "evidence", "contract"},                          // no engine, no disk but its store
+	"internal/account": {"statement", "lineage", "evidence", "contract", "internal/ledger", "internal/terminal"}, // it reads a ledger, and says numbers as people read them
+	"internal/solo":    {"fingerprint", "statement", "evidence", "internal/ledger", "internal/durable", "internal/strictjson"},
 
 	"internal/wire":     {"statement", "evidence", "fingerprint", "internal/strictjson"},                                                                                                                                      // what client and server say to each other
 	"client":            {"fingerprint", "statement", "lineage", "evidence", "internal/wire", "internal/strictjson"},                                                                                                          // a public package: no ledger, no disk
@@ -156,7 +157,7 @@ var doors = map[string]struct {
 	"lukechampine.com/blake3":                  {[]string{"fingerprint", "internal/oms"}, "hashes are chosen in one place; other people's model signatures choose theirs"},
 	"github.com/zeebo/blake3":                  {[]string{"fingerprint"}, "hashes are chosen in one place"},
 	"golang.org/x/crypto":                      {[]string{"statement", "cmd/stele", "internal/home", "internal/oms"}, "SSH keys; the command line reaches the agent; BLAKE2b of other people's model signatures"},
-	"golang.org/x/mod":                         {[]string{"statement", "evidence", "internal/ledger", "internal/solo", "internal/witness", "internal/cosign", "internal/remote", "internal/replica", "internal/monitor", "internal/wire", "internal/server", "client", "cmd/stele"}, "tlog's hashes and proofs, and notes: the words that these speak with each other"},
+	"golang.org/x/mod":                         {[]string{"statement", "evidence", "internal/ledger", "internal/solo", "internal/account", "internal/witness", "internal/cosign", "internal/remote", "internal/replica", "internal/monitor", "internal/wire", "internal/server", "client", "cmd/stele"}, "tlog's hashes and proofs, and notes: the words that these speak with each other"},
 	"github.com/transparency-dev/formats":      {nil, "tests only: somebody else's encoder is there to disagree"},
 	"github.com/transparency-dev/merkle":       {nil, "tests only: somebody else's verifier is there to disagree"},
 	"github.com/prometheus/client_golang":      {[]string{"internal/server", "internal/witness"}, "what is counted, as Prometheus reads it"},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -111,4 +112,12 @@ func (t *Terminal) Time(unixMilli int64) string {
 		return "–"
 	}
 	return time.UnixMilli(unixMilli).In(t.zone).Format("2006-01-02 15:04:05 -07:00")
+}
+
+// Some lists the first of many names, and says how many more there are.
+func Some(list []string, most int) string {
+	if len(list) <= most+1 {
+		return strings.Join(list, ", ")
+	}
+	return strings.Join(list[:most], ", ") + fmt.Sprintf(" and %s more", Count(uint64(len(list)-most)))
 }
