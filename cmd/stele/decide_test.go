@@ -5,13 +5,10 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
-	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/ledger"
-	"github.com/stele-ml/stele/internal/ledger/ledgertest"
 	"github.com/stele-ml/stele/statement"
 )
 
@@ -172,29 +169,6 @@ func TestTenures(t *testing.T) {
 	}
 }
 
-// TestNearly: what may be a stage that was meant.
-func TestNearly(t *testing.T) {
-	for _, c := range []struct {
-		a, b string
-		want bool
-	}{
-		{"production", "prodution", true},
-		{"production", "product1on", true},
-		{"production", "porduction", true},
-		{"production", "prod", true},
-		{"production", "production2", true},
-		{"production", "staging", false},
-		{"eu-1", "us-1", false},
-		{"canary", "", true},
-		{"production", "", false},
-		{"a", "b", true},
-	} {
-		if got := account.Nearly(c.a, c.b); got != c.want || account.Nearly(c.b, c.a) != c.want {
-			t.Errorf("%s, %s: %v", c.a, c.b, got)
-		}
-	}
-}
-
 // FuzzMetrics: whatever is taken from a file is a decimal of one spelling, and
 // each name once.
 func FuzzMetrics(f *testing.F) {
@@ -235,40 +209,5 @@ func TestDecimalOf(t *testing.T) {
 		if got != want || (err == nil) != (want != "") {
 			t.Errorf("%q: %q, %v; want %q", text, got, err, want)
 		}
-	}
-}
-
-// TestLastWords: of several decisions by one person on a stage the last counts,
-// whatever others say, and only as long as its key stands.
-func TestLastWords(t *testing.T) {
-	l := ledgertest.New(t)
-	bob := l.Person("bob", statement.RoleApprover)
-	model := l.Stamped(l.Ada, "model", "1", "weights")
-	first := l.Approved(bob, model, "production")
-	l.Approved(l.Ada, model, "production")
-	elsewhere := l.Approved(bob, model, "staging")
-	last := l.Rejected(bob, model, "production")
-	counting := func() (list []uint64) {
-		r, err := newReading(l.View())
-		if err != nil {
-			t.Fatal(err)
-		}
-		decisions, err := r.Decisions(model)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, d := range decisions {
-			if d.Counts(r.Book) {
-				list = append(list, d.Index)
-			}
-		}
-		return list
-	}
-	if got := counting(); slices.Contains(got, first) || !slices.Contains(got, elsewhere) || !slices.Contains(got, last) || len(got) != 3 {
-		t.Errorf("entries %v count", got)
-	}
-	l.Put(l.Compromised(l.Ada, bob.PublicKey(), "bob", last))
-	if got := counting(); !slices.Contains(got, first) || slices.Contains(got, last) || len(got) != 3 {
-		t.Errorf("once the key is compromised since %d, entries %v count", last, got)
 	}
 }
