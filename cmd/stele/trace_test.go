@@ -295,6 +295,9 @@ func TestTraceAt(t *testing.T) {
 // Five thousand models of one dataset, one of them in production and one
 // withdrawn: what matters is shown, the rest counted.
 func TestTraceOfFiveThousand(t *testing.T) {
+	if raceDetector {
+		t.Skip("minutes under the race detector, and nothing in it happens at once")
+	}
 	const n = 5000
 	l := ledgertest.New(t)
 	raw := l.Stamped(l.Ada, "raw", "1", "raw")
