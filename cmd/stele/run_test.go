@@ -15,12 +15,16 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/durable"
 	"github.com/stele-ml/stele/internal/hint"
 	"github.com/stele-ml/stele/internal/place"
 	"github.com/stele-ml/stele/internal/source"
@@ -184,24 +188,22 @@ func TestKilledRun(t *testing.T) {
 	t.Logf("%d of %d were killed; %d were recorded, %d by asking again; %d were cut off", killed, rounds, recorded, resumed, cut)
 }
 
-// held has another process open the ledger, until the returned function ends it.
+// held takes the ledger's lock, as a process does that has it open and is no
+// server (that one would be given the run), until the returned function ends it.
 func (p *person) held() (free func()) {
 	p.t.Helper()
-	server := p.command("serve", "--listen", "127.0.0.1:0")
-	out, err := server.StdoutPipe()
-	if err != nil {
+	name := filepath.Join(p.dir, ".stele", "lock")
+	if _, err := os.Stat(name); err != nil {
 		p.t.Fatal(err)
 	}
-	server.Stderr = server.Stdout
-	if err := server.Start(); err != nil {
-		p.t.Fatal(err)
-	}
-	free = func() { _ = server.Process.Kill(); _ = server.Wait() }
+	var lock io.Closer
+	p.until("nobody has the ledger open", func() bool {
+		var err error
+		lock, err = durable.Lock(vfs.Default, name, durable.Holder{PID: os.Getpid(), Command: "a test"}, false)
+		return err == nil
+	})
+	free = sync.OnceFunc(func() { _ = lock.Close() })
 	p.t.Cleanup(free)
-	if _, err := io.ReadAtLeast(out, make([]byte, 64), 1); err != nil { // it says where it listens
-		p.t.Fatal(err)
-	}
-	go func() { _, _ = io.Copy(io.Discard, out) }()
 	return free
 }
 
