@@ -10,10 +10,7 @@ import (
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/contract"
 	"github.com/stele-ml/stele/evidence"
-	"github.com/stele-ml/stele/internal/ledger"
-	"github.com/stele-ml/stele/internal/report"
-	"github.com/stele-ml/stele/internal/terminal"
-	"github.com/stele-ml/stele/lineage"
+	"github.com/stele-ml/stele/internal/gate"
 	"github.com/stele-ml/stele/statement"
 )
 
@@ -30,19 +27,7 @@ type gateOrder struct {
 	formats       gateFormats
 	all           bool
 	flags         scanFlags
-
-	replaced []statement.Ref // of replaces, as the ledger has them
 }
-
-// The checks that --require names, and contracts in spec.gate.
-const (
-	gateContents       = contract.GateContents
-	gateSeparateFiles  = contract.GateSeparateFiles
-	gateWithdrawnFiles = contract.GateWithdrawnFiles
-	gateFresh          = contract.GateFresh
-)
-
-var gateChecks = []string{gateContents, gateSeparateFiles, gateWithdrawnFiles, gateFresh}
 
 func (a *app) gateCommand() *cobra.Command {
 	var o gateOrder
@@ -131,52 +116,34 @@ func (o *gateOrder) parse(a *app, args []string) (err error) {
 		}
 	}
 	for _, name := range o.required {
-		if err := oneOf("--require", name, gateChecks...); err != nil {
+		if err := oneOf("--require", name, gate.Demands...); err != nil {
 			return err
 		}
 	}
-	if slices.Contains(o.required, gateContents) && o.path == "" {
+	if slices.Contains(o.required, contract.GateContents) && o.path == "" {
 		return usagef("--require contents needs the PATH of the data")
 	}
-	if slices.Contains(o.required, gateFresh) && o.maxAge == 0 {
+	if slices.Contains(o.required, contract.GateFresh) && o.maxAge == 0 {
 		return usagef("--require fresh needs --max-age").withHint("for example --max-age 24h")
 	}
 	return o.formats.parse(a, o.path)
 }
 
-// gateCheck is a check, and how the gate ends where it does not hold.
-type gateCheck struct {
-	report.Check
-	status int
-	cost   uint64
-}
-
-// gated is what a gate has found so far.
+// gated is one gate, and what is told of it.
 type gated struct {
-	a      *app
-	o      *gateOrder
-	out    jsonv1.Gate
-	checks []gateCheck
-	broke  bool // it came to nothing
-
-	r      *reading
-	ref    statement.Ref
-	stamp  *statement.Stamp
-	made   *ledger.Lineage // what the graph was read from, and keeps
-	graph  *lineage.Graph  // all that the artifact was made of
-	signer contract.Signer
-	signed *statement.Statement // the release that is tried; nobody signs it
-	about  int                  // contracts in force that are about it
-	demand map[string]string    // gate checks that contracts ask for → the first of these
-	rules  map[string]string    // contract/rule → what it is for
-
-	governed []string        // stages that contracts in force name
-	reasoned map[string]bool // contract/rule → it looks at the release's reason
+	*gate.Gate
+	a       *app
+	o       *gateOrder
+	out     jsonv1.Gate
+	verdict *gate.Verdict
 }
 
 func newGated(a *app, o *gateOrder) *gated {
 	return &gated{
-		a: a, o: o, demand: map[string]string{}, rules: map[string]string{}, reasoned: map[string]bool{},
+		Gate: gate.New(&gate.Question{
+			Name: o.name, Version: o.version, Stage: o.stage, Reason: o.reason, Path: o.path, Aged: o.maxAge > 0, Demands: o.required,
+		}),
+		a: a, o: o,
 		out: jsonv1.Gate{Name: o.name, Version: o.version, Stage: o.stage, Path: o.path, Replaces: o.replaces, Checks: []jsonv1.GateCheck{}},
 	}
 }
@@ -188,15 +155,16 @@ func (a *app) gate(ctx context.Context, o *gateOrder) error {
 	if err != nil {
 		// A job that uploads its report has one that says why, also where the gate
 		// came to nothing.
-		if status := statusOf(err); status == exitUsage || ctx.Err() != nil {
+		f := describe(err)
+		if f.status == exitUsage || ctx.Err() != nil {
 			return err
 		}
-		g.broken(err)
+		g.Break(gate.Class(codes[f.status]), f.message, f.hint, f.entry)
 	}
-	status := g.conclude()
+	g.conclude()
 	terr := g.tell(err)
 	switch {
-	case err == nil && status == exitHolds:
+	case err == nil && g.out.Exit == exitHolds:
 		return terr
 	case terr != nil:
 		a.term.Warnf("%v", terr) // what the gate found is the graver
@@ -204,18 +172,18 @@ func (a *app) gate(ctx context.Context, o *gateOrder) error {
 	if err != nil {
 		return err
 	}
-	return verdictError{status}
+	return verdictError{g.out.Exit}
 }
 
 // run makes the checks.
 func (g *gated) run(ctx context.Context) error {
-	a, o := g.a, g.o
+	a := g.a
 	dir, err := a.findLedger()
 	if err != nil {
 		return err
 	}
 	var contents *evidence.Contents
-	if o.path != "" {
+	if g.o.path != "" {
 		if contents, err = g.readContents(ctx, dir); err != nil {
 			return err
 		}
@@ -227,171 +195,77 @@ func (g *gated) run(ctx context.Context) error {
 
 // judge makes all checks but the reading of the data, as of one view.
 func (g *gated) judge(ctx context.Context, r *reading, dir string, contents *evidence.Contents) error {
-	g.r = r
 	b, st, err := r.boundBy(g.o.name, g.o.version)
 	if err != nil {
 		return err
 	}
-	g.ref, g.stamp = b.Ref(), st.Stamp
-	g.out.Fingerprint, g.out.Kind, g.out.Entry = g.ref.Fingerprint.String(), g.stamp.Kind, &b.Entry
-	if err := g.prepare(ctx); err != nil {
+	g.out.Fingerprint, g.out.Kind, g.out.Entry = b.Fingerprint.String(), st.Stamp.Kind, &b.Entry
+	q := g.Question
+	q.Now = g.a.now().UnixMilli() // reading the data may have taken hours
+	if q.By, err = g.findSigner(ctx, r); err != nil {
 		return err
 	}
-	if err := g.walk(); err != nil {
-		return err
-	}
-	c, err := r.Of(b)
-	if err != nil {
-		return err
-	}
-	if err := g.checkEvidence(b, c, contents); err != nil {
-		return err
-	}
-	if err := g.checkLineage(c); err != nil {
-		return err
-	}
-	g.checkApprovals(c)
-	if err := g.checkRules(c); err != nil {
-		return err
-	}
-	return g.checkFiles(ctx, dir, c)
-}
-
-// prepare finds who would release, and makes the release that is tried.
-func (g *gated) prepare(ctx context.Context) (err error) {
-	if g.signer, err = g.findSigner(ctx); err != nil {
-		return err
-	}
-	if g.signer.Known {
-		g.out.By = &jsonv1.GateSigner{Handle: g.signer.Handle, Key: g.signer.Key.String(), Roles: append([]string{}, g.signer.Roles...)}
+	if q.By.Known {
+		g.out.By = &jsonv1.GateSigner{Handle: q.By.Handle, Key: q.By.Key.String(), Roles: append([]string{}, q.By.Roles...)}
 	}
 	for _, text := range g.o.replaces {
 		name, version, err := statement.ParseNameVersion(text)
 		if err != nil {
 			return err // parse has seen it
 		}
-		b, err := g.r.binding(name, version)
+		out, err := r.binding(name, version)
 		if err != nil {
 			return err
 		}
-		g.o.replaced = append(g.o.replaced, b.Ref())
+		q.Replaces = append(q.Replaces, out.Ref())
 	}
-	in, err := g.r.InStage(g.o.stage)
-	if err != nil {
-		return err
-	}
-	for _, p := range in {
-		if p.Ref == g.ref {
-			g.out.Released = &p.Entry
-		}
-	}
-	g.signed = &statement.Statement{
-		Kind: statement.KindRelease, Subject: []statement.Subject{g.ref.Subject()}, Ledger: g.r.ID(),
-		Release: &statement.Release{Stage: g.o.stage, Action: statement.ActionJoin, Replaces: g.o.replaced, Reason: g.o.reason},
-	}
-	if g.signed.Release.After, err = g.r.After(g.signed); err != nil {
-		return err
-	}
-	if g.made, err = g.r.Lineage(); err != nil {
-		return err
-	}
-	return g.findDemands()
-}
-
-// walk goes through all that the artifact was made of, once for all checks.
-func (g *gated) walk() error {
-	a, err := g.made.Artifact(g.ref.Name, g.ref.Version)
-	if err != nil {
-		return err
-	}
-	if g.graph, err = lineage.Up(g.made, a, lineage.MaxWalk); err != nil {
-		return err
-	}
-	g.r.Judged(g.graph.Judgement())
-	return nil
-}
-
-// add takes one more check. status is how the gate ends where it does not hold.
-func (g *gated) add(status int, c report.Check) {
-	g.checks = append(g.checks, gateCheck{Check: c, status: status})
-}
-
-// broken says that the gate came to nothing.
-func (g *gated) broken(err error) {
-	g.broke = true
-	f := describe(err)
-	g.add(f.status, report.Check{
-		ID: "gate/carried-out", Group: "gate", Title: "the gate was carried out", Outcome: report.NotMade, Required: true, Message: f.message, Hint: f.hint, Entry: f.entry,
-		Help: "Without the ledger, the artifact on it and the data that were named, nothing can be checked.",
+	err = g.Judge(r.Book, b, gate.Found{Hidden: g.out.Hidden, Changes: g.changesText()}, func(beside []uint64) (*evidence.Verdict, bool, error) {
+		return g.verify(r, b, st.Stamp, beside, contents)
 	})
+	g.out.Released = g.Released
+	if c := g.Account; c != nil {
+		g.out.Standing, g.out.Origin, g.out.Approvals = c.Standing(), originOf(c.Origins), r.decisionsJSON(c.Decisions, g.o.stage)
+	}
+	if err != nil {
+		return err
+	}
+	m, err := g.manifestsAtHand(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer m.close()
+	return g.Files(ctx, m)
 }
 
-// The verdict of a gate in one word, by how it ends.
-var gateVerdicts = map[int]string{
-	exitHolds: "passed", exitTampered: "tampered", exitUntrusted: "untrusted", exitRefused: "refused", exitNotFound: "undecided", exitUnreachable: "unreachable",
+// gateExit is the status that a gate ends with.
+func gateExit(c gate.Class) int {
+	switch c {
+	case gate.Passed:
+		return exitHolds
+	case gate.Tampered:
+		return exitTampered
+	case gate.Untrusted:
+		return exitUntrusted
+	case gate.Refused:
+		return exitRefused
+	case gate.Undecided, gate.NotFound:
+		return exitNotFound
+	case gate.Unreachable:
+		return exitUnreachable
+	}
+	return exitError
 }
 
-// gateOrderOf are the statuses; the first that applies is that of the gate.
-var gateOrderOf = []int{exitTampered, exitUntrusted, exitRefused, exitNotFound, exitUnreachable, exitError}
-
-// conclude finds how the gate ends, and puts what closes it first.
-func (g *gated) conclude() int {
-	status := exitHolds
-	closing := g.closing()
-	if len(closing) > 0 {
-		status = closing[0].status
-	}
-	if len(closing) > 0 && !slices.Contains(gateOrderOf, status) {
-		status = exitError // never 0 when unsure
-	}
-	g.out.Exit, g.out.Verdict = status, gateVerdicts[status]
-	switch {
-	case status == exitError:
-		g.out.Verdict = "error"
-	case status == exitNotFound && g.out.Fingerprint == "":
-		g.out.Verdict = codes[exitNotFound]
-	}
-	g.out.Headline = g.headline(closing)
-	for i := range g.checks {
-		c := &g.checks[i]
-		g.out.Cost += c.cost
+// conclude puts the verdict and the checks into what --json prints.
+func (g *gated) conclude() {
+	v := g.Verdict()
+	g.verdict = v
+	g.out.Verdict, g.out.Exit, g.out.Headline, g.out.Cost = string(v.Class), gateExit(v.Class), v.Headline, v.Cost
+	for i := range g.Checks {
+		c := &g.Checks[i]
 		g.out.Checks = append(g.out.Checks, jsonv1.GateCheck{
 			ID: c.ID, Group: c.Group, Title: c.Title, Outcome: string(c.Outcome), Required: c.Required, Message: c.Message, Hint: c.Hint,
-			Contract: c.Contract, Rule: c.Rule, Entry: c.Entry, Cost: c.cost,
+			Contract: c.Contract, Rule: c.Rule, Entry: c.Entry, Cost: c.Cost,
 		})
 	}
-	return status
-}
-
-// headline says in a sentence what came of it.
-func (g *gated) headline(closing []*gateCheck) string {
-	what := g.o.name + "@" + g.o.version
-	verb := "join "
-	if g.out.Released != nil {
-		verb = "stay in "
-	}
-	var refuse, undecided uint64
-	for _, c := range closing {
-		if c.Outcome == report.NotMade {
-			undecided++
-		} else {
-			refuse++
-		}
-	}
-	not := what + " may not " + verb + g.o.stage
-	switch {
-	case g.out.Exit == exitHolds:
-		return what + " may " + verb + g.o.stage
-	case g.broke:
-		return "whether " + what + " may " + verb + g.o.stage + " is not known"
-	case g.out.Exit == exitTampered:
-		return not + ": it is TAMPERED"
-	case g.out.Exit == exitUntrusted:
-		return not + ": it is NOT TRUSTED"
-	case refuse == 0:
-		return not + " yet: " + terminal.Plural(undecided, "check is", "checks are") + " undecided or not made"
-	case undecided == 0:
-		return not + ": " + terminal.Plural(refuse, "check refuses", "checks refuse") + " it"
-	}
-	return not + ": " + terminal.Plural(refuse, "check refuses", "checks refuse") + " it, " + terminal.Plural(undecided, "is", "are") + " undecided or not made"
 }

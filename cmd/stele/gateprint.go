@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
@@ -13,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/stele-ml/stele/internal/gate"
 	"github.com/stele-ml/stele/internal/place"
 	"github.com/stele-ml/stele/internal/report"
 	"github.com/stele-ml/stele/internal/terminal"
@@ -207,13 +207,13 @@ const gateManual = "https://github.com/stele-ml/stele/blob/main/docs/command-lin
 func (g *gated) report() *report.Report {
 	r := &report.Report{
 		Version: version, HelpURI: gateManual, Name: g.o.name, Of: g.o.version, Fingerprint: g.out.Fingerprint, Stage: g.o.stage,
-		Location: belowHere(g.o.path, g.a.getenv("GITHUB_WORKSPACE")), Verdict: g.out.Verdict, Headline: g.out.Headline, Exit: g.out.Exit, Broken: g.broke, At: g.a.now(),
+		Location: belowHere(g.o.path, g.a.getenv("GITHUB_WORKSPACE")), Verdict: g.out.Verdict, Headline: g.out.Headline, Exit: g.out.Exit, Broken: g.verdict.Broken, At: g.a.now(),
 	}
 	if g.out.AsOf != nil {
 		r.Origin, r.Entries = g.out.AsOf.Origin, g.out.AsOf.Size
 	}
-	for i := range g.checks {
-		r.Checks = append(r.Checks, g.checks[i].Check)
+	for i := range g.Checks {
+		r.Checks = append(r.Checks, g.Checks[i].Check)
 	}
 	return r
 }
@@ -251,12 +251,12 @@ func (g *gated) print() {
 		style = terminal.Bad
 	}
 	t.Printf("%s\n", t.Style(style, g.out.Headline))
-	for _, c := range g.closing() {
+	for _, c := range g.verdict.Closing {
 		g.printRefusal(c)
 	}
-	for i := range g.checks {
-		if c := &g.checks[i]; c.Outcome == report.Warning {
-			g.printFinding("warning", terminal.Caution, c)
+	for i := range g.Checks {
+		if c := &g.Checks[i]; c.Outcome == report.Warning {
+			g.printFinding("warning:", terminal.Caution, c)
 		}
 	}
 	if n := g.out.Counts; n != nil && len(g.out.Changes) > 0 {
@@ -291,28 +291,15 @@ func (g *gated) print() {
 	t.KeyValues(pairs)
 }
 
-// closing are the checks that close the gate, those first that it ends by.
-func (g *gated) closing() (list []*gateCheck) {
-	for i := range g.checks {
-		if c := &g.checks[i]; !c.Holds() {
-			list = append(list, c)
-		}
-	}
-	slices.SortStableFunc(list, func(a, b *gateCheck) int {
-		return cmp.Compare(slices.Index(gateOrderOf, a.status), slices.Index(gateOrderOf, b.status))
-	})
-	return list
-}
-
 // printRefusal tells what closes the gate, as every verb tells a refusal.
-func (g *gated) printRefusal(c *gateCheck) {
+func (g *gated) printRefusal(c *gate.Check) {
 	word := "refused by"
 	switch {
 	case c.Outcome == report.NotMade:
 		word = "not decided:"
-	case c.status == exitTampered:
+	case c.Class == gate.Tampered:
 		word = "TAMPERED:"
-	case c.status == exitUntrusted:
+	case c.Class == gate.Untrusted:
 		word = "NOT TRUSTED:"
 	}
 	style := terminal.Bad
@@ -322,11 +309,8 @@ func (g *gated) printRefusal(c *gateCheck) {
 	g.printFinding(word, style, c)
 }
 
-func (g *gated) printFinding(word string, style terminal.Style, c *gateCheck) {
+func (g *gated) printFinding(word string, style terminal.Style, c *gate.Check) {
 	t := g.a.term
-	if !strings.HasSuffix(word, "by") && !strings.HasSuffix(word, ":") {
-		word += ":"
-	}
 	t.Printf("%s %s\n", t.Style(style, word), findingTitle(c))
 	t.Printf("  %s\n", inert(c.Message))
 	if c.Hint != "" {
@@ -335,7 +319,7 @@ func (g *gated) printFinding(word string, style terminal.Style, c *gateCheck) {
 }
 
 // findingTitle is what a finding is about: of a contract's rule, that.
-func findingTitle(c *gateCheck) string {
+func findingTitle(c *gate.Check) string {
 	if c.Group == "contracts" || c.Group == "gate" || c.Group == c.Title {
 		return c.Title
 	}

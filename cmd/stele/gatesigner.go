@@ -4,56 +4,35 @@ import (
 	"context"
 	"errors"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/stele-ml/stele/contract"
+	"github.com/stele-ml/stele/internal/gate"
 	"github.com/stele-ml/stele/internal/terminal"
-	"github.com/stele-ml/stele/statement"
 )
 
 // findSigner finds who would release: --by, or else whoever's key is here.
-func (g *gated) findSigner(ctx context.Context) (contract.Signer, error) {
-	roster := g.r.Control.Roster()
-	now := max(g.a.now().UnixMilli(), g.r.Time())
-	good := func(m *statement.Member) bool {
-		return !m.Recovery && roster.Standing(m.Key.ID(), g.r.Size(), now).OK
-	}
-	signer := func(m *statement.Member) contract.Signer {
-		roles := slices.Clone(m.Roles)
-		slices.Sort(roles)
-		return contract.Signer{Handle: m.Handle, Key: m.Key.ID(), Roles: roles, Known: true}
-	}
+func (g *gated) findSigner(ctx context.Context, r *reading) (contract.Signer, error) {
+	now := g.Question.Now
 	if g.o.by != "" {
-		var best *statement.Member // of several keys, one that may release
-		there := false
-		for _, m := range roster.Members() {
-			if m.Handle != g.o.by {
-				continue
-			}
-			there = true
-			if good(&m) && (best == nil || !slices.Contains(best.Roles, statement.RoleReleaser) && slices.Contains(m.Roles, statement.RoleReleaser)) {
-				best = &m
-			}
-		}
+		as, there := gate.Person(r.Book, g.o.by, now)
 		switch {
-		case best != nil:
-			return signer(best), nil
+		case as.Known:
+			return as, nil
 		case there:
-			return contract.Signer{}, failf(exitUntrusted, "--by %s: no key of theirs is in good standing", g.o.by).withHint("`stele key list` shows why")
+			return as, failf(exitUntrusted, "--by %s: no key of theirs is in good standing", g.o.by).withHint("`stele key list` shows why")
 		}
-		return contract.Signer{}, failf(exitNotFound, "--by %s: nobody of that handle is on this ledger", g.o.by).withHint("`stele key list` shows who is")
+		return as, failf(exitNotFound, "--by %s: nobody of that handle is on this ledger", g.o.by).withHint("`stele key list` shows who is")
 	}
 	by, ok, err := g.a.ownKey(ctx)
 	if err != nil || !ok {
 		return contract.Signer{}, err
 	}
-	if _, m, ok := roster.Key(by.key); ok && good(&m) {
-		s := signer(&m)
-		s.Delegation = by.delegation
-		return s, nil
+	as := gate.Keyholder(r.Book, by.key, now)
+	if as.Known {
+		as.Delegation = by.delegation
 	}
-	return contract.Signer{}, nil
+	return as, nil
 }
 
 // ownKey is as whom this person would sign. Nobody is asked

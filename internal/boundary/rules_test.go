@@ -47,10 +47,11 @@ var flow = map[string][]string{
 	"internal/provenance": {"fingerprint", "statement", "internal/strictjson", "internal/keyfile"},
 	"internal/keyfile":    {}, // other people's public keys, as bytes
 
-	"internal/draft":   {"internal/strictjson"},                                                                  // YAML in, canonical JSON out
-	"internal/report":  {},                                                                                       // it writes what it is given
-	"internal/ledger":  {"fingerprint", "statement", "lineage", "evidence", "contract"},                          // no engine, no disk but its store
-	"internal/account": {"statement", "lineage", "evidence", "contract", "internal/ledger", "internal/terminal"}, // it reads a ledger, and says numbers as people read them
+	"internal/draft":   {"internal/strictjson"},                                                                                                                        // YAML in, canonical JSON out
+	"internal/report":  {},                                                                                                                                             // it writes what it is given
+	"internal/ledger":  {"fingerprint", "statement", "lineage", "evidence", "contract"},                                                                                // no engine, no disk but its store
+	"internal/account": {"statement", "lineage", "evidence", "contract", "internal/ledger", "internal/terminal"},                                                       // it reads a ledger, and says numbers as people read them
+	"internal/gate":    {"fingerprint", "statement", "lineage", "evidence", "contract", "internal/ledger", "internal/account", "internal/report", "internal/terminal"}, // it judges: trust and manifests come in, findings go out
 	"internal/solo":    {"fingerprint", "statement", "evidence", "internal/ledger", "internal/durable", "internal/strictjson"},
 
 	"internal/wire":     {"statement", "evidence", "fingerprint", "internal/strictjson"},                                                                                                                                      // what client and server say to each other

@@ -1,4 +1,4 @@
-package main
+package gate
 
 import (
 	"fmt"
@@ -15,11 +15,11 @@ import (
 
 // checkRules asks the ledger what it would say to the release: its own rules, and
 // every contract in force.
-func (g *gated) checkRules(c *account.Account) error {
-	if err := g.checkStage(c); err != nil {
+func (g *Gate) checkRules() error {
+	if err := g.checkStage(); err != nil {
 		return err
 	}
-	trial, err := g.made.Try(g.signed, g.signer, max(g.a.now().UnixMilli(), g.r.Time()))
+	trial, err := g.made.Try(g.Release, g.Question.By, g.now())
 	if err != nil {
 		return err
 	}
@@ -32,15 +32,15 @@ func (g *gated) checkRules(c *account.Account) error {
 
 // findDemands finds which checks the contracts ask a gate for that are about the
 // release.
-func (g *gated) findDemands() error {
-	contracts, err := g.r.Contracts()
+func (g *Gate) findDemands() error {
+	contracts, err := g.book.Contracts()
 	if err != nil {
 		return err
 	}
 	for _, c := range contracts {
 		document := c.Document()
 		g.governed = append(g.governed, document.Match.Stages...)
-		subjects, err := document.Match.Subjects(g.signed, g.made)
+		subjects, err := document.Match.Subjects(g.Release, g.made)
 		if err != nil {
 			return err
 		}
@@ -53,8 +53,8 @@ func (g *gated) findDemands() error {
 			g.reasoned[c.ID()+"/"+v.ID] = looksAtReason(document, v.Expression)
 		}
 		for _, name := range document.Gate {
-			if g.demand[name] == "" {
-				g.demand[name] = c.ID()
+			if g.demanded[name] == "" {
+				g.demanded[name] = c.ID()
 			}
 		}
 	}
@@ -64,14 +64,14 @@ func (g *gated) findDemands() error {
 // checkStage: of a stage that this ledger never heard of no contract is about it,
 // and so whoever mistypes one in a pipeline would meet none, for ever. A ledger
 // that knows no stage at all has nothing that it could be mistaken for.
-func (g *gated) checkStage(c *account.Account) error {
-	stage := g.o.stage
+func (g *Gate) checkStage() error {
+	c, stage := g.Account, g.Question.Stage
 	check := report.Check{
 		ID: "rules/known-stage", Group: "rules", Title: "known stage", Required: true, Outcome: report.Passed,
 		Help: "The stage is one that this ledger knows: something was released to it, somebody decided on the artifact for it, or a contract in force names it. A mistyped stage would be one without rules.",
 	}
 	var known []string
-	for s, err := range g.r.Stages() {
+	for s, err := range g.book.Stages() {
 		if err != nil {
 			return err
 		}
@@ -82,7 +82,7 @@ func (g *gated) checkStage(c *account.Account) error {
 		check.Message = "there are releases to " + stage
 	case slices.Contains(g.governed, stage):
 		check.Message = "a contract in force names " + stage
-	case slices.ContainsFunc(c.Decisions, func(d account.Decision) bool { return d.Statement.Approval.Stage == stage && d.Counts(g.r.Book) }):
+	case slices.ContainsFunc(c.Decisions, func(d account.Decision) bool { return d.Statement.Approval.Stage == stage && d.Counts(g.book) }):
 		check.Message = "somebody decided on it for " + stage
 	default:
 		known = append(known, g.governed...)
@@ -97,16 +97,14 @@ func (g *gated) checkStage(c *account.Account) error {
 		check.Message = "this ledger has had no releases, to " + stage + " or elsewhere"
 		if len(known) > 0 {
 			check.Message = fmt.Sprintf("this ledger knows no stage %s: no release, no approval of this artifact and no contract in force names it", stage)
-			check.Hint = strings.TrimSuffix(account.StagesText(stage, known), "?")
-			if strings.HasPrefix(check.Hint, "did you mean") {
-				check.Hint += "?"
-			} else {
+			check.Hint = account.StagesText(stage, known)
+			if !strings.HasSuffix(check.Hint, "?") {
 				check.Hint += "."
 			}
 			check.Hint += " A new stage begins with an approval for it, a contract about it, or its first release"
 		}
 	}
-	g.add(exitNotFound, check)
+	g.add(Undecided, check)
 	return nil
 }
 
@@ -116,22 +114,35 @@ var toldElsewhere = map[ledger.Rule][]string{
 	ledger.RuleStanding:  {"lineage/trusted"},
 }
 
+// classOfRefusal is how a gate ends for what the ledger refuses.
+func classOfRefusal(r *ledger.Refusal) Class {
+	switch r.Class {
+	case ledger.ClassUntrusted:
+		return Untrusted
+	case ledger.ClassNotFound:
+		return Undecided
+	case ledger.ClassMalformed:
+		return Error
+	}
+	return Refused
+}
+
 // ownRules tells of the ledger's own rules. That the artifact is in the stage
 // already is no refusal here: a gate runs again and again.
-func (g *gated) ownRules(trial *ledger.Trial) error {
+func (g *Gate) ownRules(trial *ledger.Trial) error {
 	taken := true
 	for _, r := range trial.Refusals {
-		if r.Rule == ledger.RuleContract || r.Rule == ledger.RuleStage && g.out.Released != nil && r.Entry != nil && *r.Entry == *g.out.Released {
+		if r.Rule == ledger.RuleContract || r.Rule == ledger.RuleStage && g.Released != nil && r.Entry != nil && *r.Entry == *g.Released {
 			continue
 		}
-		if slices.ContainsFunc(g.checks, func(c gateCheck) bool {
+		if slices.ContainsFunc(g.Checks, func(c Check) bool {
 			return c.Outcome == report.Failed && slices.Contains(toldElsewhere[r.Rule], c.ID)
 		}) {
 			taken = false
 			continue
 		}
 		taken = false
-		g.add(statusOf(r), report.Check{
+		g.add(classOfRefusal(r), report.Check{
 			ID: "rules/" + string(r.Rule), Group: "rules", Title: string(r.Rule), Rule: string(r.Rule), Required: true, Outcome: report.Failed,
 			Message: r.Message, Hint: r.Hint, Entry: r.Entry, Help: "A rule of the ledger's own, which it applies to every statement.",
 		})
@@ -141,35 +152,35 @@ func (g *gated) ownRules(trial *ledger.Trial) error {
 			ID: "rules/own", Group: "rules", Title: "the ledger's own", Required: true, Outcome: report.Passed,
 			Help: "The rules that every ledger applies: who may release, what may join a stage.", Message: "it would take the release",
 		}
-		if !g.signer.Known {
+		if !g.Question.By.Known {
 			check.Message = "it would take the release by a releaser in good standing"
 		}
-		g.add(exitRefused, check)
+		g.add(Refused, check)
 	}
 	return g.checkReleased()
 }
 
 // checkReleased: what is in the stage already was put there by somebody whose word
 // counts. A guard starts nothing else.
-func (g *gated) checkReleased() error {
-	if g.out.Released == nil {
+func (g *Gate) checkReleased() error {
+	if g.Released == nil {
 		return nil
 	}
-	entry := *g.out.Released
+	entry := *g.Released
 	check := report.Check{
-		ID: "rules/released", Group: "rules", Title: "in " + g.o.stage, Outcome: report.Passed, Entry: &entry, Required: true,
-		Help: "Whether the artifact is in the stage already, by a release whose signer has standing for it as is known now.", Message: fmt.Sprintf("it is there already, since entry %s", entryText(entry)),
+		ID: "rules/released", Group: "rules", Title: "in " + g.Question.Stage, Outcome: report.Passed, Entry: &entry, Required: true,
+		Help: "Whether the artifact is in the stage already, by a release whose signer has standing for it as is known now.", Message: fmt.Sprintf("it is there already, since entry %d", entry),
 	}
-	e, err := g.r.Entry(entry)
+	e, err := g.book.Entry(entry)
 	if err != nil {
 		return err
 	}
-	if s := g.r.Standing(e); !s.OK {
+	if s := g.book.Standing(e); !s.OK {
 		check.Outcome = report.Failed
-		check.Message = fmt.Sprintf("it is there since entry %s, whose signer had no standing for it: %s", entryText(entry), s.Detail)
-		check.Hint = fmt.Sprintf("have a releaser take it out, and release it again: `stele release %s@%s --stage %s --leave`", g.o.name, g.o.version, g.o.stage)
+		check.Message = fmt.Sprintf("it is there since entry %d, whose signer had no standing for it: %s", entry, s.Detail)
+		check.Hint = fmt.Sprintf("have a releaser take it out, and release it again: `stele release %s --stage %s --leave`", g.Question.what(), g.Question.Stage)
 	}
-	g.add(exitUntrusted, check)
+	g.add(Untrusted, check)
 	return nil
 }
 
@@ -194,11 +205,11 @@ func ruleHelp(d *contract.Document, v *contract.Validation) string {
 }
 
 // contractRules tells what each rule of each contract says.
-func (g *gated) contractRules(v *contract.Verdict) {
-	for _, name := range slices.Sorted(maps.Keys(g.demand)) {
-		if !slices.Contains(gateChecks, name) {
-			by := g.demand[name]
-			g.add(exitNotFound, report.Check{
+func (g *Gate) contractRules(v *contract.Verdict) {
+	for _, name := range slices.Sorted(maps.Keys(g.demanded)) {
+		if !slices.Contains(Demands, name) {
+			by := g.demanded[name]
+			g.add(Undecided, report.Check{
 				ID: "gate/" + name, Group: "gate", Title: name, Contract: by, Rule: name, Required: true, Outcome: report.NotMade,
 				Message: fmt.Sprintf("%s asks for the check %q, which this program does not know", by, name), Hint: "get a newer version of it",
 			})
@@ -213,34 +224,34 @@ func (g *gated) contractRules(v *contract.Verdict) {
 	}
 	switch {
 	case v == nil && g.about > 0:
-		g.add(exitNotFound, report.Check{ID: "contract/none", Group: "contracts", Title: "rules", Outcome: report.NotMade, Required: true,
+		g.add(Undecided, report.Check{ID: "contract/none", Group: "contracts", Title: "rules", Outcome: report.NotMade, Required: true,
 			Message: "not asked: the ledger's own rules take it for no release at all"})
 	case len(results) > 0:
 	case g.about > 0:
-		g.add(exitRefused, report.Check{ID: "contract/none", Group: "contracts", Title: "rules", Outcome: report.Passed,
+		g.add(Refused, report.Check{ID: "contract/none", Group: "contracts", Title: "rules", Outcome: report.Passed,
 			Message: terminal.Plural(uint64(g.about), "contract") + " in force, and none has a rule about it"})
 	default:
-		g.add(exitRefused, report.Check{ID: "contract/none", Group: "contracts", Title: "rules", Outcome: report.NotMade,
-			Message: "no contract in force is about releasing it to " + g.o.stage, Hint: "`stele contract put` puts one in force"})
+		g.add(Refused, report.Check{ID: "contract/none", Group: "contracts", Title: "rules", Outcome: report.NotMade,
+			Message: "no contract in force is about releasing it to " + g.Question.Stage, Hint: "`stele contract put` puts one in force"})
 	}
 }
 
-func (g *gated) contractRule(r *contract.RuleResult) {
-	name, version := splitContract(r.Contract)
+func (g *Gate) contractRule(r *contract.RuleResult) {
+	name, version, _ := strings.Cut(r.Contract, "@")
 	check := report.Check{
 		ID: "contract/" + name + "/" + r.Rule, Group: "contracts", Title: r.Contract + " / " + r.Rule, Contract: r.Contract, Rule: r.Rule,
 		Required: true, Outcome: report.Passed, Message: r.Message, Hint: r.Hint, Help: g.rules[r.Contract+"/"+r.Rule],
 	}
-	if slices.ContainsFunc(g.checks, func(c gateCheck) bool { return c.ID == check.ID }) {
-		check.ID += fmt.Sprintf("@%d", version) // an older version, by a signer who fell since, still refuses
+	if slices.ContainsFunc(g.Checks, func(c Check) bool { return c.ID == check.ID }) {
+		check.ID += "@" + version // an older version, by a signer who fell since, still refuses
 	}
 	if r.Entry != 0 {
 		check.Entry = &r.Entry
 	}
-	status := exitRefused
+	class := Refused
 	switch {
 	case r.Undecided:
-		check.Outcome, status = report.NotMade, exitNotFound
+		check.Outcome, class = report.NotMade, Undecided
 		check.Message = "undecided: it looks at who signs, and who would release is not known"
 		check.Hint = "say who would release: --by HANDLE"
 	case !r.OK:
@@ -248,11 +259,11 @@ func (g *gated) contractRule(r *contract.RuleResult) {
 		switch {
 		case check.Hint == "" && strings.Contains(r.Message, "names who signs"):
 			check.Hint = "say who would release: --by HANDLE"
-		case g.o.reason == "" && g.reasoned[r.Contract+"/"+r.Rule]:
+		case g.Question.Reason == "" && g.reasoned[r.Contract+"/"+r.Rule]:
 			check.Hint = strings.TrimPrefix(check.Hint+"; the gate takes --reason, too", "; ")
 		}
 	default:
 		check.Message, check.Hint = "allows it", ""
 	}
-	g.checks = append(g.checks, gateCheck{Check: check, status: status, cost: r.Cost})
+	g.Checks = append(g.Checks, Check{Check: check, Class: class, Cost: r.Cost})
 }
