@@ -2,6 +2,7 @@ package terminal
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -240,4 +241,18 @@ func Digest(text string) string {
 		return text
 	}
 	return scheme + digits[:8] + "…" + digits[len(digits)-4:]
+}
+
+// Digests as they stand in a sentence.
+var (
+	fingerprintText = regexp.MustCompile(`\b(stele-|)(sha256|sha256-tree|blake3|blake3-tree):[0-9a-f]{64}\b`)
+	hexDigest       = regexp.MustCompile(`\b[0-9a-f]{64}\b`)
+	base64Digest    = regexp.MustCompile(`\b[A-Za-z0-9+/]{43}=`)
+)
+
+// Brief shortens the digests in a sentence, for a person.
+func Brief(text string) string {
+	text = fingerprintText.ReplaceAllStringFunc(text, Digest)
+	text = hexDigest.ReplaceAllStringFunc(text, func(d string) string { return d[:12] + "…" })
+	return base64Digest.ReplaceAllStringFunc(text, func(d string) string { return d[:12] + "…" })
 }
