@@ -23,22 +23,28 @@ const (
 )
 
 // OpenCached is [Open] with a folder of the caller's in which control entries are
-// kept. It belongs to one ledger, is made if it is not there, and may be deleted
-// at any time; that it cannot be read or written is no error.
+// kept, and what [OpenKept] opens. It belongs to one ledger, is made if it is not
+// there, and may be deleted at any time; that it cannot be read or written is no
+// error.
 func OpenCached(ctx context.Context, s Server, signed []byte, dir string) (*Ledger, error) {
 	name := filepath.Join(dir, cacheName)
 	m := newMemory()
 	kept := m.takeControl(readCache(name))
-	l, err := open(ctx, s, signed, m)
+	heard := &recorder{Server: s}
+	l, err := open(ctx, heard, signed, m)
 	if kept > 0 && errors.Is(err, evidence.ErrTampered) {
 		// Whose fault it is shows without the file.
 		kept = 0
-		l, err = Open(ctx, s, signed)
+		heard = &recorder{Server: s}
+		l, err = open(ctx, heard, signed, newMemory())
 	}
-	if err == nil {
-		l.writeCache(name, kept)
+	if err != nil {
+		return nil, err
 	}
-	return l, err
+	l.r.server = s
+	l.writeCache(name, kept)
+	heard.keep(filepath.Join(dir, keptName), signed)
+	return l, nil
 }
 
 // readCache returns the leaves in a file, as far as there are any.
@@ -99,10 +105,15 @@ func (l *Ledger) writeCache(name string, kept int) {
 	if n <= kept || len(data) > maxCache {
 		return
 	}
+	replace(name, data)
+}
+
+// replace writes a file of the cache, if it can be written.
+func replace(name string, data []byte) {
 	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 		return
 	}
-	f, err := os.CreateTemp(filepath.Dir(name), cacheName+".tmp-*")
+	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".tmp-*")
 	if err != nil {
 		return
 	}

@@ -1,6 +1,8 @@
 package remote_test
 
 import (
+	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -112,4 +114,78 @@ func TestCacheThatSomebodyChanged(t *testing.T) {
 	}
 	_, err = remote.OpenCached(t.Context(), s, signed(t, l.View()), dir)
 	wantTampered(t, err)
+}
+
+// TestServerIsAway: a ledger is opened as it was when its server answered last, and
+// what was not read then is not known.
+func TestServerIsAway(t *testing.T) {
+	l := grown(t, 3, 40)
+	dir := t.TempDir()
+	away := errors.New("nobody answers")
+	if _, err := remote.OpenKept(t.Context(), dir, away); !errors.Is(err, remote.ErrNotKept) {
+		t.Fatalf("of an empty folder: %v", err)
+	}
+	for _, next := range []string{"eve", "mallory"} { // with all control entries sent, and with none of them
+		at := signed(t, l.View())
+		if _, err := remote.OpenCached(t.Context(), serve(l), at, dir); err != nil {
+			t.Fatal(err)
+		}
+		r, err := remote.OpenKept(t.Context(), dir, away)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := signed(t, r.View()); !bytes.Equal(got, at) {
+			t.Errorf("as of\n%s\nwant\n%s", got, at)
+		}
+		want, err := l.View().Control()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c, err := r.View().Control(); err != nil || c.Root() != want.Root() || r.View().ID() != l.View().ID() {
+			t.Errorf("another ledger: %v", err)
+		}
+		if _, err := r.View().Latest("nobody's"); !errors.Is(err, away) {
+			t.Errorf("a name that was not read: %v", err)
+		}
+		l.Person(next)
+	}
+}
+
+// TestAttackerChangesWhatIsKept: what is in the files is no ledger's, or the ledger's.
+func TestAttackerChangesWhatIsKept(t *testing.T) {
+	l := grown(t, 3, 20)
+	dir := t.TempDir()
+	name := filepath.Join(dir, "opened")
+	if _, err := remote.OpenCached(t.Context(), serve(l), signed(t, l.View()), dir); err != nil {
+		t.Fatal(err)
+	}
+	good, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := l.View().Control()
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := 0
+	for at := 0; at < len(good); at += 1 + len(good)/500 {
+		text := bytes.Clone(good)
+		text[at] ^= 1
+		if err := os.WriteFile(name, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r, err := remote.OpenKept(t.Context(), dir, errors.New("away"))
+		if err != nil {
+			refused++
+			continue
+		}
+		// A checkpoint's signature is its reader's to check, and rows are hints.
+		if c, err := r.View().Control(); err != nil || c.Root() != want.Root() || r.View().Size() != l.View().Size() {
+			t.Errorf("with byte %d changed it is another ledger: %v", at, err)
+		}
+	}
+	if refused == 0 {
+		t.Error("nothing was refused")
+	}
+	t.Logf("%d refused", refused)
 }
