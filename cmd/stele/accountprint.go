@@ -10,6 +10,7 @@ import (
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/terminal"
+	"github.com/stele-ml/stele/internal/trace"
 	"github.com/stele-ml/stele/lineage"
 	"github.com/stele-ml/stele/statement"
 )
@@ -104,7 +105,7 @@ func codeText(c *statement.Code) string {
 func taintPairs(c *account.Account) []terminal.Pair {
 	switch {
 	case c.Judged.Taint != nil:
-		return taintedPairs("TAINTED", taintJSON(c.Judged.Taint))
+		return taintedPairs("TAINTED", account.TaintJSON(c.Judged.Taint))
 	case c.Judged.Unknown:
 		return []terminal.Pair{{Key: "taint", Value: "not known: more was recorded of what it was made of than is walked", Style: terminal.Caution}}
 	case !lineage.Known(c.Origins):
@@ -136,7 +137,7 @@ func untaintedPairs(c *account.Account) []terminal.Pair {
 // taintedPairs are the causes of a taint, each with its path below it.
 func taintedPairs(key string, t *jsonv1.Taint) []terminal.Pair {
 	var pairs []terminal.Pair
-	for _, line := range taintLines(t) {
+	for _, line := range trace.TaintLines(t) {
 		pairs = append(pairs, terminal.Pair{Key: key, Value: line, Style: terminal.Bad})
 		key = " "
 	}
@@ -153,7 +154,7 @@ func (r *reading) decisionPairs(list []account.Decision, stage string) []termina
 		if stage != "" && p.Stage != stage {
 			continue
 		}
-		pair := terminal.Pair{Key: decisionWord(p.Decision), Value: fmt.Sprintf("for %s by %s, entry %d", p.Stage, r.signerOf(d.Entry).Handle, d.Index)}
+		pair := terminal.Pair{Key: decisionWord(p.Decision), Value: fmt.Sprintf("for %s by %s, entry %d", p.Stage, r.Signer(d.Entry).Handle, d.Index)}
 		pair.Value += orNothing(": ", p.Reason)
 		switch s := r.Standing(d.Entry); {
 		case !s.OK:
@@ -173,7 +174,7 @@ func (a *app) releasePairs(r *reading, c *account.Account) []terminal.Pair {
 	var pairs []terminal.Pair
 	for _, s := range c.Releases {
 		p := s.Statement.Release
-		text := fmt.Sprintf("%s, entry %d by %s: ", a.term.Time(s.Time), s.Index, r.signerOf(s.Entry).Handle)
+		text := fmt.Sprintf("%s, entry %d by %s: ", a.term.Time(s.Time), s.Index, r.Signer(s.Entry).Handle)
 		switch {
 		case s.Statement.Subject[0].Name != c.Ref.String():
 			text += fmt.Sprintf("left %s, replaced by %s", p.Stage, s.Statement.Subject[0].Name)
@@ -216,7 +217,7 @@ func (r *reading) importPairs(c *account.Account) []terminal.Pair {
 		if m.Key.Subject != "" {
 			who = m.Key.Subject + " (" + who + ")"
 		}
-		text := fmt.Sprintf("%s, signed by %s, entry %d by %s", m.Format, who, s.Index, r.signerOf(s.Entry).Handle)
+		text := fmt.Sprintf("%s, signed by %s, entry %d by %s", m.Format, who, s.Index, r.Signer(s.Entry).Handle)
 		if n := len(m.Ignored); n > 0 {
 			text += fmt.Sprintf(", leaves out %s: %s", terminal.Plural(uint64(n), "path"), terminal.Some(m.Ignored, originInputs))
 		}
@@ -241,7 +242,7 @@ func usesPairs(u jsonv1.Uses) []terminal.Pair {
 		if u.All > u.Direct || u.Cut {
 			text += fmt.Sprintf(", %s in all", all)
 		}
-		pairs = append(pairs, terminal.Pair{Key: "used for", Value: text + " (" + kindsText(u.Kinds) + "); `stele trace --down` shows them"})
+		pairs = append(pairs, terminal.Pair{Key: "used for", Value: text + " (" + account.KindsText(u.Kinds) + "); `stele trace --down` shows them"})
 	}
 	if u.Claims > 0 {
 		pairs = append(pairs, terminal.Pair{Key: "claimed by", Value: terminal.Plural(u.Claims, "artifact") + " besides, which does not count", Style: terminal.Dim})
@@ -254,7 +255,7 @@ func (a *app) printEvaluations(r *reading, list []account.Said) {
 	var rows [][]terminal.Cell
 	for _, s := range list {
 		m := s.Statement.Evaluation
-		who := terminal.Cell{Text: r.signerOf(s.Entry).Handle}
+		who := terminal.Cell{Text: r.Signer(s.Entry).Handle}
 		if st := r.Standing(s.Entry); !st.OK {
 			who = terminal.Cell{Text: who.Text + " (" + st.State + ")", Style: terminal.Bad}
 		}

@@ -149,7 +149,7 @@ func (r *reading) auditJSON(announced *ledger.Audit) (item jsonv1.AnnouncedAudit
 	n := st.Audit.Announcement
 	item = jsonv1.AnnouncedAudit{
 		Name: ref.Name, Version: ref.Version, Fingerprint: ref.Fingerprint.String(), Entry: e.Index, Time: jsonv1.At(e.Time),
-		Signer: r.signerOf(e), Standing: r.Standing(e).State, Altered: n.Altered.String(), Confidence: n.Confidence.String(),
+		Signer: r.Signer(e), Standing: r.Standing(e).State, Altered: n.Altered.String(), Confidence: n.Confidence.String(),
 		Chunks: n.Chunks, Outcome: auditOpen,
 	}
 	if item.ChunksDue, err = drawsDue(n); err != nil {

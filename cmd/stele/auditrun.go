@@ -122,7 +122,7 @@ func (a *app) beginAt(r *reading, b ledger.Binding, o *auditOrder, w *auditing) 
 			return err
 		}
 	}
-	a.warnOfPlaces(b.Ref(), r.withdrawnPlaces(b.Ref()), o.place)
+	a.warnOfPlaces(b.Ref(), r.WithdrawnPlaces(b.Ref()), o.place)
 	claim, further, large, err := r.lineageClaim(b)
 	if err != nil {
 		return err

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/contract"
 	"github.com/stele-ml/stele/evidence"
@@ -48,32 +46,7 @@ func (r *reading) signs(by author) contract.Signer {
 
 // signerBy names an author.
 func (r *reading) signerBy(by author) jsonv1.Signer {
-	return through(r.signerByKey(by.key), by.delegation)
-}
-
-// signerOf names who signed an entry.
-func (r *reading) signerOf(e *evidence.Entry) jsonv1.Signer {
-	d, _ := e.Envelope.Delegated() // it was parsed when the entry was
-	return through(r.signerByKey(e.Envelope.By()), d)
-}
-
-// signerAt is signerOf of an entry by its number; where it cannot be read, what is
-// known of it.
-func (r *reading) signerAt(entry uint64, handle string, key statement.KeyID) jsonv1.Signer {
-	if e, err := r.Entry(entry); err == nil {
-		return r.signerOf(e)
-	}
-	return signerJSON(handle, key)
-}
-
-// through adds through which delegation somebody signs.
-func through(s jsonv1.Signer, d *statement.Delegation) jsonv1.Signer {
-	if d != nil {
-		s.Delegation = &jsonv1.SignerDelegation{
-			Subject: d.Subject, Source: d.Source, Key: d.Key.ID().String(), Public: string(d.Key.Text()), From: jsonv1.At(d.NotBefore), Until: jsonv1.At(d.NotAfter),
-		}
-	}
-	return s
+	return r.SignerBy(by.key, by.delegation)
 }
 
 // mayDelegated is what [reading.maySign] says of a delegation.
@@ -86,12 +59,4 @@ func (r *reading) mayDelegated(by author, now int64) error {
 		return failf(exitUntrusted, "the delegation for %s was valid until %s", d.Subject, jsonv1.At(d.NotAfter)).withHint("`stele login` gets another")
 	}
 	return nil
-}
-
-// byText is who signs and, of a CI job, which: ci (repo:acme/fraud@refs/heads/main).
-func byText(s jsonv1.Signer) string {
-	if s.Delegation == nil {
-		return s.Handle
-	}
-	return fmt.Sprintf("%s (%s)", s.Handle, s.Delegation.Subject)
 }

@@ -172,7 +172,7 @@ func (a *app) replayed(ctx context.Context, r *reading, d *drafted, all bool) (*
 			return nil
 		}
 		h.List = append(h.List, jsonv1.ContractRefused{
-			Entry: e.Index, Time: jsonv1.At(e.Time), Kind: string(st.Kind), Subject: subject(st), Signer: r.signerOf(e),
+			Entry: e.Index, Time: jsonv1.At(e.Time), Kind: string(st.Kind), Subject: subject(st), Signer: r.Signer(e),
 			Violations: violationsJSON(refused), Cost: v.Cost,
 		})
 		return nil

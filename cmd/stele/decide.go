@@ -105,7 +105,7 @@ func (a *app) decide(ctx context.Context, f *decideFlags, plan func(*reading) (*
 			return err
 		}
 		if p.done != nil {
-			who = r.signerOf(p.done)
+			who = r.Signer(p.done)
 			p.checkpoint, err = r.LatestCheckpoint()
 			return err
 		}
@@ -297,7 +297,7 @@ func (r *reading) stale(st *statement.Statement, saw, last uint64) error {
 		if latest.Release != nil {
 			about = subjectOfDecision(latest)
 		}
-		what += fmt.Sprintf(", %s by %s: %s", latest.Kind.Noun(), r.signerOf(e).Handle, about)
+		what += fmt.Sprintf(", %s by %s: %s", latest.Kind.Noun(), r.Signer(e).Handle, about)
 	}
 	text := "you saw entry %d, and after it came %s"
 	if saw > last {
@@ -346,7 +346,7 @@ func (r *reading) concernsOn(c *account.Account, stage string) []string {
 	for i := range c.Decisions {
 		d := &c.Decisions[i]
 		if p := d.Statement.Approval; p.Stage == stage && p.Decision == statement.DecisionReject && d.Counts(r.Book) {
-			list = append(list, fmt.Sprintf("%s is rejected for %s by %s in entry %d: %s", c.Ref, stage, r.signerOf(d.Entry).Handle, d.Index, p.Reason))
+			list = append(list, fmt.Sprintf("%s is rejected for %s by %s in entry %d: %s", c.Ref, stage, r.Signer(d.Entry).Handle, d.Index, p.Reason))
 		}
 	}
 	return list

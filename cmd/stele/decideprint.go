@@ -55,7 +55,7 @@ func (a *app) printInStage(r *reading, p *planned, stage string) {
 			leaves := slices.Contains(rel.Replaces, in.Ref) || rel.Action == statement.ActionLeave && in.Ref == p.account.Ref
 			mark = map[bool]string{true: "leaves", false: "stays"}[leaves]
 		}
-		rows = append(rows, terminal.Row(in.Ref.String(), a.term.Time(in.Release.Time), r.signerOf(in.Release).Handle, entryText(in.Entry), mark))
+		rows = append(rows, terminal.Row(in.Ref.String(), a.term.Time(in.Release.Time), r.Signer(in.Release).Handle, entryText(in.Entry), mark))
 	}
 	a.term.Table([]terminal.Column{{Title: "IN " + stage + " NOW", Trim: terminal.TrimMiddle}, {Title: "SINCE"}, {Title: "BY"}, {Title: "ENTRY", Right: true}, {Title: ""}}, rows)
 }
@@ -90,7 +90,7 @@ func (a *app) printDecided(p *planned, proof *solo.Proof, who jsonv1.Signer) err
 		out.Stage, out.Decision, out.Reason = s.Stage, s.Decision, s.Reason
 	} else {
 		s := p.st.Release
-		out.Stage, out.Action, out.Replaces, out.Reason = s.Stage, s.Action, namesOf(s.Replaces), s.Reason
+		out.Stage, out.Action, out.Replaces, out.Reason = s.Stage, s.Action, account.Names(s.Replaces), s.Reason
 	}
 	var written jsonv1.Written
 	if proof != nil {
@@ -163,7 +163,7 @@ func (r *reading) unclean(c *account.Account, stage string) string {
 	for i := range c.Decisions {
 		d := &c.Decisions[i]
 		if p := d.Statement.Approval; p.Stage == stage && p.Decision == statement.DecisionReject && d.Counts(r.Book) {
-			return fmt.Sprintf("rejected for %s by %s in entry %d: %s", stage, r.signerOf(d.Entry).Handle, d.Index, account.Short(p.Reason))
+			return fmt.Sprintf("rejected for %s by %s in entry %d: %s", stage, r.Signer(d.Entry).Handle, d.Index, account.Short(p.Reason))
 		}
 	}
 	return ""

@@ -81,7 +81,7 @@ func (r *reading) entryJSON(e *evidence.Entry, st *statement.Statement) jsonv1.E
 	id := e.Envelope.ID()
 	hash := e.LeafHash()
 	out := jsonv1.Entry{
-		Entry: e.Index, Time: jsonv1.At(e.Time), Kind: string(st.Kind), Subject: subject(st), Signer: r.signerOf(e),
+		Entry: e.Index, Time: jsonv1.At(e.Time), Kind: string(st.Kind), Subject: subject(st), Signer: r.Signer(e),
 		Standing: r.Standing(e).State, Statement: id.String(), Leaf: base64.StdEncoding.EncodeToString(hash[:]),
 	}
 	if st.Run != nil {
@@ -137,3 +137,19 @@ func standingStyle(standing string) terminal.Style {
 	}
 	return terminal.Bad
 }
+
+// exitOf is how a command ends that stands on an artifact of that standing.
+func exitOf(standing string) int {
+	switch standing {
+	case standingGood:
+		return exitHolds
+	case standingUntrusted:
+		return exitUntrusted
+	case standingWithdrawn, standingTainted:
+		return exitRefused
+	}
+	return exitError // its lineage is too large: never 0 when unsure
+}
+
+// timeOf writes a time of --json in the person's zone.
+func (a *app) timeOf(t jsonv1.Time) string { return a.term.TimeText(string(t)) }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/lineage"
 	"github.com/stele-ml/stele/statement"
@@ -135,7 +136,7 @@ func (r *reading) runsOf(arg string, whole bool) ([]uint64, error) {
 		if whole {
 			return nil, usagef("--lineage goes with NAME@VERSION: %s is a run", arg)
 		}
-		return []uint64{found.run.entry.Index}, nil
+		return []uint64{found.run.Index}, nil
 	}
 	made, err := r.Lineage()
 	if err != nil {
@@ -183,7 +184,7 @@ func sortedEntries(set map[uint64]bool) []uint64 {
 }
 
 func (r *reading) exportedRun(e *evidence.Entry, st *statement.Statement) (jsonv1.ExportedRun, error) {
-	run := jsonv1.ExportedRun{Run: st.Nonce.String(), Entry: e.Index, Signer: r.signerOf(e), Standing: r.Standing(e).State, Outputs: []string{}}
+	run := jsonv1.ExportedRun{Run: st.Nonce.String(), Entry: e.Index, Signer: r.Signer(e), Standing: r.Standing(e).State, Outputs: []string{}}
 	key, _, ok := r.Control.Roster().Key(e.Envelope.By())
 	if !ok {
 		return run, fmt.Errorf("entry %d: its key is not on the ledger", e.Index) // it was admitted
@@ -220,7 +221,7 @@ func (a *app) printExportedRuns(out *jsonv1.ExportInToto) {
 		if i == changesShown {
 			break
 		}
-		rows = append(rows, []terminal.Cell{{Text: entryText(run.Entry)}, {Text: shortRun(run.Run)}, {Text: signerHandle(run.Signer)}, {Text: run.Algorithm}, {Text: terminal.Some(run.Outputs, 2)}})
+		rows = append(rows, []terminal.Cell{{Text: entryText(run.Entry)}, {Text: account.ShortRun(run.Run)}, {Text: signerHandle(run.Signer)}, {Text: run.Algorithm}, {Text: terminal.Some(run.Outputs, 2)}})
 	}
 	a.term.Table([]terminal.Column{{Title: "ENTRY", Right: true}, {Title: "RUN"}, {Title: "SIGNER"}, {Title: "KEY"}, {Title: "MADE", Trim: terminal.TrimEnd}}, rows)
 	if rest := len(out.Runs) - len(rows); rest > 0 {

@@ -10,6 +10,7 @@ import (
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/contract"
 	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/gate"
 	"github.com/stele-ml/stele/statement"
 )
@@ -224,7 +225,7 @@ func (g *gated) judge(ctx context.Context, r *reading, dir string, contents *evi
 	})
 	g.out.Released = g.Released
 	if c := g.Account; c != nil {
-		g.out.Standing, g.out.Origin, g.out.Approvals = c.Standing(), originOf(c.Origins), r.decisionsJSON(c.Decisions, g.o.stage)
+		g.out.Standing, g.out.Origin, g.out.Approvals = c.Standing(), account.OriginWord(c.Origins), r.DecisionsJSON(c.Decisions, g.o.stage)
 	}
 	if err != nil {
 		return err

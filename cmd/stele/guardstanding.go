@@ -223,7 +223,7 @@ func (g *guarding) weigh(m *guardModel, j *lineage.Judgement) error {
 	}
 	for i := range j.Artifact.Withdrawals {
 		w := &j.Artifact.Withdrawals[i]
-		if err := g.effect(w, fmt.Sprintf("%s is %s", m.what(), withdrawalText(withdrawnJSON([]lineage.Withdrawal{*w})[0]))); err != nil {
+		if err := g.effect(w, fmt.Sprintf("%s is %s", m.what(), account.WithdrawalText(w))); err != nil {
 			return err
 		}
 	}

@@ -112,7 +112,7 @@ func (a *app) importedBefore(ctx context.Context, dir string, signer statement.S
 			}
 			found = &recordedImport{
 				proof:  &solo.Proof{Receipt: ledger.Receipt{Index: s.Index, Time: s.Time, Existed: true}, Checkpoint: checkpoint},
-				origin: r.Origin(), who: r.signerOf(s.Entry),
+				origin: r.Origin(), who: r.Signer(s.Entry),
 			}
 			return nil
 		}

@@ -354,18 +354,10 @@ func (a *app) keyRotateLog() *cobra.Command {
 			if !ok {
 				return fmt.Errorf("the log has no key after its rotation")
 			}
-			if err := a.printWritten(proof, statement.KindLogKey, next.Short(), r.Origin(), r.signerByKey(signer.PublicKey().ID())); err != nil {
+			if err := a.printWritten(proof, statement.KindLogKey, next.Short(), r.Origin(), r.SignerBy(signer.PublicKey().ID(), nil)); err != nil {
 				return err
 			}
 			return a.repin(r.Origin(), next)
 		},
 	}
-}
-
-func (r *reading) signerByKey(id statement.KeyID) jsonv1.Signer {
-	s := jsonv1.Signer{Key: id.String()}
-	if _, m, ok := r.Control.Roster().Key(id); ok {
-		s.Handle = m.Handle
-	}
-	return s
 }

@@ -99,7 +99,7 @@ func (a *app) list(r *reading, f *listFilter) error {
 		}
 		rows = append(rows, []terminal.Cell{
 			{Text: item.Name + "@" + item.Version}, {Text: item.Kind}, {Text: terminal.Count(item.Files)}, {Text: terminal.Bytes(item.Bytes)},
-			{Text: entryText(item.Entry)}, {Text: byText(item.Signer)}, {Text: item.Standing, Style: standingStyle(item.Standing)},
+			{Text: entryText(item.Entry)}, {Text: account.SignerText(item.Signer)}, {Text: item.Standing, Style: standingStyle(item.Standing)},
 		})
 		return nil
 	}
@@ -177,7 +177,7 @@ func (r *reading) artifact(b ledger.Binding, f *listFilter, all *account.Words) 
 		return item, false, err
 	}
 	ref := b.Ref()
-	signer := r.signerOf(e)
+	signer := r.Signer(e)
 	item = jsonv1.Artifact{
 		Name: ref.Name, Version: ref.Version, Kind: st.Stamp.Kind, Fingerprint: ref.Fingerprint.String(), Files: st.Stamp.Files,
 		Bytes: st.Stamp.Bytes, Entry: b.Entry, Time: jsonv1.At(e.Time), Signer: signer,

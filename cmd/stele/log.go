@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/statement"
 )
@@ -75,7 +76,7 @@ func (a *app) log(r *reading, f *logFilter) error {
 		if err != nil {
 			return false, err
 		}
-		signer := r.signerOf(e)
+		signer := r.Signer(e)
 		if f.kind != "" && f.kind != string(st.Kind) || f.signer != "" && f.signer != signer.Handle && !strings.HasPrefix(signer.Key, f.signer) {
 			return true, nil
 		}
@@ -113,7 +114,7 @@ func (a *app) log(r *reading, f *logFilter) error {
 }
 
 func (a *app) logRow(r *reading, e *evidence.Entry, st *statement.Statement) []terminal.Cell {
-	signer := terminal.Cell{Text: byText(r.signerOf(e))}
+	signer := terminal.Cell{Text: account.SignerText(r.Signer(e))}
 	if s := r.Standing(e); !s.OK {
 		signer.Text += " (" + s.State + ")"
 		signer.Style = terminal.Bad

@@ -6,8 +6,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/statement"
 )
@@ -75,15 +75,9 @@ func parseWanted(arg string) (wanted, error) {
 type lookedUp struct {
 	wanted
 	bindings []ledger.Binding // in the order of their entries; none for a run without outputs
-	run      *foundRun        // a run was named
+	run      *account.Said    // a run was named
 	on       *foundEntry      // an entry was named
 	data     *foundData       // data was given
-}
-
-// foundRun is a run that a person named, by its id or its entry.
-type foundRun struct {
-	entry     *evidence.Entry
-	statement *statement.Statement
 }
 
 // foundEntry is an entry that a person named.
@@ -173,7 +167,7 @@ func (r *reading) lookUpRun(f *lookedUp) error {
 	if err := r.runAt(f, index); err != nil {
 		return err
 	}
-	if f.run.statement.Nonce != f.wanted.run {
+	if f.run.Statement.Nonce != f.wanted.run {
 		return fmt.Errorf("%w: the index says that entry %d is the run %s, and it is not", ledger.ErrDamaged, index, f.wanted.run)
 	}
 	return nil
@@ -224,7 +218,7 @@ func (r *reading) runAt(f *lookedUp, index uint64) error {
 	if st.Run == nil {
 		return fmt.Errorf("%w: the index says that entry %d is a run, and it is not", ledger.ErrDamaged, index)
 	}
-	f.run = &foundRun{e, st}
+	f.run = &account.Said{Entry: e, Statement: st}
 	for _, o := range st.Run.Outputs {
 		b, err := r.bound(o.Ref.Name, o.Ref.Version)
 		if err != nil {

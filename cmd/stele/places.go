@@ -1,19 +1,10 @@
 package main
 
 import (
-	"fmt"
-
-	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/statement"
 )
-
-// placeText says of a place that was withdrawn why it no longer holds an
-// artifact.
-func placeText(w jsonv1.TraceWithdrawal) string {
-	return fmt.Sprintf("%s, withdrawn in entry %s by %s: %s", w.Location, entryText(w.Entry), w.Handle, account.Short(w.Reason))
-}
 
 // warnOfPlaces says of the place where an artifact is read, or was found, that it
 // was withdrawn as one of its places.

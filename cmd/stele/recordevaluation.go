@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/statement"
@@ -118,7 +119,7 @@ func (a *app) printEvaluated(st *statement.Statement, p *solo.Proof, origin stri
 	m := st.Evaluation
 	if a.json {
 		a.printJSON(jsonv1.Evaluated{Written: written, Name: ref.Name, Version: ref.Version, Fingerprint: ref.Fingerprint.String(),
-			Metrics: metricsJSON(m.Metrics), Datasets: refsJSON(m.Datasets)})
+			Metrics: account.MetricsJSON(m.Metrics), Datasets: refsJSON(m.Datasets)})
 		return nil
 	}
 	if a.quiet {
@@ -263,4 +264,12 @@ func mantissa(number string) string {
 		return number[:i]
 	}
 	return number
+}
+
+func refsJSON(refs []statement.Ref) []jsonv1.Ref {
+	list := []jsonv1.Ref{}
+	for _, ref := range refs {
+		list = append(list, jsonv1.Ref{Name: ref.Name, Version: ref.Version, Fingerprint: ref.Fingerprint.String()})
+	}
+	return list
 }

@@ -302,7 +302,7 @@ func (a *app) recordedRun(ctx context.Context, dir string, id statement.Nonce) (
 		if err != nil {
 			return err
 		}
-		st, who = found, r.signerOf(e)
+		st, who = found, r.Signer(e)
 		proof = &solo.Proof{Receipt: ledger.Receipt{Index: index, Time: e.Time, ID: e.Envelope.ID(), Existed: true}, Checkpoint: signed}
 		return nil
 	})

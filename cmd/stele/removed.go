@@ -67,7 +67,7 @@ func (a *app) removalBy(r *reading, what string, target *node) (*removal, error)
 		f := failf(v.Exit(), "%s, entry %d, is %s and accounts for nothing: %s", b.Ref(), b.Entry, v.Verdict, failedChecks(v))
 		return nil, f.withEntry(b.Entry)
 	}
-	m := &removal{entry: b.Entry, time: e.Time, signer: r.signerOf(e)}
+	m := &removal{entry: b.Entry, time: e.Time, signer: r.Signer(e)}
 	if m.root, err = r.unfold(*b, st.Stamp); err == nil {
 		m.rules, err = rulesOf(m.root.parts)
 	}

@@ -19,10 +19,6 @@ var (
 	runBegins = regexp.MustCompile(`^[0-9a-f]{8,31}$`)
 )
 
-// shortRun is as much of a run's id as stands among other words; it finds the
-// run again.
-func shortRun(id string) string { return id[:min(len(id), 8)] }
-
 // runsNamed is how many runs are named of those that begin alike.
 const runsNamed = 8
 

@@ -84,7 +84,7 @@ func TestRunsThatBegin(t *testing.T) {
 		}
 		entry := uint64(0)
 		if f.run != nil {
-			entry = f.run.entry.Index
+			entry = f.run.Index
 		} else {
 			entry = f.bindings[0].Entry
 		}

@@ -7,6 +7,7 @@ import (
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/internal/terminal"
@@ -16,17 +17,6 @@ import (
 
 // What the ledger says besides of what a run is about: of the places of its
 // inputs, and what was written there while the command ran.
-
-// withdrawnPlaces are the withdrawals in force of places of an artifact.
-func (r *reading) withdrawnPlaces(ref statement.Ref) []evidence.Withdrawal {
-	var list []evidence.Withdrawal
-	for _, d := range r.Control.Withdrawals(ref) {
-		if d.Stands() && d.Target == statement.TargetLocation {
-			list = append(list, d)
-		}
-	}
-	return list
-}
 
 // lies reports whether a path leads to a place that a withdrawal names, by its
 // own words or by the links on the way.
@@ -79,7 +69,7 @@ func (w *running) stampedMeanwhile(ctx context.Context, out *runOutput, fp finge
 			return err
 		}
 		var f *failure
-		switch by := r.signerOf(e); {
+		switch by := r.Signer(e); {
 		case b.Fingerprint != fp:
 			f = failf(exitRefused, "%s was stamped while the command ran, entry %d by %s: it is %s, and the output is %s now",
 				out.what(), b.Entry, by.Handle, terminal.Digest(b.Fingerprint.String()), terminal.Digest(fp.String()))
@@ -130,12 +120,12 @@ func (w *running) meanwhile(ctx context.Context) (found map[string][]jsonv1.RunM
 
 // since is what is against an artifact by entries from size on.
 func since(j *lineage.Judgement, size uint64) (list []jsonv1.RunMeanwhile) {
-	if fallen := fallenBrief(j); fallen != nil { // or the run would not have begun
-		c := fallen.Causes[0]
-		list = append(list, jsonv1.RunMeanwhile{Verdict: lineage.Untrusted, Of: c.Name + "@" + c.Version, Entry: c.Entry, Reason: c.Detail})
+	if len(j.Fallen) > 0 { // or the run would not have begun
+		c := j.Fallen[0].Artifact
+		list = append(list, jsonv1.RunMeanwhile{Verdict: lineage.Untrusted, Of: c.Ref.String(), Entry: c.Entry, Reason: c.Standing.Detail})
 	}
 	own := j.Artifact.Ref.String()
-	for _, d := range withdrawalsInForce(j) {
+	for _, d := range account.WithdrawalsJSON(j) {
 		if d.Entry >= size {
 			m := jsonv1.RunMeanwhile{Verdict: lineage.Withdrawn, Of: own, Entry: d.Entry, Effect: d.Effect, Handle: d.Handle, Reason: d.Reason}
 			if d.Of != "" {

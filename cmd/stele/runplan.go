@@ -9,10 +9,12 @@ import (
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/observe"
 	"github.com/stele-ml/stele/internal/process"
 	"github.com/stele-ml/stele/internal/solo"
+	"github.com/stele-ml/stele/internal/trace"
 	"github.com/stele-ml/stele/lineage"
 	"github.com/stele-ml/stele/statement"
 )
@@ -221,7 +223,7 @@ func (w *running) planOutput(r *reading, out *runOutput) (err error) {
 		if err != nil {
 			return err
 		}
-		if by := r.signerOf(at); by.Handle != w.who.Handle {
+		if by := r.Signer(at); by.Handle != w.who.Handle {
 			w.app.term.Warnf("%s was stamped by %s: this run is then a claim, and counts for no trace", out.what(), by.Handle)
 		}
 		return nil
@@ -298,13 +300,14 @@ func (w *running) planInput(r *reading, in *runInput) (err error) {
 	if err != nil {
 		return err
 	}
-	if fallen := fallenBrief(j); fallen != nil {
-		f := failf(exitUntrusted, "--input %s is not trusted: %s", in.what(), fallenText(fallen.Causes[0])).withEntry(fallen.Causes[0].Entry).
+	if len(j.Fallen) > 0 {
+		fall := &j.Fallen[0]
+		f := failf(exitUntrusted, "--input %s is not trusted: %s", in.what(), account.FallText(fall)).withEntry(fall.Artifact.Entry).
 			withHint("`stele trace " + in.what() + " --up` says more; a stamp by a key in good standing is another matter")
 		f.rule = string(ledger.RuleStanding)
 		return f
 	}
-	for _, d := range withdrawalsInForce(j) {
+	for _, d := range account.WithdrawalsJSON(j) {
 		what := in.what()
 		if d.Of != "" {
 			what = fmt.Sprintf("%s, a member of %s,", d.Of, what)
@@ -336,7 +339,7 @@ func (w *running) weigh(in *runInput, effect, text string, entry uint64, taint *
 		return nil
 	}
 	if taint != nil && !w.app.json {
-		for _, line := range taintLines(taintJSON(taint)) {
+		for _, line := range trace.TaintLines(account.TaintJSON(taint)) {
 			w.app.term.Printf("  %s\n", line)
 		}
 	}

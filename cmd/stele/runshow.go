@@ -4,30 +4,9 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/internal/terminal"
-	"github.com/stele-ml/stele/lineage"
 	"github.com/stele-ml/stele/statement"
 )
-
-// runJSON is the run of an origin in --json.
-func runJSON(o *lineage.Origin) jsonv1.TraceRun {
-	r := o.Run
-	run := jsonv1.TraceRun{
-		Run: o.RunID.String(), Entry: o.Entry, Time: jsonv1.At(o.Time), Signer: signerJSON(o.Handle, o.Signer), Observation: r.Observation,
-		Failed: r.Failed, Exit: r.Exit, Started: jsonv1.At(r.Started), Finished: jsonv1.At(r.Finished), Inputs: namesOf(r.Inputs), Outputs: []string{},
-	}
-	if r.Code != nil {
-		run.Commit, run.Dirty, run.Remote = r.Code.Commit, r.Code.Dirty, r.Code.Remote
-	}
-	if !r.AttemptOf.IsZero() {
-		run.AttemptOf = r.AttemptOf.String()
-	}
-	for _, output := range r.Outputs {
-		run.Outputs = append(run.Outputs, output.Ref.String())
-	}
-	return run
-}
 
 // runPairs show what a run says.
 func (a *app) runPairs(r *reading, st *statement.Statement) []terminal.Pair {

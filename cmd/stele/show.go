@@ -290,7 +290,7 @@ func (a *app) showArtifact(r *reading, e *evidence.Entry, st *statement.Statemen
 	if err := c.Fill(r.Book); err != nil {
 		return err
 	}
-	uses, err := r.usesOf(c)
+	uses, err := c.Uses(r.Book)
 	if err != nil {
 		return err
 	}
@@ -309,7 +309,7 @@ func (a *app) showArtifact(r *reading, e *evidence.Entry, st *statement.Statemen
 		}
 		item.Payload = json.RawMessage(e.Envelope.Payload)
 		item.Withdrawn, item.Members, item.Audits = r.withdrawalsJSON(ref), membersJSON(st.Stamp.Members), audits
-		item.About = r.aboutJSON(c)
+		item.About = c.JSON(r.Book)
 		item.About.Uses = uses
 		if details != nil {
 			item.Details = json.RawMessage(raw)

@@ -21,7 +21,7 @@ func (a *app) entryPairs(r *reading, e *evidence.Entry, st *statement.Statement)
 		{Key: "kind", Value: kindOf(e, st)},
 		{Key: "subject", Value: subject(st), Style: terminal.Accent},
 		{Key: "time", Value: a.term.Time(e.Time) + ", as the ledger claims"},
-		{Key: "signed by", Value: signedBy(r.signerOf(e))},
+		{Key: "signed by", Value: signedBy(r.Signer(e))},
 		{Key: "standing", Value: standing.State + orNothing(": ", standing.Detail), Style: standingStyle(standing.State)},
 	}
 	add := func(key, value string) { pairs = append(pairs, terminal.Pair{Key: key, Value: value}) }

@@ -91,7 +91,7 @@ func (a *app) planStampAt(r *reading, o *stampOrder, by author) (*stampPlan, err
 		if err != nil {
 			return nil, err
 		}
-		p.bound = &boundName{Binding: b, stamp: st.Stamp, time: e.Time, signer: r.signerOf(e), checkpoint: checkpoint, standing: j.Word(), why: account.WrongText(j)}
+		p.bound = &boundName{Binding: b, stamp: st.Stamp, time: e.Time, signer: r.Signer(e), checkpoint: checkpoint, standing: j.Word(), why: account.WrongText(j)}
 	case !errors.Is(err, ledger.ErrNotFound):
 		return nil, err
 	}

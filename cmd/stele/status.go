@@ -8,7 +8,7 @@ import (
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/internal/account"
-	"github.com/stele-ml/stele/lineage"
+	"github.com/stele-ml/stele/internal/trace"
 	"github.com/stele-ml/stele/statement"
 )
 
@@ -130,14 +130,14 @@ func memberOf(now, then *reading, stage string, p account.Placed, o *statusOrder
 	releaser := then.Standing(p.Release)
 	m = jsonv1.StageMember{
 		Name: c.Ref.Name, Version: c.Ref.Version, Fingerprint: c.Ref.Fingerprint.String(), Kind: c.Stamp.Kind, Files: c.Stamp.Files, Bytes: c.Stamp.Bytes,
-		Entry: c.Artifact.Entry, Stamped: jsonv1.At(c.Time), Signer: then.signerAt(c.Artifact.Entry, c.Handle, c.Signer),
-		Release: p.Entry, Since: jsonv1.At(p.Release.Time), ReleasedBy: then.signerOf(p.Release), Releaser: releaser.State, Reason: p.Statement.Release.Reason,
-		Approvals: then.decisionsJSON(c.Decisions, stage), Standing: c.Standing(), Fallen: fallenJSON(c.Judged),
-		Withdrawn: withdrawalsInForce(c.Judged), Taint: taintJSON(c.Judged.Taint),
-		Origin: originOf(c.Origins),
+		Entry: c.Artifact.Entry, Stamped: jsonv1.At(c.Time), Signer: then.SignerAt(c.Artifact.Entry, c.Handle, c.Signer),
+		Release: p.Entry, Since: jsonv1.At(p.Release.Time), ReleasedBy: then.Signer(p.Release), Releaser: releaser.State, Reason: p.Statement.Release.Reason,
+		Approvals: then.DecisionsJSON(c.Decisions, stage), Standing: c.Standing(), Fallen: account.FallenJSON(c.Judged),
+		Withdrawn: account.WithdrawalsJSON(c.Judged), Taint: account.TaintJSON(c.Judged.Taint),
+		Origin: account.OriginWord(c.Origins),
 	}
 	if len(p.Statement.Release.Replaces) > 0 {
-		m.Replaced = namesOf(p.Statement.Release.Replaces)
+		m.Replaced = account.Names(p.Statement.Release.Replaces)
 	}
 	if !releaser.OK {
 		m.Why = append(m.Why, "who released it had no standing for it: "+releaser.Detail)
@@ -166,7 +166,7 @@ func (now *reading) sinceThen(m *jsonv1.StageMember, p account.Placed, stage str
 			return nil, err
 		}
 		out.InStage = false
-		out.Left = &jsonv1.StageLeft{Entry: e.Index, Time: jsonv1.At(e.Time), Signer: now.signerOf(e)}
+		out.Left = &jsonv1.StageLeft{Entry: e.Index, Time: jsonv1.At(e.Time), Signer: now.Signer(e)}
 		if by := st.Subject[0].Name; by != p.Ref.String() {
 			out.Left.ReplacedBy = by
 		}
@@ -183,7 +183,7 @@ func (now *reading) sinceThen(m *jsonv1.StageMember, p account.Placed, stage str
 	var releaser []string
 	out.Releaser, releaser = now.releaserNow(p, m.Releaser)
 	out.Standing = c.Standing()
-	out.Since = append(changed(&jsonv1.TraceNode{Fallen: m.Fallen, Withdrawn: m.Withdrawn, Taint: m.Taint}, c.Judged), releaser...)
+	out.Since = append(trace.Changed(&jsonv1.TraceNode{Fallen: m.Fallen, Withdrawn: m.Withdrawn, Taint: m.Taint}, c.Judged), releaser...)
 	return out, nil
 }
 
@@ -208,14 +208,4 @@ func statusExit(list []jsonv1.Status) int {
 		}
 	}
 	return worst
-}
-
-// withdrawnJSON are withdrawals in force.
-func withdrawnJSON(list []lineage.Withdrawal) (out []jsonv1.TraceWithdrawal) {
-	for _, w := range list {
-		out = append(out, jsonv1.TraceWithdrawal{
-			Entry: w.Entry, Time: jsonv1.At(w.Time), Target: w.Target, Effect: w.Effect, Reason: w.Reason, Handle: w.Handle,
-		})
-	}
-	return out
 }

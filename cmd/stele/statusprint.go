@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/terminal"
+	"github.com/stele-ml/stele/internal/trace"
 	"github.com/stele-ml/stele/statement"
 )
 
@@ -91,7 +93,7 @@ func (a *app) printMember(o *statusOrder, stage string, m *jsonv1.StageMember, m
 	case m.Taint != nil:
 	case m.Standing == standingUnknown:
 		pairs = append(pairs, terminal.Pair{Key: "taint", Value: "not known: its lineage is too large to be walked", Style: terminal.Caution})
-	case m.Origin != originRecorded:
+	case m.Origin != account.OriginRecorded:
 		pairs = append(pairs, terminal.Pair{Key: "taint", Value: "none known, and its origin is not recorded", Style: terminal.Caution})
 	default:
 		pairs = append(pairs, terminal.Pair{Key: "taint", Value: "none known"})
@@ -111,11 +113,9 @@ func memberStanding(m *jsonv1.StageMember) string {
 // troublesOf are what is wrong with an artifact in a stage, a line each.
 func troublesOf(m *jsonv1.StageMember) []string {
 	lines := slices.Clone(m.Why)
-	for _, w := range toldWithdrawals(m.Withdrawn) {
-		lines = append(lines, withdrawalText(w))
-	}
+	lines = append(lines, trace.WithdrawalLines(m.Withdrawn)...)
 	if m.Taint != nil {
-		lines = append(lines, taintLines(m.Taint)...)
+		lines = append(lines, trace.TaintLines(m.Taint)...)
 	}
 	return lines
 }

@@ -130,8 +130,8 @@ func plainMember(now, then *reading, stage string, p account.Placed, o *statusOr
 	}
 	releaser := then.Standing(p.Release)
 	m = jsonv1.StageMember{
-		Name: p.Ref.Name, Version: p.Ref.Version, Release: p.Entry, Since: jsonv1.At(p.Release.Time), ReleasedBy: then.signerOf(p.Release),
-		Releaser: releaser.State, Approvals: then.decisionsJSON(decisions, stage), Standing: standingGood,
+		Name: p.Ref.Name, Version: p.Ref.Version, Release: p.Entry, Since: jsonv1.At(p.Release.Time), ReleasedBy: then.Signer(p.Release),
+		Releaser: releaser.State, Approvals: then.DecisionsJSON(decisions, stage), Standing: standingGood,
 	}
 	if !releaser.OK {
 		m.Why = append(m.Why, "who released it had no standing for it: "+releaser.Detail)

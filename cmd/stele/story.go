@@ -72,7 +72,7 @@ func (a *app) printTold(lines []evidence.Told) {
 	name := bound.Name + "@" + bound.Version
 	switch {
 	case bound.Untrusted:
-		a.term.Printf("%s  %s\n", name, a.term.Style(terminal.Bad, verdictWords[evidence.Untrusted].text))
+		a.term.Printf("%s  %s\n", name, a.term.Style(terminal.Bad, account.OutcomeText(evidence.Untrusted)))
 	case bound.Withdrawn != "":
 		a.term.Printf("%s  %s (%s)\n", name, a.term.Style(terminal.Bad, "WITHDRAWN"), bound.Withdrawn)
 	case bound.Taint != "":
@@ -93,7 +93,7 @@ func (a *app) printTold(lines []evidence.Told) {
 		if t.Discounted != "" {
 			pairs = append(pairs, terminal.Pair{Value: "does not count: " + t.Discounted, Style: terminal.Caution})
 		}
-		by, style := byText(toldBy(t)), terminal.Dim
+		by, style := account.SignerText(toldBy(t)), terminal.Dim
 		if t.Standing != statement.StateGood {
 			by, style = fmt.Sprintf("%s (whose key is %s)", by, t.Standing), terminal.Bad
 		}

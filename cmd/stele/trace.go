@@ -4,20 +4,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/internal/terminal"
+	"github.com/stele-ml/stele/internal/trace"
+	"github.com/stele-ml/stele/statement"
 )
 
 // traceOrder is one call of `stele trace`.
 type traceOrder struct {
 	wanted
-	up, down bool // neither: both
-	depth    int  // generations; 0: all that are walked, of which a person sees the nearest
-	at       string
-	all, dot bool
-	flags    scanFlags
+	trace.Reach // neither up nor down: both
+	at          string
+	dot         bool
+	flags       scanFlags
 }
 
 func (a *app) traceCommand() *cobra.Command {
@@ -48,21 +53,21 @@ what is left out is counted. --all shows everything.`,
 				return err
 			}
 			switch {
-			case o.depth < 0, o.depth == 0 && c.Flags().Changed("depth"):
-				return usagef("--depth %d: give 1 generation or more", o.depth)
+			case o.Depth < 0, o.Depth == 0 && c.Flags().Changed("depth"):
+				return usagef("--depth %d: give 1 generation or more", o.Depth)
 			case o.dot && a.json:
 				return usagef("--dot and --json are two forms: choose one")
-			case !o.up && !o.down:
-				o.up, o.down = true, true
+			case !o.Up && !o.Down:
+				o.Up, o.Down = true, true
 			}
 			return a.trace(c.Context(), &o)
 		},
 	}
-	c.Flags().BoolVar(&o.up, "up", false, "only what it was made of")
-	c.Flags().BoolVar(&o.down, "down", false, "only what was made of it")
-	c.Flags().IntVar(&o.depth, "depth", 0, "at most so many `generations` in each direction")
+	c.Flags().BoolVar(&o.Up, "up", false, "only what it was made of")
+	c.Flags().BoolVar(&o.Down, "down", false, "only what was made of it")
+	c.Flags().IntVar(&o.Depth, "depth", 0, "at most so many `generations` in each direction")
 	c.Flags().StringVar(&o.at, "at", "", "as was known at this `time`, or after this entry")
-	c.Flags().BoolVar(&o.all, "all", false, "fold nothing")
+	c.Flags().BoolVar(&o.All, "all", false, "fold nothing")
 	c.Flags().BoolVar(&o.dot, "dot", false, "print a graph for Graphviz")
 	o.flags.register(c, false)
 	return c
@@ -98,13 +103,13 @@ func (a *app) trace(ctx context.Context, o *traceOrder) error {
 		}
 		if o.by == byPlace && len(named.bindings) > 0 { // of several: the same bytes, which such a withdrawal is of
 			ref := named.bindings[0].Ref()
-			a.warnOfPlaces(ref, r.withdrawnPlaces(ref), o.arg)
+			a.warnOfPlaces(ref, r.WithdrawnPlaces(ref), o.arg)
 		}
-		if t, err = r.trace(named, o); err == nil {
-			err = now.proveAll(t)
+		if t, err = r.trace(named, o.Reach); err == nil {
+			err = now.Prove(trace.Entries(t))
 		}
 		if err == nil && o.at != "" {
-			err = now.since(t)
+			err = trace.Since(now.Book, t)
 		}
 		return err
 	})
@@ -115,11 +120,63 @@ func (a *app) trace(ctx context.Context, o *traceOrder) error {
 	case a.json:
 		a.printJSON(t)
 	case o.dot:
-		return a.printDot(t)
+		_, err := io.WriteString(a.stdout, trace.Dot(t, a.timeOf))
+		return err
 	default:
-		a.printTrace(t, named, o)
+		a.noteNamed(t, named)
+		trace.Print(a.term, t, o.Reach)
 	}
 	return nil
+}
+
+// trace walks from what was named.
+func (r *reading) trace(named *lookedUp, reach trace.Reach) (*jsonv1.Trace, error) {
+	from := trace.Start{Run: named.run}
+	for _, b := range named.bindings {
+		from.Artifacts = append(from.Artifacts, b.Ref())
+	}
+	t, err := trace.Of(r.Book, from, reach)
+	if err != nil {
+		return nil, err
+	}
+	t.Asked, t.By = named.arg, named.by
+	if named.on != nil {
+		t.Entry = &named.on.index
+	}
+	if d := named.data; d != nil {
+		t.Found, t.Rules, t.StampedAs = d.fp.String(), d.rules, d.stampedAs
+	}
+	return t, nil
+}
+
+// noteNamed says what the argument was taken for, where that is not plain.
+func (a *app) noteNamed(t *jsonv1.Trace, named *lookedUp) {
+	switch {
+	case named.by == byName:
+		a.term.Notef("%s is the latest version of %s", t.Roots[0], named.arg)
+	case named.by == byPlace && len(t.Roots) > 0:
+		a.term.Notef("%s is %s", named.arg, strings.Join(t.Roots[:min(len(t.Roots), 2)], " and ")+more(len(t.Roots)-2))
+	case named.by == byFingerprint && len(t.Roots) > 1:
+		a.term.Notef("these bytes have %d names", len(t.Roots))
+	case named.run != nil && len(t.Roots) > 0:
+		what, made := t.Roots[0], "made"
+		if len(t.Roots) > 1 {
+			what = terminal.Plural(uint64(len(t.Roots)), "artifact")
+		}
+		if slices.ContainsFunc(named.run.Statement.Run.Outputs, func(o statement.Output) bool { return o.Stamp == nil }) {
+			made = "says that it made" // stamped before, by whomever
+		}
+		a.term.Notef("run %s %s %s", t.Runs[0].Run, made, what)
+	case named.on != nil && len(t.Roots) > 0:
+		a.term.Notef("entry %d, of kind %s, is about %s", named.on.index, named.on.kind, t.Roots[0])
+	}
+}
+
+func more(n int) string {
+	if n <= 0 {
+		return ""
+	}
+	return fmt.Sprintf(" and %d more", n)
 }
 
 // then says of what was not found that it was looked for in the past.

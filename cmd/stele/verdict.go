@@ -11,6 +11,7 @@ import (
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/statement"
 )
@@ -98,7 +99,7 @@ func (a *app) fillVerdict(out *jsonv1.Verify, v *evidence.Verdict) {
 	if st := v.Stamp; st != nil {
 		out.Name, out.Version, out.Fingerprint = st.Name, st.Version, st.Fingerprint
 		out.Entry, out.Time = &st.Entry, jsonv1.At(st.Time)
-		signer := through(jsonv1.Signer{Handle: st.Handle, Key: st.Signer.String()}, st.Delegation)
+		signer := account.Through(jsonv1.Signer{Handle: st.Handle, Key: st.Signer.String()}, st.Delegation)
 		out.Signer = &signer
 	}
 }

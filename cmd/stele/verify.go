@@ -225,7 +225,7 @@ func (a *app) subjectOn(ctx context.Context, dir string, o *verifyOrder) (*subje
 		if err != nil {
 			return err
 		}
-		s.stamp, s.fp, s.places = st.Stamp, b.Fingerprint, r.withdrawnPlaces(b.Ref())
+		s.stamp, s.fp, s.places = st.Stamp, b.Fingerprint, r.WithdrawnPlaces(b.Ref())
 		if s.search, err = a.searchFor(r, st, o.flags.reach()); err != nil {
 			return err
 		}

@@ -65,7 +65,7 @@ func (a *app) showWithdrawal(r *reading, o *withdrawOrder) error {
 	a.term.Printf("%s\n", a.term.Style(terminal.Bold, b.Ref().String()))
 	pairs := []terminal.Pair{
 		{Key: "artifact", Value: fmt.Sprintf("%s, %s in %s", st.Stamp.Kind, terminal.Bytes(st.Stamp.Bytes), terminal.Plural(st.Stamp.Files, "file"))},
-		{Key: "stamped", Value: fmt.Sprintf("%s, entry %s by %s", a.term.Time(e.Time), entryText(b.Entry), r.signerOf(e).Handle)},
+		{Key: "stamped", Value: fmt.Sprintf("%s, entry %s by %s", a.term.Time(e.Time), entryText(b.Entry), r.Signer(e).Handle)},
 	}
 	pairs = append(pairs, r.withdrawnPairs(b.Ref())...)
 	a.term.KeyValues(append(pairs,

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/contract"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/lineage"
 	"github.com/stele-ml/stele/statement"
@@ -208,7 +209,7 @@ func (r *reading) reachOf(o *withdrawOrder) (*jsonv1.Reach, error) {
 	if err != nil {
 		return nil, err
 	}
-	stages, err := r.stagesNow()
+	stages, err := r.AllStages()
 	if err != nil {
 		return nil, err
 	}
@@ -218,11 +219,11 @@ func (r *reading) reachOf(o *withdrawOrder) (*jsonv1.Reach, error) {
 	for _, n := range graph.Nodes {
 		item := jsonv1.Reached{
 			Name: n.Ref.Name, Version: n.Ref.Version, Fingerprint: n.Ref.Fingerprint.String(), Kind: n.Stamp.Kind, Entry: n.Entry, Time: jsonv1.At(n.Time),
-			Signer: signerJSON(n.Handle, n.Signer), Steps: n.Depth, Path: ways.path(n),
+			Signer: jsonv1.Signer{Handle: n.Handle, Key: n.Signer.String()}, Steps: n.Depth, Path: ways.path(n),
 		}
 		for _, s := range stages[n.Ref.String()] {
-			item.Stages = append(item.Stages, s.Stage)
-			in[s.Stage] = append(in[s.Stage], n.Ref.String())
+			item.Stages = append(item.Stages, s.Name)
+			in[s.Name] = append(in[s.Name], n.Ref.String())
 		}
 		if n.Depth == 0 {
 			out.Names = append(out.Names, n.Ref.String())
@@ -316,7 +317,7 @@ func (a *app) printReach(reach *jsonv1.Reach, verb string, more ...terminal.Pair
 		pairs = append(pairs, terminal.Pair{Key: "same bytes", Value: terminal.Some(other, originInputs)})
 	}
 	if down > 0 {
-		pairs = append(pairs, terminal.Pair{Key: "kinds", Value: kindsText(reach.Kinds)},
+		pairs = append(pairs, terminal.Pair{Key: "kinds", Value: account.KindsText(reach.Kinds)},
 			terminal.Pair{Key: "stamped by", Value: countsOf(reach.Signers, func(n uint64, who string) string { return who + " (" + terminal.Count(n) + ")" })})
 	}
 	for _, s := range reach.Stages {

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/statement"
 )
@@ -17,11 +18,11 @@ import (
 func runSubject(id statement.Nonce, run *statement.Run) string {
 	switch n := len(run.Outputs); {
 	case run.Failed && run.Exit != nil:
-		return "run " + shortRun(id.String()) + " failed, exit " + strconv.FormatUint(*run.Exit, 10)
+		return "run " + account.ShortRun(id.String()) + " failed, exit " + strconv.FormatUint(*run.Exit, 10)
 	case run.Failed:
-		return "run " + shortRun(id.String()) + " failed"
+		return "run " + account.ShortRun(id.String()) + " failed"
 	case n == 0:
-		return "run " + shortRun(id.String()) + ", no outputs"
+		return "run " + account.ShortRun(id.String()) + ", no outputs"
 	case n > 1:
 		return fmt.Sprintf("%s and %d more", run.Outputs[0].Ref, n-1)
 	}

@@ -91,6 +91,17 @@ func (c *Account) Standing() string { return c.Judged.Word() }
 // taint, a line each.
 func (c *Account) Against() []string { return append(FallLines(c.Judged), memberLines(c.Judged)...) }
 
+// WithdrawnPlaces are the withdrawals in force of places of an artifact.
+func (b *Book) WithdrawnPlaces(ref statement.Ref) []evidence.Withdrawal {
+	var list []evidence.Withdrawal
+	for _, d := range b.Control.Withdrawals(ref) {
+		if d.Stands() && d.Target == statement.TargetLocation {
+			list = append(list, d)
+		}
+	}
+	return list
+}
+
 // Said are the entries of a kind about an artifact under its name, in order; of
 // releases also those that replaced it.
 func (b *Book) Said(ref statement.Ref, kind statement.Kind) (list []Said, err error) {

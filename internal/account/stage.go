@@ -62,6 +62,26 @@ func (b *Book) StagesOf(ref statement.Ref) (list []Stage, err error) {
 	return list, nil
 }
 
+// AllStages are the stages of all artifacts that are in one, by name@version; since
+// when is left out.
+func (b *Book) AllStages() (map[string][]Stage, error) {
+	in := map[string][]Stage{}
+	for stage, err := range b.Stages() {
+		if err != nil {
+			return nil, err
+		}
+		list, err := b.InStage(stage)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range list {
+			id := p.Ref.String()
+			in[id] = append(in[id], Stage{Name: stage, Entry: p.Entry})
+		}
+	}
+	return in, nil
+}
+
 // StagesText lists the stages that there are, and the one that was meant, if one is
 // spelled nearly so.
 func StagesText(meant string, stages []string) string {

@@ -128,6 +128,28 @@ func PathText(path []lineage.Step, all bool) string {
 	return b.String()
 }
 
+// KindsText counts artifacts by their kind: "9 models, 3 of code".
+func KindsText(kinds map[string]uint64) string {
+	var parts []string
+	for _, k := range []string{statement.ArtifactDataset, statement.ArtifactModel, statement.ArtifactCode, statement.ArtifactOther, "artifact"} {
+		n := kinds[k]
+		switch {
+		case n == 0:
+		case k == statement.ArtifactCode:
+			parts = append(parts, terminal.Count(n)+" of code")
+		case k == statement.ArtifactOther:
+			parts = append(parts, terminal.Count(n)+" of other kinds")
+		default:
+			parts = append(parts, terminal.Plural(n, k))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// ShortRun is as much of a run's id as stands among other words; it finds the run
+// again.
+func ShortRun(id string) string { return id[:min(len(id), 8)] }
+
 // Short is as much of a reason as stands in a line among others.
 func Short(text string) string {
 	const most = 200

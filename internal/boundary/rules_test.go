@@ -50,8 +50,10 @@ var flow = map[string][]string{
 	"internal/draft":   {"internal/strictjson"},                                                                                                                        // YAML in, canonical JSON out
 	"internal/report":  {},                                                                                                                                             // it writes what it is given
 	"internal/ledger":  {"fingerprint", "statement", "lineage", "evidence", "contract"},                                                                                // no engine, no disk but its store
-	"internal/account": {"statement", "lineage", "evidence", "contract", "internal/ledger", "internal/terminal"},                                                       // it reads a ledger, and says numbers as people read them
+	"internal/account": {"statement", "lineage", "evidence", "contract", "internal/ledger", "internal/terminal", "cmd/stele/jsonv1"},                                   // it reads a ledger, and says what it found to people and, in the published types, to programs
 	"internal/gate":    {"fingerprint", "statement", "lineage", "evidence", "contract", "internal/ledger", "internal/account", "internal/report", "internal/terminal"}, // it judges: trust and manifests come in, findings go out
+	"internal/trace":   {"statement", "lineage", "internal/ledger", "internal/account", "internal/terminal", "cmd/stele/jsonv1"},                                       // what it draws is what --json says, so that both say the same
+	"internal/guard":   {"fingerprint", "statement", "lineage", "evidence", "internal/ledger", "internal/account", "internal/terminal"}, // verified evidence comes in; it starts nothing
 	"internal/solo":    {"fingerprint", "statement", "evidence", "internal/ledger", "internal/durable", "internal/strictjson"},
 
 	"internal/wire":     {"statement", "evidence", "fingerprint", "internal/strictjson"},                                                                                                                                      // what client and server say to each other

@@ -114,6 +114,16 @@ func (t *Terminal) Time(unixMilli int64) string {
 	return time.UnixMilli(unixMilli).In(t.zone).Format("2006-01-02 15:04:05 -07:00")
 }
 
+// TimeText is Time of one that is written as RFC 3339 has it; what is not, stays as
+// it is.
+func (t *Terminal) TimeText(rfc3339 string) string {
+	at, err := time.Parse(time.RFC3339Nano, rfc3339)
+	if err != nil {
+		return rfc3339
+	}
+	return t.Time(at.UnixMilli())
+}
+
 // Some lists the first of many names, and says how many more there are.
 func Some(list []string, most int) string {
 	if len(list) <= most+1 {

@@ -1,4 +1,4 @@
-package main
+package trace
 
 import (
 	"cmp"
@@ -6,26 +6,35 @@ import (
 	"slices"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/lineage"
+	"github.com/stele-ml/stele/statement"
 )
 
 // Limits of a trace.
 const (
-	// traceDown is how many artifacts are walked downwards, unless all are
-	// asked for: the base of everything may have a hundred thousand.
-	traceDown = 10_000
-	// traceEvaluations is how many evaluations of an artifact are told, the
-	// latest.
-	traceEvaluations = 100
+	// MaxDown is how many artifacts are walked downwards, unless all are asked
+	// for: the base of everything may have a hundred thousand.
+	MaxDown = 10_000
+	// MaxEvaluations is how many evaluations of an artifact are told, the latest.
+	MaxEvaluations = 100
 )
 
-// The words for what is recorded about an artifact's origin.
-const (
-	originRecorded   = "recorded"
-	originNotCounted = "not-counted"
-	originNone       = "none"
-)
+// Start is where a trace begins.
+type Start struct {
+	Artifacts []statement.Ref // all on the ledger
+	// Run is of whom the artifacts are, if a run was named. Where it made nothing,
+	// the trace begins with its inputs.
+	Run *account.Said
+}
+
+// Reach is how far a trace goes, and how much of it a person sees.
+type Reach struct {
+	Up, Down bool
+	Depth    int  // generations; 0: all that are walked, of which a person sees the nearest
+	All      bool // walk all, and fold nothing
+}
 
 // walked are the artifacts of one direction, nearest first, before those beyond
 // --depth are left out.
@@ -64,12 +73,12 @@ func (w *walked) add(g *lineage.Graph, steps int) {
 
 // tracer puts a trace together.
 type tracer struct {
-	r        *reading
+	book     *account.Book
 	facts    *ledger.Lineage
 	depth    int // 0: all
 	up, down walked
 	judged   map[string]*lineage.Judgement // by name@version
-	stages   map[string][]jsonv1.TraceStage
+	stages   map[string][]account.Stage
 
 	out   *jsonv1.Trace
 	nodes map[string]int // by name@version: an index into out.Nodes
@@ -82,65 +91,51 @@ type edgeKey struct {
 	entry              uint64
 }
 
-// trace walks from what was named, in the directions that are asked for.
-func (r *reading) trace(named *lookedUp, o *traceOrder) (*jsonv1.Trace, error) {
+// Of walks from where a trace starts, in the directions that are asked for. Who
+// asked, and by what name, is for the caller to fill in.
+func Of(book *account.Book, from Start, reach Reach) (*jsonv1.Trace, error) {
 	t := &tracer{
-		r: r, depth: o.depth, judged: map[string]*lineage.Judgement{},
+		book: book, depth: reach.Depth, judged: map[string]*lineage.Judgement{},
 		nodes: map[string]int{}, edges: map[edgeKey]bool{}, runs: map[string]bool{},
 		out: &jsonv1.Trace{
-			Asked: named.arg, By: named.by, Roots: []string{}, Nodes: []jsonv1.TraceNode{}, Edges: []jsonv1.TraceEdge{},
-			Runs: []jsonv1.TraceRun{}, Missing: []jsonv1.TraceMissing{},
+			Roots: []string{}, Nodes: []jsonv1.TraceNode{}, Edges: []jsonv1.TraceEdge{}, Runs: []jsonv1.TraceRun{}, Missing: []jsonv1.TraceMissing{},
 		},
 	}
 	var err error
-	if t.facts, err = r.Lineage(); err != nil {
+	if t.facts, err = book.Lineage(); err != nil {
 		return nil, err
 	}
-	if err := t.asked(named); err != nil {
+	root, err := book.Root()
+	if err != nil {
 		return nil, err
+	}
+	t.out.AsOf = jsonv1.AsOf{Origin: book.Origin(), Ledger: book.ID().String(), Size: book.Size(), Root: root.String(), Time: jsonv1.At(book.Time())}
+	if from.Run != nil {
+		e, st := from.Run.Entry, from.Run.Statement
+		t.run(&lineage.Origin{
+			Entry: e.Index, Time: e.Time, Signer: e.Envelope.By(), Handle: book.Handle(e), Run: st.Run, RunID: st.Nonce,
+		})
 	}
 	var roots []*lineage.Artifact
-	for _, b := range named.bindings {
-		artifact, err := t.facts.Artifact(b.Name, b.Version)
+	for _, ref := range from.Artifacts {
+		artifact, err := t.facts.Artifact(ref.Name, ref.Version)
 		if err != nil {
 			return nil, err
 		}
 		t.out.Roots = append(t.out.Roots, artifact.Ref.String())
 		roots = append(roots, artifact)
 	}
-	if err := t.walk(roots, named.run, o); err != nil {
+	if err := t.walk(roots, from.Run, reach); err != nil {
 		return nil, err
 	}
-	if t.stages, err = r.stagesNow(); err != nil {
+	if t.stages, err = book.AllStages(); err != nil {
 		return nil, err
 	}
 	return t.out, t.write()
 }
 
-// asked fills in what was named and the state of the ledger.
-func (t *tracer) asked(named *lookedUp) error {
-	if named.on != nil {
-		t.out.Entry = &named.on.index
-	}
-	if d := named.data; d != nil {
-		t.out.Found, t.out.Rules, t.out.StampedAs = d.fp.String(), d.rules, d.stampedAs
-	}
-	root, err := t.r.Root()
-	if err != nil {
-		return err
-	}
-	t.out.AsOf = jsonv1.AsOf{Origin: t.r.Origin(), Ledger: t.r.ID().String(), Size: t.r.Size(), Root: root.String(), Time: jsonv1.At(t.r.Time())}
-	if named.run != nil {
-		e, st := named.run.entry, named.run.statement
-		t.run(&lineage.Origin{
-			Entry: e.Index, Time: e.Time, Signer: e.Envelope.By(), Handle: t.r.signerOf(e).Handle, Run: st.Run, RunID: st.Nonce,
-		})
-	}
-	return nil
-}
-
 // walk finds the artifacts, and what is against them.
-func (t *tracer) walk(roots []*lineage.Artifact, run *foundRun, o *traceOrder) error {
+func (t *tracer) walk(roots []*lineage.Artifact, run *account.Said, o Reach) error {
 	starts, steps := roots, 0
 	if len(roots) == 0 && run != nil { // it made nothing: what it was given stands one step away
 		var err error
@@ -149,7 +144,7 @@ func (t *tracer) walk(roots []*lineage.Artifact, run *foundRun, o *traceOrder) e
 		}
 		steps = 1
 	}
-	if o.up || len(roots) == 0 {
+	if o.Up || len(roots) == 0 {
 		for _, start := range starts {
 			g, err := lineage.Up(t.facts, start, 0)
 			if err != nil {
@@ -162,11 +157,11 @@ func (t *tracer) walk(roots []*lineage.Artifact, run *foundRun, o *traceOrder) e
 			}
 		}
 	}
-	if !o.down || len(roots) == 0 {
+	if !o.Down || len(roots) == 0 {
 		return nil
 	}
-	limit := traceDown
-	if o.all {
+	limit := MaxDown
+	if o.All {
 		limit = 0
 	}
 	g, err := lineage.DownFrom(t.facts, roots, limit)
@@ -200,11 +195,11 @@ func (t *tracer) heard(judged map[string]*lineage.Judgement) {
 }
 
 // inputs are what a run without outputs was given.
-func (t *tracer) inputs(run *foundRun) (list []*lineage.Artifact, err error) {
-	for _, ref := range run.statement.Run.Inputs {
+func (t *tracer) inputs(run *account.Said) (list []*lineage.Artifact, err error) {
+	for _, ref := range run.Statement.Run.Inputs {
 		artifact, err := t.facts.Artifact(ref.Name, ref.Version)
 		if errors.Is(err, lineage.ErrNotFound) {
-			t.out.Missing = append(t.out.Missing, jsonv1.TraceMissing{ID: ref.String(), Entry: run.entry.Index})
+			t.out.Missing = append(t.out.Missing, jsonv1.TraceMissing{ID: ref.String(), Entry: run.Index})
 			continue
 		}
 		if err != nil {

@@ -1,4 +1,4 @@
-package main
+package trace
 
 import (
 	"fmt"
@@ -6,15 +6,12 @@ import (
 	"slices"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/lineage"
 )
 
-// proveAll checks that every entry behind a trace is the one under the ledger's
-// trusted checkpoint, now.
-func (now *reading) proveAll(t *jsonv1.Trace) error { return now.Prove(tracedEntries(t)) }
-
-// tracedEntries are the entries that a trace tells of.
-func tracedEntries(t *jsonv1.Trace) map[uint64]bool {
+// Entries are the entries that a trace tells of, for [account.Book.Prove].
+func Entries(t *jsonv1.Trace) map[uint64]bool {
 	set := map[uint64]bool{}
 	if t.Entry != nil {
 		set[*t.Entry] = true
@@ -59,8 +56,8 @@ func tracedEntries(t *jsonv1.Trace) map[uint64]bool {
 	return set
 }
 
-// since says what became of the roots of a trace of the past, as is known now.
-func (now *reading) since(t *jsonv1.Trace) error {
+// Since adds to a trace of the past what became of its roots, as is known now.
+func Since(now *account.Book, t *jsonv1.Trace) error {
 	facts, err := now.Lineage()
 	if err != nil {
 		return err
@@ -78,23 +75,23 @@ func (now *reading) since(t *jsonv1.Trace) error {
 		if err != nil {
 			return err
 		}
-		for _, what := range changed(then, j) {
+		for _, what := range Changed(then, j) {
 			t.Since = append(t.Since, jsonv1.TraceSince{ID: then.ID, What: what})
 		}
 	}
 	return nil
 }
 
-// changed tells what is known of an artifact now, and was not then, or no longer
-// holds.
-func changed(then *jsonv1.TraceNode, now *lineage.Judgement) (list []string) {
+// Changed tells what is known of an artifact now, and was not then, or no longer
+// holds. Of then only what fell, what is withdrawn and the taint are looked at.
+func Changed(then *jsonv1.TraceNode, now *lineage.Judgement) (list []string) {
 	fell := map[uint64]bool{}
 	if then.Fallen != nil {
 		for _, c := range then.Fallen.Causes {
 			fell[c.Entry] = true
 		}
 	}
-	if now := fallenBrief(now); now != nil {
+	if now := account.FallenBrief(now); now != nil {
 		for _, c := range now.Causes {
 			if !fell[c.Entry] {
 				list = append(list, fallenText(c))
@@ -107,7 +104,7 @@ func changed(then *jsonv1.TraceNode, now *lineage.Judgement) (list []string) {
 	for _, w := range then.Withdrawn {
 		was[w.Entry] = true
 	}
-	for _, w := range withdrawalsInForce(now) {
+	for _, w := range account.WithdrawalsJSON(now) {
 		if !was[w.Entry] {
 			list = append(list, withdrawalText(w))
 		}
@@ -126,7 +123,7 @@ func changed(then *jsonv1.TraceNode, now *lineage.Judgement) (list []string) {
 	case now.Taint == nil && then.Taint != nil:
 		list = append(list, "no longer tainted")
 	case now.Taint != nil:
-		for _, c := range taintBrief(now.Taint).Causes {
+		for _, c := range account.TaintBrief(now.Taint).Causes {
 			if !tainted[c.Entry] {
 				list = append(list, "tainted by "+causeText(c))
 			}

@@ -1,32 +1,35 @@
-package main
+package trace
 
 import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/terminal"
+	"github.com/stele-ml/stele/lineage"
 )
 
 // What a person sees of a lineage, unless --all. The way from a root to what
 // taints it goes on beyond all but the last of these.
 const (
-	traceDepth  = 6  // generations
-	traceWidth  = 8  // below a root; half as many in each generation after it, and at least
-	traceLeast  = 2  //
-	traceBudget = 40 // artifacts in each direction, after which none is unfolded
-	traceClaims = 3  // that do not count, below one artifact
-	traceAgain  = 2  // that stand elsewhere, below one artifact
-	traceWay    = 24 // generations on the way to what taints a root
+	mostDepth  = 6  // generations
+	mostWidth  = 8  // below a root; half as many in each generation after it, and at least
+	leastWidth = 2  //
+	mostBudget = 40 // artifacts in each direction, after which none is unfolded
+	mostClaims = 3  // that do not count, below one artifact
+	mostAgain  = 2  // that stand elsewhere, below one artifact
+	mostWay    = 24 // generations on the way to what taints a root
 )
 
 // treeMaker draws one direction of a trace. An artifact is unfolded once, where
 // it stands nearest to a root; elsewhere it is referred to.
 type treeMaker struct {
-	a     *app
 	t     *jsonv1.Trace
+	clock func(jsonv1.Time) string
 	down  bool
 	all   bool
 	depth int // generations
@@ -64,14 +67,14 @@ func bad(n *jsonv1.TraceNode) bool {
 	return n != nil && (n.Fallen != nil || len(n.Withdrawn) > 0 || n.Taint != nil)
 }
 
-func (a *app) treeOf(t *jsonv1.Trace, o *traceOrder, down bool) *treeMaker {
+func treeOf(t *jsonv1.Trace, o Reach, down bool, clock func(jsonv1.Time) string) *treeMaker {
 	m := &treeMaker{
-		a: a, t: t, down: down, all: o.all, depth: o.depth, given: o.depth, budget: traceBudget,
+		t: t, clock: clock, down: down, all: o.All, depth: o.Depth, given: o.Depth, budget: mostBudget,
 		nodes: map[string]*jsonv1.TraceNode{}, runs: map[string]*jsonv1.TraceRun{}, said: map[string][]*origin{},
 		absent: map[string]bool{}, way: map[string]bool{}, met: map[string]bool{}, shown: map[string]*sprout{}, lines: map[*sprout]int{},
 	}
 	if m.depth == 0 {
-		m.depth = traceDepth
+		m.depth = mostDepth
 	}
 	for i := range t.Nodes {
 		m.nodes[t.Nodes[i].ID] = &t.Nodes[i]
@@ -162,14 +165,14 @@ func (m *treeMaker) unfoldUp(s *sprout) {
 	switch {
 	case n == nil:
 		return
-	case n.Origin == originNone && s.steps == 0:
+	case n.Origin == account.OriginNone && s.steps == 0:
 		s.note(terminal.Dim, "no recorded origin")
-	case n.Origin == originNotCounted && len(counting) == 0:
+	case n.Origin == account.OriginNotCounted && len(counting) == 0:
 		s.note(terminal.Caution, "no recorded origin that counts")
-	case n.Origin == originNotCounted:
+	case n.Origin == account.OriginNotCounted:
 		s.note(terminal.Caution, "its origin is said only by keys without standing: that carries taint, and makes nothing known")
 	}
-	if n.Origin == originRecorded && len(m.said[s.id]) == 0 {
+	if n.Origin == account.OriginRecorded && len(m.said[s.id]) == 0 {
 		s.note(terminal.Dim, "… made of more, beyond --depth")
 	}
 	if cut := m.tooDeep(s, counting); cut != "" {
@@ -185,7 +188,7 @@ func (m *treeMaker) unfoldUp(s *sprout) {
 		}
 	}
 	m.claims(s, claims, func(o *origin) *sprout {
-		text := "not counted: " + m.claimText(o) + ", entry " + entryText(o.Entry)
+		text := "not counted: " + m.claimText(o) + ", entry " + strconv.FormatUint(o.Entry, 10)
 		return remark(terminal.Caution, text, append(claimNotes(o), "of "+terminal.Some(o.inputs, 4))...)
 	})
 }
@@ -218,7 +221,7 @@ func (m *treeMaker) unfoldDown(s *sprout) {
 		}
 	}
 	m.claims(s, claims, func(o *origin) *sprout {
-		text := "not counted: " + o.Output + ", " + m.claimText(o) + ", entry " + entryText(o.Entry)
+		text := "not counted: " + o.Output + ", " + m.claimText(o) + ", entry " + strconv.FormatUint(o.Entry, 10)
 		return remark(terminal.Caution, text, claimNotes(o)...)
 	})
 }
@@ -238,7 +241,7 @@ func (m *treeMaker) tooDeep(s *sprout, counting []*origin) string {
 	switch {
 	case m.all, s.steps == 0:
 		return ""
-	case m.way[s.id] && s.steps < traceWay && m.given == 0:
+	case m.way[s.id] && s.steps < mostWay && m.given == 0:
 		return ""
 	case s.steps < m.depth && m.budget > 0:
 		return ""
@@ -283,7 +286,7 @@ func (m *treeMaker) kids(ids []string, steps int) (list []*sprout) {
 		m.met[id] = true
 		list = append(list, &sprout{id: id, steps: steps})
 	}
-	if len(elsewhere) > traceAgain && !m.all {
+	if len(elsewhere) > mostAgain && !m.all {
 		text, style := m.counted(elsewhere, "")
 		list = append(list, remark(style, "see elsewhere: "+text))
 	} else {
@@ -303,7 +306,7 @@ func (m *treeMaker) room(ids []string, steps int) int {
 	if m.all {
 		return len(ids)
 	}
-	most := max(traceWidth>>(steps-1), traceLeast)
+	most := max(mostWidth>>(steps-1), leastWidth)
 	if most >= len(ids)-1 { // a line that counts one is no shorter
 		return len(ids)
 	}
@@ -340,11 +343,11 @@ func (m *treeMaker) counted(ids []string, more string) (text string, style termi
 		}
 		c.Kinds[n.Kind]++
 		switch n.Standing {
-		case standingUntrusted:
+		case lineage.Untrusted:
 			c.Untrusted++
-		case standingWithdrawn:
+		case lineage.Withdrawn:
 			c.Withdrawn++
-		case standingTainted:
+		case lineage.Tainted:
 			c.Tainted++
 		}
 		if len(n.Stages) > 0 {
@@ -352,7 +355,7 @@ func (m *treeMaker) counted(ids []string, more string) (text string, style termi
 		}
 	}
 	c.Artifacts = uint64(len(ids))
-	text, style = kindsText(c.Kinds), terminal.Dim
+	text, style = account.KindsText(c.Kinds), terminal.Dim
 	if len(c.Kinds) > 1 {
 		text = terminal.Count(c.Artifacts) + more + ": " + text
 	} else {
@@ -370,8 +373,8 @@ func (m *treeMaker) counted(ids []string, more string) (text string, style termi
 // claims hangs what does not count below a line: a few, for anybody may claim.
 func (m *treeMaker) claims(s *sprout, list []*origin, show func(*origin) *sprout) {
 	most := len(list)
-	if !m.all && most > traceClaims+1 {
-		most = traceClaims
+	if !m.all && most > mostClaims+1 {
+		most = mostClaims
 	}
 	for _, o := range list[:most] {
 		s.kids = append(s.kids, show(o))
@@ -437,8 +440,8 @@ func (m *treeMaker) label(s *sprout) {
 		s.node.Style = terminal.Bold
 		return // the head says the rest
 	}
-	s.node.Detail = fmt.Sprintf("%s by %s, %s, entry %s", n.Kind, byText(n.Signer), m.a.timeOf(n.Time), entryText(n.Entry))
-	if !m.down && n.Origin == originNone {
+	s.node.Detail = fmt.Sprintf("%s by %s, %s, entry %d", n.Kind, account.SignerText(n.Signer), m.clock(n.Time), n.Entry)
+	if !m.down && n.Origin == account.OriginNone {
 		s.node.Marks = append(s.node.Marks, terminal.Cell{Text: "no recorded origin", Style: terminal.Dim})
 	}
 	var notes []terminal.Cell

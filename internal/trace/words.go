@@ -1,11 +1,11 @@
-package main
+package trace
 
 import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
-	"time"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/internal/account"
@@ -15,15 +15,6 @@ import (
 )
 
 // The words in which a trace is told: in a tree, above it, and in a graph.
-
-// timeOf writes a time of --json in the person's zone.
-func (a *app) timeOf(t jsonv1.Time) string {
-	at, err := time.Parse(time.RFC3339Nano, string(t))
-	if err != nil {
-		return string(t)
-	}
-	return a.term.Time(at.UnixMilli())
-}
 
 // marksOf are the words after an artifact's name: what is wrong with it.
 func marksOf(n *jsonv1.TraceNode) (marks []terminal.Cell) {
@@ -58,7 +49,7 @@ func marksOf(n *jsonv1.TraceNode) (marks []terminal.Cell) {
 	if n.Taint != nil && !byMembers(n) {
 		add(terminal.Bad, "TAINTED, "+n.Taint.Effect)
 	}
-	if n.Standing == standingUnknown {
+	if n.Standing == lineage.Unknown {
 		add(terminal.Caution, "TAINT NOT KNOWN")
 	}
 	return marks
@@ -105,6 +96,40 @@ func withdrawalText(w jsonv1.TraceWithdrawal) string {
 	return text
 }
 
+// WithdrawalLines tell of the withdrawals of an artifact and its members, but for
+// those that a taint tells of with its path.
+func WithdrawalLines(all []jsonv1.TraceWithdrawal) (lines []string) {
+	for _, w := range toldWithdrawals(all) {
+		lines = append(lines, withdrawalText(w))
+	}
+	return lines
+}
+
+// placeText says of a place that was withdrawn why it no longer holds an
+// artifact.
+func placeText(w jsonv1.TraceWithdrawal) string {
+	return fmt.Sprintf("%s, withdrawn in entry %d by %s: %s", w.Location, w.Entry, w.Handle, account.Short(w.Reason))
+}
+
+// TaintLines say why an artifact is tainted, and how: each cause in a line, its
+// path in the next.
+func TaintLines(t *jsonv1.Taint) []string {
+	var lines []string
+	for _, c := range t.Causes {
+		lines = append(lines, causeText(c), pathText(c.Path, false))
+	}
+	if t.More > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more withdrawals reach it", t.More))
+	}
+	return lines
+}
+
+// fallenText says what fell, and why: of the artifact itself, or of one that it
+// was made of.
+func fallenText(c jsonv1.FallenCause) string {
+	return account.FallenText(c.Name+"@"+c.Version, c.Steps, c.Entry, c.Detail)
+}
+
 // causeText says what taints an artifact.
 func causeText(c jsonv1.TaintCause) string {
 	return account.CauseText(c.At, c.Steps, &lineage.Withdrawal{Entry: c.Entry, Target: statement.TargetContents, Effect: c.Effect, Reason: c.Reason, Handle: c.Handle})
@@ -133,7 +158,7 @@ func evaluationText(e jsonv1.TraceEvaluation) string {
 		}
 		parts = append(parts, name+" "+e.Metrics[name])
 	}
-	text := fmt.Sprintf("%s on %s, says %s in entry %s", strings.Join(parts, ", "), terminal.Some(e.Datasets, 2), byText(e.Signer), entryText(e.Entry))
+	text := fmt.Sprintf("%s on %s, says %s in entry %d", strings.Join(parts, ", "), terminal.Some(e.Datasets, 2), account.SignerText(e.Signer), e.Entry)
 	if e.Standing != "good" {
 		text += " (signer " + e.Standing + ": it counts for nothing)"
 	}
@@ -157,7 +182,7 @@ func (m *treeMaker) originText(o *origin, stamped uint64) string {
 		text = o.Way
 	}
 	if o.Entry != stamped || o.Fallen != "" {
-		text += fmt.Sprintf("; entry %s by %s", entryText(o.Entry), byText(o.Signer))
+		text += fmt.Sprintf("; entry %s by %s", strconv.FormatUint(o.Entry, 10), account.SignerText(o.Signer))
 	}
 	if o.Of != "" {
 		text += ", of the same bytes as " + o.Of
@@ -178,16 +203,16 @@ func (m *treeMaker) these(o *origin) string {
 func (m *treeMaker) claimText(o *origin) string {
 	switch o.Way {
 	case lineage.WayRun:
-		return "run " + shortRun(o.Run) + " by " + byText(o.Signer)
+		return "run " + account.ShortRun(o.Run) + " by " + account.SignerText(o.Signer)
 	case lineage.WayImport:
-		return "import by " + byText(o.Signer)
+		return "import by " + account.SignerText(o.Signer)
 	}
-	return o.Way + " by " + byText(o.Signer)
+	return o.Way + " by " + account.SignerText(o.Signer)
 }
 
 // runText tells a run in one line.
 func runText(r *jsonv1.TraceRun, id string) string {
-	text := "run " + shortRun(id)
+	text := "run " + account.ShortRun(id)
 	if r == nil {
 		return text
 	}
@@ -204,24 +229,6 @@ func runText(r *jsonv1.TraceRun, id string) string {
 		}
 	}
 	return text
-}
-
-// kindsText counts artifacts by their kind.
-func kindsText(kinds map[string]uint64) string {
-	var parts []string
-	for _, k := range []string{statement.ArtifactDataset, statement.ArtifactModel, statement.ArtifactCode, statement.ArtifactOther, "artifact"} {
-		n := kinds[k]
-		switch {
-		case n == 0:
-		case k == statement.ArtifactCode:
-			parts = append(parts, terminal.Count(n)+" of code")
-		case k == statement.ArtifactOther:
-			parts = append(parts, terminal.Count(n)+" of other kinds")
-		default:
-			parts = append(parts, terminal.Plural(n, k))
-		}
-	}
-	return strings.Join(parts, ", ")
 }
 
 // marksText says how many of some artifacts are withdrawn, tainted or in a stage.

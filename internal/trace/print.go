@@ -1,4 +1,4 @@
-package main
+package trace
 
 import (
 	"cmp"
@@ -7,54 +7,62 @@ import (
 	"strings"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/terminal"
-	"github.com/stele-ml/stele/statement"
 )
 
-// traceHeads is how many of several artifacts that were named are told in full.
-const traceHeads = 5
+// mostHeads is how many of several artifacts that were named are told in full.
+const mostHeads = 5
 
-// printTrace writes a trace for a person: what was named, what became of it, how
-// much there is, then the trees.
-func (a *app) printTrace(t *jsonv1.Trace, named *lookedUp, o *traceOrder) {
-	a.noteNamed(t, named)
-	summary := a.traceSummary(t, o)
+// printer writes a trace on a terminal.
+type printer struct {
+	term *terminal.Terminal
+}
+
+// Print writes a trace for a person: what was named, what became of it, how much
+// there is, then the trees.
+func Print(term *terminal.Terminal, t *jsonv1.Trace, o Reach) {
+	p := printer{term}
+	summary := p.summary(t, o)
 	nodes := map[string]*jsonv1.TraceNode{}
 	for i := range t.Nodes {
 		nodes[t.Nodes[i].ID] = &t.Nodes[i]
 	}
 	for i, id := range t.Roots {
-		if i == traceHeads && !o.all && len(t.Roots) > traceHeads+1 {
-			a.term.Printf("… and %s more\n", terminal.Count(uint64(len(t.Roots)-i)))
+		if i == mostHeads && !o.All && len(t.Roots) > mostHeads+1 {
+			p.term.Printf("… and %s more\n", terminal.Count(uint64(len(t.Roots)-i)))
 			break
 		}
-		pairs := a.headOf(t, nodes[id], o)
+		pairs := p.headOf(t, nodes[id], o)
 		if len(t.Roots) == 1 {
 			pairs, summary = append(pairs, summary...), nil
 		}
-		a.term.KeyValues(pairs)
+		p.term.KeyValues(pairs)
 	}
 	switch {
 	case len(t.Roots) == 0:
-		a.printRun(&t.Runs[0], summary)
+		p.printRun(&t.Runs[0], summary)
 	case summary != nil:
-		a.term.Printf("together\n")
-		a.term.KeyValues(summary)
+		p.term.Printf("together\n")
+		p.term.KeyValues(summary)
 	}
 	if t.Unknown {
-		a.term.Warnf("more is recorded than is walked: what is not known to be tainted may be")
+		p.term.Warnf("more is recorded than is walked: what is not known to be tainted may be")
 	}
-	if o.up || len(t.Roots) == 0 {
-		a.printTrees("Made of", a.treeOf(t, o, false), "%s has no recorded origin: what it was made of is unknown.")
+	if o.Up || len(t.Roots) == 0 {
+		p.printTrees("Made of", treeOf(t, o, false, p.timeOf), "%s has no recorded origin: what it was made of is unknown.")
 	}
-	if o.down && len(t.Roots) > 0 {
-		a.printTrees("Used in", a.treeOf(t, o, true), "Nothing on this ledger says that it was made of %s.")
+	if o.Down && len(t.Roots) > 0 {
+		p.printTrees("Used in", treeOf(t, o, true, p.timeOf), "Nothing on this ledger says that it was made of %s.")
 	}
 }
 
+// timeOf writes a time in the person's zone.
+func (p printer) timeOf(t jsonv1.Time) string { return p.term.TimeText(string(t)) }
+
 // printTrees draws one direction; of an artifact where nothing is recorded, not
 // even a claim that does not count, it says so.
-func (a *app) printTrees(title string, m *treeMaker, nothing string) {
+func (p printer) printTrees(title string, m *treeMaker, nothing string) {
 	var roots []*sprout
 	var bare []string
 	for _, id := range m.t.Roots {
@@ -66,13 +74,13 @@ func (a *app) printTrees(title string, m *treeMaker, nothing string) {
 	}
 	defer func() {
 		for _, id := range bare {
-			a.term.Printf("\n"+nothing+"\n", id)
+			p.term.Printf("\n"+nothing+"\n", id)
 		}
 	}()
 	if len(roots) == 0 && len(m.t.Roots) > 0 {
 		return
 	}
-	a.term.Heading(title)
+	p.term.Heading(title)
 	if len(roots) == 0 { // a run without outputs
 		run := &m.t.Runs[0]
 		s := &sprout{node: terminal.Node{Text: "run " + run.Run, Style: terminal.Bold}}
@@ -83,44 +91,14 @@ func (a *app) printTrees(title string, m *treeMaker, nothing string) {
 		roots = append(roots, s)
 	}
 	for _, tree := range m.draw(roots) {
-		a.term.Tree(tree)
+		p.term.Tree(tree)
 	}
-}
-
-// noteNamed says what the argument was taken for, where that is not plain.
-func (a *app) noteNamed(t *jsonv1.Trace, named *lookedUp) {
-	switch {
-	case named.by == byName:
-		a.term.Notef("%s is the latest version of %s", t.Roots[0], named.arg)
-	case named.by == byPlace && len(t.Roots) > 0:
-		a.term.Notef("%s is %s", named.arg, strings.Join(t.Roots[:min(len(t.Roots), 2)], " and ")+more(len(t.Roots)-2))
-	case named.by == byFingerprint && len(t.Roots) > 1:
-		a.term.Notef("these bytes have %d names", len(t.Roots))
-	case named.run != nil && len(t.Roots) > 0:
-		what, made := t.Roots[0], "made"
-		if len(t.Roots) > 1 {
-			what = terminal.Plural(uint64(len(t.Roots)), "artifact")
-		}
-		if slices.ContainsFunc(named.run.statement.Run.Outputs, func(o statement.Output) bool { return o.Stamp == nil }) {
-			made = "says that it made" // stamped before, by whomever
-		}
-		a.term.Notef("run %s %s %s", t.Runs[0].Run, made, what)
-	case named.on != nil && len(t.Roots) > 0:
-		a.term.Notef("entry %d, of kind %s, is about %s", named.on.index, named.on.kind, t.Roots[0])
-	}
-}
-
-func more(n int) string {
-	if n <= 0 {
-		return ""
-	}
-	return fmt.Sprintf(" and %d more", n)
 }
 
 // headOf is what is to be known of an artifact that was named. It writes the
 // name itself.
-func (a *app) headOf(t *jsonv1.Trace, n *jsonv1.TraceNode, o *traceOrder) (pairs []terminal.Pair) {
-	a.term.Printf("%s\n", a.term.Style(terminal.Bold, n.ID))
+func (p printer) headOf(t *jsonv1.Trace, n *jsonv1.TraceNode, o Reach) (pairs []terminal.Pair) {
+	p.term.Printf("%s\n", p.term.Style(terminal.Bold, n.ID))
 	add := func(style terminal.Style, key, value string) {
 		pairs = append(pairs, terminal.Pair{Key: key, Value: value, Style: style})
 	}
@@ -134,13 +112,13 @@ func (a *app) headOf(t *jsonv1.Trace, n *jsonv1.TraceNode, o *traceOrder) (pairs
 	}
 	if f := n.Fallen; f != nil {
 		for i, c := range f.Causes {
-			if i == 3 && !o.all {
+			if i == 3 && !o.All {
 				add(terminal.Plain, "and", terminal.Plural(uint64(len(f.Causes)-i), "more")+map[bool]string{true: " or more"}[f.More]+"; --all and --json name them")
 				break
 			}
 			add(terminal.Bad, "not trusted", fallenText(c))
 			if len(c.Path) > 2 {
-				add(terminal.Plain, "path", pathText(c.Path, o.all))
+				add(terminal.Plain, "path", pathText(c.Path, o.All))
 			}
 		}
 	}
@@ -149,34 +127,34 @@ func (a *app) headOf(t *jsonv1.Trace, n *jsonv1.TraceNode, o *traceOrder) (pairs
 	}
 	if n.Taint != nil {
 		for i, c := range n.Taint.Causes {
-			if i == 3 && !o.all {
+			if i == 3 && !o.All {
 				add(terminal.Plain, "and by", terminal.Plural(uint64(len(n.Taint.Causes)-i+n.Taint.More), "more withdrawal")+"; --all and --json name them")
 				break
 			}
 			add(terminal.Plain, "tainted by", causeText(c))
 			if len(c.Path) > 2 {
-				add(terminal.Plain, "path", pathText(c.Path, o.all))
+				add(terminal.Plain, "path", pathText(c.Path, o.All))
 			}
 		}
 	}
 	for _, s := range n.Stages {
-		add(terminal.Accent, "in stage", fmt.Sprintf("%s since %s, entry %s", s.Stage, a.timeOf(s.Time), entryText(s.Entry)))
+		add(terminal.Accent, "in stage", fmt.Sprintf("%s since %s, entry %d", s.Stage, p.timeOf(s.Time), s.Entry))
 	}
 	for i, e := range n.Evaluations {
-		if i == traceHeads && !o.all {
+		if i == mostHeads && !o.All {
 			add(terminal.Dim, "and", terminal.Plural(uint64(len(n.Evaluations)-i), "more evaluation"))
 			break
 		}
 		add(terminal.Plain, "evaluated", evaluationText(e))
 	}
 	for i, w := range n.Places {
-		if i == traceHeads && !o.all {
+		if i == mostHeads && !o.All {
 			add(terminal.Dim, "and", terminal.Plural(uint64(len(n.Places)-i), "more withdrawn place"))
 			break
 		}
 		add(terminal.Caution, "not at", placeText(w))
 	}
-	add(terminal.Plain, "stamped", fmt.Sprintf("by %s at %s, entry %s", byText(n.Signer), a.timeOf(n.Time), entryText(n.Entry)))
+	add(terminal.Plain, "stamped", fmt.Sprintf("by %s at %s, entry %d", account.SignerText(n.Signer), p.timeOf(n.Time), n.Entry))
 	add(terminal.Plain, "fingerprint", n.Fingerprint)
 	for _, s := range t.Since {
 		if s.ID == n.ID {
@@ -187,29 +165,29 @@ func (a *app) headOf(t *jsonv1.Trace, n *jsonv1.TraceNode, o *traceOrder) (pairs
 }
 
 // printRun writes what is to be known of a run that made nothing.
-func (a *app) printRun(r *jsonv1.TraceRun, summary []terminal.Pair) {
+func (p printer) printRun(r *jsonv1.TraceRun, summary []terminal.Pair) {
 	end := "it made nothing"
 	if r.Failed {
 		end = "it FAILED, and made nothing"
 	}
-	a.term.Printf("%s: %s\n", a.term.Style(terminal.Bold, "run "+r.Run), a.term.Style(terminal.Caution, end))
+	p.term.Printf("%s: %s\n", p.term.Style(terminal.Bold, "run "+r.Run), p.term.Style(terminal.Caution, end))
 	pairs := []terminal.Pair{
-		{Key: "recorded", Value: fmt.Sprintf("by %s at %s, entry %s (%s)", byText(r.Signer), a.timeOf(r.Time), entryText(r.Entry), r.Observation)},
-		{Key: "ran", Value: fmt.Sprintf("from %s to %s, as the signer's machine says", a.timeOf(r.Started), a.timeOf(r.Finished))},
+		{Key: "recorded", Value: fmt.Sprintf("by %s at %s, entry %d (%s)", account.SignerText(r.Signer), p.timeOf(r.Time), r.Entry, r.Observation)},
+		{Key: "ran", Value: fmt.Sprintf("from %s to %s, as the signer's machine says", p.timeOf(r.Started), p.timeOf(r.Finished))},
 	}
 	if r.Exit != nil {
 		pairs = append(pairs, terminal.Pair{Key: "exit status", Value: fmt.Sprint(*r.Exit)})
 	}
 	pairs = append(pairs, terminal.Pair{Key: "attempt of", Value: r.AttemptOf})
-	a.term.KeyValues(append(pairs, summary...))
+	p.term.KeyValues(append(pairs, summary...))
 }
 
-// traceSummary says how much there is in each direction, and as of when.
-func (a *app) traceSummary(t *jsonv1.Trace, o *traceOrder) (pairs []terminal.Pair) {
+// summary says how much there is in each direction, and as of when.
+func (p printer) summary(t *jsonv1.Trace, o Reach) (pairs []terminal.Pair) {
 	count := func(key string, c jsonv1.TraceCount) {
 		text, style := "nothing that is recorded", terminal.Plain
 		if c.Artifacts > 0 {
-			text = terminal.Plural(c.Artifacts, "artifact") + ": " + kindsText(c.Kinds)
+			text = terminal.Plural(c.Artifacts, "artifact") + ": " + account.KindsText(c.Kinds)
 			if c.More {
 				text = "more than " + text
 			}
@@ -225,17 +203,17 @@ func (a *app) traceSummary(t *jsonv1.Trace, o *traceOrder) (pairs []terminal.Pai
 		}
 		pairs = append(pairs, terminal.Pair{Key: key, Value: text, Style: style})
 	}
-	if o.up || len(t.Roots) == 0 {
+	if o.Up || len(t.Roots) == 0 {
 		count("made of", t.Counts.Up)
 	}
-	if o.down && len(t.Roots) > 0 {
+	if o.Down && len(t.Roots) > 0 {
 		count("used in", t.Counts.Down)
 	}
-	if o.down {
+	if o.Down {
 		pairs = append(pairs, reaches(t)...)
 	}
 	return append(pairs, terminal.Pair{
-		Key: "as of", Value: fmt.Sprintf("%s of %s, the last at %s", terminal.Plural(t.AsOf.Size, "entry", "entries"), t.AsOf.Origin, a.timeOf(t.AsOf.Time)),
+		Key: "as of", Value: fmt.Sprintf("%s of %s, the last at %s", terminal.Plural(t.AsOf.Size, "entry", "entries"), t.AsOf.Origin, p.timeOf(t.AsOf.Time)),
 	})
 }
 
@@ -250,7 +228,7 @@ func reaches(t *jsonv1.Trace) (pairs []terminal.Pair) {
 	}
 	slices.SortStableFunc(staged, func(a, b *jsonv1.TraceNode) int { return cmp.Compare(worth(a), worth(b)) })
 	for i, n := range staged {
-		if i == traceHeads && len(staged) > traceHeads+1 {
+		if i == mostHeads && len(staged) > mostHeads+1 {
 			return append(pairs, terminal.Pair{Key: "and", Value: terminal.Plural(uint64(len(staged)-i), "more artifact") + " in stages; --json names them"})
 		}
 		var words []string

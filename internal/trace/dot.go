@@ -1,22 +1,23 @@
-package main
+package trace
 
 import (
 	"fmt"
 	"strings"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/terminal"
 )
 
-// printDot writes a trace as a graph for Graphviz (https://graphviz.org/doc/info/lang.html):
+// Dot is a trace as a graph for Graphviz (https://graphviz.org/doc/info/lang.html):
 // artifacts as boxes, runs as ellipses, arrows from what was used to what was
-// made of it. What does not count is dotted.
-func (a *app) printDot(t *jsonv1.Trace) error {
+// made of it. What does not count is dotted. Times are written by clock.
+func Dot(t *jsonv1.Trace, clock func(jsonv1.Time) string) string {
 	var b strings.Builder
 	b.WriteString("digraph lineage {\n  rankdir=LR;\n  node [shape=box, style=\"filled,rounded\", fillcolor=white, fontname=\"sans-serif\"];\n  edge [fontname=\"sans-serif\"];\n")
 	known := map[string]bool{}
 	for i := range t.Nodes {
-		a.dotNode(&b, &t.Nodes[i])
+		dotNode(&b, &t.Nodes[i], clock)
 		known[t.Nodes[i].ID] = true
 	}
 	for _, m := range t.Missing {
@@ -29,7 +30,7 @@ func (a *app) printDot(t *jsonv1.Trace) error {
 	for i := range t.Runs {
 		r := &t.Runs[i]
 		runs[r.Run] = r
-		text := []string{runText(r, r.Run), "entry " + entryText(r.Entry) + " by " + byText(r.Signer)}
+		text := []string{runText(r, r.Run), "entry " + fmt.Sprint(r.Entry) + " by " + account.SignerText(r.Signer)}
 		fmt.Fprintf(&b, "  %s [shape=ellipse, label=%s];\n", dotText("run "+r.Run), dotText(text...))
 	}
 	drawn := map[string]bool{}
@@ -71,11 +72,10 @@ func (a *app) printDot(t *jsonv1.Trace) error {
 		}
 	}
 	b.WriteString("}\n")
-	_, err := a.stdout.Write([]byte(b.String()))
-	return err
+	return b.String()
 }
 
-func (a *app) dotNode(b *strings.Builder, n *jsonv1.TraceNode) {
+func dotNode(b *strings.Builder, n *jsonv1.TraceNode, clock func(jsonv1.Time) string) {
 	lines := []string{n.ID}
 	var words []string
 	for _, m := range append(marksOf(n), stagesOf(n)...) {
@@ -84,14 +84,14 @@ func (a *app) dotNode(b *strings.Builder, n *jsonv1.TraceNode) {
 	if len(words) > 0 {
 		lines = append(lines, strings.Join(words, ", "))
 	}
-	lines = append(lines, fmt.Sprintf("%s by %s, entry %s", n.Kind, byText(n.Signer), entryText(n.Entry)), a.timeOf(n.Time))
+	lines = append(lines, fmt.Sprintf("%s by %s, entry %d", n.Kind, account.SignerText(n.Signer), n.Entry), clock(n.Time))
 	if n.Fallen != nil {
 		lines = append(lines, fallenText(n.Fallen.Causes[0]))
 	}
 	for _, w := range toldWithdrawals(n.Withdrawn) {
 		lines = append(lines, withdrawalText(w))
 	}
-	if n.Origin != originRecorded {
+	if n.Origin != account.OriginRecorded {
 		lines = append(lines, "no recorded origin")
 	}
 	colour := map[bool]string{true: "mistyrose", false: "white"}[n.Taint != nil]
