@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -311,7 +312,8 @@ func TestIssuerUnreachable(t *testing.T) {
 	t.Run("it hangs", func(t *testing.T) {
 		w := newWorld(t)
 		token := w.p.token("1", w.p.github(w.now))
-		w.p.breaks(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+		_, let := w.p.hangs()
+		defer let()
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
 		var r *Refusal
@@ -455,4 +457,91 @@ func TestIssuerIsAway(t *testing.T) {
 	if _, err := w.ask(w.p.token("1", w.p.github(w.now))); err != nil {
 		t.Error(err)
 	}
+}
+
+// hangs has the issuer answer only when it is let, and says when it is asked.
+func (p *provider) hangs() (asked <-chan struct{}, let func()) {
+	began, end := make(chan struct{}, 1), make(chan struct{})
+	p.breaks(func(w http.ResponseWriter, _ *http.Request) {
+		began <- struct{}{}
+		<-end
+		fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":%q}`, p.url(), p.url()+"/keys")
+	})
+	return began, func() { close(end); p.breaks(nil) }
+}
+
+// A stranger asks and hangs up, over and over, so that no job can log in.
+func TestAttackHangsUp(t *testing.T) {
+	w := newWorld(t)
+	stolen, honest := request(t, w.p.token("1", w.p.github(w.now)), newSigner(t)), w.p.token("1", w.p.github(w.now))
+	asked, let := w.p.hangs()
+	ctx, hangUp := context.WithCancel(t.Context())
+	var stranger sync.WaitGroup
+	stranger.Go(func() { _, _, _ = w.x.Delegate(ctx, stolen) })
+	<-asked
+	hangUp()
+	stranger.Wait()
+	let()
+	if _, err := w.ask(honest); err != nil {
+		t.Errorf("a job, after somebody hung up: %v", err)
+	}
+}
+
+// An issuer that failed, and then hangs, keeps nobody waiting but who asks it again.
+func TestIssuerFailsAndHangs(t *testing.T) {
+	w := newWorld(t)
+	first, second := w.p.token("1", w.p.github(w.now)), w.p.token("1", w.p.github(w.now))
+	w.p.breaks(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusBadGateway) })
+	w.refused(first, Unavailable, "status 502")
+	w.now = w.now.Add(failureRest)
+	asked, let := w.p.hangs()
+	var asking sync.WaitGroup
+	asking.Go(func() {
+		if _, err := w.ask(first); err != nil {
+			t.Errorf("who asked again: %v", err)
+		}
+	})
+	<-asked
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	_, _, err := w.x.Delegate(ctx, request(t, second, newSigner(t)))
+	let()
+	asking.Wait()
+	if err == nil {
+		t.Fatal("a delegation, of an issuer that says nothing")
+	}
+	contains(t, err.Error(), "status 502")
+}
+
+// An issuer moves its keys, and takes the old ones away.
+func TestKeysMove(t *testing.T) {
+	w := newWorld(t)
+	if _, err := w.ask(w.p.token("1", w.p.github(w.now))); err != nil {
+		t.Fatal(err)
+	}
+	w.p.mu.Lock()
+	w.p.path = "/moved"
+	w.p.mu.Unlock()
+	w.now = w.now.Add(keysRest)
+	if _, err := w.ask(w.p.token("1", w.p.github(w.now))); err != nil {
+		t.Error(err)
+	}
+}
+
+// The keys of an issuer that is asked over TLS are asked for over TLS.
+func TestAttackKeysWithoutTLS(t *testing.T) {
+	web := httptest.NewTLSServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(rw, `{"issuer":"https://%s","jwks_uri":"http://127.0.0.1:1/keys"}`, r.Host)
+	}))
+	defer web.Close()
+	w := newWorld(t)
+	x, err := New(Options{Ledger: ledgerID, Signer: w.issuer, Rules: []Rule{w.rule(func(r *Rule) { r.Issuer = web.URL })}, Transport: web.Client().Transport})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = x.Delegate(t.Context(), request(t, w.p.token("1", w.p.github(time.Now(), with("iss", web.URL))), newSigner(t)))
+	if err == nil {
+		t.Fatal("a delegation, of no keys")
+	}
+	contains(t, err.Error(), "has to be https")
 }

@@ -3,10 +3,14 @@ package oidc
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,7 +19,7 @@ import (
 
 const (
 	// maxDocument is the longest document of an issuer that is read, in bytes.
-	maxDocument = 1 << 20
+	maxDocument = 256 << 10
 	// askingTime is how long an issuer may take to answer.
 	askingTime = 10 * time.Second
 	// keysRest is how long what an issuer said of its keys is not asked again,
@@ -25,6 +29,8 @@ const (
 	// failureRest is the same of a question that failed: a login that meets it is tried
 	// again by then.
 	failureRest = 2 * time.Second
+	// forgotten is when an address that is not asked any more is forgotten.
+	forgotten = time.Minute
 )
 
 // algorithms are those by which an issuer may sign tokens: asymmetric, and in use.
@@ -35,54 +41,53 @@ var algorithms = []string{oidc.RS256, oidc.PS256, oidc.ES256, oidc.ES384, oidc.E
 // token by it.
 var errUnreachable = errors.New("the issuer cannot be asked for its keys")
 
-// issuer is who signs tokens: its address and, once it was asked, its keys.
+// issuer is who signs tokens.
 type issuer struct {
 	url    string
 	client *http.Client
-
-	mu   sync.Mutex
-	keys string // where they are, once that is known
 }
 
-func newIssuer(url string, base http.RoundTripper, now func() time.Time) *issuer {
-	return &issuer{url: url, client: &http.Client{
-		Transport: &asking{base: base, now: now, turn: make(chan struct{}, 1), said: make(map[string]said)},
-		Timeout:   askingTime,
+func newIssuer(address string, base http.RoundTripper, now func() time.Time) *issuer {
+	return &issuer{url: address, client: &http.Client{
+		Transport: &asking{base: base, now: now, last: make(map[string]*question)},
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return errors.New("it redirects, which is not followed")
 		},
 	}}
 }
 
-// keySet is the issuer's keys. Where they are is discovered the first time. The set is
-// a new one for each token, which asks for the keys at once: what was said a moment
-// ago is kept below it (see asking), so that no token is held against keys that
-// another has just found to be old.
+// keySet is the issuer's keys, for one token. Where they are and what they are is asked
+// for at once: what was said a moment ago is kept below it (see asking), so that an
+// issuer may move its keys, and no token is held against keys that another has just
+// found to be old.
 func (i *issuer) keySet(ctx context.Context) (oidc.KeySet, error) {
 	ctx = oidc.ClientContext(ctx, i.client)
-	i.mu.Lock()
-	keys := i.keys
-	i.mu.Unlock()
-	if keys != "" {
-		return oidc.NewRemoteKeySet(ctx, keys), nil
-	}
 	p, err := oidc.NewProvider(ctx, i.url)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errUnreachable, err)
+		return nil, unreachable(err)
 	}
 	var found struct {
 		Keys string `json:"jwks_uri"`
 	}
 	if err := p.Claims(&found); err != nil {
-		return nil, fmt.Errorf("%w: %w", errUnreachable, err)
+		return nil, unreachable(err)
 	}
 	if err := checkIssuer(found.Keys); err != nil {
-		return nil, fmt.Errorf("%w: its keys: %w", errUnreachable, err)
+		return nil, unreachable(fmt.Errorf("its keys: %w", err))
 	}
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.keys = found.Keys
+	if strings.HasPrefix(i.url, "https:") && !strings.HasPrefix(found.Keys, "https:") {
+		return nil, unreachable(fmt.Errorf("its keys: %q: it has to be https", found.Keys))
+	}
 	return oidc.NewRemoteKeySet(ctx, found.Keys), nil
+}
+
+// unreachable makes an errUnreachable of an error, and leaves out of it how the library
+// came by it.
+func unreachable(err error) error {
+	if of := (*url.Error)(nil); errors.As(err, &of) {
+		err = fmt.Errorf("%s: %w", of.URL, of.Err)
+	}
+	return fmt.Errorf("%w: %w", errUnreachable, err)
 }
 
 // VerifySignature implements oidc.KeySet. That the issuer could not be asked is
@@ -93,8 +98,8 @@ func (i *issuer) VerifySignature(ctx context.Context, token string) ([]byte, err
 		return nil, note(ctx, err)
 	}
 	payload, err := keys.VerifySignature(ctx, token)
-	if errors.Is(err, errUnreachable) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		return nil, note(ctx, fmt.Errorf("%w: %w", errUnreachable, err))
+	if of := (*url.Error)(nil); errors.As(err, &of) || ctx.Err() != nil {
+		return nil, note(ctx, unreachable(err))
 	}
 	return payload, err
 }
@@ -122,64 +127,89 @@ func (i *issuer) payload(ctx context.Context, token string, now func() time.Time
 	return t, err
 }
 
-// asking is the way to an issuer: one question at a time, an answer of bounded length,
-// with status 200, and kept for a moment.
+// asking is the way to an issuer: one question at a time for each of its documents, an
+// answer of bounded length, with status 200, and kept for a moment. Nobody's question is
+// their own: whoever hangs up ends none.
 type asking struct {
 	base http.RoundTripper
 	now  func() time.Time
-	turn chan struct{} // holds one while a question is under way
 
 	mu   sync.Mutex
-	said map[string]said // two: its configuration and its keys
+	last map[string]*question // by address: its configuration and its keys
 }
 
-type said struct {
-	body []byte
-	err  error
-	at   time.Time
+type question struct {
+	before error         // how the one before it failed, if it did
+	done   chan struct{} // closed when it is answered, as follows
+	body   []byte
+	err    error
+	at     time.Time
 }
 
-// known is what an address said a moment ago.
-func (a *asking) known(address string) (said, bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	s, ok := a.said[address]
+func (q *question) answered() bool {
+	select {
+	case <-q.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// fresh reports whether a question that is answered need not be asked again.
+func (q *question) fresh(now time.Time) bool {
 	rest := keysRest
-	if s.err != nil {
+	if q.err != nil {
 		rest = failureRest
 	}
-	return s, ok && a.now().Sub(s.at) < rest && !a.now().Before(s.at)
+	return now.Sub(q.at) < rest && !now.Before(q.at)
 }
 
 // RoundTrip implements http.RoundTripper.
 func (a *asking) RoundTrip(r *http.Request) (*http.Response, error) {
-	address := r.URL.String()
-	s, ok := a.known(address)
-	if !ok {
-		select {
-		case a.turn <- struct{}{}:
-		case <-r.Context().Done():
-			return nil, fmt.Errorf("%w: %w", errUnreachable, r.Context().Err())
-		}
-		defer func() { <-a.turn }()
-		if s, ok = a.known(address); !ok { // else it was asked meanwhile
-			body, err := a.ask(r)
-			s = said{body, err, a.now()}
-			a.mu.Lock()
-			a.said[address] = s
-			a.mu.Unlock()
-		}
+	q, mine := a.question(r)
+	if !mine && q.before != nil && !q.answered() {
+		return nil, q.before // what is known, until it is
 	}
-	if s.err != nil {
-		return nil, fmt.Errorf("%w: %w", errUnreachable, s.err)
+	select {
+	case <-q.done:
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+	if q.err != nil {
+		return nil, q.err
 	}
 	return &http.Response{
 		Status: "200 OK", StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
-		Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(s.body)), ContentLength: int64(len(s.body)),
+		Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(q.body)), ContentLength: int64(len(q.body)),
 	}, nil
 }
 
-func (a *asking) ask(r *http.Request) ([]byte, error) {
+// question returns the one that is under way or was answered a moment ago, or asks.
+func (a *asking) question(r *http.Request) (q *question, mine bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	address, now := r.URL.String(), a.now()
+	last := a.last[address]
+	if last != nil && (!last.answered() || last.fresh(now)) {
+		return last, false
+	}
+	maps.DeleteFunc(a.last, func(_ string, q *question) bool { return q.answered() && now.Sub(q.at) > forgotten }) // keys have moved
+	q = &question{done: make(chan struct{})}
+	if last != nil {
+		q.before = last.err
+	}
+	a.last[address] = q
+	go func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), askingTime)
+		defer cancel()
+		q.body, q.err = a.get(r.WithContext(ctx))
+		q.at = a.now()
+		close(q.done)
+	}()
+	return q, true
+}
+
+func (a *asking) get(r *http.Request) ([]byte, error) {
 	resp, err := a.base.RoundTrip(r)
 	if err != nil {
 		return nil, err
@@ -189,8 +219,13 @@ func (a *asking) ask(r *http.Request) ([]byte, error) {
 		return nil, fmt.Errorf("it answers with status %d", resp.StatusCode)
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument+1))
-	if err == nil && len(body) > maxDocument {
-		err = fmt.Errorf("it answers with more than %d bytes", maxDocument)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(body) > maxDocument:
+		return nil, fmt.Errorf("it answers with more than %d bytes", maxDocument)
+	case !json.Valid(body):
+		return nil, errors.New("it answers with something other than JSON")
 	}
-	return body, err
+	return body, nil
 }

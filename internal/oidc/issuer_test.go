@@ -26,12 +26,13 @@ type provider struct {
 
 	mu     sync.Mutex
 	keys   map[string]crypto.Signer // published, by key id
+	path   string                   // of the published keys
 	broken http.HandlerFunc         // answers instead, where it is set
 }
 
 func newProvider(t *testing.T) *provider {
 	t.Helper()
-	p := &provider{t: t, keys: map[string]crypto.Signer{}}
+	p := &provider{t: t, keys: map[string]crypto.Signer{}, path: "/keys"}
 	p.server = httptest.NewServer(p)
 	t.Cleanup(p.server.Close)
 	p.rotate("1")
@@ -67,8 +68,8 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch r.URL.Path {
 	case "/.well-known/openid-configuration":
-		fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":%q,"id_token_signing_alg_values_supported":["ES256","HS256","none"]}`, p.url(), p.url()+"/keys")
-	case "/keys":
+		fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":%q,"id_token_signing_alg_values_supported":["ES256","HS256","none"]}`, p.url(), p.url()+p.path)
+	case p.path:
 		p.asked.Add(1)
 		var set jose.JSONWebKeySet
 		for id, key := range p.keys {
