@@ -146,6 +146,11 @@ func (f *Front) Handler(routes http.Handler) http.Handler {
 		h := w.Header()
 		h.Set(wire.HeaderRequestID, v.id)
 		h.Set("X-Content-Type-Options", "nosniff")
+		if len(r.TransferEncoding) > 0 {
+			// It may have had a length as well, which net/http does not tell: where a proxy
+			// went by that, what follows is another client's (RFC 9112, section 6.1).
+			h.Set("Connection", "close")
+		}
 		f.o.Metrics.inFlight.Inc()
 		defer f.done(a, r, v)
 		local := r.Context().Value(socketKey{}) != nil

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -313,6 +314,54 @@ func TestSmuggledIdentity(t *testing.T) {
 
 // TestForwardedAddress: X-Forwarded-For counts from our proxies alone, and only its
 // end that they wrote.
+// TestSmugglerOfASecondRequest: a request with a length and chunks is two requests to a
+// proxy that goes by the length. What comes behind it on its connection is not answered.
+func TestSmugglerOfASecondRequest(t *testing.T) {
+	s := stand(t, FrontOptions{Access: Access{Anonymous: ScopeAll}})
+	const behind = "GET /entries HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+	for _, c := range []struct{ request, want string }{
+		{"POST /submit HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n" + behind, "200"},
+		{"PUT /stream HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n" + behind, "200"},
+		{"GET /nowhere HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + behind, "404"},
+		{"POST /submit HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}" + behind, "200 200"},
+	} {
+		if got := s.statuses(c.request); got != c.want {
+			t.Errorf("%q: %s, want %s", c.request, got, c.want)
+		}
+	}
+}
+
+// TestOptionsOfTheServer: what asks for no path goes through the front as well.
+func TestOptionsOfTheServer(t *testing.T) {
+	s := stand(t, FrontOptions{Hosts: LoopbackHosts()})
+	if got := s.statuses("OPTIONS * HTTP/1.1\r\nHost: elsewhere.example\r\nConnection: close\r\n\r\n"); got != "421" {
+		t.Errorf("got %s, want 421", got)
+	}
+}
+
+// statuses sends bytes, and returns the statuses of all answers until the server hangs up.
+func (s *standing) statuses(request string) string {
+	s.t.Helper()
+	c, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.WriteString(c, request); err != nil {
+		s.t.Fatal(err)
+	}
+	var got []string
+	for r := bufio.NewReader(c); ; {
+		a, err := http.ReadResponse(r, nil)
+		if err != nil {
+			return strings.Join(got, " ")
+		}
+		_, _ = io.Copy(io.Discard, a.Body)
+		a.Body.Close()
+		got = append(got, strconv.Itoa(a.StatusCode))
+	}
+}
+
 func TestForwardedAddress(t *testing.T) {
 	proxies, err := ParseProxies([]string{"10.0.0.0/8", "fd00::1"})
 	if err != nil {

@@ -113,6 +113,8 @@ func newServer(d Door, o DoorOptions) *http.Server {
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		ErrorLog:          serverLog(o.Log),
+
+		DisableGeneralOptionsHandler: true, // it would answer before the front does
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: maxStreams,
 			SendPingTimeout:      idleTimeout,

@@ -130,7 +130,7 @@ func Mount(mux *http.ServeMux, front *Front, log Log, opts Options) {
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	if !h.answersTo(r.Host) {
+	if !hostAmong(h.opts.Hosts, r.Host) {
 		refuse(w, http.StatusMisdirectedRequest, "this server does not answer to that host name")
 		return
 	}
@@ -164,22 +164,6 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		answer(w, r, res, body)
 	}
-}
-
-func (h *handler) answersTo(host string) bool {
-	if len(h.opts.Hosts) == 0 {
-		return true
-	}
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
-	for _, name := range h.opts.Hosts {
-		if strings.EqualFold(host, name) {
-			return true
-		}
-	}
-	return false
 }
 
 // read returns a resource's bytes.
