@@ -3,7 +3,19 @@ package main
 import (
 	"fmt"
 	"strconv"
+
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/evidence"
 )
+
+// asOfJSON is a checkpoint in --json.
+func asOfJSON(at *evidence.AsOf) jsonv1.AsOf {
+	out := jsonv1.AsOf{Origin: at.Origin, Ledger: at.Ledger.String(), Size: at.Size, Root: at.Root}
+	if at.Time != 0 {
+		out.Time = jsonv1.At(at.Time)
+	}
+	return out
+}
 
 // asOf is the ledger as it was: with a number, after that entry; with a time (see
 // when), after the last entry of that time or before. An empty text is now; what is still

@@ -4,12 +4,10 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/audit"
@@ -20,56 +18,7 @@ import (
 
 // An announced audit lives in two places: on the ledger, which binds its author
 // to a nonce by its hash, and in the author's state directory, where the nonce
-// is kept until the result shows it. The file is written before the entry, and
-// removed after the result: whatever is interrupted can be ended.
-
-// pendingAudit is the author's part of an announced audit.
-type pendingAudit struct {
-	path  string
-	nonce [32]byte
-	place string // where the data lies
-}
-
-// pendingForm begins the file of a pending audit: three lines, the form, the
-// nonce and the place.
-const pendingForm = "stele pending audit v1"
-
-// pendingPath is where the nonce of a hash is kept.
-func (a *app) pendingPath(id statement.LedgerID, nonceSHA256 [32]byte) string {
-	return filepath.Join(a.dirs.Ledger(id.String()), "audits", hex.EncodeToString(nonceSHA256[:]))
-}
-
-// keepNonce makes a nonce and writes it down.
-func (a *app) keepNonce(id statement.LedgerID, at string) (*pendingAudit, error) {
-	p := &pendingAudit{place: at}
-	if _, err := rand.Read(p.nonce[:]); err != nil {
-		return nil, err
-	}
-	p.path = a.pendingPath(id, sha256.Sum256(p.nonce[:]))
-	text := fmt.Sprintf("%s\n%x\n%q\n", pendingForm, p.nonce, at)
-	if err := home.WriteSecret(p.path, []byte(text)); err != nil {
-		return nil, fmt.Errorf("keep the audit's nonce: %w", err)
-	}
-	return p, nil
-}
-
-// pending reads what was kept of an announced audit.
-func (a *app) pending(id statement.LedgerID, nonceSHA256 [32]byte) (*pendingAudit, error) {
-	p := &pendingAudit{path: a.pendingPath(id, nonceSHA256)}
-	data, err := home.ReadSecret(p.path)
-	if err != nil {
-		return nil, err
-	}
-	var nonce []byte
-	if n, err := fmt.Sscanf(string(data), pendingForm+"\n%x\n%q\n", &nonce, &p.place); err != nil || n != 2 || len(nonce) != len(p.nonce) {
-		return nil, failf(exitError, "%s is no nonce of an audit", p.path).withPath(p.path)
-	}
-	copy(p.nonce[:], nonce)
-	if sha256.Sum256(p.nonce[:]) != nonceSHA256 {
-		return nil, failf(exitTampered, "%s is not the nonce that was announced", p.path).withPath(p.path)
-	}
-	return p, nil
-}
+// is kept until the result shows it.
 
 // announceAudit puts on the ledger what will be looked for, and goes on from
 // there. Where this person announced the same before and was interrupted, that
@@ -108,18 +57,18 @@ func (a *app) announceAudit(ctx context.Context, o *auditOrder) (err error) {
 		return err
 	}
 	defer closeSigner()
-	if p, err = a.keepNonce(w.file.Ledger, at.String()); err != nil {
+	if p, err = a.dirs.KeepNonce(w.file.Ledger.String(), at.String(), rand.Reader); err != nil {
 		return err
 	}
 	st := &statement.Statement{
 		Kind: statement.KindAudit, Subject: []statement.Subject{w.root.binding.Ref().Subject()},
 		Audit: &statement.Audit{Announcement: &statement.AuditAnnouncement{
-			Altered: statement.Fraction(o.altered), Confidence: statement.Fraction(o.confidence), Chunks: o.draws, NonceSHA256: sha256.Sum256(p.nonce[:]),
+			Altered: statement.Fraction(o.altered), Confidence: statement.Fraction(o.confidence), Chunks: o.draws, NonceSHA256: sha256.Sum256(p.Value[:]),
 		}},
 	}
 	if !o.noDetails {
 		if st.Audit.Details, err = a.keepLocation(ctx, dir, at.String()); err != nil {
-			os.Remove(p.path)
+			os.Remove(p.Path)
 			return err
 		}
 	}
@@ -129,7 +78,7 @@ func (a *app) announceAudit(ctx context.Context, o *auditOrder) (err error) {
 		// finds the entry, if there is one, and goes on with it.
 		var refused *ledger.Refusal
 		if errors.As(err, &refused) {
-			os.Remove(p.path)
+			os.Remove(p.Path)
 		}
 		return err
 	}
@@ -167,7 +116,7 @@ func resumeHint(announced uint64) string {
 
 // unended finds an audit of the same data at the same place, with the same
 // odds, that this person announced and that has not ended.
-func (a *app) unended(ctx context.Context, dir string, o *auditOrder, w *auditing, at string) (found *ledger.Audit, p *pendingAudit, err error) {
+func (a *app) unended(ctx context.Context, dir string, o *auditOrder, w *auditing, at string) (found *ledger.Audit, p *home.Nonce, err error) {
 	err = a.readAt(ctx, dir, func(r *reading) error {
 		for audit, err := range r.Audits(w.root.binding.Ref()) {
 			if err != nil {
@@ -180,14 +129,14 @@ func (a *app) unended(ctx context.Context, dir string, o *auditOrder, w *auditin
 			if ref, err := audit.Announced.Statement.Ref(); err != nil || ref != w.root.binding.Ref() {
 				continue
 			}
-			kept, err := a.pending(r.ID(), n.NonceSHA256)
+			kept, err := a.dirs.Nonce(r.ID().String(), n.NonceSHA256)
 			if errors.Is(err, fs.ErrNotExist) {
 				continue // somebody else's
 			}
 			if err != nil {
 				return err
 			}
-			if kept.place == at {
+			if kept.Place == at {
 				found, p = &audit, kept
 			}
 		}
@@ -203,7 +152,7 @@ func (a *app) resumeAudit(ctx context.Context, o *auditOrder) (err error) {
 		return err
 	}
 	var announced ledger.Audit
-	var p *pendingAudit
+	var p *home.Nonce
 	err = a.readAt(ctx, dir, func(r *reading) error {
 		if announced, err = r.announcedAudit(*o.resume); err != nil {
 			return err
@@ -212,7 +161,7 @@ func (a *app) resumeAudit(ctx context.Context, o *auditOrder) (err error) {
 			return failf(exitError, "the audit of entry %d ended with entry %d: %s", *o.resume, announced.Result.Index, announced.Result.Statement.Audit.Result.Outcome).
 				withEntry(announced.Result.Index).withHint("--check repeats it; --announce begins another")
 		}
-		p, err = a.pending(r.ID(), announced.Announced.Statement.Audit.Announcement.NonceSHA256)
+		p, err = a.dirs.Nonce(r.ID().String(), announced.Announced.Statement.Audit.Announcement.NonceSHA256)
 		if errors.Is(err, fs.ErrNotExist) {
 			return failf(exitNotFound, "the nonce of the audit of entry %d is not kept here", *o.resume).withEntry(*o.resume).
 				withHint("only who announced it, on that machine, can end it; --announce begins another")
@@ -226,9 +175,9 @@ func (a *app) resumeAudit(ctx context.Context, o *auditOrder) (err error) {
 		return err
 	}
 	if o.place == "" {
-		o.place = p.place
+		o.place = p.Place
 	}
-	if err := p.samePlace(o.place); err != nil {
+	if err := samePlace(p.Place, o.place); err != nil {
 		return err
 	}
 	w, err := a.beginAudit(ctx, o)
@@ -241,7 +190,7 @@ func (a *app) resumeAudit(ctx context.Context, o *auditOrder) (err error) {
 
 // samePlace refuses to end an audit on a copy that lies elsewhere than what was
 // announced.
-func (p *pendingAudit) samePlace(given string) error {
+func samePlace(announced, given string) error {
 	at, err := parsePlace(given)
 	if err != nil {
 		return err
@@ -249,8 +198,8 @@ func (p *pendingAudit) samePlace(given string) error {
 	if at, err = at.Absolute(); err != nil {
 		return err
 	}
-	if announced, err := parsePlace(p.place); err != nil || !at.Same(announced) {
-		return usagef("the audit was announced of %s, not of %s", p.place, at).withHint("leave the PLACE out; `stele audit NAME@VERSION PLACE --announce` begins one of another place")
+	if then, err := parsePlace(announced); err != nil || !at.Same(then) {
+		return usagef("the audit was announced of %s, not of %s", announced, at).withHint("leave the PLACE out; `stele audit NAME@VERSION PLACE --announce` begins one of another place")
 	}
 	return nil
 }
@@ -271,9 +220,9 @@ func (o *auditOrder) of(announced *ledger.Audit) error {
 // conductAudit makes an audit that has been announced, and puts the result on
 // the ledger, also where something differs or cannot be read. What is only
 // interrupted stays open, to be gone on with.
-func (a *app) conductAudit(ctx context.Context, dir string, o *auditOrder, w *auditing, announced *ledger.Audit, p *pendingAudit) error {
+func (a *app) conductAudit(ctx context.Context, dir string, o *auditOrder, w *auditing, announced *ledger.Audit, p *home.Nonce) error {
 	a.announced = &announced.Announced.Index
-	cp, seed, err := a.seedOf(ctx, dir, announced, p.nonce)
+	cp, seed, err := a.seedOf(ctx, dir, announced, p.Value)
 	if err != nil {
 		return a.stillOpen(err)
 	}
@@ -294,7 +243,7 @@ func (a *app) conductAudit(ctx context.Context, dir string, o *auditOrder, w *au
 		return a.stillOpen(runErr)
 	}
 	result := &statement.AuditResult{
-		Announcement: announced.Announced.Index, Nonce: p.nonce, Checkpoint: cp, Seed: seed, Outcome: statement.OutcomeHeld,
+		Announcement: announced.Announced.Index, Nonce: p.Value, Checkpoint: cp, Seed: seed, Outcome: statement.OutcomeHeld,
 		ChunksAsked: plan.ToRead, ChunksRead: found.ChunksRead, BytesRead: found.BytesRead, FilesCompared: found.Files,
 		ChunksDiffering: found.ChunksAltered, NamesDiffering: found.Added + found.Removed + found.Resized,
 	}
@@ -309,7 +258,7 @@ func (a *app) conductAudit(ctx context.Context, dir string, o *auditOrder, w *au
 		return a.stillOpen(err)
 	}
 	a.announced = nil
-	os.Remove(p.path) // it is shown now
+	os.Remove(p.Path) // it is shown now
 	out.Outcome, out.Ended = result.Outcome, &ended
 	if runErr != nil {
 		a.term.Warnf("the audit ended as %s, in entry %d", result.Outcome, ended)

@@ -313,7 +313,7 @@ func (a *app) printChecked(item *jsonv1.AnnouncedAudit, plan *audit.Plan) error 
 			{Key: "outcome", Value: outcomeText(*item), Style: outcomeStyle(*item)},
 			{Key: "seed", Value: item.Seed},
 			{Key: "follows from", Value: "the announcement, its nonce and the first checkpoint over it"},
-			{Key: "draws", Value: plan.WillRead(spelling)},
+			{Key: "draws", Value: plan.WillRead()},
 			{Key: "was read", Value: fmt.Sprintf("%s, %s, as %s says", terminal.Plural(item.ChunksRead, "chunk"), terminal.Bytes(item.BytesRead), item.Signer.Handle)},
 		})
 		a.term.Hintf("with PLACE the same chunks are read again")

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
@@ -10,9 +9,6 @@ import (
 	"github.com/stele-ml/stele/internal/scan"
 	"github.com/stele-ml/stele/internal/terminal"
 )
-
-// spelling is how this program writes numbers.
-var spelling = audit.Spelling{Count: terminal.Count, Bytes: terminal.Bytes}
 
 // shares are the altered shares that an audit says its odds for, besides the one
 // it was made for.
@@ -57,17 +53,17 @@ func (a *app) printAudit(o *auditOrder, w *auditing, plan *audit.Plan, r audit.R
 	}
 	a.headline(what, v.Verdict, "against "+out.Path)
 	if !r.Held() {
-		a.term.Printf("%s\n", differsText(r))
+		a.term.Printf("%s\n", r.Differs())
 		a.printChanges(out.Changes, *out.Counts, o.all)
 		a.term.Printf("\n")
 	}
 	a.printVerdicts(out.Members)
 	a.noteHidden(scan.Result{Hidden: r.Hidden, HiddenCount: r.HiddenCount})
 	pairs := []terminal.Pair{
-		{Key: "names, sizes", Value: fmt.Sprintf("%s compared: %s", terminal.Plural(r.Files, "file"), namesText(r))},
-		{Key: "read", Value: fmt.Sprintf("%s (%s)", plan.WasRead(r, spelling), terminal.Percent(r.BytesRead, plan.Bytes))},
+		{Key: "names, sizes", Value: fmt.Sprintf("%s compared: %s", terminal.Plural(r.Files, "file"), r.Names())},
+		{Key: "read", Value: fmt.Sprintf("%s (%s)", plan.WasRead(r), terminal.Percent(r.BytesRead, plan.Bytes))},
 	}
-	for i, sentence := range plan.Odds(o.altered, spelling) {
+	for i, sentence := range plan.Odds(o.altered) {
 		pairs = append(pairs, terminal.Pair{Key: map[bool]string{true: "odds"}[i == 0], Value: sentence})
 	}
 	if out.Announced != nil {
@@ -83,21 +79,4 @@ func (a *app) printAudit(o *auditOrder, w *auditing, plan *audit.Plan, r audit.R
 		a.term.Printf("stamped by %s at %s,\nas of %s of %s\n", signedBy(*out.Signer), a.term.Time(st.Time),
 			terminal.Plural(v.AsOf.Size, "entry", "entries"), v.AsOf.Origin)
 	}
-}
-
-// namesText says what came of comparing names and sizes.
-func namesText(r audit.Result) string {
-	var parts []string
-	for _, p := range []struct {
-		n    uint64
-		word string
-	}{{r.Removed, "missing"}, {r.Added, "added"}, {r.Resized, "of another size"}, {r.Renamed, "renamed"}} {
-		if p.n > 0 {
-			parts = append(parts, terminal.Count(p.n)+" "+p.word)
-		}
-	}
-	if len(parts) == 0 {
-		return "none missing, added or of another size"
-	}
-	return strings.Join(parts, ", ")
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"iter"
-	"strings"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
@@ -154,7 +153,7 @@ func (a *app) runAudit(ctx context.Context, o *auditOrder, w *auditing, plan *au
 	if err := o.bound(plan.BytesToRead); err != nil {
 		return audit.Result{}, err
 	}
-	a.term.Notef("reading %s", plan.WillRead(spelling))
+	a.term.Notef("reading %s", plan.WillRead())
 	progress := new(scan.Progress)
 	opts := audit.Options{Algorithm: w.fp.Algorithm, Rules: w.stamp.Ignore, Listed: w.stamp.Listed, Workers: o.flags.workers, Progress: progress}
 	stop := a.term.Progress(ctx, func() terminal.Snapshot {
@@ -209,28 +208,10 @@ func findingJSON(f audit.Finding) jsonv1.Change {
 func contentsOfAudit(w *auditing, plan *audit.Plan, r audit.Result) *evidence.Contents {
 	c := &evidence.Contents{Fingerprint: w.fp, Files: w.stamp.Files, Bytes: w.stamp.Bytes, Unread: w.stamp.Bytes - r.BytesRead}
 	if !r.Held() {
-		c.Differs = differsText(r)
+		c.Differs = r.Differs()
 	}
-	c.How = fmt.Sprintf("audit of %s", plan.WasRead(r, spelling))
+	c.How = fmt.Sprintf("audit of %s", plan.WasRead(r))
 	return c
-}
-
-// differsText says in a few words what an audit found.
-func differsText(r audit.Result) string {
-	var parts []string
-	add := func(n uint64, text string) {
-		if n > 0 {
-			parts = append(parts, terminal.Plural(n, "file")+" "+text)
-		}
-	}
-	add(r.Removed, "missing")
-	add(r.Added, "more than stamped")
-	add(r.Resized, "of another size")
-	if r.Modified > 0 {
-		parts = append(parts, fmt.Sprintf("%s of %s read altered, in %s", terminal.Count(r.ChunksAltered),
-			terminal.Plural(r.ChunksRead, "chunk"), terminal.Plural(r.Modified, "file")))
-	}
-	return strings.Join(parts, ", ")
 }
 
 // auditVerdict puts what was found into the verdict.

@@ -10,6 +10,7 @@ import (
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/scan"
 	"github.com/stele-ml/stele/internal/terminal"
@@ -288,13 +289,13 @@ func (a *app) printVerdicts(members []jsonv1.Member) {
 	var rows [][]terminal.Cell
 	var good uint64
 	for _, m := range members {
-		words := verdictWords[evidence.Outcome(m.Verdict)]
+		verdict := evidence.Outcome(m.Verdict)
 		if m.Verdict == string(evidence.Verified) || m.Verdict == string(evidence.Sampled) {
 			good++
 			continue
 		}
 		if len(rows) < changesShown {
-			rows = append(rows, []terminal.Cell{{Text: words.text, Style: words.style}, {Text: m.Prefix}, {Text: m.Name + "@" + m.Version}})
+			rows = append(rows, []terminal.Cell{{Text: account.OutcomeText(verdict), Style: verdictStyle(verdict)}, {Text: m.Prefix}, {Text: m.Name + "@" + m.Version}})
 		}
 	}
 	if len(rows) == 0 {

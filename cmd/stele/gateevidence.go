@@ -117,10 +117,8 @@ func (g *gated) verify(r *reading, b ledger.Binding, stamp *statement.Stamp, bes
 		withMembers(v, members)
 	}
 	if v.AsOf != nil {
-		g.out.AsOf = &jsonv1.AsOf{Origin: v.AsOf.Origin, Ledger: v.AsOf.Ledger.String(), Size: v.AsOf.Size, Root: v.AsOf.Root}
-		if v.AsOf.Time != 0 {
-			g.out.AsOf.Time = jsonv1.At(v.AsOf.Time)
-		}
+		at := asOfJSON(v.AsOf)
+		g.out.AsOf = &at
 	}
 	return v, trusted, nil
 }

@@ -346,9 +346,9 @@ func (g *gated) linesOf(group report.Group) []terminal.Check {
 		case folded:
 			unmade = append(unmade, c.Title)
 		case c.Outcome == report.Passed:
-			lines = append(lines, terminal.Check{Name: c.Title, Outcome: terminal.Passed, Detail: brief(inert(c.Message))})
+			lines = append(lines, terminal.Check{Name: c.Title, Outcome: terminal.Passed, Detail: terminal.Brief(inert(c.Message))})
 		default:
-			lines = append(lines, terminal.Check{Name: c.Title, Outcome: terminal.NotMade, Detail: brief(inert(c.Message))})
+			lines = append(lines, terminal.Check{Name: c.Title, Outcome: terminal.NotMade, Detail: terminal.Brief(inert(c.Message))})
 		}
 	}
 	if len(passed) > 0 {

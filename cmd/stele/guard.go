@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -12,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/pin"
 	"github.com/stele-ml/stele/internal/process"
 	"github.com/stele-ml/stele/statement"
@@ -367,7 +366,7 @@ func (g *guarding) variables() (map[string]string, error) {
 				withPath(m.path).withHint("give one model alone, or another path")
 		}
 		names, paths = append(names, m.what()), append(paths, m.path)
-		entries = append(entries, strconv.FormatUint(m.standing.release.Entry, 10))
+		entries = append(entries, strconv.FormatUint(m.standing.Release.Entry, 10))
 	}
 	at := g.asOf()
 	return map[string]string{
@@ -378,18 +377,15 @@ func (g *guarding) variables() (map[string]string, error) {
 
 // asOf is the checkpoint that all of it holds as of: the smallest, where
 // evidence files differ.
-func (g *guarding) asOf() jsonv1.AsOf {
-	at := g.order.models[0].standing.asOf
+func (g *guarding) asOf() *evidence.AsOf {
+	at := g.order.models[0].standing.AsOf
 	for _, m := range g.order.models[1:] {
-		if m.standing.asOf.Size < at.Size {
-			at = m.standing.asOf
+		if m.standing.AsOf.Size < at.Size {
+			at = m.standing.AsOf
 		}
 	}
 	return at
 }
-
-// guardState is where a person's earlier checks of a ledger's models are noted.
-func (a *app) guardState(ledger string) string { return filepath.Join(a.dirs.State, "guard", ledger) }
 
 // onThisSystem says what is not looked at where this was built for.
 func onThisSystem() string {

@@ -17,6 +17,7 @@ import (
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/guard"
 	"github.com/stele-ml/stele/internal/process"
 	"github.com/stele-ml/stele/lineage"
 	"github.com/stele-ml/stele/statement"
@@ -235,7 +236,7 @@ func TestAttackerSwapsTheLedger(t *testing.T) {
 	for fp, want := range map[fingerprint.Fingerprint]int{stamped.Fingerprint: 0, other: exitTampered} {
 		m := &guardModel{
 			name: "fraud/model", version: "1", place: "model", subject: &subjectOf{fp: fp, stamp: new(statement.Stamp)},
-			standing: &guardStanding{judged: &lineage.Judgement{Artifact: &lineage.Artifact{Ref: stamped}}},
+			standing: &guard.Standing{Judged: &lineage.Judgement{Artifact: &lineage.Artifact{Ref: stamped}}},
 		}
 		v := &evidence.Verdict{Verdict: evidence.Verified, Checks: []evidence.Check{{Name: evidence.CheckContents, OK: evidence.Passed}}}
 		err := new(guarding).holds(m, &judged{out: new(jsonv1.Verify), verdict: v})

@@ -13,6 +13,7 @@ import (
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/audit"
+	"github.com/stele-ml/stele/internal/guard"
 	"github.com/stele-ml/stele/internal/pin"
 	"github.com/stele-ml/stele/internal/place"
 	"github.com/stele-ml/stele/internal/source"
@@ -26,7 +27,7 @@ type guardModel struct {
 	evidence      string         // the file's name, or empty
 	file          *evidence.File // offline
 
-	standing *guardStanding
+	standing *guard.Standing
 	spot     place.Place // where it is read: on this machine without links on the way
 	subject  *subjectOf
 	verdict  *evidence.Verdict // with its contents
@@ -38,9 +39,6 @@ type guardModel struct {
 }
 
 func (m *guardModel) what() string { return m.name + "@" + m.version }
-
-// source is what a failure is about: the evidence, or nothing in particular.
-func (m *guardModel) source() string { return m.evidence }
 
 // close gives up what is not kept.
 func (m *guardModel) close() {
@@ -119,7 +117,7 @@ func (g *guarding) readContents(ctx context.Context, m *guardModel) (err error) 
 	if err != nil {
 		return err
 	}
-	a.warnOfPlaces(m.standing.judged.Artifact.Ref, m.subject.places, m.place)
+	a.warnOfPlaces(m.standing.Judged.Artifact.Ref, m.subject.places, m.place)
 	var copied *pin.Copy
 	if g.folder != nil {
 		if copied, err = g.beginCopy(m); err != nil {
@@ -195,7 +193,7 @@ func (g *guarding) holds(m *guardModel, j *judged) error {
 	if g.folder == nil {
 		g.beside(m, j.out.Hidden)
 	}
-	if stands := m.standing.judged.Artifact.Ref; m.subject.fp != stands.Fingerprint {
+	if stands := m.standing.Judged.Artifact.Ref; m.subject.fp != stands.Fingerprint {
 		return failf(exitTampered, "%s is %s, and its files were held against %s", m.what(), stands.Fingerprint, m.subject.fp).
 			withHint("nothing was started; the ledger was another while they were read")
 	}
@@ -252,7 +250,7 @@ func (g *guarding) auditContents(ctx context.Context, m *guardModel) (err error)
 	if err != nil {
 		return err
 	}
-	m.odds = plan.Odds(o.altered, spelling)
+	m.odds = plan.Odds(o.altered)
 	if !found.Held() && !a.json {
 		_ = a.judgeAudit(o, w, plan, found, out)
 	}
@@ -343,7 +341,7 @@ func (o *guardOrder) besideModels() error {
 
 // size is how many bytes were stamped.
 func (m *guardModel) size() uint64 {
-	return m.standing.judged.Artifact.Stamp.Bytes
+	return m.standing.Judged.Artifact.Stamp.Bytes
 }
 
 // beginCopy begins the copy of a model.

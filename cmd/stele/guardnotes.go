@@ -2,20 +2,15 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"iter"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
-	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/guard"
 	"github.com/stele-ml/stele/internal/hint"
 	"github.com/stele-ml/stele/internal/scan"
 	"github.com/stele-ml/stele/internal/source"
@@ -24,43 +19,35 @@ import (
 
 // What the files of a model are known again by lies in the user's own state
 // directory, a manifest and its marks for each full check: for a second look just
-// before the server starts, and for --check cached the next time. Whoever may
-// write there decides what is not read, so it is nobody else's.
-
-// maxGuardChecks is how many checks of a ledger's models are kept.
-const maxGuardChecks = 64
-
-// leftAfter is how long no check takes.
-const leftAfter = 7 * 24 * time.Hour
+// before the server starts, and for --check cached the next time.
 
 // guardCheck is an earlier full check of the same files.
 type guardCheck struct {
-	path  string // of its files, without their extensions
-	began int64  // Unix ms
-	fp    fingerprint.Fingerprint
-	when  string // for people
+	guard.Check
+	when string // for people
+}
+
+// checks are those of the ledger that a model is judged on.
+func (g *guarding) checks(m *guardModel) guard.Checks {
+	return guard.Checks{Dir: filepath.Join(g.app.dirs.State, "guard", m.standing.AsOf.Ledger.String())}
 }
 
 // guardSpot tells one model in one place from all others, for this person.
 func (m *guardModel) guardSpot() string {
-	host, _ := os.Hostname() // several machines may share a home
-	sum := sha256.Sum256([]byte(host + ":" + m.spot.String()))
-	return fmt.Sprintf("%d-%x", m.standing.judged.Artifact.Entry, sum[:8])
+	host, _ := os.Hostname()
+	return guard.Spot(m.standing.Judged.Artifact.Entry, host, m.spot.String())
 }
 
 // beginWatch begins to note what a model's files are known again by.
 func (g *guarding) beginWatch(m *guardModel) error {
-	dir := g.app.guardState(m.standing.asOf.Ledger)
-	err := os.MkdirAll(dir, 0o700)
-	if err == nil {
-		m.temp, err = os.MkdirTemp(dir, "new-")
-	}
+	var err error
+	m.temp, err = g.checks(m).Begin()
 	if err != nil { // a home that cannot be written to, as in many containers
 		if m.temp, err = os.MkdirTemp("", "stele-guard-"); err != nil {
 			return failf(exitError, "nowhere to note the files of %s: %w", m.what(), err).withHint("$STELE_STATE, or $TMPDIR, names a folder that can be written to")
 		}
 	}
-	fp := m.standing.judged.Artifact.Ref.Fingerprint
+	fp := m.standing.Judged.Artifact.Ref.Fingerprint
 	m.watch, err = newInputWatch(filepath.Join(m.temp, "check"), fp.Algorithm, 1, g.app.now())
 	return err
 }
@@ -79,68 +66,10 @@ func (g *guarding) sealWatch(m *guardModel, d *data) error {
 // keepWatch keeps the notes of a full check for the next time. Where they cannot
 // be kept, everything is read again then.
 func (g *guarding) keepWatch(m *guardModel) {
-	dir := filepath.Dir(m.temp)
-	if dir != g.app.guardState(m.standing.asOf.Ledger) {
-		return
+	if checks := g.checks(m); filepath.Dir(m.temp) == checks.Dir {
+		began := m.watch.settled/1e6 + settledAfter.Milliseconds()
+		_ = checks.Keep(m.watch.path, m.guardSpot(), began, m.watch.fp, time.Now())
 	}
-	// Whatever was there of this place is older.
-	list, _ := filepath.Glob(filepath.Join(dir, m.guardSpot()+"-*"))
-	name := fmt.Sprintf("%s-%d-%s", m.guardSpot(), m.watch.settled/1e6+settledAfter.Milliseconds(), strings.ReplaceAll(m.watch.fp.String(), ":", "_"))
-	for _, ext := range []string{".manifest", ".marks"} {
-		if err := keepFile(m.watch.path+ext, filepath.Join(dir, name+ext)); err != nil {
-			return
-		}
-	}
-	for _, old := range list {
-		if !strings.HasPrefix(filepath.Base(old), name+".") {
-			os.Remove(old)
-		}
-	}
-	pruneGuardChecks(dir)
-}
-
-// keepFile gives a file a second name, or copies it where files have but one.
-func keepFile(from, to string) error {
-	err := os.Link(from, to)
-	if err == nil || errors.Is(err, fs.ErrExist) {
-		return nil
-	}
-	data, err := os.ReadFile(from)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(to, data, 0o600)
-}
-
-// pruneGuardChecks drops the oldest notes of a ledger, and what guards left that
-// were killed.
-func pruneGuardChecks(dir string) {
-	left, _ := filepath.Glob(filepath.Join(dir, "new-*"))
-	for _, path := range left {
-		if info, err := os.Stat(path); err == nil && time.Since(info.ModTime()) > leftAfter {
-			os.RemoveAll(path)
-		}
-	}
-	list, _ := filepath.Glob(filepath.Join(dir, "*.manifest"))
-	slices.SortFunc(list, func(x, y string) int { return int(min(1, max(-1, beganOf(x)-beganOf(y)))) })
-	for ; len(list) > maxGuardChecks; list = list[1:] {
-		os.Remove(list[0])
-		os.Remove(strings.TrimSuffix(list[0], ".manifest") + ".marks")
-	}
-}
-
-// beganOf is when the check began whose notes a file is of, in Unix ms; 0 where
-// its name does not tell.
-func beganOf(path string) int64 {
-	parts := strings.SplitN(filepath.Base(path), "-", 4)
-	if len(parts) < 4 {
-		return 0
-	}
-	ms, err := strconv.ParseInt(parts[2], 10, 64)
-	if err != nil {
-		return 0
-	}
-	return ms
 }
 
 // earlierCheck finds the notes of the last full check of a model in its place;
@@ -149,16 +78,8 @@ func (g *guarding) earlierCheck(m *guardModel) (*guardCheck, error) {
 	if len(m.subject.stamp.Members) > 0 {
 		return nil, usagef("--check %s: %s is a collection, whose members are read one by one", checkCached, m.what()).withHint("--check full, or audit")
 	}
-	list, _ := filepath.Glob(filepath.Join(g.app.guardState(m.standing.asOf.Ledger), m.guardSpot()+"-*.manifest"))
-	slices.SortFunc(list, func(x, y string) int { return int(min(1, max(-1, beganOf(y)-beganOf(x)))) })
-	for _, path := range list {
-		began := beganOf(path)
-		_, text, _ := strings.Cut(filepath.Base(path), "-"+strconv.FormatInt(began, 10)+"-")
-		fp, err := fingerprint.Parse(strings.ReplaceAll(strings.TrimSuffix(text, ".manifest"), "_", ":"))
-		if began == 0 || err != nil || began > g.app.now().UnixMilli() {
-			continue
-		}
-		c := &guardCheck{path: strings.TrimSuffix(path, ".manifest"), began: began, fp: fp, when: g.app.term.Time(began)}
+	for _, check := range g.checks(m).Of(m.guardSpot(), g.app.now().UnixMilli()) {
+		c := &guardCheck{Check: check, when: g.app.term.Time(check.Began)}
 		if _, err := entriesOf(c.hints()); err != nil {
 			g.app.leftAside(err)
 			continue
@@ -172,9 +93,9 @@ func (g *guarding) earlierCheck(m *guardModel) (*guardCheck, error) {
 // hints are what that check read, without the files that had changed a moment
 // before it began: their marks may not tell the next change.
 func (c *guardCheck) hints() iter.Seq2[hint.Hint, error] {
-	settled := c.began*1e6 - settledAfter.Nanoseconds()
-	m := &foundManifest{name: c.path, path: c.path + ".manifest", fp: c.fp}
-	marks := func() (io.ReadCloser, error) { return openRegular(c.path + ".marks") }
+	settled := c.Began*1e6 - settledAfter.Nanoseconds()
+	m := &manifest.Found{Name: c.Path, Path: c.Path + guard.ManifestExt, Fingerprint: c.Files}
+	marks := func() (io.ReadCloser, error) { return source.OpenRegular(c.Path + guard.MarksExt) }
 	return func(yield func(hint.Hint, error) bool) {
 		for h, err := range joined(m, marks, 1) {
 			if err == nil && max(h.Mark.MTime, h.Mark.CTime) > settled {

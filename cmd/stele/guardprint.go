@@ -6,6 +6,7 @@ import (
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/terminal"
 )
 
@@ -27,12 +28,11 @@ func (g *guarding) tell(variables map[string]string, replaces bool) {
 		return
 	}
 	for _, m := range g.order.models {
-		words := verdictWords[m.verdict.Verdict]
 		rest := ""
 		if v := m.verdict.Verdict; v == evidence.Withdrawn || v == evidence.Tainted {
 			rest = ", and served all the same: the withdrawal does not forbid that"
 		}
-		a.term.Printf("%s is %s%s\n", m.what(), a.term.Style(words.style, words.text), rest)
+		a.term.Printf("%s is %s%s\n", m.what(), a.term.Style(verdictStyle(m.verdict.Verdict), account.OutcomeText(m.verdict.Verdict)), rest)
 		stamp := m.subject.stamp
 		pairs := []terminal.Pair{{Key: "files", Value: fmt.Sprintf("%s in %s", terminal.Bytes(stamp.Bytes), terminal.Plural(stamp.Files, "file"))}}
 		switch {
@@ -46,7 +46,7 @@ func (g *guarding) tell(variables map[string]string, replaces bool) {
 		default:
 			pairs = append(pairs, terminal.Pair{Key: "not read", Value: m.verdict.How, Style: terminal.Caution})
 		}
-		release := m.standing.release
+		release := m.release()
 		pairs = append(pairs,
 			terminal.Pair{Key: "released", Value: fmt.Sprintf("to %s in entry %d, by %s", g.order.stage, release.Entry, signedBy(release.Signer))},
 			m.pinPair(), terminal.Pair{Key: "served from", Value: m.path})
@@ -55,6 +55,12 @@ func (g *guarding) tell(variables map[string]string, replaces bool) {
 	at := g.asOf()
 	a.term.Printf("as of %s of %s\n", terminal.Plural(at.Size, "entry", "entries"), at.Origin)
 	a.term.Notef("%s begins", filepath.Base(g.order.command[0]))
+}
+
+// release is the one that put a model into the stage.
+func (m *guardModel) release() jsonv1.GuardRelease {
+	r := m.standing.Release
+	return jsonv1.GuardRelease{Entry: r.Entry, Time: jsonv1.At(r.Time), Signer: jsonv1.Signer{Handle: r.Handle, Key: r.Signer.String()}}
 }
 
 // pinPair says what keeps a model's files as they were verified.
@@ -70,18 +76,18 @@ func (m *guardModel) pinPair() terminal.Pair {
 func (g *guarding) json(variables map[string]string, replaces bool) *jsonv1.Guard {
 	o := g.order
 	out := &jsonv1.Guard{
-		Stage: o.stage, Check: o.check, Warnings: g.warnings, Notes: g.notes, AsOf: g.asOf(), Offline: len(o.evidence) > 0,
+		Stage: o.stage, Check: o.check, Warnings: g.warnings, Notes: g.notes, AsOf: asOfJSON(g.asOf()), Offline: len(o.evidence) > 0,
 		Replaces: replaces, Variables: variables,
 	}
 	if o.maxAge > 0 {
 		out.MaxAge = o.maxAge.String()
 	}
 	for _, m := range o.models {
-		ref, stamp := m.standing.judged.Artifact.Ref, m.subject.stamp
+		ref, stamp := m.standing.Judged.Artifact.Ref, m.subject.stamp
 		out.Models = append(out.Models, jsonv1.GuardModel{
 			Name: m.name, Version: m.version, Fingerprint: ref.Fingerprint.String(), Files: stamp.Files, Bytes: stamp.Bytes,
 			Place: m.place, Path: m.path, Verdict: string(m.verdict.Verdict), Unread: m.verdict.Unread, How: m.verdict.How,
-			Odds: m.odds, Release: m.standing.release, Pin: m.pin,
+			Odds: m.odds, Release: m.release(), Pin: m.pin,
 		})
 	}
 	return out

@@ -2,29 +2,19 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 
-	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
-	"github.com/stele-ml/stele/internal/account"
+	"github.com/stele-ml/stele/internal/guard"
 	"github.com/stele-ml/stele/internal/ledger"
-	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/lineage"
 	"github.com/stele-ml/stele/statement"
 )
-
-// guardStanding is what a ledger, or evidence, says of a model that is to be
-// served.
-type guardStanding struct {
-	release jsonv1.GuardRelease
-	asOf    jsonv1.AsOf
-	judged  *lineage.Judgement
-}
 
 // guardClaim is evidence of a model and its release, and what this person saw of
 // the log before.
@@ -136,183 +126,49 @@ func (g *guarding) judge(m *guardModel, c *guardClaim) error {
 	}
 	now := a.now().UnixMilli()
 	opts := evidence.Options{Now: now, Name: m.name, Version: m.version, Stage: o.stage, Remembered: c.past, Proof: c.proof, StampOnly: c.large != nil}
-	witnessed := policy != nil && policy.Quorum != evidence.QuorumNone
-	if witnessed {
+	k := &guard.Known{Witnessed: policy != nil && policy.Quorum != evidence.QuorumNone}
+	if k.Witnessed {
 		opts.MaxAge = milliseconds(o.maxAge)
 	}
-	v, trusted, err := a.verdictOn(c.file, opts)
-	if err != nil {
+	if k.Verdict, k.Trusted, err = a.verdictOn(c.file, opts); err != nil {
 		return err
 	}
-	judged := v.Judged
-	if c.large != nil {
-		withLarge(v, c.large)
-		judged = c.large
+	if k.Judged = k.Verdict.Judged; c.large != nil {
+		withLarge(k.Verdict, c.large)
+		k.Judged = c.large
 	}
-	if !trusted && v.AsOf != nil {
-		return failf(exitUntrusted, "the log %s is not trusted: no key is pinned for it", v.AsOf.Origin).
-			withHint("get its trust file from whoever runs it, by a way you trust, then `stele trust add FILE`, or --trust FILE")
-	}
-	if err := g.acceptable(m, v, judged); err != nil {
-		return err
-	}
-	if v.Result(evidence.CheckReleased) != evidence.Passed || v.Release == nil || v.AsOf == nil || judged == nil {
-		return failf(exitError, "%s: what is known of its release could not be told", m.what())
-	}
-	if !witnessed {
-		if err := g.recent(m, v.AsOf, now); err != nil {
+	if len(c.past.Signed) > 0 {
+		seen, _, err := evidence.ReadCheckpoint(c.past.Signed)
+		if err != nil {
 			return err
 		}
+		k.Seen = seen.Size
 	}
-	if o.maxAge == 0 && len(o.evidence) > 0 {
-		g.warn(fmt.Sprintf("%s: no --max-age bounds how old the evidence is: what was withdrawn since is not known", m.what()))
+	about := guard.Model{Name: m.name, Version: m.version, Stage: o.stage, Offline: len(o.evidence) > 0}
+	if m.standing, err = about.Judge(k, o.maxAge, now); err != nil {
+		return m.refused(err)
 	}
-	if err := g.behind(m, v.AsOf, c.past); err != nil {
-		return err
-	}
-	m.standing = &guardStanding{
-		release: jsonv1.GuardRelease{Entry: v.Release.Entry, Time: jsonv1.At(v.Release.Time), Signer: jsonv1.Signer{Handle: v.Release.Handle, Key: v.Release.Signer.String()}},
-		asOf:    jsonv1.AsOf{Origin: v.AsOf.Origin, Ledger: v.AsOf.Ledger.String(), Size: v.AsOf.Size, Root: v.AsOf.Root, Time: jsonv1.At(v.AsOf.Time)},
-		judged:  judged,
-	}
-	return g.weigh(m, judged)
-}
-
-// tolerated are the checks that a withdrawal fails, of whatever effect: weigh
-// looks at the effect.
-var tolerated = []string{evidence.CheckNotWithdrawn, evidence.CheckNotTainted, evidence.CheckMembers}
-
-// acceptable refuses a verdict by which a model must not be served, whatever the
-// effects of the withdrawals are.
-func (g *guarding) acceptable(m *guardModel, v *evidence.Verdict, judged *lineage.Judgement) error {
-	refused := func(status int, c *evidence.Check) *failure {
-		return failf(status, "%s is %s: %s: %s", m.what(), verdictWords[v.Verdict].text, c.Name, brief(c.Detail)).withPath(m.source())
-	}
-	known := judged != nil && (judged.Taint != nil || len(judged.Members) > 0 || len(judged.Artifact.Withdrawals) > 0)
-	switch v.Verdict {
-	case evidence.Verified, evidence.Sampled:
-		return nil
-	case evidence.Withdrawn, evidence.Tainted, evidence.Tampered, evidence.Untrusted, evidence.Unknown:
-	default:
-		return failf(exitError, "%s: the verdict %q is not known here", m.what(), v.Verdict)
-	}
-	for i := range v.Checks {
-		c := &v.Checks[i]
-		switch {
-		case c.OK != evidence.Failed:
-		case c.Name == evidence.CheckReleased && v.Verdict == evidence.Unknown:
-			return failf(exitRefused, "%s is not in %s, as far as the evidence goes: %s", m.what(), g.order.stage, c.Detail).withPath(m.source()).
-				withHint("`stele prove " + m.what() + " --stage " + g.order.stage + "` makes evidence of the release")
-		case !slices.Contains(tolerated, c.Name), v.Verdict != evidence.Withdrawn && v.Verdict != evidence.Tainted, !known:
-			return refused(max(v.Exit(), exitError), c)
-		}
-	}
-	if v.Verdict == evidence.Withdrawn || v.Verdict == evidence.Tainted {
-		return nil
-	}
-	return failf(max(v.Exit(), exitError), "%s is %s", m.what(), verdictWords[v.Verdict].text).withPath(m.source())
-}
-
-// weigh looks at what is against a model by its effect.
-func (g *guarding) weigh(m *guardModel, j *lineage.Judgement) error {
-	if len(j.Fallen) > 0 {
-		return failf(exitUntrusted, "%s is untrusted: %s", m.what(), account.FallText(&j.Fallen[0])).withEntry(j.Fallen[0].Artifact.Entry)
-	}
-	if j.Unknown {
-		return failf(exitError, "%s: %s", m.what(), account.WrongText(j)).withHint("nothing was started: what was not looked at may be withdrawn")
-	}
-	for i := range j.Artifact.Withdrawals {
-		w := &j.Artifact.Withdrawals[i]
-		if err := g.effect(w, fmt.Sprintf("%s is %s", m.what(), account.WithdrawalText(w))); err != nil {
-			return err
-		}
-	}
-	for i := range j.Members {
-		if err := g.effect(&j.Members[i].Withdrawal, m.what()+" is a collection: "+account.MemberText(&j.Members[i])); err != nil {
-			return err
-		}
-	}
-	if j.Taint == nil {
-		return nil
-	}
-	worst := j.Taint.Worst()
-	text := fmt.Sprintf("%s is tainted: made of %s", m.what(), account.WorstText(j.Taint))
-	if n := len(j.Taint.Causes) + j.Taint.More - 1; n > 0 {
-		text += fmt.Sprintf(" (and %s more)", terminal.Count(uint64(n)))
-	}
-	return g.effect(&worst.Withdrawal, text)
-}
-
-// effect does what a withdrawal asks of whoever serves what was released before
-// it. An effect that is not known stops, too.
-func (g *guarding) effect(w *lineage.Withdrawal, text string) error {
-	switch w.Effect {
-	case statement.EffectAdvise:
-		g.note(text)
-		return nil
-	case statement.EffectNoNewUse:
+	for _, text := range m.standing.Warnings {
 		g.warn(text)
-		return nil
 	}
-	f := failf(exitRefused, "%s", text).withEntry(w.Entry).withHint("nothing was started; `stele rollback` returns to what was in the stage before")
-	f.rule = string(ledger.RuleWithdrawn)
-	return f
-}
-
-// maxClockSkew is how far ahead of this machine's clock the ledger's may be.
-const maxClockSkew = 5 * time.Minute
-
-// recent bounds how old what is known may be, where no witnesses say when the
-// log was last seen: by the time of its last entry, which the ledger claims. A
-// ledger to which nothing is written looks old by that, and never young.
-func (g *guarding) recent(m *guardModel, at *evidence.AsOf, now int64) error {
-	limit := g.order.maxAge
-	age := time.Duration(now-at.Time) * time.Millisecond
-	switch {
-	case age < -maxClockSkew && (limit > 0 || len(g.order.evidence) > 0):
-		return failf(exitUntrusted, "%s: the log's last entry is from %s, which is still to come by this machine's clock", m.what(), g.app.term.Time(at.Time)).
-			withPath(m.source()).withHint("set the clock: how old this is cannot be told")
-	case limit > 0 && age > limit:
-		return failf(exitUntrusted, "%s: what is known of the log is %s old, and --max-age allows %s", m.what(), ageText(age), limit).withPath(m.source()).
-			withHint(g.older())
+	for _, text := range m.standing.Notes {
+		g.note(text)
 	}
 	return nil
 }
 
-func (g *guarding) older() string {
-	if len(g.order.evidence) > 0 {
-		return "nothing was started; ask for newer evidence. Without witnesses its age counts from the last entry in the log"
-	}
-	return "nothing was started; without witnesses the age counts from the last entry in the log"
-}
-
-// ageText writes a length of time for people, in the largest units.
-func ageText(d time.Duration) string {
-	switch d = max(d, 0); {
-	case d >= 48*time.Hour:
-		return fmt.Sprintf("%d days", int(d.Hours()/24))
-	case d >= time.Hour:
-		return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
-	case d >= time.Minute:
-		return fmt.Sprintf("%d min", int(d.Minutes()))
-	}
-	return fmt.Sprintf("%d s", int(d.Seconds()))
-}
-
-// behind warns of evidence that is older than what this person saw of the log.
-func (g *guarding) behind(m *guardModel, at *evidence.AsOf, past evidence.Remembered) error {
-	if len(past.Signed) == 0 {
-		return nil
-	}
-	seen, _, err := evidence.ReadCheckpoint(past.Signed)
-	if err != nil {
+// refused is how the command ends for a refusal.
+func (m *guardModel) refused(err error) error {
+	var r *guard.Refusal
+	if !errors.As(err, &r) {
 		return err
 	}
-	if seen.Size > at.Size {
-		g.warn(fmt.Sprintf("%s: the evidence knows %s of %s, and you have seen %s", m.what(),
-			terminal.Plural(at.Size, "entry", "entries"), at.Origin, terminal.Count(seen.Size)))
+	f := failf(r.Exit, "%w", r).withHint(r.Help)
+	f.rule, f.entry = string(r.Rule), r.Entry
+	if r.About {
+		f.path = m.evidence
 	}
-	return nil
+	return f
 }
 
 // readEvidence reads the evidence files, and gives each to the model that it is

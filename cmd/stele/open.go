@@ -14,6 +14,7 @@ import (
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/account"
+	"github.com/stele-ml/stele/internal/home"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/internal/source"
@@ -267,7 +268,7 @@ func statusOf(err error) int {
 		return false
 	}
 	switch {
-	case is(ledger.ErrDamaged, evidence.ErrTampered, solo.ErrTampered):
+	case is(ledger.ErrDamaged, evidence.ErrTampered, solo.ErrTampered, home.ErrNonce):
 		return exitTampered
 	case is(client.ErrUnreachable, client.ErrNotCosigned):
 		return exitUnreachable

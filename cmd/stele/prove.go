@@ -272,8 +272,8 @@ func (a *app) printProve(o *proveOrder, p *jsonv1.Prove) {
 		return
 	}
 	self := p.Name + "@" + p.Version
-	if words, ok := verdictWords[evidence.Outcome(p.Standing)]; ok && p.Lineage == nil && p.Standing != p.Verdict {
-		a.term.Warnf("this ledger knows, and the file does not say, that %s is %s: %s", self, words.text, p.Against)
+	if p.Standing != "" && p.Standing != standingGood && p.Lineage == nil && p.Standing != p.Verdict {
+		a.term.Warnf("this ledger knows, and the file does not say, that %s is %s: %s", self, account.OutcomeText(evidence.Outcome(p.Standing)), p.Against)
 	}
 	if a.quiet || p.File == "-" {
 		return
@@ -305,8 +305,8 @@ func (a *app) printProve(o *proveOrder, p *jsonv1.Prove) {
 	}
 	a.term.KeyValues(pairs)
 	if p.Verdict != "" && p.Verdict != string(evidence.Verified) {
-		words := verdictWords[evidence.Outcome(p.Verdict)]
-		a.term.Printf("who checks it now finds %s to be %s\n", self, a.term.Style(words.style, words.text))
+		verdict := evidence.Outcome(p.Verdict)
+		a.term.Printf("who checks it now finds %s to be %s\n", self, a.term.Style(verdictStyle(verdict), account.OutcomeText(verdict)))
 	}
 	if !o.tlogProof {
 		alone := ""
@@ -316,7 +316,7 @@ func (a *app) printProve(o *proveOrder, p *jsonv1.Prove) {
 		a.term.Notef("to check it: stele verify --evidence %s%s --trust TRUSTFILE (`stele trust export` writes one)", p.File, alone)
 	}
 	if p.StampOnly {
-		a.term.Notef("it proves the stamp alone: without --no-lineage, who checks it finds %s to be %s", self, verdictWords[evidence.Unknown].text)
+		a.term.Notef("it proves the stamp alone: without --no-lineage, who checks it finds %s to be %s", self, account.OutcomeText(evidence.Unknown))
 	}
 }
 

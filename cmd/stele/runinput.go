@@ -13,6 +13,7 @@ import (
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/audit"
 	"github.com/stele-ml/stele/internal/place"
 	"github.com/stele-ml/stele/internal/scan"
@@ -224,7 +225,7 @@ func (w *running) doesNotHold(in *runInput, v *evidence.Verdict, out *jsonv1.Ver
 			}
 		}
 	}
-	f := failf(max(v.Exit(), exitError), "--input %s is %s, read at %s%s", in.what(), verdictWords[v.Verdict].text, source.Show(in.path), why).withPath(in.path)
+	f := failf(max(v.Exit(), exitError), "--input %s is %s, read at %s%s", in.what(), account.OutcomeText(v.Verdict), source.Show(in.path), why).withPath(in.path)
 	if w.wrapped() {
 		return f.withHint("nothing was started; `stele verify " + in.what() + " " + shellText([]string{in.path}) + "` shows all of it")
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -91,10 +90,8 @@ func (a *app) fillVerdict(out *jsonv1.Verify, v *evidence.Verdict) {
 		out.Story = append(out.Story, toldJSON(t))
 	}
 	if v.AsOf != nil {
-		out.AsOf = &jsonv1.AsOf{Origin: v.AsOf.Origin, Ledger: v.AsOf.Ledger.String(), Size: v.AsOf.Size, Root: v.AsOf.Root}
-		if v.AsOf.Time != 0 {
-			out.AsOf.Time = jsonv1.At(v.AsOf.Time)
-		}
+		at := asOfJSON(v.AsOf)
+		out.AsOf = &at
 	}
 	if st := v.Stamp; st != nil {
 		out.Name, out.Version, out.Fingerprint = st.Name, st.Version, st.Fingerprint
@@ -104,29 +101,26 @@ func (a *app) fillVerdict(out *jsonv1.Verify, v *evidence.Verdict) {
 	}
 }
 
-// verdictWords are what a person reads first.
-var verdictWords = map[evidence.Outcome]struct {
-	style terminal.Style
-	text  string
-}{
-	evidence.Verified:  {terminal.Good, "verified"},
-	evidence.Tampered:  {terminal.Bad, "TAMPERED"},
-	evidence.Untrusted: {terminal.Bad, "NOT TRUSTED"},
-	evidence.Withdrawn: {terminal.Bad, "WITHDRAWN"},
-	evidence.Tainted:   {terminal.Bad, "TAINTED"},
-	evidence.Unknown:   {terminal.Caution, "UNKNOWN"},
-	evidence.Sampled:   {terminal.Caution, "sampled"},
+// verdictStyle colours a verdict.
+func verdictStyle(o evidence.Outcome) terminal.Style {
+	switch o {
+	case evidence.Verified:
+		return terminal.Good
+	case evidence.Unknown, evidence.Sampled:
+		return terminal.Caution
+	}
+	return terminal.Bad
 }
 
 // headline writes a verdict's first line; what would not fit it stands below.
 func (a *app) headline(what string, verdict evidence.Outcome, rest string) {
-	words := verdictWords[verdict]
-	if w := a.term.Width(); w > 0 && terminal.Columns(terminal.Clean(what+" is "+words.text+" "+rest)) > w {
-		a.term.Printf("%s is %s\n", what, a.term.Style(words.style, words.text))
+	text, style := account.OutcomeText(verdict), verdictStyle(verdict)
+	if w := a.term.Width(); w > 0 && terminal.Columns(terminal.Clean(what+" is "+text+" "+rest)) > w {
+		a.term.Printf("%s is %s\n", what, a.term.Style(style, text))
 		a.term.Printf("  %s\n", rest)
 		return
 	}
-	a.term.Printf("%s is %s %s\n", what, a.term.Style(words.style, words.text), rest)
+	a.term.Printf("%s is %s %s\n", what, a.term.Style(style, text), rest)
 }
 
 func (a *app) printVerdict(o *verifyOrder, out *jsonv1.Verify, v *evidence.Verdict) {
@@ -136,7 +130,7 @@ func (a *app) printVerdict(o *verifyOrder, out *jsonv1.Verify, v *evidence.Verdi
 	}
 	switch alone := o.noLineage && v.Result(evidence.CheckLineage) == evidence.NotMade; {
 	case withoutLineage(v):
-		a.term.Printf("%s is %s: its lineage is not in this file\n", what, a.term.Style(verdictWords[v.Verdict].style, verdictWords[v.Verdict].text))
+		a.term.Printf("%s is %s: its lineage is not in this file\n", what, a.term.Style(verdictStyle(v.Verdict), account.OutcomeText(v.Verdict)))
 	case alone && o.path == "":
 		a.headline(what, v.Verdict, "(its stamp alone; no data was given, so its contents were not checked)")
 	case alone:
@@ -188,20 +182,6 @@ func withoutLineage(v *evidence.Verdict) bool {
 	return v.Verdict == evidence.Unknown && v.Result(evidence.CheckLineage) == evidence.Failed && v.Result(evidence.CheckClaim) == evidence.Passed
 }
 
-// Digests as they stand in a check's detail.
-var (
-	fingerprintText = regexp.MustCompile(`\b(stele-|)(sha256|sha256-tree|blake3|blake3-tree):[0-9a-f]{64}\b`)
-	hexDigest       = regexp.MustCompile(`\b[0-9a-f]{64}\b`)
-	base64Digest    = regexp.MustCompile(`\b[A-Za-z0-9+/]{43}=`)
-)
-
-// brief shortens the digests in a detail, for a person; --json has them whole.
-func brief(detail string) string {
-	detail = fingerprintText.ReplaceAllStringFunc(detail, terminal.Digest)
-	detail = hexDigest.ReplaceAllStringFunc(detail, func(d string) string { return d[:12] + "…" })
-	return base64Digest.ReplaceAllStringFunc(detail, func(d string) string { return d[:12] + "…" })
-}
-
 // checksFor lists the checks for a person: the failed ones and those about
 // named files with what they found, the rest by name; with --checks all of them
 // as they were made, as in --json. A freshness that was asked for and could not
@@ -221,7 +201,7 @@ func checksFor(made []evidence.Check, o *verifyOrder) []terminal.Check {
 	}
 	for _, c := range made {
 		outcome := map[evidence.Result]terminal.Outcome{evidence.Passed: terminal.Passed, evidence.Failed: terminal.Failed}[c.OK]
-		line := terminal.Check{Name: c.Name, Outcome: outcome, Detail: brief(c.Detail)}
+		line := terminal.Check{Name: c.Name, Outcome: outcome, Detail: terminal.Brief(c.Detail)}
 		list = append(list, line)
 		switch {
 		case c.OK == evidence.Failed:

@@ -113,7 +113,7 @@ func (a *app) omsNotSigned(out *jsonv1.VerifyOMS, o *verifyOrder, err error) err
 		return verdictError{status}
 	}
 	a.headline(o.path, outcome, "against "+o.oms.file)
-	a.term.Checks([]terminal.Check{{Name: checkOMSSignature, Outcome: terminal.Failed, Detail: brief(err.Error())}, {Name: checkOMSFiles, Detail: out.Checks[1].Detail}})
+	a.term.Checks([]terminal.Check{{Name: checkOMSSignature, Outcome: terminal.Failed, Detail: terminal.Brief(err.Error())}, {Name: checkOMSFiles, Detail: out.Checks[1].Detail}})
 	var hinted interface{ Hint() string }
 	if errors.As(err, &hinted) && hinted.Hint() != "" {
 		a.term.Hintf("%s", hinted.Hint())

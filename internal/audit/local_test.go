@@ -136,7 +136,7 @@ func TestFolder(t *testing.T) {
 	if plan.All || plan.Draws != 919 || !res.Held() || len(found) != 0 || res.Files != 1202 || res.ChunksRead != plan.ToRead || res.BytesRead != plan.BytesToRead {
 		t.Fatalf("%+v: %+v, %v", plan, res, found)
 	}
-	t.Logf("reads %s", plan.WillRead(plain))
+	t.Logf("reads %s", plan.WillRead())
 
 	var flipped []string
 	share := uint64(0)

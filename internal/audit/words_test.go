@@ -8,10 +8,6 @@ import (
 	"testing"
 )
 
-func decimal(n uint64) string { return strconv.FormatUint(n, 10) }
-
-var plain = Spelling{Count: decimal, Bytes: func(n uint64) string { return decimal(n) + " bytes" }}
-
 func TestPercent(t *testing.T) {
 	for p, want := range map[float64]string{
 		0: "0%", 1: "more than 99.999999999%", 0.5: "50.0%", 0.99: "99.0%", 0.990017: "99.00%", 0.950092: "95.0%",
@@ -34,8 +30,8 @@ func TestPercent(t *testing.T) {
 func TestSentences(t *testing.T) {
 	p := &Plan{Draws: 919, Files: 3, Bytes: 10 << 40, Chunks: 10 << 20, ToRead: 918, BytesToRead: 918 << 20}
 	for got, want := range map[string]string{
-		p.WillRead(plain): "918 of 10485760 chunks, 962592768 bytes of 10995116277760 bytes",
-		p.WasRead(Result{ChunksRead: 900, BytesRead: 900 << 20}, plain): "900 of 10485760 chunks, 943718400 bytes of 10995116277760 bytes",
+		p.WillRead(): "918 of 10,485,760 chunks, 918 MiB of 10.0 TiB",
+		p.WasRead(Result{ChunksRead: 900, BytesRead: 900 << 20}): "900 of 10,485,760 chunks, 900 MiB of 10.0 TiB",
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)
@@ -43,37 +39,53 @@ func TestSentences(t *testing.T) {
 	}
 	want := []string{
 		"if 0.5% of the bytes lie in altered chunks, 919 draws meet one of them with a probability of 99.00%",
-		"a single altered chunk of 1048576 bytes is met with 0.0087%",
+		"a single altered chunk of 1.0 MiB is met with 0.0087%",
 		"the names and sizes of all stamped files are compared, whatever is drawn",
 		"0.5% of the rows is not 0.5% of the bytes: a changed byte alters its whole chunk, so scattered rows alter far more, and short rows that lie together less",
 	}
-	if got := p.Odds(5_000_000, plain); !slices.Equal(got, want) {
+	if got := p.Odds(5_000_000); !slices.Equal(got, want) {
 		t.Errorf("%q\nwant %q", got, want)
 	}
 
 	all := &Plan{Draws: 919, Bytes: 12, Chunks: 3, All: true, ToRead: 3, BytesToRead: 12}
-	if got := all.WillRead(plain); got != "all 3 chunks, 12 bytes" {
+	if got := all.WillRead(); got != "all 3 chunks, 12 B" {
 		t.Error(got)
 	}
-	if got := all.WasRead(Result{ChunksRead: 3, BytesRead: 12}, plain); got != "all 3 chunks, 12 bytes" {
+	if got := all.WasRead(Result{ChunksRead: 3, BytesRead: 12}); got != "all 3 chunks, 12 B" {
 		t.Error(got)
 	}
-	if got := all.WasRead(Result{ChunksRead: 2, BytesRead: 8}, plain); got != "2 of 3 chunks, 8 bytes of 12 bytes" {
+	if got := all.WasRead(Result{ChunksRead: 2, BytesRead: 8}); got != "2 of 3 chunks, 8 B of 12 B" {
 		t.Error(got)
 	}
-	if got := all.Odds(1, plain); len(got) != 1 || !strings.Contains(got[0], "every chunk is read") {
+	if got := all.Odds(1); len(got) != 1 || !strings.Contains(got[0], "every chunk is read") {
 		t.Error(got)
 	}
-	if got := (&Plan{Bytes: 7, Chunks: 1, All: true}).WillRead(plain); got != "the only chunk, 7 bytes" {
+	if got := (&Plan{Bytes: 7, Chunks: 1, All: true}).WillRead(); got != "the only chunk, 7 B" {
 		t.Error(got)
 	}
-	if got := (&Plan{Bytes: 7, Chunks: 5, Draws: 1}).Odds(500_000_000, plain); got[0] != "if 50% of the bytes lie in altered chunks, a single draw meets one of them with a probability of 50.0%" || len(got) != 3 {
+	if got := (&Plan{Bytes: 7, Chunks: 5, Draws: 1}).Odds(500_000_000); got[0] != "if 50% of the bytes lie in altered chunks, a single draw meets one of them with a probability of 50.0%" || len(got) != 3 {
 		t.Error(got)
 	}
 	if p := all.Detection(1e-18); p != 1 {
 		t.Errorf("an altered byte of a plan that reads all is found with %v", p)
 	}
-	if got := (&Plan{All: true}).Odds(1, plain); len(got) != 1 || !strings.Contains(got[0], "no bytes") {
+	if got := (&Plan{All: true}).Odds(1); len(got) != 1 || !strings.Contains(got[0], "no bytes") {
 		t.Error(got)
+	}
+}
+
+func TestFindingsInWords(t *testing.T) {
+	for _, c := range []struct {
+		r              Result
+		names, differs string
+	}{
+		{Result{ChunksRead: 7}, "none missing, added or of another size", ""},
+		{Result{Renamed: 1}, "1 renamed", ""},
+		{Result{Removed: 1, Added: 2000, Resized: 3}, "1 missing, 2,000 added, 3 of another size", "1 file missing, 2,000 files more than stamped, 3 files of another size"},
+		{Result{Modified: 2, ChunksAltered: 3, ChunksRead: 919}, "none missing, added or of another size", "3 of 919 chunks read altered, in 2 files"},
+	} {
+		if names, differs := c.r.Names(), c.r.Differs(); names != c.names || differs != c.differs || (differs == "") != c.r.Held() {
+			t.Errorf("%+v: %q and %q", c.r, names, differs)
+		}
 	}
 }

@@ -31,7 +31,7 @@ var flow = map[string][]string{
 	"internal/hint":    {"fingerprint", "internal/source", "internal/durable"}, // the journal's lock
 	"internal/shard":   {"fingerprint"},
 	"internal/scan":    {"fingerprint", "internal/source", "internal/hint", "internal/shard"},
-	"internal/audit":   {"fingerprint", "internal/source", "internal/scan"},
+	"internal/audit":   {"fingerprint", "internal/source", "internal/scan", "internal/terminal"}, // it says numbers as people read them
 
 	"internal/source/bucket": {"fingerprint", "internal/source"}, // what all object stores share; no SDK
 	"internal/source/s3":     {"internal/source", "internal/source/bucket"},
@@ -53,7 +53,7 @@ var flow = map[string][]string{
 	"internal/account": {"statement", "lineage", "evidence", "contract", "internal/ledger", "internal/terminal", "cmd/stele/jsonv1"},                                   // it reads a ledger, and says what it found to people and, in the published types, to programs
 	"internal/gate":    {"fingerprint", "statement", "lineage", "evidence", "contract", "internal/ledger", "internal/account", "internal/report", "internal/terminal"}, // it judges: trust and manifests come in, findings go out
 	"internal/trace":   {"statement", "lineage", "internal/ledger", "internal/account", "internal/terminal", "cmd/stele/jsonv1"},                                       // what it draws is what --json says, so that both say the same
-	"internal/guard":   {"fingerprint", "statement", "lineage", "evidence", "internal/ledger", "internal/account", "internal/terminal"}, // verified evidence comes in; it starts nothing
+	"internal/guard":   {"fingerprint", "statement", "lineage", "evidence", "internal/ledger", "internal/account", "internal/terminal"},                                // verified evidence comes in; it starts nothing
 	"internal/solo":    {"fingerprint", "statement", "evidence", "internal/ledger", "internal/durable", "internal/strictjson"},
 
 	"internal/wire":     {"statement", "evidence", "fingerprint", "internal/strictjson"},                                                                                                                                      // what client and server say to each other

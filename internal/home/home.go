@@ -118,8 +118,8 @@ func (d Dirs) Keys() ([]string, error) {
 	return names, nil
 }
 
-// WriteSecret writes a new private file, 0600, its directory 0700. It never
-// overwrites: a lost private key cannot be made again.
+// WriteSecret writes a new private file, 0600, its directory 0700, and has it on the
+// disk when it returns. It never overwrites: a lost private key cannot be made again.
 func WriteSecret(path string, data []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
@@ -133,6 +133,9 @@ func WriteSecret(path string, data []byte) error {
 	}
 	if cerr := f.Close(); err == nil {
 		err = cerr
+	}
+	if err == nil {
+		err = syncDir(filepath.Dir(path))
 	}
 	if err != nil {
 		os.Remove(path)
