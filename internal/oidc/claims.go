@@ -6,7 +6,6 @@ import (
 	"maps"
 	"math"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -75,7 +74,7 @@ func peek(payload []byte) string {
 	if json.Unmarshal(payload, &c) != nil {
 		return ""
 	}
-	return strings.TrimSpace(c.Issuer)
+	return c.Issuer
 }
 
 func mapKeys[V any](m map[string]V) iter.Seq[string] { return maps.Keys(m) }

@@ -54,7 +54,21 @@ type Request struct {
 	Life  time.Duration    // 0: what the rule gives; else no more
 }
 
-// New checks the rules. An error names the rule.
+// RuleError is what is wrong with a rule.
+type RuleError struct {
+	Index int // among [Options].Rules
+	Name  string
+	Err   error
+}
+
+func (e *RuleError) Error() string {
+	return fmt.Sprintf("rule %d for tokens, %q: %v", e.Index+1, e.Name, e.Err)
+}
+
+// Unwrap returns what is wrong, without which rule it is.
+func (e *RuleError) Unwrap() error { return e.Err }
+
+// New checks the rules. What is wrong with one is a *[RuleError].
 func New(o Options) (*Exchange, error) {
 	if o.Transport == nil {
 		o.Transport = http.DefaultTransport
@@ -69,7 +83,7 @@ func New(o Options) (*Exchange, error) {
 	for i := range o.Rules {
 		r := &o.Rules[i]
 		if err := r.check(); err != nil {
-			return nil, fmt.Errorf("rule %d for tokens, %q: %w", i+1, r.Name, err)
+			return nil, &RuleError{i, r.Name, err}
 		}
 		if x.issuers[r.Issuer] == nil {
 			x.issuers[r.Issuer] = newIssuer(r.Issuer, o.Transport, o.Now)
@@ -98,21 +112,15 @@ func (x *Exchange) Delegate(ctx context.Context, q Request) (*statement.Delegati
 	if err != nil {
 		return nil, "", err
 	}
-	var why []string
-	code := Unauthorized // as long as the token is not for this server, or not lately made
+	var near misses
 	for i := range x.o.Rules {
 		r := &x.o.Rules[i]
 		if r.Issuer != from.url {
 			continue
 		}
-		if err := r.isFor(c, now); err != nil {
-			why = append(why, r.Name+": "+err.Error())
-			continue
-		}
-		code = Forbidden
-		d, err := x.apply(r, c, q, now)
-		if err != nil {
-			why = append(why, r.Name+": "+err.Error())
+		d, miss := x.apply(r, c, q, now)
+		if miss != nil {
+			near.add(miss)
 			continue
 		}
 		end := now.Add(x.longest(from.url) + 2*Leeway) // its issuer's clock may be ahead, and then this one behind
@@ -120,21 +128,15 @@ func (x *Exchange) Delegate(ctx context.Context, q Request) (*statement.Delegati
 			return nil, "", refusal
 		}
 		signed, err := statement.NewDelegation(*d, x.o.Signer)
+		if errors.Is(err, statement.ErrFormat) {
+			return nil, "", refuse(Forbidden, "ask for fewer names", "%s gives what makes no delegation: %w", r.Name, err)
+		}
 		if err != nil {
 			return nil, "", fmt.Errorf("sign the delegation: %w", err)
 		}
 		return signed, r.Name, nil
 	}
-	return nil, "", refuse(code, "compare the token's claims with the server's rules", "no rule takes this token: %s", some(why))
-}
-
-// some joins reasons into a sentence, the first few of them.
-func some(why []string) string {
-	const most = 8
-	if n := len(why) - most; n > 0 {
-		return strings.Join(why[:most], "; ") + fmt.Sprintf("; and %d more", n)
-	}
-	return strings.Join(why, "; ")
+	return nil, "", near.refusal()
 }
 
 func (q *Request) check(ledger statement.LedgerID) error {
@@ -145,6 +147,8 @@ func (q *Request) check(ledger statement.LedgerID) error {
 		return refuse(Malformed, "", "no key")
 	case q.Key.Algorithm() == statement.AlgorithmSSH:
 		return refuse(Malformed, "make a P-256 or Ed25519 key for the job", "the key is of algorithm %s", q.Key.Algorithm())
+	case len(q.Names) > statement.MaxDelegationNames:
+		return refuse(Malformed, "", "%d names; at most %d are allowed", len(q.Names), statement.MaxDelegationNames)
 	case q.Life < 0:
 		return refuse(Malformed, "", "life %v", q.Life)
 	}
@@ -187,21 +191,17 @@ func (x *Exchange) believe(ctx context.Context, from *issuer, token string, now 
 	return c, nil
 }
 
-// isFor checks that a token is for the rule's audience, and made lately.
-func (r *Rule) isFor(c claims, now time.Time) error {
-	if !slices.Contains(c.audience(), r.Audience) {
-		return fmt.Errorf("it is for %s, not for %s", short(strings.Join(c.audience(), ", ")), short(r.Audience))
-	}
-	return r.inTime(c, now)
-}
-
 // plain makes a sentence of the library's errors that holds nothing of the token.
 func plain(err error) error {
 	if expired := (*oidc.TokenExpiredError)(nil); errors.As(err, &expired) {
+		if expired.Expiry.IsZero() {
+			return errors.New("the token does not say when it expires")
+		}
 		return fmt.Errorf("the token expired at %s", expired.Expiry.UTC().Format(time.RFC3339))
 	}
-	text := strings.TrimPrefix(err.Error(), "oidc: ")
-	return fmt.Errorf("the token is not believed: %s", strings.ReplaceAll(strings.Trim(short(text), `"`), `\"`, `"`))
+	text := short(strings.TrimPrefix(err.Error(), "oidc: "))
+	text = strings.TrimSuffix(strings.TrimPrefix(text, `"`), `"`)
+	return fmt.Errorf("the token is not believed: %s", strings.ReplaceAll(text, `\"`, `"`))
 }
 
 // longest is how old a token of an issuer may be by any rule: what one rule finds too
@@ -246,41 +246,28 @@ func (r *Rule) inTime(c claims, now time.Time) error {
 	return nil
 }
 
-// apply makes what a rule gives for these claims, narrowed by what is asked for.
-func (x *Exchange) apply(r *Rule, c claims, q Request, now time.Time) (*statement.DelegationClaims, error) {
+// apply makes what a rule gives for these claims, narrowed by what is asked for, or says
+// why it gives nothing.
+func (x *Exchange) apply(r *Rule, c claims, q Request, now time.Time) (*statement.DelegationClaims, *miss) {
+	if !slices.Contains(c.audience(), r.Audience) {
+		return nil, &miss{byAudience, fmt.Sprintf("it is for %s, not for %s", short(strings.Join(c.audience(), ", ")), short(r.Audience))}
+	}
+	if err := r.known(c); err != nil {
+		return nil, &miss{byOwner, err.Error()}
+	}
+	if err := r.inTime(c, now); err != nil {
+		return nil, r.miss(byTime, err)
+	}
 	if err := r.takes(c); err != nil {
-		return nil, err
+		return nil, r.miss(byClaims, err)
 	}
-	d := &statement.DelegationClaims{Ledger: x.o.Ledger, Key: q.Key, Subject: c.subject(), Source: r.Issuer, Kinds: slices.Clone(r.Kinds)}
-	for _, template := range r.Names {
-		name, err := fill(template, c)
-		if err != nil {
-			return nil, err
-		}
-		d.Names = append(d.Names, name)
+	d, err := r.gives(c)
+	if err != nil {
+		return nil, r.miss(byClaims, err)
 	}
-	if len(q.Names) > 0 {
-		for _, name := range q.Names {
-			if err := statement.CheckPattern(name); err != nil {
-				return nil, err
-			}
-			if !slices.ContainsFunc(d.Names, func(p string) bool { return within(p, name) }) {
-				return nil, fmt.Errorf("it gives the names %v, which do not cover %s", d.Names, name)
-			}
-		}
-		d.Names = q.Names
+	if err := narrow(d, q); err != nil {
+		return nil, r.miss(byRequest, err)
 	}
-	if len(q.Kinds) > 0 {
-		for _, kind := range q.Kinds {
-			if !slices.Contains(d.Kinds, kind) {
-				return nil, fmt.Errorf("it gives the kinds %v, and not %s", d.Kinds, short(string(kind)))
-			}
-		}
-		d.Kinds = slices.Clone(q.Kinds)
-	}
-	slices.Sort(d.Names)
-	slices.Sort(d.Kinds)
-	d.Names, d.Kinds = slices.Compact(d.Names), slices.Compact(d.Kinds)
 	life := r.Life
 	if life == 0 {
 		life = MaxLife
@@ -288,8 +275,49 @@ func (x *Exchange) apply(r *Rule, c claims, q Request, now time.Time) (*statemen
 	if q.Life > 0 {
 		life = min(life, q.Life)
 	}
+	d.Ledger, d.Key = x.o.Ledger, q.Key
 	d.NotBefore, d.NotAfter = now.Add(-Leeway).UnixMilli(), now.Add(life).UnixMilli()
+	return d, nil
+}
+
+// gives is what a rule gives for these claims, at most.
+func (r *Rule) gives(c claims) (*statement.DelegationClaims, error) {
+	d := &statement.DelegationClaims{Subject: c.subject(), Source: r.Issuer, Kinds: slices.Clone(r.Kinds)}
+	for _, template := range r.Names {
+		name, err := fill(template, c)
+		if err != nil {
+			return nil, err
+		}
+		d.Names = append(d.Names, name)
+	}
+	slices.Sort(d.Names)
+	slices.Sort(d.Kinds)
+	d.Names, d.Kinds = slices.Compact(d.Names), slices.Compact(d.Kinds)
 	return d, statement.CheckText("the token's subject", d.Subject, statement.MaxDelegationSubject)
+}
+
+// narrow takes away what is not asked for. More than there is cannot be asked for.
+func narrow(d *statement.DelegationClaims, q Request) error {
+	for _, name := range q.Names {
+		if err := statement.CheckPattern(name); err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(d.Names, func(p string) bool { return within(p, name) }) {
+			return fmt.Errorf("it gives the names %v, which do not cover %s", d.Names, name)
+		}
+	}
+	for _, kind := range q.Kinds {
+		if !slices.Contains(d.Kinds, kind) {
+			return fmt.Errorf("it gives the kinds %v, and not %s", d.Kinds, short(string(kind)))
+		}
+	}
+	if len(q.Names) > 0 {
+		d.Names = slices.Compact(slices.Sorted(slices.Values(q.Names)))
+	}
+	if len(q.Kinds) > 0 {
+		d.Kinds = slices.Compact(slices.Sorted(slices.Values(q.Kinds)))
+	}
+	return nil
 }
 
 // within reports whether a pattern of names covers all that another does.

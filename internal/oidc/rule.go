@@ -186,6 +186,24 @@ func fill(template string, c claims) (string, error) {
 	return out, statement.CheckPattern(out)
 }
 
+// known says why the rule is for nobody of the token's owner, or nil. It tells what the
+// token says, and not what the rule wants.
+func (r *Rule) known(c claims) error {
+	for _, claim := range slices.Sorted(mapKeys(r.Claims)) {
+		if !slices.Contains(tenants, claim) {
+			continue
+		}
+		value, ok := c.text(claim)
+		switch {
+		case !ok:
+			return fmt.Errorf("it has no %s", claim)
+		case !r.wants(claim, value):
+			return fmt.Errorf("no rule is for its %s, %s", claim, short(value))
+		}
+	}
+	return nil
+}
+
 // takes says why the rule is not for these claims, or nil.
 func (r *Rule) takes(c claims) error {
 	for _, claim := range slices.Sorted(mapKeys(r.Claims)) {
@@ -193,7 +211,7 @@ func (r *Rule) takes(c claims) error {
 		switch {
 		case !ok:
 			return fmt.Errorf("the token has no %s", claim)
-		case len(value) > MaxPattern || !match(r.Claims[claim], value):
+		case !r.wants(claim, value):
 			return fmt.Errorf("%s is %s, not %s", claim, short(value), short(r.Claims[claim]))
 		}
 	}
@@ -201,6 +219,10 @@ func (r *Rule) takes(c claims) error {
 		return err
 	}
 	return r.invited("pipeline_source", strangersSources, c)
+}
+
+func (r *Rule) wants(claim, value string) bool {
+	return len(value) <= MaxPattern && match(r.Claims[claim], value)
 }
 
 // invited refuses a token of a job that strangers can set off, unless the rule names
