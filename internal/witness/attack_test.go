@@ -189,7 +189,11 @@ func TestAttackerEditsTheMemory(t *testing.T) {
 			}
 			return durable.WriteFile(fsys, file, bytes.Replace(data, []byte("\n5\n"), []byte("\n4\n"), 1))
 		},
-		"known is cut": func(fsys vfs.FS) error { return durable.WriteFile(fsys, "/w/"+knownFile, []byte("log.exam")) },
+		"known is cut":   func(fsys vfs.FS) error { return durable.WriteFile(fsys, "/w/"+knownFile, []byte("log.exam")) },
+		"known is empty": func(fsys vfs.FS) error { return durable.WriteFile(fsys, "/w/"+knownFile, nil) },
+		"known is gone, and a record": func(fsys vfs.FS) error {
+			return errors.Join(fsys.Remove("/w/"+knownFile), fsys.Remove(file))
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, mem, c := start(t, a, b)
@@ -203,6 +207,45 @@ func TestAttackerEditsTheMemory(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
+	}
+}
+
+// TestKeyAloneIsNoWitness: a key that was copied without its memory would cosign every log
+// again from nothing.
+func TestKeyAloneIsNoWitness(t *testing.T) {
+	l := newLog(t, "log.example/a", 1, "a", 5)
+	for _, cosigned := range []bool{false, true} {
+		w, mem, c := start(t, l)
+		if cosigned {
+			mustAdd(t, w, l.request(0, 5))
+		}
+		w.Close()
+		key, err := durable.ReadFile(mem, "/w/"+keyFile, maxKeyFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		elsewhere := vfs.NewCrashableMem()
+		if err := errors.Join(elsewhere.MkdirAll("/w", durable.PrivateDir), durable.WriteFile(elsewhere, "/w/"+keyFile, key)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(Options{FS: elsewhere, Dir: "/w", Logs: []evidence.VKey{l.vkey}, Now: c.Now}); !errors.Is(err, ErrState) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestStoppedIsStopped: whatever became of the file that says why.
+func TestStoppedIsStopped(t *testing.T) {
+	l := newLog(t, "log.example/a", 1, "a", 5)
+	w, mem, c := start(t, l)
+	w.Close()
+	for _, text := range []string{"", "\n", "because", strings.Repeat("x", maxStopped)} {
+		if err := durable.WriteFile(mem, "/w/"+stoppedFile, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(Options{FS: mem, Dir: "/w", Logs: []evidence.VKey{l.vkey}, Now: c.Now}); !errors.Is(err, ErrRestored) {
+			t.Fatalf("%.20q: %v", text, err)
+		}
 	}
 }
 

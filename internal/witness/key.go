@@ -86,13 +86,27 @@ func CreateKey(fsys vfs.FS, dir, name string, rand io.Reader) (*Key, error) {
 	if err := durable.MkdirAll(fsys, dir, durable.PrivateDir); err != nil {
 		return nil, err
 	}
-	for _, there := range []string{keyFile, knownFile, stoppedFile} {
+	taken := func(name string) error {
+		return withHint("give the new witness a directory of its own", "make witness key: %w: %s is there already", ErrKeys, fsys.PathJoin(dir, name))
+	}
+	for _, there := range []string{keyFile, stoppedFile} {
 		switch _, err := fsys.Stat(fsys.PathJoin(dir, there)); {
 		case err == nil:
-			return nil, withHint("give the new witness a directory of its own", "make witness key: %w: %s is there already", ErrKeys, fsys.PathJoin(dir, there))
+			return nil, taken(there)
 		case !errors.Is(err, fs.ErrNotExist):
 			return nil, err
 		}
+	}
+	m := memory{fsys: fsys, dir: dir}
+	switch known, err := m.known(); {
+	case errors.Is(err, fs.ErrNotExist):
+		if err := m.writeKnown(nil); err != nil {
+			return nil, fmt.Errorf("make witness key: %w", err)
+		}
+	case err != nil:
+		return nil, fmt.Errorf("make witness key: %w", err)
+	case len(known) > 0:
+		return nil, taken(knownFile)
 	}
 	if err := durable.WriteFile(fsys, fsys.PathJoin(dir, keyFile), k.text()); err != nil {
 		return nil, fmt.Errorf("make witness key: %w", err)

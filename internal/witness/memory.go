@@ -19,7 +19,7 @@ import (
 // What lies in a state directory, beside the key.
 const (
 	lockFile    = "lock"
-	knownFile   = "known"   // the origins of which there is a memory, a line each
+	knownFile   = "known"   // the origins of which there is a memory, a line each; an empty line for none
 	stoppedFile = "stopped" // why this witness never cosigns again
 	logsDir     = "logs"    // a note for each log, by OriginID
 
@@ -64,10 +64,10 @@ func (m memory) read(origin string) (*record, error) {
 	}
 	r, err := m.cosigned(signed)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s is damaged: %w", ErrState, name, err)
+		return nil, withHint(newWitness, "%w: %s is damaged: %w", ErrState, name, err)
 	}
 	if r.Origin != origin {
-		return nil, fmt.Errorf("%w: %s is of another log, %s", ErrState, name, r.Origin)
+		return nil, withHint(newWitness, "%w: %s is of another log, %s", ErrState, name, r.Origin)
 	}
 	return r, nil
 }
@@ -95,23 +95,28 @@ func (m memory) write(r *record) error {
 	return durable.WriteFile(m.fsys, m.path(logsDir, OriginID(r.Origin)), r.signed)
 }
 
-// known reads the origins of which there is a memory.
+// known reads the origins of which there is a memory. The file is made before the key:
+// where it is not, a key was brought here without its memory.
 func (m memory) known() ([]string, error) {
-	data, err := durable.ReadFile(m.fsys, m.path(knownFile), maxKnown)
+	name := m.path(knownFile)
+	data, err := durable.ReadFile(m.fsys, name, maxKnown)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil, withHint(newWitness, "%w: %s is gone: %w", ErrState, name, err)
 	}
 	if err != nil {
 		return nil, err
 	}
 	text, ok := strings.CutSuffix(string(data), "\n")
 	if !ok {
-		return nil, fmt.Errorf("%w: %s is cut short", ErrState, m.path(knownFile))
+		return nil, withHint(newWitness, "%w: %s is cut short", ErrState, name)
+	}
+	if text == "" {
+		return nil, nil
 	}
 	list := strings.Split(text, "\n")
 	for i, origin := range list {
 		if evidence.CheckOrigin(origin) != nil || i > 0 && list[i-1] >= origin {
-			return nil, fmt.Errorf("%w: %s is damaged in line %d", ErrState, m.path(knownFile), i+1)
+			return nil, withHint(newWitness, "%w: %s is damaged in line %d", ErrState, name, i+1)
 		}
 	}
 	return list, nil
@@ -122,13 +127,19 @@ func (m memory) writeKnown(list []string) error {
 	return durable.WriteFile(m.fsys, m.path(knownFile), []byte(strings.Join(list, "\n")+"\n"))
 }
 
-// stopped returns why the witness stopped for good; empty if it did not.
-func (m memory) stopped() (string, error) {
-	data, err := durable.ReadFile(m.fsys, m.path(stoppedFile), maxStopped)
+// stopped is an ErrRestored if the witness stopped for good: if the file is there, with
+// whatever in it.
+func (m memory) stopped() error {
+	name := m.path(stoppedFile)
+	data, err := durable.ReadFile(m.fsys, name, maxStopped)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
+		return nil
 	}
-	return string(data), err
+	if err != nil {
+		return err
+	}
+	why, _, _ := strings.Cut(string(data), "\n")
+	return withHint(newWitness, "%w: %.300q (%s)", ErrRestored, why, name)
 }
 
 func (m memory) stop(why string, signed []byte) error {

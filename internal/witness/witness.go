@@ -112,13 +112,9 @@ const newWitness = "a witness whose memory cannot be relied on is replaced: make
 // load reads the whole memory: of logs that are no longer witnessed too, for
 // their times, and because they may come back.
 func (w *Witness) load(logs []evidence.VKey) error {
-	why, err := w.memory.stopped()
+	err := w.memory.stopped()
 	if err != nil {
 		return err
-	}
-	if why != "" {
-		line, _, _ := strings.Cut(why, "\n")
-		return withHint(newWitness, "%w: %.300q (%s)", ErrRestored, line, w.memory.path(stoppedFile))
 	}
 	if w.known, err = w.memory.known(); err != nil {
 		return err
