@@ -89,7 +89,8 @@ func (a *app) remembered(id statement.LedgerID) (past evidence.Remembered, err e
 		return past, err
 	}
 	if _, _, err := evidence.ReadCheckpoint(signed); err != nil {
-		return past, fmt.Errorf("the remembered checkpoint %s: %w", a.seenPath(id), err)
+		return past, failf(exitError, "the checkpoint that was seen last is damaged: %w", err).withPath(a.seenPath(id)).
+			withHint("without it nobody notices that the log went back: put the file back from a copy, or move it away, and compare what `stele log` shows then with somebody else who reads this ledger")
 	}
 	return evidence.Remembered{Signed: signed}, nil
 }
@@ -225,10 +226,10 @@ const (
 // a ledger.
 func (a *app) onSeen(id statement.LedgerID, do func() error) error {
 	path := a.seenPath(id) + ".lock"
-	if err := os.MkdirAll(filepath.Dir(path), durable.PrivateDir); err != nil {
-		return err
-	}
 	fsys := durable.Private()
+	if err := os.MkdirAll(filepath.Dir(path), durable.PrivateDir); err != nil {
+		return notWrittenDown(err)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), seenPatience)
 	defer cancel()
 	for {
@@ -238,12 +239,22 @@ func (a *app) onSeen(id statement.LedgerID, do func() error) error {
 			return do()
 		}
 		if !errors.Is(err, durable.ErrLocked) {
-			return err
+			return notWrittenDown(err)
 		}
 		select {
 		case <-time.After(seenPause):
 		case <-ctx.Done():
-			return fmt.Errorf("what was seen is not written down: %w", err)
+			return notWrittenDown(err)
 		}
 	}
+}
+
+// notWrittenDown says that a command ends because it cannot remember: the next one would
+// not notice that the log went back.
+func notWrittenDown(err error) error {
+	f := describe(fmt.Errorf("what was seen of the log cannot be written down: %w", err))
+	if f.hint == "" {
+		f.hint = "$STELE_STATE names another directory for it"
+	}
+	return f
 }

@@ -119,3 +119,45 @@ func TestSeenMovesForwards(t *testing.T) {
 		t.Errorf("%q %v", kept, err)
 	}
 }
+
+// TestStateThatCannotBeUsed: who cannot remember what they saw, or whose memory is
+// damaged, is told which file it is and what to do; the command does not go on.
+func TestStateThatCannotBeUsed(t *testing.T) {
+	l := ledgertest.New(t)
+	r, err := newReading(l.View())
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed, err := r.LatestCheckpoint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		spoil func(a *app, path string) error
+		hint  string
+	}{
+		"empty":        {func(_ *app, path string) error { return os.WriteFile(path, nil, 0o600) }, "move it away"},
+		"half of it":   {func(_ *app, path string) error { return os.WriteFile(path, signed[:40], 0o600) }, "move it away"},
+		"no directory": {func(a *app, _ string) error { return os.WriteFile(filepath.Join(a.dirs.State, "file"), nil, 0o600) }, "$STELE_STATE"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := someone(t)
+			if err := os.MkdirAll(filepath.Dir(a.seenPath(r.ID())), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.spoil(a, a.seenPath(r.ID())); err != nil {
+				t.Fatal(err)
+			}
+			if name == "no directory" {
+				a.dirs.State = filepath.Join(a.dirs.State, "file", "state")
+				err = a.onSeen(r.ID(), func() error { return nil })
+			} else {
+				err = a.sawNext(r, evidence.Remembered{}, signed)
+			}
+			f := describe(err)
+			if f.status != exitError || !strings.Contains(f.hint, c.hint) || f.path == "" {
+				t.Errorf("status %d, path %q, %v\nhint: %s", f.status, f.path, err, f.hint)
+			}
+		})
+	}
+}

@@ -31,8 +31,13 @@ const (
 	digits = 10 // of an item's number
 )
 
-// ErrFull says that there are MaxItems envelopes.
-var ErrFull = errors.New("the spool is full")
+// The classes of error that callers act on.
+var (
+	// ErrFull: there are MaxItems envelopes.
+	ErrFull = errors.New("the spool is full")
+	// ErrDamaged: what is kept is not what was added. It will never be admitted.
+	ErrDamaged = errors.New("damaged")
+)
 
 // Spool is a directory of envelopes that wait, in the order in which they were
 // added. Each is a directory of its own that is there whole or not at all:
@@ -100,8 +105,7 @@ func (s *Spool) Add(env *statement.Envelope, documents ...Document) (Item, error
 	}
 	// Two programs that add at once may take one number: neither knows of the
 	// other's envelope, so that either order is right, and the names differ.
-	id := env.ID()
-	item := s.item(number, fmt.Sprintf("%0*d-%x", digits, number, id[:8]))
+	item := s.item(number, fmt.Sprintf("%0*d-%s", digits, number, shortID(env)))
 	if err := os.Rename(begun, item.dir); err != nil {
 		return Item{}, err
 	}
@@ -137,15 +141,31 @@ func (s *Spool) Items() ([]Item, error) {
 	return items, nil
 }
 
-// Envelope reads an item's envelope: the bytes that were signed.
+// shortID is what of a statement's id is in the name of its item.
+func shortID(env *statement.Envelope) string {
+	id := env.ID()
+	return hex.EncodeToString(id[:8])
+}
+
+// Envelope reads an item's envelope: the bytes that were signed. Its error is
+// ErrDamaged where they are not those that were added; of a signature only the
+// ledger can tell.
 func (i Item) Envelope() (*statement.Envelope, error) {
-	body, err := durable.ReadFile(durable.Private(), filepath.Join(i.dir, envelopeName), statement.MaxDSSE)
-	if err != nil {
+	path := filepath.Join(i.dir, envelopeName)
+	body, err := durable.ReadFile(durable.Private(), path, statement.MaxDSSE)
+	var disk *fs.PathError
+	if errors.As(err, &disk) && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	env, err := statement.ParseEnvelope(body)
+	var env *statement.Envelope
+	if err == nil {
+		env, err = statement.ParseEnvelope(body)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", filepath.Join(i.dir, envelopeName), err)
+		return nil, fmt.Errorf("%s: %w: %w", path, ErrDamaged, err)
+	}
+	if _, id, _ := strings.Cut(i.Name, "-"); id != shortID(env) {
+		return nil, fmt.Errorf("%s: %w: it is the statement %s, and %s was kept", path, ErrDamaged, shortID(env), id)
 	}
 	return env, nil
 }

@@ -117,17 +117,34 @@ func TestLeftovers(t *testing.T) {
 
 func TestAnEnvelopeThatWasChanged(t *testing.T) {
 	s := spool.At(t.TempDir())
-	item, err := s.Add(envelopes(t, 1)[0])
+	envs := envelopes(t, 2)
+	item, err := s.Add(envs[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := envs[1].MarshalJSON()
 	if err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(s.Dir(), item.Name, "envelope.json")
-	for _, text := range []string{"", "{}", strings.Repeat(" ", statement.MaxDSSE+1)} {
+	for _, text := range []string{"", "{}", strings.Repeat(" ", statement.MaxDSSE+1), string(other)} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := item.Envelope(); err == nil {
-			t.Errorf("%.10q was read as an envelope", text)
+		if _, err := item.Envelope(); !errors.Is(err, spool.ErrDamaged) || !strings.Contains(err.Error(), path) {
+			t.Errorf("%.10q: %v", text, err)
 		}
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := item.Envelope(); !errors.Is(err, spool.ErrDamaged) {
+		t.Errorf("no envelope: %v", err)
+	}
+	if err := os.Mkdir(path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := item.Envelope(); err == nil || errors.Is(err, spool.ErrDamaged) {
+		t.Errorf("what cannot be read may be whole: %v", err)
 	}
 }

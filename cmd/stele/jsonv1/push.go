@@ -19,7 +19,8 @@ type Pushed struct {
 	Existed bool   `json:"existed"` // the ledger had it before
 }
 
-// PushSkipped is a statement that the ledger refused, and that was set aside.
+// PushSkipped is a statement that the ledger refused, or that was damaged where it
+// waited, and that was set aside.
 type PushSkipped struct {
 	Number uint64 `json:"number"`
 	Path   string `json:"path"`
