@@ -84,7 +84,7 @@ func New(o Options) (*Client, error) {
 		return nil, err
 	}
 	if !isToken(o.Token) {
-		return nil, errors.New("the token is none: a token is one word of printable ASCII") // which it is, nobody needs to read
+		return nil, errors.New("what is given as a token is none: a token is one word of printable ASCII") // which it is, nobody needs to read
 	}
 	if o.TLS != nil && o.TLS.InsecureSkipVerify && o.TLS.VerifyConnection == nil && o.TLS.VerifyPeerCertificate == nil && o.Token != "" {
 		return nil, fmt.Errorf("%w: a token is not sent to a server whose certificate nobody checks", ErrAddress)

@@ -184,7 +184,7 @@ func countArguments(c *cobra.Command, check cobra.PositionalArgs, args []string)
 	if len(args) > 0 && c.HasSubCommands() {
 		return usagef("%s has no command %q", c.CommandPath(), args[0])
 	}
-	for n := range args {
+	for n := len(args) - 1; n >= 0; n-- {
 		if check(c, args[:n]) == nil {
 			return usagef("%s takes no further argument: %q", c.CommandPath(), args[n])
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stele-ml/stele/client"
 	"github.com/stele-ml/stele/internal/home"
+	"github.com/stele-ml/stele/internal/source"
 )
 
 // maxCertificates bounds a file of certificates, in bytes.
@@ -62,14 +63,14 @@ func (a *app) tokenFor(address string) (string, error) {
 	if named && a.tokenFlag != "" {
 		text, err := home.ReadSecret(a.tokenFlag)
 		if errors.Is(err, fs.ErrNotExist) {
-			return "", failf(exitNotFound, "there is no token").withPath(a.tokenFlag)
+			return "", failf(exitNotFound, "there is no %s", source.Show(a.tokenFlag)).withPath(a.tokenFlag)
 		}
 		if err != nil {
 			return "", fmt.Errorf("read the token: %w", err)
 		}
 		return strings.TrimSpace(string(text)), nil
 	}
-	if env := a.getenv("STELE_TOKEN"); named && env != "" {
+	if env := strings.TrimSpace(a.getenv("STELE_TOKEN")); named && env != "" { // a secret of CI often ends with a line end
 		return env, nil
 	}
 	path, err := a.serverTokenPath(address)

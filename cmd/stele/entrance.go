@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/stele-ml/stele/internal/durable"
@@ -60,9 +61,9 @@ func (v *entrance) answer(ctx context.Context, b behind) error {
 			_ = d.Listener.Close()
 		}
 	}()
-	main, err := net.Listen("tcp", string(v.settings.listen))
+	main, err := listenAt(string(v.settings.listen), "listen")
 	if err != nil {
-		return fmt.Errorf("listen: %w", err)
+		return err
 	}
 	v.doors = append(v.doors, server.Door{Listener: main})
 	proxies, err := server.ParseProxies(v.settings.proxies.Items())
@@ -87,6 +88,22 @@ func (v *entrance) answer(ctx context.Context, b behind) error {
 		v.app.term.Warnf("everybody who reaches this address can read every entry")
 	}
 	return server.OpenDoors(ctx, v.doors, server.DoorOptions{Stop: time.Duration(v.settings.stopTimeout), Log: v.log})
+}
+
+// listenAt opens a listener at the address that a setting gives.
+func listenAt(address, setting string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	var malformed *net.AddrError
+	var op *net.OpError
+	switch {
+	case errors.As(err, &malformed):
+		return nil, usagef("%s %q: %s", setting, address, malformed.Err).withHint("for example 127.0.0.1:8443, or :8443 for every address of this machine")
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, failf(exitError, "%s %s: the port is taken", setting, address).withHint("another process listens there; stop it, or take another port")
+	case errors.As(err, &op):
+		return nil, failf(exitError, "%s %s: %w", setting, address, op.Err)
+	}
+	return l, err
 }
 
 // access is who may come in.
@@ -156,9 +173,9 @@ func (v *entrance) open(main net.Listener, h http.Handler, proxies server.Proxie
 	if v.settings.metricsListen == "" {
 		return nil
 	}
-	l, err := net.Listen("tcp", string(v.settings.metricsListen))
+	l, err := listenAt(string(v.settings.metricsListen), "metrics-listen")
 	if err != nil {
-		return fmt.Errorf("listen for metrics: %w", err)
+		return err
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", v.metrics.Handler())
@@ -177,9 +194,6 @@ func (v *entrance) tls() (*tls.Config, *server.TLSFiles, error) {
 	}
 	files := &server.TLSFiles{Cert: string(s.tlsCert), Key: string(s.tlsKey), ClientCA: string(s.clientCA)}
 	config, err := server.OpenTLS(files, v.app.now, v.warnf)
-	if errors.Is(err, server.ErrTLSFile) {
-		return nil, nil, failf(exitUntrusted, "%w", err)
-	}
 	return config, files, err
 }
 

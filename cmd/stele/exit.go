@@ -11,6 +11,7 @@ import (
 
 	"github.com/stele-ml/stele/contract"
 	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/home"
 	"github.com/stele-ml/stele/internal/source"
 )
 
@@ -149,6 +150,13 @@ func describe(err error) *failure {
 	}
 	if f.hint == "" && errors.Is(err, syscall.ENOSPC) {
 		f.hint = "free some space and run it again; nothing that was acknowledged is lost"
+	}
+	if f.hint == "" && errors.Is(err, home.ErrPermissions) {
+		f.hint = "chmod 600 " + f.path
+	}
+	var placed interface{ Place() string }
+	if f.path == "" && errors.As(err, &placed) {
+		f.path = placed.Place()
 	}
 	f.hint = strings.Replace(f.hint, "ask for links out of the tree to be followed", "follow it with --follow-links", 1)
 	var unreadable *source.Error

@@ -74,11 +74,15 @@ func resolveLedger(place, from string) (string, error) {
 	if from != "" {
 		from = " (from " + from + ")"
 	}
+	file := ""    // whose line place is
 	for range 4 { // at most: the folder around a file, the file, the folder around the ledger, the ledger
 		info, err := os.Stat(place)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			f := failf(exitNotFound, "no ledger at %s%s", place, from).withPath(place).withHint("`stele init` makes one")
+			if file != "" && from != "" { // its line is not repeated: it may be a token, given as --ledger by mistake
+				return "", failf(exitNotFound, "no ledger where the file %s points%s", file, from).withPath(file).withHint("it holds one line: a directory, or an address that begins with https://")
+			}
+			f := failf(exitNotFound, "no ledger at %s%s", place, from).withPath(place).withHint("`stele init` makes one; a server's address begins with https://")
 			if hostAndPort.MatchString(place) {
 				f.hint = "the address of a server begins with its scheme: https://" + place
 			}
@@ -100,7 +104,7 @@ func resolveLedger(place, from string) (string, error) {
 			if !filepath.IsAbs(address) {
 				address = filepath.Join(filepath.Dir(place), address)
 			}
-			place = address
+			file, place = place, address
 			continue
 		case !info.IsDir():
 			return "", failf(exitError, "%s is neither a directory nor a file", place).withPath(place)

@@ -138,7 +138,7 @@ func (a *app) newToken(path, name, out string, scopes server.Scope, expires time
 	}
 	if out != "" { // first: a token that nobody has must not be known
 		if err := home.WriteSecret(out, []byte(text+"\n")); err != nil {
-			return fmt.Errorf("write the token: %w", err)
+			return notWritten(out, err)
 		}
 	}
 	err = changeTokens(path, func(tokens []server.Token) ([]server.Token, error) {

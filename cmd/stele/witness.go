@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io/fs"
 	"net"
 	"net/http"
@@ -153,15 +152,13 @@ func (a *app) witnessDoors(f witnessFlags, w *witness.Witness) (doors []server.D
 		return nil, "", usagef("--tls-cert and --tls-key go together")
 	case f.tlsCert != "":
 		url = "https://"
-		if config, err = server.OpenTLS(&server.TLSFiles{Cert: f.tlsCert, Key: f.tlsKey}, a.now, a.term.Warnf); errors.Is(err, server.ErrTLSFile) {
-			return nil, "", failf(exitUntrusted, "%w", err)
-		} else if err != nil {
+		if config, err = server.OpenTLS(&server.TLSFiles{Cert: f.tlsCert, Key: f.tlsKey}, a.now, a.term.Warnf); err != nil {
 			return nil, "", err
 		}
 	}
-	l, err := net.Listen("tcp", f.listen)
+	l, err := listenAt(f.listen, "listen")
 	if err != nil {
-		return nil, "", fmt.Errorf("listen: %w", err)
+		return nil, "", err
 	}
 	h := witness.NewHandler(w)
 	if server.Loopback(l) && !f.anyHost {
@@ -169,9 +166,9 @@ func (a *app) witnessDoors(f witnessFlags, w *witness.Witness) (doors []server.D
 	}
 	doors = append(doors, server.Door{Listener: l, Handler: h, TLS: config})
 	if f.metrics != "" {
-		m, err := net.Listen("tcp", f.metrics)
+		m, err := listenAt(f.metrics, "metrics")
 		if err != nil {
-			return doors, "", fmt.Errorf("listen: %w", err)
+			return doors, "", err
 		}
 		mux := http.NewServeMux()
 		mux.Handle("GET /metrics", w.Metrics())
