@@ -30,9 +30,10 @@ func (a *app) pushCommand() *cobra.Command {
 they were signed. What the ledger has already is not written again, so that push
 may be interrupted, and repeated, at any time.
 
-It stops at the first statement that the ledger refuses: what was signed later
-may rest on it. With --skip such a statement is set aside, where it is kept, and
-push goes on. --list shows what waits, without asking anybody.`,
+It stops at the first statement that the ledger refuses, or that is damaged
+where it waits: what was signed later may rest on it. With --skip such a
+statement is set aside, where it is kept, and push goes on. --list shows what
+waits, without asking anybody.`,
 		Example: `  stele push --ledger https://ledger.example
   stele push --list`,
 		Args: cobra.NoArgs,
@@ -46,7 +47,7 @@ push goes on. --list shows what waits, without asking anybody.`,
 			return a.push(c.Context(), skip)
 		},
 	}
-	c.Flags().BoolVar(&skip, "skip", false, "set aside what the ledger refuses, and go on")
+	c.Flags().BoolVar(&skip, "skip", false, "set aside what the ledger refuses, or is damaged, and go on")
 	c.Flags().BoolVar(&list, "list", false, "only show what waits")
 	return c
 }
@@ -183,7 +184,7 @@ func (p *pushing) all(ctx context.Context) error {
 		}
 		for _, item := range items {
 			err := p.one(ctx, item)
-			if p.skip && errors.Is(err, client.ErrRefused) {
+			if p.skip && neverAdmitted(err) {
 				path, skipErr := p.spool.Skip(item)
 				if skipErr != nil {
 					return skipErr
@@ -196,6 +197,12 @@ func (p *pushing) all(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// neverAdmitted reports whether a statement that was not pushed is of no use: it was
+// refused, or is not what was kept.
+func neverAdmitted(err error) bool {
+	return errors.Is(err, client.ErrRefused) || errors.Is(err, spool.ErrDamaged)
 }
 
 func (p *pushing) one(ctx context.Context, item spool.Item) error {
@@ -254,14 +261,19 @@ func (p *pushing) document(ctx context.Context, d spool.Document) error {
 		return err
 	}
 	defer f.Close()
-	if d.Manifest.IsZero() {
-		return p.client.PutAttachment(ctx, d.Attachment, f)
-	}
 	info, err := f.Stat()
 	if err != nil {
 		return err
 	}
-	return p.client.PutManifest(ctx, d.Manifest, f, info.Size())
+	if d.Manifest.IsZero() {
+		err = p.client.PutAttachment(ctx, d.Attachment, f)
+	} else {
+		err = p.client.PutManifest(ctx, d.Manifest, f, info.Size())
+	}
+	if errors.Is(err, evidence.ErrTampered) {
+		err = fmt.Errorf("%s: %w: %w", d.Path, spool.ErrDamaged, err)
+	}
+	return err
 }
 
 // stampedAlready is the entry by which the ledger has, under its name, what a stamp
@@ -300,6 +312,8 @@ func pushFailure(err error) error {
 		status = exitNotFound
 	case errors.Is(err, client.ErrAddress):
 		status = exitUsage
+	case errors.Is(err, spool.ErrDamaged):
+		status = exitTampered
 	}
 	f := describe(err)
 	f.status = status
@@ -307,7 +321,7 @@ func pushFailure(err error) error {
 	if errors.As(err, &said) {
 		f.rule, f.entry = said.Problem.Rule, said.Problem.Entry
 	}
-	if errors.Is(err, client.ErrRefused) {
+	if neverAdmitted(err) {
 		return f.hinted("`stele push --skip` sets it aside, and goes on with the others")
 	}
 	return f
@@ -329,7 +343,7 @@ func (a *app) printPushed(p *jsonv1.Push) error {
 		a.term.Printf("number %d is entry %d%s\n", one.Number, one.Entry, had)
 	}
 	for _, one := range p.Skipped {
-		a.term.Warnf("number %d was refused: %s; it is kept in %s", one.Number, one.Reason, one.Path)
+		a.term.Warnf("number %d was set aside: %s; it is kept in %s", one.Number, one.Reason, one.Path)
 	}
 	if len(p.Pushed)+len(p.Skipped)+len(p.Waiting) == 0 {
 		a.term.Printf("nothing waits for the ledger %s\n", p.Ledger)
