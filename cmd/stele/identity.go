@@ -40,6 +40,11 @@ func (a *app) signer(ctx context.Context) (s statement.Signer, closer func(), er
 	if choice == "" {
 		choice, from = home.DefaultKey, ""
 	}
+	return a.signerOf(ctx, choice, from)
+}
+
+// signerOf finds a key by what was chosen and where: "" where nobody chose.
+func (a *app) signerOf(ctx context.Context, choice, from string) (s statement.Signer, closer func(), err error) {
 	nothing := func() {}
 	if comment, ok := strings.CutPrefix(choice, agentPrefix); ok && (comment == "" || comment[0] == ':') {
 		return a.agentSigner(strings.TrimPrefix(comment, ":"))

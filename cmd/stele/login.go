@@ -107,6 +107,9 @@ func (a *app) login(ctx context.Context, o *loginOrder) error {
 	if err := home.Replace(path, slices.Concat(secret, d.PEM())); err != nil {
 		return fmt.Errorf("write the job's key: %w", err)
 	}
+	if given := time.Duration(d.NotAfter-d.NotBefore) * time.Millisecond; o.life > given {
+		a.term.Warnf("%v was asked for, and the server gives less: the delegation ends at %s", o.life, a.term.Time(d.NotAfter))
+	}
 	a.printLogin(d, issuer, got.Rule, path)
 	return nil
 }

@@ -111,7 +111,7 @@ func (c *ci) exchanges(p *person, issuer statement.Signer, run func(url string))
 			return
 		}
 		defer e.Close()
-		server.NewDelegations(x, func() *ledger.View { return e.View() }, nil).ServeHTTP(w, r)
+		server.NewDelegations(x, func() *ledger.View { return e.View() }, nil, nil).ServeHTTP(w, r)
 	})
 	web := httptest.NewServer(mux)
 	defer web.Close()
@@ -167,7 +167,9 @@ func TestLogin(t *testing.T) {
 		}
 		// Again: the same key, another delegation.
 		before := keyOf(t, got.Path)
-		job.must("login", "--server", url, "--audience", loginAudience, "-q")
+		if _, errs, status := job.stele("login", "--server", url, "--audience", loginAudience, "--life", "10h", "-q"); status != 0 || !strings.Contains(errs, "10h0m0s was asked for") {
+			t.Errorf("a life that no server gives: exit status %d\n%s", status, errs)
+		}
 		if keyOf(t, got.Path) != before {
 			t.Error("a second login made another key")
 		}
@@ -229,11 +231,16 @@ func TestAttackLogin(t *testing.T) {
 	p.write("branch", c.token(loginAudience, "refs/heads/feature"))
 	p.write("other", c.token("https://other.example", "refs/heads/main"))
 	c.exchanges(p, issuer, func(url string) {
-		for file, words := range map[string]string{"branch": "ref is", "other": "not for"} {
-			out, errs, status := p.stele("login", "--server", url, "--id-token", file)
-			if status != exitRefused || !strings.Contains(errs, words) || strings.Contains(out+errs, "eyJ") {
+		for _, c := range []struct{ words, file, more string }{
+			{"ref is", "branch", "--life=5m"}, {"hint: ask for a token for that audience", "other", "--life=5m"}, {"hint: ask for no more", "token", "--names=vision/*"},
+		} {
+			out, errs, status := p.stele("login", "--server", url, "--id-token", c.file, c.more)
+			if file := c.file; status != exitRefused || !strings.Contains(errs, c.words) || strings.Contains(out+errs, "eyJ") {
 				t.Errorf("%s: exit status %d\n%s%s", file, status, out, errs)
 			}
+		}
+		if _, errs, status := p.with("STELE_ID_TOKEN=none").stele("login", "--server", url); status != exitUsage || !strings.Contains(errs, "$STELE_ID_TOKEN holds no") {
+			t.Errorf("no token at all: exit status %d\n%s", status, errs)
 		}
 		// Never over somebody's own key.
 		if _, errs, status := p.stele("login", "--server", url, "--id-token", "token", "-o", filepath.Join(p.config(), "keys", "default.pem")); status != exitError || !strings.Contains(errs, "holds no key that") {

@@ -98,14 +98,19 @@ func (a *app) loginClient(address string) (*client.Client, error) {
 
 // idToken gets the token by which the CI system says whose job this is.
 func (a *app) idToken(ctx context.Context, o *loginOrder, server string) (string, error) {
-	var token string
+	var token, from string
 	var err error
 	switch {
 	case o.idToken != "":
+		if from = o.idToken; from == "-" {
+			from = "standard input"
+		}
 		token, err = a.idTokenFile(o.idToken)
 	case a.getenv("STELE_ID_TOKEN") != "":
+		from = "$STELE_ID_TOKEN"
 		token = a.getenv("STELE_ID_TOKEN")
 	case a.getenv(githubTokenURL) != "":
+		from = "the answer of $" + githubTokenURL
 		token, err = a.githubToken(ctx, o, server)
 	default:
 		return "", usagef("no token of a CI system is here").
@@ -116,7 +121,7 @@ func (a *app) idToken(ctx context.Context, o *loginOrder, server string) (string
 	}
 	token = strings.TrimSpace(token)
 	if strings.Count(token, ".") != 2 || len(token) > maxIDToken || strings.ContainsAny(token, " \t\r\n") {
-		return "", failf(exitError, "what stands where the CI's token should be is no JSON Web Token")
+		return "", usagef("%s holds no CI's token: a JSON Web Token of at most %d bytes", from, maxIDToken)
 	}
 	return token, nil
 }

@@ -77,7 +77,7 @@ func (a *app) serve(ctx context.Context, s *serveSettings) (err error) {
 	if v.cosigner != nil {
 		defer v.cosigner.Close()
 	}
-	exchange, jobs, closeKey, err := a.exchange(ctx, s, e.View)
+	exchange, jobs, closeKey, err := a.exchange(ctx, s, v.log, e.View)
 	if err != nil {
 		return err
 	}

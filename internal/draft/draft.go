@@ -111,7 +111,7 @@ func parse(text []byte) (*yaml.Node, error) {
 		return nil, syntax(err)
 	}
 	if err := decoder.Decode(&more); err == nil {
-		return nil, at(&more, "one contract a file", "a second document")
+		return nil, at(&more, "one document a file", "a second document")
 	} else if !errors.Is(err, io.EOF) {
 		return nil, syntax(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -24,6 +25,7 @@ type delegations struct {
 	with Delegator
 	view func() *ledger.View
 	jobs *Sessions
+	log  *slog.Logger
 	now  func() time.Time
 }
 
@@ -32,9 +34,13 @@ type delegations struct {
 // ledger as it is now, so that a job hears at once what admission would say later.
 //
 // Jobs, unless nil, is where a job gets a bearer token, too: for as long as its
-// delegation is valid.
-func NewDelegations(with Delegator, view func() *ledger.View, jobs *Sessions) http.Handler {
-	return &delegations{with, view, jobs, time.Now}
+// delegation is valid. The log, unless nil, hears what was given to whom, and what was
+// not and why: a delegation that nobody uses leaves no other trace.
+func NewDelegations(with Delegator, view func() *ledger.View, jobs *Sessions, log *slog.Logger) http.Handler {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &delegations{with, view, jobs, log, time.Now}
 }
 
 // ServeHTTP implements http.Handler.
@@ -43,6 +49,7 @@ func (h *delegations) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store") // RFC 6749 section 5.1, of answers with credentials
 	if problem != nil {
 		problem.RequestID = RequestID(r.Context())
+		h.log.Info("no delegation", "request", problem.RequestID, "code", string(problem.Code), "because", problem.Detail)
 		body, err := problem.Marshal()
 		if err != nil {
 			http.Error(w, "internal error", http.StatusInternalServerError)
@@ -84,7 +91,7 @@ func (h *delegations) delegate(r *http.Request) ([]byte, *wire.Problem) {
 	}
 	out := wire.Delegation{Delegation: d.Encode(), Rule: rule}
 	if h.jobs != nil {
-		if out.Token, err = h.jobs.open(rule, time.UnixMilli(d.NotAfter)); err != nil {
+		if out.Token, err = h.jobs.open(rule, d.Key.ID(), time.UnixMilli(d.NotAfter)); err != nil {
 			return nil, wire.NewProblem(http.StatusServiceUnavailable, wire.CodeUnavailable, err.Error())
 		}
 	}
@@ -92,6 +99,8 @@ func (h *delegations) delegate(r *http.Request) ([]byte, *wire.Problem) {
 	if err != nil {
 		return nil, wire.NewProblem(http.StatusInternalServerError, wire.CodeInternal, "the delegation cannot be sent")
 	}
+	h.log.Info("delegation", "request", RequestID(r.Context()), "rule", rule, "subject", d.Subject, "source", d.Source,
+		"names", d.Names, "kinds", d.Kinds, "key", d.Key.ID().String(), "until", time.UnixMilli(d.NotAfter).UTC())
 	return answer, nil
 }
 

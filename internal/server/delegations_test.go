@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -59,9 +60,10 @@ func TestDelegationRefusals(t *testing.T) {
 		"an endless body":               {strings.Repeat(" ", wire.MaxDelegationRequest+1), nil, http.StatusRequestEntityTooLarge, wire.CodeTooLarge},
 	} {
 		t.Run(name, func(t *testing.T) {
+			var log strings.Builder
 			x := &refuses{err: c.err}
 			w := httptest.NewRecorder()
-			NewDelegations(x, nil, nil).ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/v1/delegations", strings.NewReader(c.body)))
+			NewDelegations(x, nil, nil, slog.New(slog.NewTextHandler(&log, nil))).ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/v1/delegations", strings.NewReader(c.body)))
 			p, err := wire.ParseProblem(w.Body.Bytes())
 			if err != nil || w.Code != c.status || p.Status != c.status || p.Code != c.code {
 				t.Errorf("%d %s, %v; want %d %s", w.Code, w.Body, err, c.status, c.code)
@@ -69,8 +71,11 @@ func TestDelegationRefusals(t *testing.T) {
 			if w.Header().Get("Content-Type") != wire.ProblemType || w.Header().Get("Cache-Control") != "no-store" {
 				t.Errorf("%v", w.Header())
 			}
-			if strings.Contains(w.Body.String(), "a.b.c") || strings.Contains(w.Body.String(), "secret detail") {
-				t.Errorf("it says too much: %s", w.Body)
+			if said := w.Body.String() + log.String(); strings.Contains(said, "a.b.c") || strings.Contains(said, "secret detail") {
+				t.Errorf("it says too much: %s", said)
+			}
+			if !strings.Contains(log.String(), `msg="no delegation"`) || !strings.Contains(log.String(), "code="+string(c.code)) {
+				t.Errorf("the log says %q", log.String())
 			}
 			if (x.asked != nil) != (c.err != nil) {
 				t.Errorf("asked %+v", x.asked)

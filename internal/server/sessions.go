@@ -1,14 +1,17 @@
 package server
 
 import (
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
-	"io"
+	"maps"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/stele-ml/stele/statement"
 )
 
 const (
@@ -23,7 +26,7 @@ const (
 type Sessions struct {
 	scopes Scope
 	now    func() time.Time
-	random io.Reader
+	secret [tokenBytes]byte // of which each key's token is made
 
 	mu  sync.Mutex
 	all map[[32]byte]session // by the SHA-256 of the token
@@ -36,31 +39,29 @@ type session struct {
 
 // NewSessions returns none so far; each that is opened has these scopes.
 func NewSessions(scopes Scope) *Sessions {
-	return &Sessions{scopes: scopes, now: time.Now, random: rand.Reader, all: make(map[[32]byte]session)}
+	s := &Sessions{scopes: scopes, now: time.Now, all: make(map[[32]byte]session)}
+	_, _ = rand.Read(s.secret[:]) // never fails since Go 1.24
+	return s
 }
 
-// open makes a session. Where there are too many it is an error; those that are over
-// are forgotten first.
-func (s *Sessions) open(name string, until time.Time) (string, error) {
-	var secret [tokenBytes]byte
-	if _, err := io.ReadFull(s.random, secret[:]); err != nil {
-		return "", fmt.Errorf("make a job's token: %w", err)
-	}
-	text := sessionPrefix + base64.RawURLEncoding.EncodeToString(secret[:])
+// open opens the session of a job's key, or prolongs it: a job that asks as often as it
+// likes has one. Where there are too many it is an error; those that are over are
+// forgotten first.
+func (s *Sessions) open(name string, key statement.KeyID, until time.Time) (string, error) {
+	mac := hmac.New(sha256.New, s.secret[:])
+	mac.Write(key[:])
+	text := sessionPrefix + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+	hash := sha256.Sum256([]byte(text))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.all) >= maxSessions {
+	if _, ok := s.all[hash]; !ok && len(s.all) >= maxSessions {
 		now := s.now()
-		for hash, session := range s.all {
-			if !now.Before(session.until) {
-				delete(s.all, hash)
-			}
-		}
+		maps.DeleteFunc(s.all, func(_ [32]byte, x session) bool { return !now.Before(x.until) })
 		if len(s.all) >= maxSessions {
 			return "", fmt.Errorf("%d jobs are logged in; no more can be", maxSessions)
 		}
 	}
-	s.all[sha256.Sum256([]byte(text))] = session{name, until}
+	s.all[hash] = session{name, until}
 	return text, nil
 }
 
