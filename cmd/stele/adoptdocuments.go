@@ -10,7 +10,9 @@ import (
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/internal/manifest"
 	"github.com/stele-ml/stele/internal/solo"
+	"github.com/stele-ml/stele/internal/source"
 	"github.com/stele-ml/stele/statement"
 )
 
@@ -87,13 +89,13 @@ func bringManifest(from, to shelf, b ledger.Binding) error {
 	}
 	closer.Close()
 	path := from.ManifestPath(b.Fingerprint)
-	if err := (&foundManifest{name: path, path: path, fp: b.Fingerprint}).check(); err != nil {
+	if err := (&manifest.Found{Name: path, Path: path, Fingerprint: b.Fingerprint}).Check(); err != nil {
 		return err
 	}
 	if kept(to, b.Fingerprint) {
 		return to.Offer(b.Fingerprint)
 	}
-	f, err := openRegular(path)
+	f, err := source.OpenRegular(path)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/internal/manifest"
 	"github.com/stele-ml/stele/internal/place"
 	"github.com/stele-ml/stele/statement"
 )
@@ -136,7 +137,7 @@ func (u *unfolder) unfold(prefix string, b ledger.Binding, st *statement.Stamp, 
 }
 
 // openPart opens the manifest of a part.
-type openPart func(p *part) (*manifestFile, error)
+type openPart func(p *part) (*manifest.File, error)
 
 // filesOf goes through the files behind an artifact in path order, as its
 // parts' manifests have them. One manifest is open at a time.
@@ -159,7 +160,7 @@ func filesOfPart(p *part, open openPart, yield func(fingerprint.File, error) boo
 	defer m.Close()
 	for f, err := range m.All() {
 		if err != nil {
-			yield(fingerprint.File{}, m.explain(err))
+			yield(fingerprint.File{}, err)
 			return false
 		}
 		f.Path = p.key() + f.Path
@@ -211,6 +212,10 @@ func (n *node) contentsOf(t *partTrees) (fingerprint.Member, error) {
 // manifestMissing reports whether an error says that there is no manifest that
 // can be used: it is nowhere to be found, or damaged.
 func manifestMissing(err error) bool {
+	var damaged *manifest.Error
+	if errors.As(err, &damaged) {
+		return damaged.Damaged()
+	}
 	var f *failure
 	return errors.As(err, &f) && (f.status == exitNotFound || f.status == exitTampered)
 }
@@ -224,18 +229,18 @@ type manifests struct {
 	given  string // --manifest, of an artifact that is no collection
 	data   *data  // or nil
 	reach  place.Options
-	found  map[fingerprint.Fingerprint]*foundManifest
+	found  map[fingerprint.Fingerprint]*manifest.Found
 }
 
 func (a *app) manifests(ctx context.Context, ledger, given string, flags *scanFlags) *manifests {
-	return &manifests{app: a, ctx: ctx, ledger: ledger, given: given, reach: flags.reach(), found: map[fingerprint.Fingerprint]*foundManifest{}}
+	return &manifests{app: a, ctx: ctx, ledger: ledger, given: given, reach: flags.reach(), found: map[fingerprint.Fingerprint]*manifest.Found{}}
 }
 
 // open opens the manifest of a part.
-func (m *manifests) open(p *part) (*manifestFile, error) {
+func (m *manifests) open(p *part) (*manifest.File, error) {
 	fp := p.ref.Fingerprint
 	if found, ok := m.found[fp]; ok {
-		return found.open()
+		return found.Open()
 	}
 	s := manifestSearch{what: p.ref.String(), fp: fp, files: p.stamp.Files, bytes: p.stamp.Bytes, given: m.given, ledger: m.ledger, reach: m.reach}
 	if at := p.stamp.Details; at != nil && m.ledger != "" {
@@ -257,11 +262,11 @@ func (m *manifests) open(p *part) (*manifestFile, error) {
 		return nil, err
 	}
 	m.found[fp] = found
-	return found.open()
+	return found.Open()
 }
 
 func (m *manifests) close() {
 	for _, found := range m.found {
-		found.close()
+		found.Close()
 	}
 }

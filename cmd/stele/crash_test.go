@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/stele-ml/stele/internal/manifest"
 )
 
 // person is somebody with a home and a working folder of their own.
@@ -297,7 +299,7 @@ func TestAttackerFlipsBytesOfManifest(t *testing.T) {
 		damaged[at] ^= 1 << rng.IntN(8)
 		p.write("damaged", string(damaged))
 		want := exitTampered
-		if at < len(manifestMagic) {
+		if at < len(manifest.Magic) {
 			want = exitError
 		}
 		if out, errs, status := p.stele("manifest", "verify", "damaged"); status != want {

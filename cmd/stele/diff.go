@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"os"
 	"strings"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/manifest"
 	"github.com/stele-ml/stele/internal/scan"
 	"github.com/stele-ml/stele/internal/source"
 	"github.com/stele-ml/stele/internal/terminal"
@@ -73,7 +73,7 @@ stamp, a place on the other side is read with the stamp's ignore rules.`,
 // side is one side of a comparison.
 type side struct {
 	name     string
-	manifest *manifestFile    // a stamp's manifest, or a file
+	manifest *manifest.File   // a stamp's manifest, or a file
 	stamp    *statement.Stamp // where it is a stamp
 	list     []string         // of a stamp of a list: its files
 	data     *data            // a place to read
@@ -171,9 +171,11 @@ func (a *app) side(ctx context.Context, arg string, flags *scanFlags) (*side, er
 		s.manifest, err = fetchManifest(ctx, p, flags.reach())
 		return s, err
 	}
-	if !p.Remote() && looksLikeManifest(arg) {
-		s.manifest, err = readManifest(arg, fingerprint.Fingerprint{})
-		return s, err
+	if !p.Remote() {
+		if whole, _ := manifest.Is(arg); whole {
+			s.manifest, err = manifest.Open(arg, fingerprint.Fingerprint{})
+			return s, err
+		}
 	}
 	s.data, err = a.openData(ctx, "read", arg, flags)
 	return s, err
@@ -189,42 +191,13 @@ func isPath(arg string) bool {
 	return err == nil
 }
 
-// manifestMagic is how a manifest file begins (docs/formats/manifest.md).
-const manifestMagic = "stele manifest v1\n"
-
-// headOf is as much of the beginning of a file as a manifest is known by.
-func headOf(path string) (string, bool) {
-	f, err := openRegular(path)
-	if err != nil {
-		return "", false
-	}
-	defer f.Close()
-	head := make([]byte, len(manifestMagic))
-	n, _ := io.ReadFull(f, head)
-	return string(head[:n]), true
-}
-
-func looksLikeManifest(path string) bool {
-	head, _ := headOf(path)
-	return head == manifestMagic
-}
-
 // files goes through one side's files in path order.
 func (a *app) files(ctx context.Context, s *side, opts scan.Options) iter.Seq2[fingerprint.File, error] {
 	if s.root != nil {
 		return filesOf(s.root.parts, s.known.open)
 	}
 	if s.manifest != nil {
-		return func(yield func(fingerprint.File, error) bool) {
-			for f, err := range s.manifest.All() {
-				if err != nil {
-					err = s.manifest.explain(err)
-				}
-				if !yield(f, err) {
-					return
-				}
-			}
-		}
+		return s.manifest.All()
 	}
 	return a.scanning(ctx, s.data, opts, nil)
 }
@@ -244,6 +217,10 @@ func compare(a, b string, old, now iter.Seq2[fingerprint.File, error], all bool)
 	var unreadable *source.Error
 	if errors.As(err, &unreadable) {
 		return nil, unreadable // the data, not the comparison
+	}
+	var unusable *manifest.Error
+	if errors.As(err, &unusable) {
+		return nil, unusable
 	}
 	var known *failure
 	if errors.As(err, &known) {

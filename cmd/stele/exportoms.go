@@ -274,8 +274,8 @@ func (a *app) stampHides(ctx context.Context, e *exported, d *data) (source.Skip
 	if err != nil {
 		return nil, err
 	}
-	defer found.close()
-	list, err := found.paths()
+	defer found.Close()
+	list, err := found.Paths()
 	if err != nil {
 		return nil, err
 	}
@@ -302,8 +302,8 @@ func (a *app) asStamped(ctx context.Context, d *data, o *exportOMSOrder, e *expo
 	if d.source.Single() && e.stamp.Files == 1 {
 		e.search.data = nil
 		if m, _, err := a.findManifest(ctx, e.search); err == nil && m != nil {
-			defer m.close()
-			if list, err := m.paths(); err == nil && len(list) == 1 {
+			defer m.Close()
+			if list, err := m.Paths(); err == nil && len(list) == 1 {
 				same, err := fingerprintOf(want.Algorithm, found, func(oms.Found) (string, bool) { return list[0], true })
 				if err != nil || same == want {
 					return list[0], err

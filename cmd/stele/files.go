@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -67,22 +66,6 @@ func notWritten(path string, err error) error {
 	}
 	return f
 }
-
-// openRegular opens a file to read, and nothing else that stands at its path: a
-// pipe that lies beside the data would be waited on for ever.
-func openRegular(path string) (*os.File, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, failf(exitError, "%s is not a regular file", source.Show(path)).withPath(path)
-	}
-	return os.Open(path)
-}
-
-// bufferedReader is the buffer manifests are read through.
-func bufferedReader(f *os.File) *bufio.Reader { return bufio.NewReaderSize(f, 1<<20) }
 
 // exists says in plain words that a path is not there.
 func exists(path string) error {

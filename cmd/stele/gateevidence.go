@@ -78,8 +78,8 @@ func (g *gated) manifestOf(ctx context.Context, s *subjectOf) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		fp := m.fp
-		m.close()
+		fp := m.Fingerprint
+		m.Close()
 		if fp == s.fp {
 			return text, nil
 		}

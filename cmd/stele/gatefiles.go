@@ -4,12 +4,13 @@ import (
 	"context"
 
 	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/manifest"
 )
 
 // manifestsAtHand opens manifests that lie beside the ledger or were given.
 type manifestsAtHand struct {
 	shelf shelf
-	given map[fingerprint.Fingerprint]*foundManifest
+	given map[fingerprint.Fingerprint]*manifest.Found
 }
 
 func (g *gated) manifestsAtHand(ctx context.Context, dir string) (*manifestsAtHand, error) {
@@ -17,25 +18,25 @@ func (g *gated) manifestsAtHand(ctx context.Context, dir string) (*manifestsAtHa
 	if err != nil {
 		return nil, err
 	}
-	m := &manifestsAtHand{shelf: s, given: map[fingerprint.Fingerprint]*foundManifest{}}
+	m := &manifestsAtHand{shelf: s, given: map[fingerprint.Fingerprint]*manifest.Found{}}
 	for _, text := range g.o.manifests {
 		found, _, err := manifestAt(ctx, text, g.o.flags.reach())
 		if err != nil {
 			m.close()
 			return nil, err
 		}
-		if m.given[found.fp] != nil {
-			found.close()
+		if m.given[found.Fingerprint] != nil {
+			found.Close()
 			continue
 		}
-		m.given[found.fp] = found
+		m.given[found.Fingerprint] = found
 	}
 	return m, nil
 }
 
 func (m *manifestsAtHand) close() {
 	for _, found := range m.given {
-		found.close()
+		found.Close()
 	}
 }
 
@@ -45,9 +46,9 @@ func (m *manifestsAtHand) Each(ctx context.Context, fp fingerprint.Fingerprint, 
 	found := m.given[fp]
 	if found == nil {
 		path := m.shelf.ManifestPath(fp)
-		found = &foundManifest{name: path, path: path, fp: fp}
+		found = &manifest.Found{Name: path, Path: path, Fingerprint: fp}
 	}
-	f, err := found.open()
+	f, err := found.Open()
 	if err != nil {
 		return err
 	}
@@ -55,7 +56,7 @@ func (m *manifestsAtHand) Each(ctx context.Context, fp fingerprint.Fingerprint, 
 	n := 0
 	for file, err := range f.All() {
 		if err != nil {
-			return f.explain(err)
+			return err
 		}
 		if n++; n%(1<<16) == 0 && ctx.Err() != nil {
 			return context.Cause(ctx)

@@ -399,7 +399,7 @@ func (m *guardModel) writable(ctx context.Context) (string, error) {
 	if m.watch == nil {
 		return m.path, nil
 	}
-	list, err := m.watch.manifest().open()
+	list, err := m.watch.manifest().Open()
 	if err != nil {
 		return "", err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stele-ml/stele/internal/guard"
 	"github.com/stele-ml/stele/internal/hint"
+	"github.com/stele-ml/stele/internal/manifest"
 	"github.com/stele-ml/stele/internal/scan"
 	"github.com/stele-ml/stele/internal/source"
 	"github.com/stele-ml/stele/internal/terminal"

@@ -196,8 +196,8 @@ func (a *app) isArtifact(ctx context.Context, d *data, b ledger.Binding, stamp *
 	}
 	if d.source.Single() && stamp.Files == 1 {
 		if m, _, err := a.findManifest(ctx, search); err == nil && m != nil {
-			defer m.close()
-			if list, err := m.paths(); err == nil && len(list) == 1 {
+			defer m.Close()
+			if list, err := m.Paths(); err == nil && len(list) == 1 {
 				names = append(names, func(oms.Found) (string, bool) { return list[0], true })
 			}
 		}
@@ -232,8 +232,8 @@ func (a *app) plainDigests(ctx context.Context, search manifestSearch, stamp *st
 	if err != nil {
 		return nil, err
 	}
-	defer found.close()
-	m, err := found.open()
+	defer found.Close()
+	m, err := found.Open()
 	if err != nil {
 		return nil, err
 	}
@@ -241,7 +241,7 @@ func (a *app) plainDigests(ctx context.Context, search manifestSearch, stamp *st
 	var files []oms.Found
 	for f, err := range m.All() {
 		if err != nil {
-			return nil, m.explain(err)
+			return nil, err
 		}
 		plain := plainSHA256(search.fp.Algorithm, &f)
 		if plain == nil {

@@ -237,8 +237,8 @@ func (a *app) namesOf(ctx context.Context, r *reading, st *statement.Statement) 
 	if err != nil || m == nil {
 		return names, err
 	}
-	defer m.close()
-	paths, err := m.paths()
+	defer m.Close()
+	paths, err := m.Paths()
 	return append(paths, names...), err
 }
 

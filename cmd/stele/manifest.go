@@ -2,17 +2,14 @@ package main
 
 import (
 	"bufio"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/manifest"
 	"github.com/stele-ml/stele/internal/terminal"
 )
 
@@ -42,18 +39,14 @@ func (a *app) manifestShow() *cobra.Command {
 	}
 }
 
-func (a *app) showManifest(m *manifestFile) error {
+func (a *app) showManifest(m *manifest.File) error {
 	algorithm := m.Algorithm()
 	if a.json {
 		for f, err := range m.All() {
 			if err != nil {
-				return m.explain(err)
+				return err
 			}
-			line := jsonv1.File{Path: f.Path, Size: f.Size, Digest: algorithm.DigestText(f.Size, f.Digest)}
-			if f.SHA256 != nil {
-				line.SHA256 = f.SHA256.String()
-			}
-			a.printJSON(line)
+			a.printJSON(m.Line(f))
 		}
 		return nil
 	}
@@ -71,7 +64,7 @@ func (a *app) showManifest(m *manifestFile) error {
 	}
 	a.term.TableSeq([]terminal.Column{{Title: "PATH", Trim: terminal.TrimPath}, {Title: "SIZE", Right: true}, {Title: "DIGEST", Trim: terminal.TrimMiddle}}, rows)
 	if failed != nil {
-		return m.explain(failed)
+		return failed
 	}
 	a.term.Notef("%s, %s in %s", m.Fingerprint(), terminal.Bytes(m.Summary().Bytes), terminal.Plural(m.Summary().Files, "file"))
 	return nil
@@ -96,7 +89,7 @@ func (a *app) manifestVerify() *cobra.Command {
 				return err
 			}
 			defer m.Close()
-			if err := m.check(); err != nil {
+			if err := m.Check(); err != nil {
 				return err
 			}
 			if want != "" && m.Fingerprint() != fp {
@@ -132,8 +125,10 @@ func (a *app) manifestExport() *cobra.Command {
   stele      the manifest itself`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			write, ok := map[string]func(*manifestFile, io.Writer) error{
-				"jsonl": exportJSONL, "sha256sum": exportSums(fingerprint.SHA256), "b3sum": exportSums(fingerprint.BLAKE3), "stele": exportManifest,
+			write, ok := map[string]func(*manifest.File, io.Writer) error{
+				"jsonl": (*manifest.File).WriteJSONL, "stele": (*manifest.File).Write,
+				"sha256sum": func(m *manifest.File, w io.Writer) error { return m.WriteSums(w, fingerprint.SHA256) },
+				"b3sum":     func(m *manifest.File, w io.Writer) error { return m.WriteSums(w, fingerprint.BLAKE3) },
 			}[format]
 			if !ok {
 				return usagef("--format %q: use jsonl, sha256sum, b3sum or stele", format)
@@ -157,120 +152,10 @@ func (a *app) manifestExport() *cobra.Command {
 	return c
 }
 
-func bufferedTo(w io.Writer, m *manifestFile, write func(*manifestFile, io.Writer) error) error {
+func bufferedTo(w io.Writer, m *manifest.File, write func(*manifest.File, io.Writer) error) error {
 	b := bufio.NewWriterSize(w, 1<<16)
 	if err := write(m, b); err != nil {
 		return err
 	}
 	return b.Flush()
-}
-
-func exportJSONL(m *manifestFile, w io.Writer) error {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	for f, err := range m.All() {
-		if err != nil {
-			return m.explain(err)
-		}
-		line := jsonv1.File{Path: f.Path, Size: f.Size, Digest: m.Algorithm().DigestText(f.Size, f.Digest)}
-		if f.SHA256 != nil {
-			line.SHA256 = f.SHA256.String()
-		}
-		if err := enc.Encode(line); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// exportSums writes plain digests as coreutils does, each file's or none: a
-// tree's digest would look like one and match nothing.
-func exportSums(algorithm fingerprint.Algorithm) func(*manifestFile, io.Writer) error {
-	return func(m *manifestFile, w io.Writer) error {
-		for f, err := range m.All() {
-			if err != nil {
-				return m.explain(err)
-			}
-			var sum fingerprint.Digest
-			switch {
-			case algorithm == fingerprint.SHA256 && f.SHA256 != nil:
-				sum = *f.SHA256
-			case algorithm == m.Algorithm() && f.Size <= fingerprint.ChunkSize:
-				sum = f.Digest
-			default:
-				hint := "make the manifest with `stele fingerprint --sha256 --manifest FILE`, and export sha256sum"
-				return failf(exitError, "the manifest has no plain %v of %s", algorithm, f.Path).withPath(f.Path).withHint(hint)
-			}
-			// GNU coreutils writes a backslash first where the name is escaped.
-			mark, name := "", f.Path
-			if strings.ContainsAny(name, "\\\n\r") {
-				mark, name = `\`, strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`).Replace(name)
-			}
-			if _, err := fmt.Fprintf(w, "%s%s  %s\n", mark, sum, name); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-}
-
-func exportManifest(m *manifestFile, w io.Writer) error {
-	out := fingerprint.NewWriter(w, m.Algorithm(), fingerprint.WriterOptions{PlainSHA256: m.PlainSHA256()})
-	for f, err := range m.All() {
-		if err != nil {
-			return m.explain(err)
-		}
-		if err := out.Add(f); err != nil {
-			return err
-		}
-	}
-	_, err := out.Close()
-	return err
-}
-
-// manifestFile is an open manifest.
-type manifestFile struct {
-	*fingerprint.Reader
-	name string
-	file io.Closer
-}
-
-func (m *manifestFile) Close() error { return m.file.Close() }
-
-// check reads the manifest to its end.
-func (m *manifestFile) check() error {
-	for _, err := range m.All() {
-		if err != nil {
-			return m.explain(err)
-		}
-	}
-	return nil
-}
-
-// explain names the manifest in an error and tells damage from the rest.
-func (m *manifestFile) explain(err error) error {
-	if errors.Is(err, fingerprint.ErrMismatch) || errors.Is(err, fingerprint.ErrFormat) || errors.Is(err, fingerprint.ErrTruncated) {
-		return failf(exitTampered, "manifest %s: %w", m.name, err).withPath(m.name)
-	}
-	return fmt.Errorf("manifest %s: %w", m.name, err)
-}
-
-// readManifest opens a manifest that must hash to want (zero: any).
-func readManifest(path string, want fingerprint.Fingerprint) (*manifestFile, error) {
-	f, err := openRegular(path)
-	if err != nil {
-		return nil, err
-	}
-	return newManifest(path, f, want)
-}
-
-// newManifest reads a manifest from an open file, and closes it where it is
-// none. People are told name.
-func newManifest(name string, f *os.File, want fingerprint.Fingerprint) (m *manifestFile, err error) {
-	m = &manifestFile{name: name, file: f}
-	if m.Reader, err = fingerprint.NewReader(bufferedReader(f), want); err != nil {
-		f.Close()
-		return nil, m.explain(err)
-	}
-	return m, nil
 }

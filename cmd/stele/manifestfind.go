@@ -6,9 +6,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"strings"
 
 	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/manifest"
 	"github.com/stele-ml/stele/internal/place"
 	"github.com/stele-ml/stele/internal/source"
 	"github.com/stele-ml/stele/statement"
@@ -27,35 +27,11 @@ type manifestSearch struct {
 	reach        place.Options
 }
 
-// foundManifest is a manifest that was read to its end: whole, and the one
-// that its fingerprint names. Close it after its last use.
-type foundManifest struct {
-	name string // as a person knows it
-	path string
-	fp   fingerprint.Fingerprint
-	temp bool
-}
-
-// open opens the manifest once more; it can be open several times.
-func (m *foundManifest) open() (*manifestFile, error) {
-	file, err := openRegular(m.path)
-	if err != nil {
-		return nil, err
-	}
-	return newManifest(m.name, file, m.fp)
-}
-
-func (m *foundManifest) close() {
-	if m.temp {
-		os.Remove(m.path)
-	}
-}
-
 // findManifest looks for a manifest: where --manifest says, with the ledger,
 // where the stamp's details say, beside the data. One that is damaged or out of
 // reach is told, and the next is tried. A nil manifest: it is nowhere, and bad
 // is what is wrong with the first that could not be used, or nil.
-func (a *app) findManifest(ctx context.Context, s manifestSearch) (m *foundManifest, bad, err error) {
+func (a *app) findManifest(ctx context.Context, s manifestSearch) (m *manifest.Found, bad, err error) {
 	places, err := a.placesOf(ctx, &s)
 	if err != nil {
 		return nil, nil, err
@@ -119,30 +95,20 @@ func (a *app) placesOf(ctx context.Context, s *manifestSearch) (list []place.Pla
 }
 
 // at takes the manifest from one place, if it is there and the right one.
-func (s *manifestSearch) at(ctx context.Context, p place.Place) (*foundManifest, error) {
-	m := &foundManifest{name: p.String(), path: p.Path(), fp: s.fp}
+func (s *manifestSearch) at(ctx context.Context, p place.Place) (*manifest.Found, error) {
+	m := &manifest.Found{Name: p.String(), Path: p.Path(), Fingerprint: s.fp}
 	if p.Remote() {
 		var err error
-		if m.path, err = fetch(ctx, p, s.reach, s.limit()); err != nil {
+		if m.Path, err = fetch(ctx, p, s.reach, s.limit()); err != nil {
 			return nil, err
 		}
-		m.temp = true
+		m.Temporary = true
 	}
-	if err := m.check(); err != nil {
-		m.close()
+	if err := m.Check(); err != nil {
+		m.Close()
 		return nil, err
 	}
 	return m, nil
-}
-
-// check reads the manifest to its end.
-func (m *foundManifest) check() error {
-	f, err := m.open()
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return f.check()
 }
 
 // limit is more bytes than the manifest can have, so that nobody's address can
@@ -191,7 +157,7 @@ func at(p place.Place, err error) error {
 
 // manifestOfStamp opens the manifest of a stamp, wherever it can be found. Of a
 // stamp of a list it returns the list, too.
-func (a *app) manifestOfStamp(ctx context.Context, r *reading, st *statement.Statement, reach place.Options) (m *manifestFile, list []string, err error) {
+func (a *app) manifestOfStamp(ctx context.Context, r *reading, st *statement.Statement, reach place.Options) (m *manifest.File, list []string, err error) {
 	s, err := a.searchFor(r, st, reach)
 	if err != nil {
 		return nil, nil, err
@@ -204,34 +170,17 @@ func (a *app) manifestOfStamp(ctx context.Context, r *reading, st *statement.Sta
 		return nil, nil, err
 	}
 	if st.Stamp.Listed {
-		list, err = found.paths()
+		list, err = found.Paths()
 	}
 	if err == nil {
-		m, err = found.open()
+		m, err = found.Open()
 	}
 	if err != nil {
-		found.close()
+		found.Close()
 		return nil, nil, err
 	}
-	m.also(found.close)
+	m.Also(found.Close)
 	return m, list, nil
-}
-
-// paths are those of all files of the manifest.
-func (m *foundManifest) paths() ([]string, error) {
-	f, err := m.open()
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	list := []string{}
-	for file, err := range f.All() {
-		if err != nil {
-			return nil, f.explain(err)
-		}
-		list = append(list, file.Path)
-	}
-	return list, nil
 }
 
 // searchFor is where to look for the manifest of a stamp: with the ledger, and
@@ -259,78 +208,58 @@ func (s *manifestSearch) nowhere(bad error) error {
 		withHint("it can be made again from the data: `stele fingerprint PATH --manifest FILE`")
 }
 
-// also has fn called when the manifest is closed.
-func (m *manifestFile) also(fn func()) {
-	file := m.file
-	m.file = closer(func() error {
-		defer fn()
-		return file.Close()
-	})
-}
-
-type closer func() error
-
-func (c closer) Close() error { return c() }
-
 // maxFetched bounds a manifest of which nothing is known beforehand, in bytes:
 // one of a thousand million files.
 const maxFetched = 1 << 37
 
 // fetchManifest opens a manifest that a person named by its address.
-func fetchManifest(ctx context.Context, p place.Place, reach place.Options) (*manifestFile, error) {
+func fetchManifest(ctx context.Context, p place.Place, reach place.Options) (*manifest.File, error) {
 	path, err := fetch(ctx, p, reach, maxFetched)
 	if err != nil {
 		return nil, notThere(p, err)
 	}
-	m, err := readManifest(path, fingerprint.Fingerprint{})
+	m, err := manifest.Open(path, fingerprint.Fingerprint{})
 	if err != nil {
 		os.Remove(path)
 		return nil, err
 	}
-	m.name = p.String()
-	m.also(func() { os.Remove(path) })
+	m.Name = p.String()
+	m.Also(func() { os.Remove(path) })
 	return m, nil
 }
 
 // manifestAt takes the manifest that a person named, a path or an address, and
 // reads it to its end.
-func manifestAt(ctx context.Context, text string, reach place.Options) (*foundManifest, fingerprint.Summary, error) {
+func manifestAt(ctx context.Context, text string, reach place.Options) (*manifest.Found, fingerprint.Summary, error) {
 	var sum fingerprint.Summary
 	p, err := parsePlace(text)
 	if err != nil {
 		return nil, sum, err
 	}
-	m := &foundManifest{name: text, path: p.Path()}
+	m := &manifest.Found{Name: text, Path: p.Path()}
 	if p.Remote() {
-		if m.path, err = fetch(ctx, p, reach, maxFetched); err != nil {
+		if m.Path, err = fetch(ctx, p, reach, maxFetched); err != nil {
 			return nil, sum, notThere(p, err)
 		}
-		m.temp = true
+		m.Temporary = true
 	} else if err := exists(text); err != nil {
 		return nil, sum, err
 	}
-	f, err := m.open()
+	f, err := m.Open()
 	if err == nil {
-		m.fp, sum, err = f.whole()
+		err = f.Check()
+		m.Fingerprint, sum = f.Fingerprint(), f.Summary() // once it was read to its end
 		f.Close()
 	}
 	if err != nil {
-		m.close()
+		m.Close()
 		return nil, sum, err
 	}
 	return m, sum, nil
 }
 
-// whole reads a manifest to its end, where it tells what it is of.
-func (m *manifestFile) whole() (fingerprint.Fingerprint, fingerprint.Summary, error) {
-	if err := m.check(); err != nil {
-		return fingerprint.Fingerprint{}, fingerprint.Summary{}, err
-	}
-	return m.Fingerprint(), m.Summary(), nil
-}
-
 // openManifest opens a manifest by file, by address or by NAME@VERSION.
-func (a *app) openManifest(ctx context.Context, arg string) (*manifestFile, error) {
+func (a *app) openManifest(ctx context.Context, arg string) (*manifest.File, error) {
 	p, err := parsePlace(arg)
 	if err != nil {
 		return nil, err
@@ -352,8 +281,8 @@ func (a *app) openManifest(ctx context.Context, arg string) (*manifestFile, erro
 	if err := exists(arg); err != nil {
 		return nil, err
 	}
-	if head, ok := headOf(arg); ok && head != "" && strings.HasPrefix(manifestMagic, head) { // whole, or cut short within
-		return readManifest(arg, fingerprint.Fingerprint{})
+	if whole, cut := manifest.Is(arg); whole || cut {
+		return manifest.Open(arg, fingerprint.Fingerprint{})
 	}
 	if info, err := os.Stat(arg); err == nil && info.IsDir() {
 		return nil, usagef("%s is a folder, not a manifest", arg).withHint("`stele fingerprint " + arg + " --manifest FILE` makes one")

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/manifest"
 	"github.com/stele-ml/stele/internal/place"
 	"github.com/stele-ml/stele/internal/shard"
 	"github.com/stele-ml/stele/internal/source"
@@ -98,7 +99,7 @@ func (a *app) merge(ctx context.Context, args []string, reach place.Options, out
 type merging struct {
 	ctx       context.Context
 	reach     place.Options
-	manifests []*manifestFile
+	manifests []*manifest.File
 	shards    []*shard.Reader
 	names     []string // of shards
 	open      []io.Closer
@@ -217,7 +218,7 @@ func (m *merging) add(p place.Place) (known bool, err error) {
 		m.local = append(m.local, p.Path())
 	}
 	buffer := bufio.NewReaderSize(r, 256<<10)
-	head, err := buffer.Peek(len(manifestMagic))
+	head, err := buffer.Peek(len(manifest.Magic))
 	if err != nil && !errors.Is(err, io.EOF) {
 		return false, err
 	}
@@ -228,10 +229,10 @@ func (m *merging) add(p place.Place) (known bool, err error) {
 			return true, damagedPart(p.String(), err)
 		}
 		m.shards, m.names = append(m.shards, s), append(m.names, p.String())
-	case string(head) == manifestMagic:
-		f := &manifestFile{name: p.String(), file: r}
-		if f.Reader, err = fingerprint.NewReader(buffer, fingerprint.Fingerprint{}); err != nil {
-			return true, f.explain(err)
+	case string(head) == manifest.Magic:
+		f, err := manifest.New(p.String(), buffer, r, fingerprint.Fingerprint{})
+		if err != nil {
+			return true, err
 		}
 		m.manifests = append(m.manifests, f)
 	default:
@@ -252,7 +253,7 @@ func damagedPart(name string, err error) error {
 func (m *merging) files() (files iter.Seq2[fingerprint.File, error], a fingerprint.Algorithm, plain bool, err error) {
 	switch {
 	case len(m.shards) > 0 && len(m.manifests) > 0:
-		return nil, 0, false, usagef("%s is a part of a sharded scan and %s is a manifest: one or the other is joined", m.names[0], m.manifests[0].name)
+		return nil, 0, false, usagef("%s is a part of a sharded scan and %s is a manifest: one or the other is joined", m.names[0], m.manifests[0].Name)
 	case len(m.shards) > 0:
 		first := m.shards[0].Manifest
 		return m.joined(), first.Algorithm(), first.PlainSHA256(), m.checkShards()
@@ -260,11 +261,11 @@ func (m *merging) files() (files iter.Seq2[fingerprint.File, error], a fingerpri
 	plain = true
 	for _, p := range m.manifests {
 		if p.Algorithm() != m.manifests[0].Algorithm() {
-			return nil, 0, false, usagef("%s is a %v manifest and %s a %v one", p.name, p.Algorithm(), m.manifests[0].name, m.manifests[0].Algorithm())
+			return nil, 0, false, usagef("%s is a %v manifest and %s a %v one", p.Name, p.Algorithm(), m.manifests[0].Name, m.manifests[0].Algorithm())
 		}
 		plain = plain && p.PlainSHA256()
 	}
-	return mergeManifests(m.manifests), m.manifests[0].Algorithm(), plain, nil
+	return manifest.Join(m.manifests), m.manifests[0].Algorithm(), plain, nil
 }
 
 // checkShards says by their files' names which parts do not belong together.
@@ -317,50 +318,4 @@ func (m *merging) explain(err error) error {
 		return failf(exitError, "%w", err)
 	}
 	return damagedPart("the parts", err)
-}
-
-// mergeManifests goes through the files of all manifests in path order. A path
-// that two of them have is an error naming it: they overlap.
-func mergeManifests(parts []*manifestFile) iter.Seq2[fingerprint.File, error] {
-	return func(yield func(fingerprint.File, error) bool) {
-		if err := joinManifests(parts, yield); err != nil {
-			yield(fingerprint.File{}, err)
-		}
-	}
-}
-
-func joinManifests(parts []*manifestFile, yield func(fingerprint.File, error) bool) error {
-	heads := make([]cursor, len(parts))
-	advance := func(i int) error {
-		if err := heads[i].advance(); err != nil {
-			return parts[i].explain(err)
-		}
-		return nil
-	}
-	for i, p := range parts {
-		next, stop := iter.Pull2(p.All())
-		defer stop()
-		heads[i].next = next
-		if err := advance(i); err != nil {
-			return err
-		}
-	}
-	for {
-		least := -1
-		for i := range heads {
-			switch {
-			case !heads[i].more:
-			case least < 0 || heads[i].file.Path < heads[least].file.Path:
-				least = i
-			case heads[i].file.Path == heads[least].file.Path:
-				return failf(exitError, "%s stands in both %s and %s: the parts overlap", heads[i].file.Path, parts[least].name, parts[i].name).withPath(heads[i].file.Path)
-			}
-		}
-		if least < 0 || !yield(heads[least].file, nil) {
-			return nil
-		}
-		if err := advance(least); err != nil {
-			return err
-		}
-	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/hint"
 	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/internal/manifest"
 	"github.com/stele-ml/stele/internal/place"
 	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/internal/source"
@@ -169,13 +170,13 @@ func (e *earlierStamp) madeOf(at place.Place) bool {
 // hints are what the earlier stamp's scan read of the same place, from its
 // manifest and its marks; nil where these are not here. They have been read to
 // their end once.
-func (a *app) hints(ctx context.Context, dir string, id statement.LedgerID, e *earlierStamp, m *foundManifest, at place.Place) (iter.Seq2[hint.Hint, error], error) {
+func (a *app) hints(ctx context.Context, dir string, id statement.LedgerID, e *earlierStamp, m *manifest.Found, at place.Place) (iter.Seq2[hint.Hint, error], error) {
 	at, err := at.Absolute()
 	if err != nil {
 		return nil, err
 	}
 	sources := []func() (io.ReadCloser, error){
-		func() (io.ReadCloser, error) { return openRegular(a.marksPath(id, e.Entry, at)) },
+		func() (io.ReadCloser, error) { return source.OpenRegular(a.marksPath(id, e.Entry, at)) },
 	}
 	// A path on a disk is another place on each machine.
 	if at.Remote() && e.madeOf(at) && e.details.Marks != nil {
@@ -240,9 +241,9 @@ func (a *app) standing(ctx context.Context, dir string, hints iter.Seq2[hint.Hin
 }
 
 // joined goes through a manifest and the marks beside it.
-func joined(m *foundManifest, open func() (io.ReadCloser, error), entry uint64) iter.Seq2[hint.Hint, error] {
+func joined(m *manifest.Found, open func() (io.ReadCloser, error), entry uint64) iter.Seq2[hint.Hint, error] {
 	return func(yield func(hint.Hint, error) bool) {
-		files, err := m.open()
+		files, err := m.Open()
 		if err != nil {
 			yield(hint.Hint{}, err)
 			return
@@ -254,7 +255,7 @@ func joined(m *foundManifest, open func() (io.ReadCloser, error), entry uint64) 
 			return
 		}
 		defer in.Close()
-		marks, err := hint.NewMarksReader(in, m.fp)
+		marks, err := hint.NewMarksReader(in, m.Fingerprint)
 		if err != nil {
 			yield(hint.Hint{}, err)
 			return
@@ -304,7 +305,7 @@ func atLeastAsSure(hints iter.Seq2[hint.Hint, error]) iter.Seq2[hint.Hint, error
 
 // recheckHints are what the stamp's own scan read of the same place: a file
 // that is known again, as surely as it was then, is not read.
-func (a *app) recheckHints(ctx context.Context, s *subjectOf, m *foundManifest, at place.Place) (iter.Seq2[hint.Hint, error], error) {
+func (a *app) recheckHints(ctx context.Context, s *subjectOf, m *manifest.Found, at place.Place) (iter.Seq2[hint.Hint, error], error) {
 	if m == nil {
 		a.term.Notef("the manifest of %s is not found: everything is read", s.search.what)
 		return nil, nil

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/hint"
+	"github.com/stele-ml/stele/internal/manifest"
 	"github.com/stele-ml/stele/internal/scan"
 	"github.com/stele-ml/stele/internal/source"
 )
@@ -56,8 +57,8 @@ func TestAttackerForgesAPlainDigest(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	m := &foundManifest{path: file.Name(), fp: first.Fingerprint}
-	if err := m.check(); err != nil {
+	m := &manifest.Found{Path: file.Name(), Fingerprint: first.Fingerprint}
+	if err := m.Check(); err != nil {
 		t.Fatalf("the forged manifest is not the fingerprint's: %v", err)
 	}
 	open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(marks.Bytes())), nil }

@@ -16,6 +16,7 @@ import (
 	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/home"
 	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/internal/manifest"
 	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/internal/source"
 	"github.com/stele-ml/stele/statement"
@@ -94,7 +95,23 @@ func (a *app) readUntrusted(ctx context.Context, dir string, fn func(*reading) e
 		return err
 	}
 	r.ctx = ctx
-	return fn(r)
+	err = fn(r)
+	if statusOf(err) == exitNotFound {
+		return a.notThere(r, dir, err)
+	}
+	return err
+}
+
+// notThere is the error that something is not on a ledger: it is worth no more than the
+// word of whoever shows the ledger. One that went back, or is another, is told as that.
+func (a *app) notThere(r *reading, at string, err error) error {
+	if terr := a.trusting(r); terr != nil {
+		return terr
+	}
+	if isAddress(at) && errors.Is(err, ledger.ErrNotFound) {
+		return describe(err).hinted("that it is not there is the server's word alone: a mirror would show it")
+	}
+	return err
 }
 
 func newReading(v *ledger.View) (*reading, error) {
@@ -237,6 +254,10 @@ func statusOf(err error) int {
 	var f *failure
 	if errors.As(err, &f) {
 		return f.status
+	}
+	var unusable *manifest.Error
+	if errors.As(err, &unusable) && unusable.Damaged() {
+		return exitTampered
 	}
 	// What is wrong within the data is an error; only what a person named
 	// themselves is "not found".

@@ -9,6 +9,7 @@ import (
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/manifest"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/lineage"
 	"github.com/stele-ml/stele/statement"
@@ -135,7 +136,7 @@ func (p *prover) of(a *lineage.Artifact) string {
 	return a.Ref.String()
 }
 
-func (p *prover) manifest(a *lineage.Artifact) (*manifestFile, error) {
+func (p *prover) manifest(a *lineage.Artifact) (*manifest.File, error) {
 	known := p.others
 	if a == p.proven.root {
 		known = p.own
@@ -159,7 +160,7 @@ func (p *prover) prove(at *provenFile, present bool) (found bool, err error) {
 	fp := at.artifact.Ref.Fingerprint
 	proof, err := fingerprint.ProvePath(fp.Algorithm, m.All(), at.path)
 	if err != nil {
-		return false, m.explain(err)
+		return false, m.Explain(err)
 	}
 	result, err := proof.Verify(fp)
 	if err != nil || result.Present != present {

@@ -122,7 +122,7 @@ func (p *prover) manifestEntry(at *provenFile) (found fingerprint.File, err erro
 	defer m.Close()
 	for f, err := range m.All() {
 		if err != nil {
-			return found, m.explain(err)
+			return found, err
 		}
 		if f.Path == at.path {
 			found = f

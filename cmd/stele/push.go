@@ -17,6 +17,7 @@ import (
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/durable"
 	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/internal/source"
 	"github.com/stele-ml/stele/internal/spool"
 	"github.com/stele-ml/stele/statement"
 )
@@ -256,7 +257,7 @@ func (p *pushing) documents(ctx context.Context, item spool.Item) error {
 }
 
 func (p *pushing) document(ctx context.Context, d spool.Document) error {
-	f, err := openRegular(d.Path)
+	f, err := source.OpenRegular(d.Path)
 	if err != nil {
 		return err
 	}

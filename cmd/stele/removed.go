@@ -10,6 +10,7 @@ import (
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/internal/manifest"
 	"github.com/stele-ml/stele/internal/scan"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/statement"
@@ -161,67 +162,41 @@ type retention struct {
 	removed, added fingerprint.Summary // what it does: files and bytes
 }
 
-// cursor goes through files in path order, one ahead.
-type cursor struct {
-	next func() (fingerprint.File, error, bool)
-	file fingerprint.File
-	more bool
-}
-
-func (c *cursor) advance() (err error) {
-	c.file, err, c.more = c.next()
-	if err != nil {
-		c.more = false
-	}
-	return err
-}
-
-// to moves on to a path, or beyond it, and reports whether it is there.
-func (c *cursor) to(path string) (bool, error) {
-	for c.more && c.file.Path < path {
-		if err := c.advance(); err != nil {
-			return false, err
-		}
-	}
-	return c.more && c.file.Path == path, nil
-}
-
 func sameFile(a, b *fingerprint.File) bool { return a.Size == b.Size && a.Digest == b.Digest }
 
 // compare walks all three in path order.
 func (t *retention) compare(stamped, later, now iter.Seq2[fingerprint.File, error]) error {
-	var was, then cursor
-	var stop [2]func()
-	was.next, stop[0] = iter.Pull2(stamped)
-	defer stop[0]()
-	then.next, stop[1] = iter.Pull2(later)
-	defer stop[1]()
-	for _, c := range []*cursor{&was, &then} {
-		if err := c.advance(); err != nil {
-			return err
-		}
+	was, err := manifest.NewCursor(stamped)
+	if err != nil {
+		return err
 	}
+	defer was.Stop()
+	then, err := manifest.NewCursor(later)
+	if err != nil {
+		return err
+	}
+	defer then.Stop()
 	for f, err := range now {
 		if err != nil {
 			return err
 		}
-		for was.more && was.file.Path < f.Path {
-			if err := t.missing(&was, &then); err != nil {
+		for was.More && was.File.Path < f.Path {
+			if err := t.missing(was, then); err != nil {
 				return err
 			}
 		}
-		if was.more && was.file.Path == f.Path {
-			t.here(&was.file, &f)
-			if err := was.advance(); err != nil {
+		if was.More && was.File.Path == f.Path {
+			t.here(&was.File, &f)
+			if err := was.Advance(); err != nil {
 				return err
 			}
 			continue
 		}
-		listed, err := then.to(f.Path)
+		listed, err := then.To(f.Path)
 		if err != nil {
 			return err
 		}
-		if listed && sameFile(&then.file, &f) {
+		if listed && sameFile(&then.File, &f) {
 			t.added.Files++
 			t.added.Bytes += f.Size
 			continue
@@ -229,8 +204,8 @@ func (t *retention) compare(stamped, later, now iter.Seq2[fingerprint.File, erro
 		t.out.Counts.Added++
 		t.emit(jsonv1.Change{Path: f.Path, Change: fingerprint.Added, NewSize: &f.Size})
 	}
-	for was.more {
-		if err := t.missing(&was, &then); err != nil {
+	for was.More {
+		if err := t.missing(was, then); err != nil {
 			return err
 		}
 	}
@@ -239,9 +214,9 @@ func (t *retention) compare(stamped, later, now iter.Seq2[fingerprint.File, erro
 }
 
 // missing deals with a stamped file that is not here, and moves on.
-func (t *retention) missing(was, then *cursor) error {
-	f := was.file
-	listed, err := then.to(f.Path)
+func (t *retention) missing(was, then *manifest.Cursor) error {
+	f := was.File
+	listed, err := then.To(f.Path)
 	if err != nil {
 		return err
 	}
@@ -252,7 +227,7 @@ func (t *retention) missing(was, then *cursor) error {
 		t.removed.Files++
 		t.removed.Bytes += f.Size
 	}
-	return was.advance()
+	return was.Advance()
 }
 
 // here deals with a stamped file that is here.

@@ -15,6 +15,7 @@ import (
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/observe"
 	"github.com/stele-ml/stele/internal/scan"
+	"github.com/stele-ml/stele/internal/source"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/statement"
 )
@@ -220,7 +221,7 @@ func (w *running) addLocks(root string) error {
 }
 
 func sumOfFile(name string) (sum [32]byte, err error) {
-	f, err := openRegular(name)
+	f, err := source.OpenRegular(name)
 	if err != nil {
 		return sum, err
 	}

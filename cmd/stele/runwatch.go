@@ -20,6 +20,7 @@ import (
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/hint"
+	"github.com/stele-ml/stele/internal/manifest"
 	"github.com/stele-ml/stele/internal/scan"
 	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/internal/source"
@@ -122,8 +123,8 @@ func (w *inputWatch) close() {
 }
 
 // manifest is of the files as they were when they were verified.
-func (w *inputWatch) manifest() *foundManifest {
-	return &foundManifest{name: w.path, path: w.path + ".manifest", fp: w.fp}
+func (w *inputWatch) manifest() *manifest.Found {
+	return &manifest.Found{Name: w.path, Path: w.path + ".manifest", Fingerprint: w.fp}
 }
 
 // hides is what was not looked at.
@@ -212,7 +213,7 @@ func (w *inputWatch) look(ctx context.Context, a *app, d *data) (*seenAgain, err
 			return nil, err
 		}
 	}
-	before, err := m.open()
+	before, err := m.Open()
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/stele-ml/stele/client"
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/api"
+	"github.com/stele-ml/stele/internal/manifest"
 	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/internal/spool"
 	"github.com/stele-ml/stele/statement"
@@ -209,8 +210,8 @@ func (s *remoteShelf) fetch(fp fingerprint.Fingerprint) error {
 	if err := s.c.Manifest(s.ctx, fp, api.MaxManifestBody, f); err != nil {
 		return withheld(err, "manifest of %s", fp)
 	}
-	got := foundManifest{name: "the manifest from " + s.c.URL(), path: f.Name(), fp: fp}
-	if err := got.check(); err != nil {
+	got := manifest.Found{Name: "the manifest from " + s.c.URL(), Path: f.Name(), Fingerprint: fp}
+	if err := got.Check(); err != nil {
 		return fmt.Errorf("%s: %w", s.c.URL(), err)
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {

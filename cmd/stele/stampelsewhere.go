@@ -9,6 +9,7 @@ import (
 
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/audit"
+	"github.com/stele-ml/stele/internal/manifest"
 	"github.com/stele-ml/stele/internal/scan"
 	"github.com/stele-ml/stele/internal/terminal"
 )
@@ -16,43 +17,43 @@ import (
 // readElsewhere opens the manifest of data that somebody else, or several
 // machines together, have read. All names and sizes must be as in the place;
 // that the bytes are too is what the signer claims.
-func (a *app) readElsewhere(ctx context.Context, s *stamping) (*manifestFile, error) {
+func (a *app) readElsewhere(ctx context.Context, s *stamping) (*manifest.File, error) {
 	found, sum, err := manifestAt(ctx, s.order.manifest, s.order.flags.reach())
 	if err != nil {
 		return nil, err
 	}
-	if found.fp.Algorithm != s.plan.algorithm {
-		err = usagef("%s was made with %v, and this ledger takes only %v", s.order.manifest, found.fp.Algorithm, s.plan.algorithm)
+	if found.Fingerprint.Algorithm != s.plan.algorithm {
+		err = usagef("%s was made with %v, and this ledger takes only %v", s.order.manifest, found.Fingerprint.Algorithm, s.plan.algorithm)
 	}
 	if err == nil && s.data.only != nil {
 		var list []string
-		if list, err = found.paths(); err == nil && !slices.Equal(list, s.data.only) {
+		if list, err = found.Paths(); err == nil && !slices.Equal(list, s.data.only) {
 			err = failf(exitError, "%s names other files than %s", s.order.flags.filesFrom, s.order.manifest).withPath(s.order.flags.filesFrom)
 		}
 	}
 	if err == nil {
 		err = a.compareNames(ctx, s, found, sum)
 	}
-	var m *manifestFile
+	var m *manifest.File
 	if err == nil {
-		m, err = found.open()
+		m, err = found.Open()
 	}
 	if err != nil {
-		found.close()
+		found.Close()
 		return nil, err
 	}
-	m.also(found.close)
+	m.Also(found.Close)
 	return m, nil
 }
 
 // compareNames compares the names and sizes of a place with a manifest, and
 // makes of it what a scan would have found.
-func (a *app) compareNames(ctx context.Context, s *stamping, m *foundManifest, sum fingerprint.Summary) error {
+func (a *app) compareNames(ctx context.Context, s *stamping, m *manifest.Found, sum fingerprint.Summary) error {
 	rules, err := a.rulesFor(ctx, s)
 	if err != nil {
 		return err
 	}
-	listing, err := m.open()
+	listing, err := m.Open()
 	if err != nil {
 		return err
 	}
@@ -60,9 +61,7 @@ func (a *app) compareNames(ctx context.Context, s *stamping, m *foundManifest, s
 	var ignore *fingerprint.File // the file with the rules, as the manifest has it
 	files := func(yield func(fingerprint.File, error) bool) {
 		for f, err := range listing.All() {
-			if err != nil {
-				err = listing.explain(err)
-			} else if f.Path == scan.IgnoreFile {
+			if err == nil && f.Path == scan.IgnoreFile {
 				ignore = &f
 			}
 			if !yield(f, err) {
@@ -99,7 +98,7 @@ func (a *app) compareNames(ctx context.Context, s *stamping, m *foundManifest, s
 		return failf(exitError, "%s is not the one that %s has", scan.IgnoreFile, s.order.manifest).withPath(scan.IgnoreFile)
 	}
 	s.result = scan.Result{
-		Fingerprint: m.fp, Summary: sum, Rules: rules.text, Single: s.data.source.Single(),
+		Fingerprint: m.Fingerprint, Summary: sum, Rules: rules.text, Single: s.data.source.Single(),
 		Hidden: result.Hidden, HiddenCount: result.HiddenCount,
 	}
 	return nil

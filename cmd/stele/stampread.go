@@ -10,6 +10,7 @@ import (
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/manifest"
 	"github.com/stele-ml/stele/internal/scan"
 	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/internal/source"
@@ -25,8 +26,8 @@ type stamping struct {
 	target *manifestTarget // of --manifest-to
 
 	manifest *solo.Pending
-	marks    *marking       // nil: none
-	earlier  *foundManifest // nil: it is nowhere
+	marks    *marking        // nil: none
+	earlier  *manifest.Found // nil: it is nowhere
 	result   scan.Result
 	diff     *jsonv1.Diff     // against earlier, or nil
 	model    *modelFound      // nil: it is none
@@ -40,7 +41,7 @@ func (s *stamping) close() {
 	}
 	s.marks.discard()
 	if s.earlier != nil {
-		s.earlier.close()
+		s.earlier.Close()
 	}
 }
 
@@ -140,7 +141,7 @@ func (a *app) compareWithEarlier(s *stamping, files iter.Seq2[fingerprint.File, 
 		}
 		return nil, nil
 	}
-	old, err := s.earlier.open()
+	old, err := s.earlier.Open()
 	if err != nil {
 		return nil, err
 	}
@@ -310,6 +311,6 @@ func (s *stamping) stamped(a *app, proof *solo.Proof) {
 // kept reports whether a whole manifest of these files is with the ledger. It
 // may have plain digests, which a new one without must not take away.
 func kept(s shelf, fp fingerprint.Fingerprint) bool {
-	m := foundManifest{path: s.ManifestPath(fp), fp: fp}
-	return m.check() == nil
+	m := manifest.Found{Path: s.ManifestPath(fp), Fingerprint: fp}
+	return m.Check() == nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/manifest"
 	"github.com/stele-ml/stele/internal/place"
 	"github.com/stele-ml/stele/internal/scan"
 	"github.com/stele-ml/stele/internal/source"
@@ -34,7 +35,7 @@ func (a *app) readContents(ctx context.Context, o *verifyOrder, s *subjectOf, ou
 		a.term.Warnf("changes cannot be named: %v", bad)
 	}
 	if m != nil {
-		defer m.close()
+		defer m.Close()
 	}
 	opts := o.flags.options(s.fp.Algorithm)
 	opts.UseExact, opts.Exact = true, s.stamp.Ignore
@@ -86,7 +87,7 @@ func (a *app) readContents(ctx context.Context, o *verifyOrder, s *subjectOf, ou
 // contentsReader is one reading of data against a manifest.
 type contentsReader struct {
 	o *verifyOrder
-	m *foundManifest // nil: none
+	m *manifest.Found // nil: none
 
 	result scan.Result
 	diff   *jsonv1.Diff // nil without a manifest
@@ -110,7 +111,7 @@ func (r *contentsReader) read(ctx context.Context, a *app, opts scan.Options) er
 		}
 		return nil
 	}
-	old, err := r.m.open()
+	old, err := r.m.Open()
 	if err != nil {
 		return err
 	}
@@ -142,12 +143,12 @@ func howTaken(b scan.Basis) string {
 
 // listed is which files a stamp covers that was made from a list: those of its
 // manifest.
-func listed(s *subjectOf, m *foundManifest) ([]string, error) {
+func listed(s *subjectOf, m *manifest.Found) ([]string, error) {
 	if m == nil {
 		return nil, failf(exitNotFound, "%s was stamped from a list of files, and its manifest, which has the list, is nowhere to be found", s.search.what).
 			withHint("give it with --manifest, a path or a URL")
 	}
-	return m.paths()
+	return m.Paths()
 }
 
 // present are those of the paths that are there.

@@ -39,6 +39,7 @@ var flow = map[string][]string{
 	"internal/source/azure":  {"internal/source", "internal/source/bucket"},
 	"internal/place":         {"internal/source", "internal/source/..."}, // the only one that knows them all
 
+	"internal/manifest":   {"fingerprint", "internal/source", "cmd/stele/jsonv1"},           // a manifest in a file: what it lists is also told in the published types
 	"internal/model":      {"internal/strictjson"},                                          // it reads headers
 	"internal/process":    {},                                                               // it starts a command
 	"internal/pin":        {"internal/source"},                                              // a copy of what is read
@@ -47,14 +48,15 @@ var flow = map[string][]string{
 	"internal/provenance": {"fingerprint", "statement", "internal/strictjson", "internal/keyfile"},
 	"internal/keyfile":    {}, // other people's public keys, as bytes
 
-	"internal/draft":   {"internal/strictjson"},                                                                                                                        // YAML in, canonical JSON out
-	"internal/report":  {},                                                                                                                                             // it writes what it is given
-	"internal/ledger":  {"fingerprint", "statement", "lineage", "evidence", "contract"},                                                                                // no engine, no disk but its store
-	"internal/account": {"statement", "lineage", "evidence", "contract", "internal/ledger", "internal/terminal", "cmd/stele/jsonv1"},                                   // it reads a ledger, and says what it found to people and, in the published types, to programs
-	"internal/gate":    {"fingerprint", "statement", "lineage", "evidence", "contract", "internal/ledger", "internal/account", "internal/report", "internal/terminal"}, // it judges: trust and manifests come in, findings go out
-	"internal/trace":   {"statement", "lineage", "internal/ledger", "internal/account", "internal/terminal", "cmd/stele/jsonv1"},                                       // what it draws is what --json says, so that both say the same
-	"internal/guard":   {"fingerprint", "statement", "lineage", "evidence", "internal/ledger", "internal/account", "internal/terminal"},                                // verified evidence comes in; it starts nothing
-	"internal/solo":    {"fingerprint", "statement", "evidence", "internal/ledger", "internal/durable", "internal/strictjson"},
+	"internal/draft":     {"internal/strictjson"},                                                                                                                        // YAML in, canonical JSON out
+	"internal/report":    {},                                                                                                                                             // it writes what it is given
+	"internal/ledger":    {"fingerprint", "statement", "lineage", "evidence", "contract"},                                                                                // no engine, no disk but its store
+	"internal/account":   {"statement", "lineage", "evidence", "contract", "internal/ledger", "internal/terminal", "cmd/stele/jsonv1"},                                   // it reads a ledger, and says what it found to people and, in the published types, to programs
+	"internal/gate":      {"fingerprint", "statement", "lineage", "evidence", "contract", "internal/ledger", "internal/account", "internal/report", "internal/terminal"}, // it judges: trust and manifests come in, findings go out
+	"internal/trace":     {"statement", "lineage", "internal/ledger", "internal/account", "internal/terminal", "cmd/stele/jsonv1"},                                       // what it draws is what --json says, so that both say the same
+	"internal/foresight": {"statement", "contract", "internal/ledger", "internal/account"},                                                                               // it asks a ledger's contracts, and decides nothing
+	"internal/guard":     {"fingerprint", "statement", "lineage", "evidence", "internal/ledger", "internal/account", "internal/terminal"},                                // verified evidence comes in; it starts nothing
+	"internal/solo":      {"fingerprint", "statement", "evidence", "internal/ledger", "internal/durable", "internal/strictjson"},
 
 	"internal/wire":     {"statement", "evidence", "fingerprint", "internal/strictjson"},                                                                                                                                      // what client and server say to each other
 	"client":            {"fingerprint", "statement", "lineage", "evidence", "internal/wire", "internal/strictjson"},                                                                                                          // a public package: no ledger, no disk

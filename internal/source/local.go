@@ -283,3 +283,17 @@ func at(path string, err error) error {
 	}
 	return failed(path, err)
 }
+
+// OpenRegular opens a file to read, and nothing else that stands at its path: a
+// pipe that lies beside the data would be waited on for ever. What is no regular
+// file is ErrIrregular.
+func OpenRegular(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &Error{Path: path, Class: ErrIrregular, Detail: describe(info.Mode())}
+	}
+	return os.Open(path)
+}
