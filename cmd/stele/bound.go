@@ -59,13 +59,10 @@ func (r *reading) notBound(b ledger.Binding) error {
 // binding finds name@version, or says that it is not there.
 func (r *reading) binding(name, version string) (ledger.Binding, error) {
 	b, err := r.bound(name, version)
-	if errors.Is(err, ledger.ErrDamaged) {
-		return b, err
+	if errors.Is(err, ledger.ErrNotFound) && !errors.Is(err, ledger.ErrDamaged) {
+		err = r.missing(name, version, err)
 	}
-	if err != nil {
-		return b, r.missing(name, version, err)
-	}
-	return b, nil
+	return b, err
 }
 
 // boundBy is binding with the stamp that bound the name.

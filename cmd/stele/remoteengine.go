@@ -92,6 +92,13 @@ func (a *app) remoteEngine(ctx context.Context, address string) (engine, error) 
 	if err != nil && c.ledger != nil && a.wentAway(c.client, err) {
 		return a.asReadBefore(c), nil
 	}
+	if err != nil && c.ledger == nil && a.wentAway(c.client, err) {
+		e, err := a.asSeenBefore(ctx, c, address, err)
+		if err != nil {
+			return nil, a.noLedgerThere(address, err)
+		}
+		return e, nil
+	}
 	if err != nil {
 		return nil, a.noLedgerThere(address, err)
 	}
@@ -107,6 +114,7 @@ func (a *app) remoteEngine(ctx context.Context, address string) (engine, error) 
 			return nil, a.accessHint(address, err)
 		}
 		c.ledger, c.ctx, c.signed = l, ctx, signed
+		a.keptAt(address, info.ID)
 	}
 	return &remoteEngine{app: a, c: c, ledger: c.ledger, id: info.ID}, nil
 }
@@ -306,8 +314,7 @@ func (a *app) noLedgerThere(address string, err error) error {
 			withHint("is it the address of `stele serve`? It ends at the host, or the port: no path, and https where there is TLS")
 	}
 	if a.spool && errors.Is(err, client.ErrUnreachable) {
-		f := describe(err)
-		return f.hinted("nothing was signed, so that --spool had nothing to keep: what is signed is looked up first. Say it again when the server answers")
+		return describe(err).hinted("nothing was signed, so that --spool had nothing to keep. Say it again when the server answers")
 	}
 	return a.accessHint(address, err)
 }

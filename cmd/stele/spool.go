@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"strings"
 
 	"github.com/stele-ml/stele/client"
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
@@ -16,10 +15,9 @@ import (
 	"github.com/stele-ml/stele/statement"
 )
 
-// With --spool a command whose server goes away while it is at work goes on as of
-// what it read before: it signs, and keeps what it signed, and the documents that
-// the server did not get, for `stele push`. A server that is away from the start
-// ends it: whoever signs must have looked at what they sign.
+// With --spool a command whose server does not answer signs all the same, and keeps
+// what it signed, and the documents that the server did not get, for `stele push`:
+// see wentAway for what it goes by.
 
 // unsent is what --spool keeps for a server that does not answer any more.
 type unsent struct {
@@ -31,17 +29,6 @@ type unsent struct {
 // spoolOf is where envelopes wait that are for a ledger.
 func (a *app) spoolOf(id statement.LedgerID) *spool.Spool {
 	return spool.At(filepath.Join(a.dirs.Ledger(id.String()), "spool"))
-}
-
-// wentAway reports whether an error says that the server does not answer, and this
-// command shall go on without it.
-// A server of this machine leaves its directory to the command.
-func (a *app) wentAway(c *client.Client, err error) bool {
-	if !a.spool || !errors.Is(err, client.ErrUnreachable) || strings.HasPrefix(c.URL(), socketScheme) {
-		return false
-	}
-	a.unsent.away = err
-	return true
 }
 
 // sendLater keeps a document for the spool.

@@ -46,7 +46,11 @@ func (a *app) planStamp(ctx context.Context, dir string, o *stampOrder, by autho
 		if p, err = a.planStampAt(r, o, by); err != nil || p.bound != nil || o.collection.given() {
 			return err
 		}
-		return a.foreseeStamp(r, p, o, by)
+		if err = a.foreseeStamp(r, p, o, by); a.unknown(err) {
+			a.term.Notef("what the contracts in force say of it is not known so far: the ledger decides when `stele push` gives it the stamp")
+			return nil
+		}
+		return err
 	})
 	return p, err
 }
@@ -61,6 +65,10 @@ func (a *app) planStampAt(r *reading, o *stampOrder, by author) (*stampPlan, err
 	}
 	for _, f := range o.from {
 		ref, err := r.ref(f, "--from")
+		if waits, ok := a.waiting(r.ID(), f); ok && a.unknown(err) {
+			p.from = append(p.from, waits)
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -71,32 +79,46 @@ func (a *app) planStampAt(r *reading, o *stampOrder, by author) (*stampPlan, err
 	}
 	if o.since != "" {
 		ref, err := r.ref(o.since, "--since")
+		if waits, ok := a.waiting(r.ID(), o.since); ok && a.unknown(err) {
+			ref, err = waits, nil
+		}
 		if err != nil {
 			return nil, err
 		}
 		p.since = &ref
 	}
+	if err := a.planName(r, o, p); a.unknown(err) {
+		a.term.Notef("whether %s is taken is not known so far: the ledger decides when `stele push` gives it the stamp", o.as)
+		p.bound, p.earlier = nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// planName finds out whether the name is taken, and what to compare with.
+func (a *app) planName(r *reading, o *stampOrder, p *stampPlan) error {
 	b, err := r.bound(o.name, o.version)
 	switch {
 	case err == nil:
 		e, st, err := r.stampAt(b)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		checkpoint, err := r.LatestCheckpoint()
 		if err != nil {
-			return nil, err
+			return err
 		}
 		j, err := r.Judgement(b.Ref())
 		if err != nil {
-			return nil, err
+			return err
 		}
 		p.bound = &boundName{Binding: b, stamp: st.Stamp, time: e.Time, signer: r.Signer(e), checkpoint: checkpoint, standing: j.Word(), why: account.WrongText(j)}
 	case !errors.Is(err, ledger.ErrNotFound):
-		return nil, err
+		return err
 	}
 	p.earlier, err = a.earlierFor(r, o, p)
-	return p, err
+	return err
 }
 
 // earlierFor finds the stamp to compare with; nil where there is none.

@@ -24,7 +24,7 @@ func (a *app) tellRenamed(ctx context.Context, s *stamping) error {
 	if !s.result.Single || s.file.Size == 0 {
 		return nil
 	}
-	return a.readAt(ctx, s.dir, func(r *reading) error {
+	err := a.readAt(ctx, s.dir, func(r *reading) error {
 		if many, err := r.manyStamps(maxRenamedStamps); many || err != nil {
 			return err
 		}
@@ -46,6 +46,10 @@ func (a *app) tellRenamed(ctx context.Context, s *stamping) error {
 			c.ref, but, c.name, s.order.as, c.ref)
 		return nil
 	})
+	if a.unknown(err) {
+		return nil
+	}
+	return err
 }
 
 // copied is what a file is found to be a copy of: of several the first that there
