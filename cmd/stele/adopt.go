@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/internal/foresight"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/internal/terminal"
@@ -295,11 +296,11 @@ func (w *adopting) admits(r *reading, ref statement.Ref, made *statement.Stamp) 
 			return err
 		}
 	}
-	t, err := r.try(&statement.Statement{Kind: statement.KindStamp, Subject: []statement.Subject{ref.Subject()}, Stamp: made}, by, now)
-	if err != nil || t.refusal == nil {
+	t, err := foresight.Ask(r.Book, &statement.Statement{Kind: statement.KindStamp, Subject: []statement.Subject{ref.Subject()}, Stamp: made}, r.signs(by), now)
+	if err != nil || t.Refusal == nil {
 		return err
 	}
-	return failf(exitRefused, "%w", t.refusal)
+	return failf(exitRefused, "%w", t.Refusal)
 }
 
 // stamp makes of an old stamp what is said of it on the new ledger, but for what

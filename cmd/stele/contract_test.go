@@ -8,8 +8,6 @@ import (
 	"testing"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
-	"github.com/stele-ml/stele/contract"
-	"github.com/stele-ml/stele/internal/draft"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/statement"
 )
@@ -129,78 +127,6 @@ func toLift(t *testing.T, a *app, name string) *statement.Contract {
 	return said
 }
 
-// TestWordsOf: what a rule looks at is found through its variables, and through
-// theirs.
-func TestWordsOf(t *testing.T) {
-	d := &contract.Document{
-		Variables: []contract.Variable{
-			{Name: "size", Expression: "subject.bytes"},
-			{Name: "large", Expression: "variables.size > 10"},
-			{Name: "other", Expression: "subject.ignore.size()"},
-		},
-		Validations: []contract.Validation{
-			{ID: "direct", Expression: `statement.observation == "wrapped"`},
-			{ID: "deep", Expression: "!variables.large"},
-		},
-	}
-	for _, c := range []struct {
-		rule string
-		has  []string
-		not  []string
-	}{
-		{"direct", []string{"observation"}, []string{"bytes", "subject"}},
-		{"deep", []string{"large", "size", "bytes"}, []string{"ignore"}},
-	} {
-		words := wordsOf(d, c.rule)
-		for _, w := range c.has {
-			if !words[w] {
-				t.Errorf("%s: %s was not found", c.rule, w)
-			}
-		}
-		for _, w := range c.not {
-			if words[w] {
-				t.Errorf("%s: %s was found", c.rule, w)
-			}
-		}
-	}
-}
-
-// TestLooksAt: a rule refuses beforehand only if nothing that is not known yet can
-// change its mind.
-func TestLooksAt(t *testing.T) {
-	d, err := draft.Read([]byte(`{apiVersion: stele.dev/v1, kind: Contract, metadata: {name: a, version: 1}, spec: {engine: cel/1, match: {statements: [run]},
-variables: [{name: large, expression: subject.bytes > 10}],
-validations: [
-{id: observed, expression: 'statement.observation == "wrapped"', message: "no"},
-{id: inputs, expression: 'statement.inputs.all(i, ledger.standing(i) == "good")', message: "no"},
-{id: named, expression: 'subject.name.startsWith("lab/")', message: "no"},
-{id: clean, expression: 'ledger.standing(subject) == "good"', message: "no"},
-{id: small, expression: '!variables.large', message: "no"},
-{id: ended, expression: '!statement.failed', message: "no"},
-{id: code, expression: '!statement.code.dirty', message: "no"}],
-tests: [{name: try, given: {statement: {kind: run}}, expect: {allow: true}}]}}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := contract.Compile(d.Document)
-	if err != nil {
-		t.Fatal(err)
-	}
-	inForce := []contract.InForce{{Contract: c, Entry: 7}}
-	unknown := slices.Concat(unreadWords, unendedWords)
-	for rule, want := range map[string]bool{"observed": false, "inputs": false, "named": false, "clean": true, "small": true, "ended": true, "code": false} {
-		if got := looksAt(inForce, contract.RuleResult{Contract: "a@1", Entry: 7, Rule: rule}, unknown); got != want {
-			t.Errorf("%s looks at what is not known: %v, want %v", rule, got, want)
-		}
-	}
-	if !looksAt(inForce, contract.RuleResult{Contract: "a@1", Entry: 7, Rule: "code"}, codeWords) {
-		t.Error("the code is not known, and nobody noticed")
-	}
-	if !looksAt(inForce, contract.RuleResult{Contract: "b@1", Entry: 7, Rule: "observed"}, unknown) {
-		t.Error("a rule that is not found is taken for certain")
-	}
-}
-
 // TestAtCaret: the place that a caret points at stays in sight.
 func TestAtCaret(t *testing.T) {
 	long := strings.Repeat("a + ", 40) + "WRONG" + strings.Repeat(" + b", 40)
@@ -228,51 +154,6 @@ func TestAtCaret(t *testing.T) {
 		if got := atCaret(l, 80); !slices.Equal(got, l) {
 			t.Errorf("changed: %q", got)
 		}
-	}
-}
-
-func TestDiffDocuments(t *testing.T) {
-	read := func(text string) []byte {
-		t.Helper()
-		d, err := draft.Read([]byte(text))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return d.Document
-	}
-	old := read(`{apiVersion: stele.dev/v1, kind: Contract, metadata: {name: a, version: 1}, spec: {engine: cel/1,
-match: {statements: [release], names: [x]}, params: {p: 1, m: true}, variables: [{name: v, expression: "1"}, {name: w, expression: "2"}],
-validations: [{id: one, expression: "true", message: "no"}, {id: two, expression: "false", message: "no"}], gate: [contents],
-tests: [{name: try, given: {statement: {kind: release}}, expect: {deny: [two]}}]}}`)
-	now := read(`{apiVersion: stele.dev/v1, kind: Contract, metadata: {name: a, version: 2, description: d}, spec: {engine: cel/1,
-match: {statements: [release], stages: [s]}, params: {p: 2, k: [a]}, variables: [{name: w, expression: "2"}, {name: v, expression: "1"}],
-validations: [{id: three, expression: "true", message: "no"}, {id: two, expression: "true", message: "no", hint: h}],
-tests: [{name: try, given: {statement: {kind: release}}, expect: {allow: true}}]}}`)
-	got, err := diffDocuments(old, now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := []jsonv1.ContractChange{
-		{What: "version", Change: "modified", Old: "1", New: "2"},
-		{What: "description", Change: "added", New: "d"},
-		{What: "match", Name: "names", Change: "removed", Old: `["x"]`},
-		{What: "match", Name: "stages", Change: "added", New: `["s"]`},
-		{What: "param", Name: "k", Change: "added", New: `["a"]`},
-		{What: "param", Name: "m", Change: "removed", Old: "true"},
-		{What: "param", Name: "p", Change: "modified", Old: "1", New: "2"},
-		{What: "variable", Change: "moved", Old: "v, w", New: "w, v"},
-		{What: "rule", Name: "one", Change: "removed", Old: "true"},
-		{What: "rule", Name: "three", Change: "added", New: "true"},
-		{What: "rule", Name: "two", Part: "expression", Change: "modified", Old: "false", New: "true"},
-		{What: "rule", Name: "two", Part: "hint", Change: "added", New: "h"},
-		{What: "gate", Change: "removed", Old: `["contents"]`},
-		{What: "test", Name: "try", Part: "expect", Change: "modified", Old: `{"deny":["two"]}`, New: `{"allow":true}`},
-	}
-	if !slices.Equal(got, want) {
-		t.Errorf("got  %+v\nwant %+v", got, want)
-	}
-	if same, err := diffDocuments(old, old); err != nil || len(same) != 0 {
-		t.Errorf("the same document differs: %v %+v", err, same)
 	}
 }
 

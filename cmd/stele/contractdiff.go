@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
+	"github.com/stele-ml/stele/contract"
 	"github.com/stele-ml/stele/internal/terminal"
 )
 
@@ -74,7 +74,7 @@ func (a *app) diffContracts(ctx context.Context, args []string) (*jsonv1.Contrac
 		}
 		sides = append(sides, side)
 	}
-	changes, err := diffDocuments(sides[0].document, sides[1].document)
+	changes, err := contractChanges(sides[0].document, sides[1].document)
 	if err != nil {
 		return nil, err
 	}
@@ -119,128 +119,14 @@ func (a *app) contractOn(ctx context.Context, text string) (side contractSide, e
 	return side, err
 }
 
-// diffDocuments compares two contracts by their parts. Both are in canonical
-// form, so what is equal is equal as text.
-func diffDocuments(old, now []byte) ([]jsonv1.ContractChange, error) {
-	type document struct {
-		Metadata struct {
-			Name        string `json:"name"`
-			Version     uint64 `json:"version"`
-			Description string `json:"description"`
-		} `json:"metadata"`
-		Spec struct {
-			Engine      string                       `json:"engine"`
-			Match       map[string]json.RawMessage   `json:"match"`
-			Params      map[string]json.RawMessage   `json:"params"`
-			Variables   []map[string]json.RawMessage `json:"variables"`
-			Validations []map[string]json.RawMessage `json:"validations"`
-			Gate        json.RawMessage              `json:"gate"`
-			Tests       []map[string]json.RawMessage `json:"tests"`
-		} `json:"spec"`
+// contractChanges compares two contracts, in --json.
+func contractChanges(old, now []byte) ([]jsonv1.ContractChange, error) {
+	changes, err := contract.Diff(old, now)
+	list := []jsonv1.ContractChange{}
+	for _, c := range changes {
+		list = append(list, jsonv1.ContractChange(c))
 	}
-	var a, b document
-	for _, side := range []struct {
-		text []byte
-		into *document
-	}{{old, &a}, {now, &b}} {
-		if err := json.Unmarshal(side.text, side.into); err != nil {
-			return nil, err // it was parsed strictly before
-		}
-	}
-	d := contractDiffer{list: []jsonv1.ContractChange{}}
-	d.value("name", "", "", a.Metadata.Name, b.Metadata.Name)
-	d.value("version", "", "", fmt.Sprint(a.Metadata.Version), fmt.Sprint(b.Metadata.Version))
-	d.value("description", "", "", a.Metadata.Description, b.Metadata.Description)
-	d.value("engine", "", "", a.Spec.Engine, b.Spec.Engine)
-	d.values("match", a.Spec.Match, b.Spec.Match)
-	d.values("param", a.Spec.Params, b.Spec.Params)
-	d.items("variable", "name", a.Spec.Variables, b.Spec.Variables)
-	d.items("rule", "id", a.Spec.Validations, b.Spec.Validations)
-	d.value("gate", "", "", string(a.Spec.Gate), string(b.Spec.Gate))
-	d.items("test", "name", a.Spec.Tests, b.Spec.Tests)
-	return d.list, nil
-}
-
-type contractDiffer struct{ list []jsonv1.ContractChange }
-
-// value compares two values; empty: there is none.
-func (d *contractDiffer) value(what, name, part, old, now string) {
-	change := "modified"
-	switch {
-	case old == now:
-		return
-	case old == "":
-		change = "added"
-	case now == "":
-		change = "removed"
-	}
-	d.list = append(d.list, jsonv1.ContractChange{What: what, Name: name, Part: part, Change: change, Old: old, New: now})
-}
-
-func (d *contractDiffer) values(what string, old, now map[string]json.RawMessage) {
-	for _, name := range unionKeys(old, now) {
-		d.value(what, name, "", plainJSON(old[name]), plainJSON(now[name]))
-	}
-}
-
-// items compares lists whose items have names of their own, part by part.
-func (d *contractDiffer) items(what, key string, old, now []map[string]json.RawMessage) {
-	names := func(list []map[string]json.RawMessage) (out []string) {
-		for _, item := range list {
-			out = append(out, plainJSON(item[key]))
-		}
-		return out
-	}
-	oldNames, newNames := names(old), names(now)
-	for i, name := range oldNames {
-		if !slices.Contains(newNames, name) {
-			d.value(what, name, "", itemText(key, old[i]), "")
-		}
-	}
-	for i, name := range newNames {
-		at := slices.Index(oldNames, name)
-		if at < 0 {
-			d.value(what, name, "", "", itemText(key, now[i]))
-			continue
-		}
-		for _, part := range unionKeys(old[at], now[i]) {
-			d.value(what, name, part, plainJSON(old[at][part]), plainJSON(now[i][part]))
-		}
-	}
-	// Variables see those before them, and the first rule that refuses is named
-	// first: another order is a change.
-	stay := func(list, others []string) []string {
-		return slices.DeleteFunc(slices.Clone(list), func(n string) bool { return !slices.Contains(others, n) })
-	}
-	if before, after := stay(oldNames, newNames), stay(newNames, oldNames); !slices.Equal(before, after) {
-		d.list = append(d.list, jsonv1.ContractChange{What: what, Change: "moved", Old: strings.Join(before, ", "), New: strings.Join(after, ", ")})
-	}
-}
-
-// itemText is the most telling part of an item that came or went.
-func itemText(key string, item map[string]json.RawMessage) string {
-	if text := plainJSON(item["expression"]); text != "" {
-		return text
-	}
-	if text := plainJSON(item["expect"]); text != "" {
-		return "expect " + text
-	}
-	return plainJSON(item[key])
-}
-
-func unionKeys(a, b map[string]json.RawMessage) []string {
-	keys := append(sortedKeys(a), sortedKeys(b)...)
-	slices.Sort(keys)
-	return slices.Compact(keys)
-}
-
-// plainJSON is text as it is, and anything else as JSON.
-func plainJSON(raw json.RawMessage) string {
-	var text string
-	if json.Unmarshal(raw, &text) == nil {
-		return text
-	}
-	return string(raw)
+	return list, err
 }
 
 func (a *app) printContractDiff(d *jsonv1.ContractDiff) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
+	"github.com/stele-ml/stele/internal/foresight"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/internal/terminal"
@@ -98,7 +99,7 @@ type enacting struct {
 	control  uint64
 	origin   string
 	who      jsonv1.Signer
-	tried    tried
+	tried    foresight.Answer
 
 	done       *evidence.ContractEntry // it is on the ledger already
 	checkpoint []byte                  // then: the one it is under
@@ -152,12 +153,12 @@ func (a *app) enact(ctx context.Context, p *enacting) error {
 	switch {
 	case p.done != nil:
 		return a.printEnacted(p, &solo.Proof{Receipt: ledger.Receipt{Index: p.done.Entry, Time: p.done.Time, Existed: true}, Checkpoint: p.checkpoint})
-	case o.dryRun && p.tried.refusal != nil:
-		return p.tried.refusal
+	case o.dryRun && p.tried.Refusal != nil:
+		return p.tried.Refusal
 	case o.dryRun:
 		return a.printEnacted(p, nil)
-	case p.tried.refusal != nil:
-		return p.tried.refusal
+	case p.tried.Refusal != nil:
+		return p.tried.Refusal
 	case p.locks && !agreed && !asks:
 		return usagef("nobody can be asked here whether %s is meant", p.said.ID()).withHint("--yes puts it all the same, or --digest as it was tested")
 	}
@@ -218,21 +219,25 @@ func (a *app) planEnacting(r *reading, p *enacting, signer statement.Signer, sho
 			return err
 		}
 	}
-	tried, err := r.try(p.statement(), by, now)
+	var err error
+	if p.tried, err = foresight.Ask(r.Book, p.statement(), r.signs(by), now); err != nil {
+		return err
+	}
+	hint, err := foresight.WayBack(r.Book, p.tried.Refusal, now)
 	if err != nil {
 		return err
 	}
-	p.tried = tried
-	if p.tried.refusal, err = r.wayBack(tried.refusal, now); err != nil {
-		return err
+	if hint != "" {
+		p.tried.Refusal = failf(exitRefused, "%w", p.tried.Refusal).withHint(hint)
 	}
 	if p.said.Action == statement.ContractPut {
-		locks, err := r.locksOut(p.file.Contract, now)
+		locks, err := foresight.LocksOut(r.Book, p.file.Contract, now)
 		if err != nil {
 			return err
 		}
-		p.locks = locks != nil
-		p.warnings = append(locks, p.warnings...)
+		if p.locks = locks != nil; p.locks {
+			p.warnings = append([]jsonv1.ContractWarning{{Code: locks.Code, Message: locks.Message, Hint: locks.Hint}}, p.warnings...)
+		}
 	}
 	if a.json || a.quiet && !shows {
 		return nil
@@ -240,10 +245,10 @@ func (a *app) planEnacting(r *reading, p *enacting, signer statement.Signer, sho
 	if shows {
 		a.showEnacting(r, p)
 	}
-	if p.file != nil && p.tried.refusal == nil {
+	if p.file != nil && p.tried.Refusal == nil {
 		a.printWarnings(p.order.path, p.warnings)
 	}
-	a.noteUndecided(p.tried.undecided)
+	a.noteUndecided(p.tried.Undecided)
 	return nil
 }
 
@@ -311,11 +316,11 @@ func (a *app) showEnacting(r *reading, p *enacting) {
 	if p.said.Action == statement.ContractPut && len(p.now) == 0 {
 		pairs = append(pairs, terminal.Pair{Key: "in force", Value: "no version of it"})
 	}
-	pairs = append(append(pairs, p.tried.pairs()...), terminal.Pair{Key: "digest", Value: digestText(p.said.Digest)})
+	pairs = append(append(pairs, answerPairs(&p.tried)...), terminal.Pair{Key: "digest", Value: digestText(p.said.Digest)})
 	a.term.KeyValues(pairs)
 	if p.file != nil && len(p.now) > 0 {
 		last := p.now[len(p.now)-1]
-		if d, err := diffDocuments(last.Document, p.file.draft.Document); err == nil {
+		if d, err := contractChanges(last.Document, p.file.draft.Document); err == nil {
 			a.term.Printf("\nagainst %s:\n", last.ID())
 			a.printContractChanges(d, false)
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/account"
+	"github.com/stele-ml/stele/internal/foresight"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/statement"
@@ -69,7 +70,7 @@ type planned struct {
 	concerns []string         // what a person should know first: then the answer is not yes by itself
 	notes    []string         // what may be meant
 	refusal  error            // why the ledger would not take it, or nil
-	tried    tried            // what contracts would say of it
+	tried    foresight.Answer // what contracts would say of it
 	control  uint64           // how many control entries there were
 	question string
 	origin   string
@@ -116,10 +117,10 @@ func (a *app) decide(ctx context.Context, f *decideFlags, plan func(*reading) (*
 			}
 		}
 		if p.refusal == nil && (asks || f.dryRun) {
-			if p.tried, err = r.try(p.st, by, max(a.now().UnixMilli(), r.Time())); err != nil {
+			if p.tried, err = foresight.Ask(r.Book, p.st, r.signs(by), max(a.now().UnixMilli(), r.Time())); err != nil {
 				return err
 			}
-			p.refusal = p.tried.refusal
+			p.refusal = p.tried.Refusal
 		}
 		p.control = r.Control.Count()
 		if a.json || a.quiet && !asks {
@@ -134,7 +135,7 @@ func (a *app) decide(ctx context.Context, f *decideFlags, plan func(*reading) (*
 		for _, note := range p.notes {
 			a.term.Notef("%s", note)
 		}
-		a.noteUndecided(p.tried.undecided)
+		a.noteUndecided(p.tried.Undecided)
 		for _, concern := range p.concerns {
 			a.term.Warnf("%s", concern)
 		}

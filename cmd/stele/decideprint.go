@@ -28,7 +28,7 @@ func (a *app) showPlanned(r *reading, p *planned, stage string) {
 	}) {
 		decided = append(decided, terminal.Pair{Key: "not approved", Value: "for " + stage})
 	}
-	a.term.KeyValues(append(append(pairs, decided...), p.tried.pairs()...))
+	a.term.KeyValues(append(append(pairs, decided...), answerPairs(&p.tried)...))
 	a.printEvaluations(r, c.Evaluations)
 	a.printInStage(r, p, stage)
 	if len(p.skipped) > 0 {

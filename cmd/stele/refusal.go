@@ -20,15 +20,6 @@ import (
 // violationsShown is how many broken rules a person is told of; --json has all.
 const violationsShown = 20
 
-// byContracts is what the ledger would say of a statement of this verdict; nil
-// where nothing refuses.
-func byContracts(v *contract.Verdict) error {
-	if r := ledger.RefusedBy(v); r != nil {
-		return r
-	}
-	return nil
-}
-
 // takeViolations puts into a failure what contracts say in a refusal.
 func (f *failure) takeViolations(r *ledger.Refusal) {
 	if len(r.Violations) == 0 {

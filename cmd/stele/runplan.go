@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/account"
+	"github.com/stele-ml/stele/internal/foresight"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/observe"
 	"github.com/stele-ml/stele/internal/process"
@@ -107,22 +109,22 @@ func (w *running) begin(ctx context.Context) (err error) {
 // it has run: by its inputs, its signer, its names, and once it was looked at
 // the code.
 func (w *running) foresee(r *reading, code bool) error {
-	unknown := [][]string{unreadWords}
+	unknown := foresight.Unknown{Words: foresight.Unread, New: true}
 	if w.wrapped() {
-		unknown = append(unknown, unendedWords)
+		unknown.Words = slices.Concat(unknown.Words, foresight.Unended)
 	}
 	if !code {
-		unknown = append(unknown, codeWords)
+		unknown.Words = slices.Concat(unknown.Words, foresight.Code)
 	}
-	f, err := r.foresee(w.draft(true), authorOf(w.signer), max(w.app.now().UnixMilli(), r.Time()), unknown...)
+	f, err := foresight.Foresee(r.Book, w.draft(true), r.signs(authorOf(w.signer)), max(w.app.now().UnixMilli(), r.Time()), unknown)
 	if err != nil {
 		return err
 	}
 	switch {
-	case f.refusal != nil && w.wrapped():
-		return failf(exitRefused, "nothing was started: %w", f.refusal)
-	case f.refusal != nil:
-		return failf(exitRefused, "nothing was read: %w", f.refusal)
+	case f.Refusal != nil && w.wrapped():
+		return failf(exitRefused, "nothing was started: %w", f.Refusal)
+	case f.Refusal != nil:
+		return failf(exitRefused, "nothing was read: %w", f.Refusal)
 	case code:
 		w.app.tellForeseen(f)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/stele-ml/stele/internal/foresight"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/statement"
 )
@@ -22,9 +23,9 @@ func (a *app) askToWithdraw(ctx context.Context, dir string, by statement.Signer
 		if err := authorOf(by).check(r.Control.Roster(), r.Size(), max(a.now().UnixMilli(), r.Time()), st); err != nil {
 			return err
 		}
-		t, err := r.try(st, authorOf(by), max(a.now().UnixMilli(), r.Time()))
+		t, err := foresight.Ask(r.Book, st, r.signs(authorOf(by)), max(a.now().UnixMilli(), r.Time()))
 		if err == nil {
-			err = t.refusal
+			err = t.Refusal
 		}
 		if err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/contract"
 	"github.com/stele-ml/stele/internal/account"
+	"github.com/stele-ml/stele/internal/foresight"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/lineage"
 	"github.com/stele-ml/stele/statement"
@@ -126,58 +127,45 @@ func (a *app) wouldWithdraw(ctx context.Context, o *withdrawOrder) error {
 			return err
 		}
 		if a.json {
-			if t.refusal != nil {
-				out.Violations = violationsJSON(describe(t.refusal).violations)
+			if t.Refusal != nil {
+				out.Violations = violationsJSON(describe(t.Refusal).violations)
 			}
 			a.printJSON(out)
-			if t.refusal != nil {
+			if t.Refusal != nil {
 				return verdictError{exitRefused}
 			}
 			return nil
 		}
 		if out.Reach == nil {
 			a.term.Printf("%s\n", tellsNothing(o))
-			a.term.KeyValues(t.pairs())
+			a.term.KeyValues(answerPairs(&t))
 		} else {
 			a.printReached(out.Reach, o.all)
-			a.printReach(out.Reach, "would reach", t.pairs()...)
+			a.printReach(out.Reach, "would reach", answerPairs(&t)...)
 		}
-		a.noteUndecided(t.undecided)
+		a.noteUndecided(t.Undecided)
 		if len(unsaid) > 0 {
-			a.term.Notef("not decided without its reason: %s", terminal.Some(contractRules(unsaid), 4))
+			a.term.Notef("not decided without its reason: %s", terminal.Some(foresight.Rules(unsaid), 4))
 		}
 		a.term.Notef("nothing was withdrawn; --after %d says that this is what you saw", out.After)
-		return t.refusal
+		return t.Refusal
 	})
 }
 
 // tryWithdrawal asks the contracts in force about a withdrawal. Whoever only looks
 // need not say why yet: then rules that look at the reason are not decided.
-func (r *reading) tryWithdrawal(st *statement.Statement, by author, now int64) (t tried, unsaid []contract.RuleResult, err error) {
+func (r *reading) tryWithdrawal(st *statement.Statement, by author, now int64) (foresight.Answer, []contract.RuleResult, error) {
 	if st.Withdrawal.Reason != "" {
-		t, err = r.try(st, by, now)
-		return t, nil, err
-	}
-	inForce, err := r.Contracts()
-	if err != nil || len(inForce) == 0 {
+		t, err := foresight.Ask(r.Book, st, r.signs(by), now)
 		return t, nil, err
 	}
 	draft, w := *st, *st.Withdrawal
 	w.Reason, draft.Withdrawal = "not said yet", &w
-	trial, err := r.Try(&draft, r.signs(by), now)
-	if err != nil || trial.Verdict == nil {
-		return t, nil, err
+	f, err := foresight.Foresee(r.Book, &draft, r.signs(by), now, foresight.Unknown{Words: []string{"reason"}})
+	if err != nil {
+		return foresight.Answer{}, nil, err
 	}
-	decided := contract.Verdict{Cost: trial.Verdict.Cost}
-	for _, rule := range trial.Verdict.Results {
-		if said := wordsIn(inForce, rule); said == nil || said["reason"] {
-			unsaid = append(unsaid, rule)
-		} else {
-			decided.Results = append(decided.Results, rule)
-		}
-	}
-	t.take(&decided)
-	return t, unsaid, nil
+	return f.Answer, append(f.Perhaps, f.Later...), nil
 }
 
 // withdrewJSON is a withdrawal that is to be signed, in --json.

@@ -50,7 +50,7 @@ func (g *Gate) findDemands() error {
 		g.about++
 		for _, v := range document.Validations {
 			g.rules[c.ID()+"/"+v.ID] = ruleHelp(document, &v)
-			g.reasoned[c.ID()+"/"+v.ID] = looksAtReason(document, v.Expression)
+			g.reasoned[c.ID()+"/"+v.ID] = document.Words(v.ID)["reason"]
 		}
 		for _, name := range document.Gate {
 			if g.demanded[name] == "" {
@@ -182,17 +182,6 @@ func (g *Gate) checkReleased() error {
 	}
 	g.add(Untrusted, check)
 	return nil
-}
-
-// looksAtReason reports whether an expression, or a variable that it names, mentions
-// the reason of the release.
-func looksAtReason(d *contract.Document, expression string) bool {
-	if strings.Contains(expression, "statement.reason") {
-		return true
-	}
-	return slices.ContainsFunc(d.Variables, func(v contract.Variable) bool {
-		return strings.Contains(expression, "variables."+v.Name) && strings.Contains(v.Expression, "statement.reason")
-	})
 }
 
 // ruleHelp says what a rule is for, as far as its author did.
