@@ -248,10 +248,10 @@ func lostIn(a, b any, path string) (lost []string) {
 	return lost
 }
 
-// readUnit is the service's settings, by section and key.
-func readUnit(t *testing.T) map[string][]string {
+// readUnit is a service's settings, by section and key.
+func readUnit(t *testing.T, path string) map[string][]string {
 	t.Helper()
-	text, err := os.ReadFile("../../examples/serving/fraud-scorer.service")
+	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -274,7 +274,7 @@ func readUnit(t *testing.T) map[string][]string {
 // TestServingUnderSystemd runs what the service would run.
 func TestServingUnderSystemd(t *testing.T) {
 	t.Parallel()
-	unit := readUnit(t)
+	unit := readUnit(t, "../../examples/serving/fraud-scorer.service")
 	start := unit["Service.ExecStart"]
 	if len(start) != 1 || !slices.Equal(unit["Service.RestartPreventExitStatus"], []string{"125"}) || !slices.Equal(unit["Service.RuntimeDirectoryMode"], []string{"0700"}) {
 		t.Fatalf("%v", unit)
