@@ -120,10 +120,12 @@ func (x *Exchange) Delegate(ctx context.Context, q Request) (*statement.Delegati
 		}
 		d, miss := x.apply(r, c, q, now)
 		if miss != nil {
-			near.add(miss)
+			if near.add(miss); miss.by > byClaims {
+				break // it decides, and no other gives what it does not
+			}
 			continue
 		}
-		end := now.Add(x.longest(from.url) + 2*Leeway) // its issuer's clock may be ahead, and then this one behind
+		end := now.Add(r.maxAge() + 2*Leeway) // its issuer's clock may be ahead, and then this one behind
 		if refusal := x.used.by(tokenID(from.url, c, payload), q.Key.ID(), end, now); refusal != nil {
 			return nil, "", refusal
 		}
@@ -204,18 +206,6 @@ func plain(err error) error {
 	return fmt.Errorf("the token is not believed: %s", strings.ReplaceAll(text, `\"`, `"`))
 }
 
-// longest is how old a token of an issuer may be by any rule: what one rule finds too
-// old, another may still take.
-func (x *Exchange) longest(issuer string) time.Duration {
-	age := MaxTokenAge
-	for i := range x.o.Rules {
-		if r := &x.o.Rules[i]; r.Issuer == issuer {
-			age = max(age, r.maxAge())
-		}
-	}
-	return age
-}
-
 func (r *Rule) maxAge() time.Duration {
 	if r.MaxAge == 0 {
 		return MaxTokenAge
@@ -255,15 +245,15 @@ func (x *Exchange) apply(r *Rule, c claims, q Request, now time.Time) (*statemen
 	if err := r.known(c); err != nil {
 		return nil, &miss{byOwner, err.Error()}
 	}
-	if err := r.inTime(c, now); err != nil {
-		return nil, r.miss(byTime, err)
-	}
 	if err := r.takes(c); err != nil {
 		return nil, r.miss(byClaims, err)
 	}
+	if err := r.inTime(c, now); err != nil {
+		return nil, r.miss(byTime, err)
+	}
 	d, err := r.gives(c)
 	if err != nil {
-		return nil, r.miss(byClaims, err)
+		return nil, r.miss(byNames, err)
 	}
 	if err := narrow(d, q); err != nil {
 		return nil, r.miss(byRequest, err)

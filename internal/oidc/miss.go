@@ -8,12 +8,14 @@ import (
 
 // How far a token came with a rule, in the order of what is asked. Until it is shown to
 // be of an owner whom the rule is for, it may be anybody's who has an account at that
-// issuer: they hear nothing of the rule, neither its name nor what it wants.
+// issuer: they hear nothing of the rule, neither its name nor what it wants. Once its
+// claims match, the rule decides.
 const (
 	byAudience = iota
 	byOwner
-	byTime
 	byClaims
+	byTime
+	byNames
 	byRequest
 )
 

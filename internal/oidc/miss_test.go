@@ -59,8 +59,8 @@ func TestNearest(t *testing.T) {
 		"its claims": {token(), Forbidden, `no rule takes this token: fraud: the token has no environment; tags: ref is "refs/heads/main", not "refs/tags/*"`, "compare"},
 		"its audience": {token(with("aud", "https://x.example")), Unauthorized,
 			`no rule takes this token: it is for "https://x.example", not for "https://other.example"; it is for "https://x.example", not for "https://ledger.example"`, "--audience"},
-		"its age": {token(with("iat", w.now.Add(-time.Hour).Unix())), Unauthorized,
-			`no rule takes this token: fraud: it was issued more than 10m0s ago; tags: it was issued more than 10m0s ago`, "new token"},
+		"its age": {token(with("iat", w.now.Add(-time.Hour).Unix()), with("environment", "training")), Unauthorized,
+			`no rule takes this token: fraud: it was issued more than 10m0s ago`, "new token"},
 	} {
 		_, err := w.ask(c.token)
 		var r *Refusal
@@ -93,5 +93,35 @@ func TestAskedTooMuch(t *testing.T) {
 		if !errors.As(err, &r) || r.Code != c.code || !strings.Contains(r.Hint, c.hint) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// A job has a narrow rule before a wide one, and asks for what only the wide one gives,
+// or waits until its token is too old for the narrow one.
+func TestAttackNextRule(t *testing.T) {
+	w := newWorld(t)
+	w.exchange(
+		w.rule(func(r *Rule) { r.Name, r.Names, r.Kinds = "narrow", []string{"sandbox/*"}, []statement.Kind{statement.KindRun} }),
+		w.rule(func(r *Rule) {
+			r.Name, r.Claims, r.Names, r.MaxAge = "wide", map[string]string{"repository": "acme/*"}, []string{"*"}, time.Hour
+		}),
+	)
+	token := func(change ...func(map[string]any)) string { return w.p.token("1", w.p.github(w.now, change...)) }
+	for name, c := range map[string]struct {
+		token  string
+		change func(*Request)
+	}{
+		"another name": {token(), func(q *Request) { q.Names = []string{"models/*"} }},
+		"another kind": {token(), func(q *Request) { q.Kinds = []statement.Kind{statement.KindStamp} }},
+		"later":        {token(with("iat", w.now.Add(-20*time.Minute).Unix())), func(*Request) {}},
+	} {
+		q := request(t, c.token, newSigner(t))
+		c.change(&q)
+		if d, rule, err := w.x.Delegate(t.Context(), q); err == nil {
+			t.Errorf("%s: the rule %q gives %v, %v", name, rule, d.Names, d.Kinds)
+		}
+	}
+	if _, rule, err := w.x.Delegate(t.Context(), request(t, token(with("ref", "refs/heads/other")), newSigner(t))); err != nil || rule != "wide" {
+		t.Errorf("another branch: %q, %v", rule, err)
 	}
 }

@@ -2,13 +2,19 @@
 import json,hashlib,base64,glob,struct,subprocess,tempfile,os,re,decimal,datetime
 V=os.path.join(os.path.dirname(os.path.abspath(__file__)),'vectors','')
 H=lambda b:hashlib.sha256(b).hexdigest()
+PAE=lambda t,p:b'DSSEv1 %d %s %d %s'%(len(t),t,len(p),p)
+def verify(alg,public,message,sig): # by openssl; the key in PEM
+    with tempfile.TemporaryDirectory() as td:
+        for n,b in ('k',public.encode()),('s',sig),('m',message): open(td+'/'+n,'wb').write(b)
+        how=['dgst','-sha256','-verify',td+'/k','-signature',td+'/s',td+'/m'] if alg=='ecdsa-p256' else ['pkeyutl','-verify','-pubin','-inkey',td+'/k','-rawin','-in',td+'/m','-sigfile',td+'/s']
+        assert subprocess.run(['openssl',*how],stdout=subprocess.DEVNULL).returncode==0
 for f in sorted(glob.glob(V+'*.json')):
     n=f[:-5]; v=json.load(open(f)); p=open(n+'.payload','rb').read(); d=json.load(open(n+'.dsse'))
     assert base64.b64decode(d['payload'],validate=True)==p
     pub=base64.b64decode(v['wire']['public']); alg=v['wire']['algorithm']
     kid=H(b'stele key v1\n'+alg.encode()+b'\n'+pub); assert kid==v['keyID']==d['signatures'][0]['keyid']
     t=d['payloadType'].encode()
-    pae=b'DSSEv1 %d %s %d %s'%(len(t),t,len(p),p); assert H(pae)==v['paeSHA256']
+    pae=PAE(t,p); assert H(pae)==v['paeSHA256']
     assert H(b'stele statement v1\n'+bytes.fromhex(kid)+t+p)==v['id']
     sig=base64.b64decode(d['signatures'][0]['sig'])
     u=lambda b:struct.pack('>H',len(b))+b
@@ -18,11 +24,31 @@ for f in sorted(glob.glob(V+'*.json')):
     elif b'nistp256' in pub: m=b'ecdsa-p256\n'+pub[-65:]
     else: m=b'ed25519\n'+pub[-32:]
     assert H(b'stele key material v1\n'+m)==v['material']
-    with tempfile.TemporaryDirectory() as td:
-        open(td+'/k','w').write(v['key']); open(td+'/s','wb').write(sig); open(td+'/m','wb').write(pae)
-        if alg=='ecdsa-p256': subprocess.check_call(['openssl','dgst','-sha256','-verify',td+'/k','-signature',td+'/s',td+'/m'],stdout=subprocess.DEVNULL)
-        elif alg=='ed25519': subprocess.check_call(['openssl','pkeyutl','-verify','-pubin','-inkey',td+'/k','-rawin','-in',td+'/m','-sigfile',td+'/s'],stdout=subprocess.DEVNULL)
+    if alg!='ssh': verify(alg,v['key'],pae,sig)
     st=json.loads(p); assert json.dumps(st,separators=(',',':'),ensure_ascii=False).encode()==p
+# A delegation and an envelope with it, as docs/formats/delegation.md and envelope.md have them.
+def binary(b): # form, key id, then four parts with their lengths
+    assert b[0]==1; kid,rest,parts=b[1:33].hex(),b[33:],[]
+    while rest: n,=struct.unpack('>H',rest[:2]); parts.append(rest[2:2+n]); assert len(parts[-1])==n; rest=rest[2+n:]
+    assert len(parts)==4; return kid,*parts
+def keyid(alg,pem): return H(b'stele key v1\n'+alg.encode()+b'\n'+base64.b64decode(''.join(pem.splitlines()[1:-1])))
+D=os.path.join(V,'..','delegation','delegation'); v=json.load(open(D+'.json')); bound=bytes.fromhex(v['delegation'])
+by,t,doc,sig,nested=binary(bound); w=json.loads(doc)
+assert by==v['issuerID']==keyid('ed25519',v['issuer']) and t==b'application/vnd.stele.delegation+json' and not nested and doc.decode()==v['document'] and len(bound)<=3955
+assert H(PAE(t,doc))==v['paeSHA256']; verify('ed25519',v['issuer'],PAE(t,doc),sig)
+assert list(w)==['stele','ledger','key','subject','source','names','kinds','notBefore','notAfter'] and json.dumps(w,separators=(',',':'),ensure_ascii=False).encode()==doc
+assert w['stele']=='delegation/v1' and 0<w['notAfter']-w['notBefore']<=3600_000 and 1<=len(w['names'])<=16 and len(w['subject'])<=512 and len(w['source'])<=255
+for l in w['names'],w['kinds']: assert l==sorted(set(l)) and l
+assert set(w['kinds'])<={'audit','evaluation','import','release','run','stamp'} and w['key']['public']==''.join(v['key'].splitlines()[1:-1])
+job,t,p,sig,carried=binary(bytes.fromhex(v['binary'])); d=json.load(open(D+'.dsse'))
+assert carried==bound==base64.b64decode(d['delegation'],validate=True) and job==v['keyID']==keyid(w['key']['algorithm'],v['key'])==d['signatures'][0]['keyid']
+assert base64.b64decode(d['payload'])==p and d['payloadType'].encode()==t and base64.b64decode(d['signatures'][0]['sig'])==sig and H(b'stele statement v1\n'+bytes.fromhex(job)+t+p)==v['id']
+verify(w['key']['algorithm'],v['key'],PAE(t,p),sig); st=json.loads(p)
+assert st['predicate']['ledger']==w['ledger'] and st['predicateType'].split('/')[3] in w['kinds']
+assert all(any(n==x if x[-1]!='*' else n.startswith(x[:-1]) for x in w['names']) for n in (s['name'].split('@')[0] for s in st['subject']))
+assert v['request']=='stele delegation request v1\n%s\n%s\n%s\n'%(w['ledger'],job,H(b'a.b.c'))
+private,mark,block=open(D+'.key').read().partition('-----BEGIN STELE DELEGATION-----\n')
+assert subprocess.run(['openssl','pkey','-pubout'],input=private,capture_output=True,text=True,check=True).stdout==v['key'] and base64.b64decode(block.rpartition('-----END')[0])==bound
 s=json.load(open(os.path.join(V,'..','audit-seed.json')))
 x=bytes.fromhex
 assert H(b'stele audit seed v1\n'+x(s['leafHash'])+x(s['nonce'])+struct.pack('>Q',s['size'])+x(s['root']))==s['seed']
