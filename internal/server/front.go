@@ -69,7 +69,7 @@ type Front struct {
 	streams    places
 	exchanges  places
 	streamers  *shares // of the streams
-	bodies     held
+	bodies     *shares // of the bytes of bodies in memory
 	answers    *shares // of the bytes of large answers
 	waiting    waiting
 }
@@ -96,7 +96,7 @@ func NewFront(o FrontOptions) *Front {
 		streams:    make(places, l.Streams),
 		exchanges:  make(places, exchangesAtOnce),
 		streamers:  newShares(int64(l.Streams)),
-		bodies:     held{most: l.HeldBodies},
+		bodies:     newShares(l.HeldBodies),
 		answers:    newShares(l.HeldAnswers),
 	}
 	o.Metrics.watch(f)
@@ -109,6 +109,7 @@ type visit struct {
 	began    time.Time
 	identity Identity
 	address  string
+	network  string // of the address: what counts as one client
 	route    string
 	reason   string // why it was sent away
 }
@@ -158,8 +159,8 @@ func (f *Front) Handler(routes http.Handler) http.Handler {
 			v.address = "socket"
 		} else {
 			addr := f.o.Proxies.of(r)
-			v.address = addr.String()
-			if wait := f.byAddress.take(limitKey(addr)); wait > 0 {
+			v.address, v.network = addr.String(), limitKey(addr)
+			if wait := f.byAddress.take(v.network); wait > 0 {
 				f.sendAway(a, v, tooOften("address", wait))
 				return
 			}
@@ -286,13 +287,13 @@ func (f *Front) body(rule Rule, a *answering, r *http.Request) *denial {
 		return nil
 	}
 	_ = a.control.SetReadDeadline(time.Now().Add(rule.Time)) // a test's recorder has none
-	data, release, err := f.bodies.read(r.Body, r.ContentLength, rule.MaxBody)
+	data, release, err := readBody(f.bodies, a.visit.who(), r.Body, r.ContentLength, rule.MaxBody)
 	_ = a.control.SetReadDeadline(time.Time{}) // else it would end the request that has been read
 	switch {
 	case errors.Is(err, errBodyTooLong):
 		return tooLong(rule)
 	case errors.Is(err, errBodiesFull):
-		return hangUp(busy(http.StatusServiceUnavailable, wire.CodeUnavailable, "full", "too many bodies at once", time.Second))
+		return hangUp(busy(http.StatusServiceUnavailable, wire.CodeUnavailable, "share", "too many bodies at once", time.Second))
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return hangUp(deny(http.StatusRequestTimeout, wire.CodeMalformed, "slow", fmt.Sprintf("the body did not come within %s", rule.Time), ""))
 	case err != nil:

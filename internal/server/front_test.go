@@ -486,28 +486,38 @@ func TestBodies(t *testing.T) {
 			t.Errorf("%s: %d bytes were taken", path, n)
 		}
 	}
-	if held := s.front.bodies.now.Load(); held != 0 {
+	if held := s.front.bodies.taken(); held != 0 {
 		t.Errorf("%d bytes of bodies are held after all", held)
 	}
 }
 
-// TestHeldBodiesAreBounded: all bodies in memory together have a limit.
+// TestHeldBodiesAreBounded: all bodies in memory together have a limit, and so has what
+// somebody holds of it.
 func TestHeldBodiesAreBounded(t *testing.T) {
-	h := held{most: 100}
-	_, release, err := h.read(strings.NewReader(strings.Repeat("x", 80)), 80, 1000)
+	h := newShares(400)
+	read := func(who string, size, length int) (func(), error) {
+		_, release, err := readBody(h, who, strings.NewReader(strings.Repeat("x", size)), int64(length), 1000)
+		return release, err
+	}
+	release, err := read("thief", 80, 80)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := h.read(strings.NewReader(strings.Repeat("x", 30)), -1, 1000); err != errBodiesFull {
+	if _, err := read("thief", 30, -1); err != errBodiesFull {
 		t.Errorf("110 of 100 bytes: %v", err)
 	}
+	if again, err := read("ci", 100, 7); err != nil {
+		t.Errorf("somebody else: %v", err)
+	} else {
+		again()
+	}
 	release()
-	if _, release, err = h.read(strings.NewReader(strings.Repeat("x", 100)), 7, 1000); err != nil {
+	if release, err = read("thief", 100, 7); err != nil {
 		t.Fatal(err)
 	}
 	release()
-	if h.now.Load() != 0 {
-		t.Errorf("%d bytes are still counted", h.now.Load())
+	if h.taken() != 0 {
+		t.Errorf("%d bytes are still counted", h.taken())
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -143,12 +142,6 @@ func (p places) take(r *http.Request) *denial {
 
 func (p places) free() { <-p }
 
-// held counts the bytes of the bodies that are in memory.
-type held struct {
-	most int64
-	now  atomic.Int64
-}
-
 var (
 	errBodyTooLong = errors.New("the body is longer than it may be")
 	errBodiesFull  = errors.New("too many bodies at once")
@@ -157,12 +150,13 @@ var (
 // bodyPiece is how many bytes of a body are read at once.
 const bodyPiece = 16 << 10
 
-// read reads a body of at most limit bytes, of which its header says that it has
-// length; -1 is unknown. What it holds is given back by calling release.
-func (h *held) read(body io.Reader, length, limit int64) (data []byte, release func(), err error) {
+// readBody reads a body of at most limit bytes, of which its header says that it has
+// length; -1 is unknown. What it holds is somebody's share of all bodies, and is given
+// back by calling release.
+func readBody(all *shares, who string, body io.Reader, length, limit int64) (data []byte, release func(), err error) {
 	var b bytes.Buffer
 	var mine int64
-	release = func() { h.now.Add(-mine) }
+	release = func() { all.free(who, mine) }
 	piece := int64(bodyPiece)
 	if length > 0 { // most are short: a whole piece for each would be most of what a submission allocates
 		piece = min(piece, length)
@@ -170,16 +164,15 @@ func (h *held) read(body io.Reader, length, limit int64) (data []byte, release f
 	chunk := make([]byte, piece)
 	for {
 		n, err := body.Read(chunk)
-		if int64(b.Len()+n) > limit {
-			release()
-			return nil, nil, errBodyTooLong
+		switch {
+		case int64(b.Len()+n) > limit:
+			err = errBodyTooLong
+		case n > 0 && !all.take(who, int64(n)):
+			err = errBodiesFull
+		default:
+			mine += int64(n)
+			b.Write(chunk[:n])
 		}
-		mine += int64(n)
-		if h.now.Add(int64(n)) > h.most {
-			release()
-			return nil, nil, errBodiesFull
-		}
-		b.Write(chunk[:n])
 		if err == io.EOF {
 			return b.Bytes(), release, nil
 		}

@@ -60,7 +60,7 @@ func (m *Metrics) watch(f *Front) {
 	gauge := func(name, help string, fn func() float64) {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, fn))
 	}
-	gauge("stele_http_body_bytes", "Bytes of requests' bodies in memory.", func() float64 { return float64(f.bodies.now.Load()) })
+	gauge("stele_http_body_bytes", "Bytes of requests' bodies in memory.", func() float64 { return float64(f.bodies.taken()) })
 	gauge("stele_http_answer_bytes", "Bytes of large answers that clients have not taken.", func() float64 { return float64(f.answers.taken()) })
 	gauge("stele_submissions_waiting", "Submissions that were not answered so far.", func() float64 { n, _ := f.waiting.oldest(); return float64(n) })
 	gauge("stele_submission_oldest_seconds", "How long the oldest of them has waited.", func() float64 {

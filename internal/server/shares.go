@@ -9,7 +9,7 @@ import (
 )
 
 // shares is what there is only so much of, and of which nobody may have more than a
-// part: an identity, or an address where nobody is known.
+// part: an identity, or an address (of IPv6 a /64) where nobody is known.
 type shares struct {
 	all, each int64
 
@@ -77,5 +77,5 @@ func (v *visit) who() string {
 	if v.identity.Name != "" {
 		return "identity " + v.identity.Name
 	}
-	return "address " + v.address
+	return "address " + v.network
 }

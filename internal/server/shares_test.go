@@ -87,6 +87,29 @@ func TestSlowReadersByTheHundred(t *testing.T) {
 	}
 }
 
+// TestManyAddressesOfOne: whoever has a /64 of IPv6 has as many addresses as they like,
+// and one share.
+func TestManyAddressesOfOne(t *testing.T) {
+	proxy, err := ParseProxies([]string{"127.0.0.1/32"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	reading := make(chan bool, 8)
+	s := stand(t, FrontOptions{Access: Access{Anonymous: ScopeAll}, Proxies: proxy, Limits: Limits{Streams: 8}}, func(mux *http.ServeMux, f *Front) {
+		mux.Handle("PUT /slow", f.Route(Rule{Name: "PUT /slow", Scope: ScopeSubmit, MaxBody: 1000, Stream: true}, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			reading <- true
+			_, _ = io.Copy(io.Discard, r.Body)
+		})))
+	})
+	for _, address := range []string{"2001:db8::1", "2001:db8::2"} {
+		s.send("PUT /slow HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: " + address + "\r\nContent-Length: 900\r\n\r\nhalf")
+		<-reading
+	}
+	s.expect(http.StatusTooManyRequests, "PUT", "/slow", strings.NewReader("all"), "X-Forwarded-For", "2001:db8::3")
+	s.expect(http.StatusOK, "PUT", "/slow", strings.NewReader("all"), "X-Forwarded-For", "2001:db8:0:1::3")
+	<-reading
+}
+
 // TestThiefUploadsSlowly: whoever has one token takes no more than a quarter of the
 // places for uploads, however slowly.
 func TestThiefUploadsSlowly(t *testing.T) {
