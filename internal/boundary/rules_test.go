@@ -39,11 +39,12 @@ var flow = map[string][]string{
 	"internal/source/azure":  {"internal/source", "internal/source/bucket"},
 	"internal/place":         {"internal/source", "internal/source/..."}, // the only one that knows them all
 
-	"internal/manifest":   {"fingerprint", "internal/source", "cmd/stele/jsonv1"},           // a manifest in a file: what it lists is also told in the published types
-	"internal/model":      {"internal/strictjson"},                                          // it reads headers
-	"internal/process":    {},                                                               // it starts a command
-	"internal/pin":        {"internal/source"},                                              // a copy of what is read
-	"internal/observe":    {"fingerprint", "statement", "internal/source", "internal/scan"}, // a dirty tree is fingerprinted
+	"internal/manifest":   {"fingerprint", "internal/source", "cmd/stele/jsonv1"},                                                   // a manifest in a file: what it lists is also told in the published types
+	"internal/collection": {"fingerprint", "statement", "internal/ledger", "internal/manifest", "internal/scan", "internal/source"}, // stamps and manifests come in by functions
+	"internal/model":      {"internal/strictjson"},                                                                                  // it reads headers
+	"internal/process":    {},                                                                                                       // it starts a command
+	"internal/pin":        {"internal/source"},                                                                                      // a copy of what is read
+	"internal/observe":    {"fingerprint", "statement", "internal/source", "internal/scan"},                                         // a dirty tree is fingerprinted
 	"internal/oms":        {"fingerprint", "internal/source", "internal/scan", "internal/strictjson", "internal/keyfile"},
 	"internal/provenance": {"fingerprint", "statement", "internal/strictjson", "internal/keyfile"},
 	"internal/keyfile":    {}, // other people's public keys, as bytes
@@ -53,7 +54,7 @@ var flow = map[string][]string{
 	"internal/ledger":    {"fingerprint", "statement", "lineage", "evidence", "contract"},                                                                                // no engine, no disk but its store
 	"internal/account":   {"statement", "lineage", "evidence", "contract", "internal/ledger", "internal/terminal", "cmd/stele/jsonv1"},                                   // it reads a ledger, and says what it found to people and, in the published types, to programs
 	"internal/gate":      {"fingerprint", "statement", "lineage", "evidence", "contract", "internal/ledger", "internal/account", "internal/report", "internal/terminal"}, // it judges: trust and manifests come in, findings go out
-	"internal/trace":     {"statement", "lineage", "internal/ledger", "internal/account", "internal/terminal", "cmd/stele/jsonv1"},                                       // what it draws is what --json says, so that both say the same
+	"internal/trace":     {"fingerprint", "statement", "lineage", "internal/ledger", "internal/account", "internal/terminal", "cmd/stele/jsonv1"},                        // what it draws is what --json says, so that both say the same
 	"internal/foresight": {"statement", "contract", "internal/ledger", "internal/account"},                                                                               // it asks a ledger's contracts, and decides nothing
 	"internal/guard":     {"fingerprint", "statement", "lineage", "evidence", "internal/ledger", "internal/account", "internal/terminal"},                                // verified evidence comes in; it starts nothing
 	"internal/solo":      {"fingerprint", "statement", "evidence", "internal/ledger", "internal/durable", "internal/strictjson"},
