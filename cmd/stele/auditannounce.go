@@ -11,6 +11,7 @@ import (
 
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/audit"
+	"github.com/stele-ml/stele/internal/collection"
 	"github.com/stele-ml/stele/internal/home"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/statement"
@@ -33,7 +34,7 @@ func (a *app) announceAudit(ctx context.Context, o *auditOrder) (err error) {
 	if err := o.bound(min(w.stamp.Bytes, o.draws*fingerprint.ChunkSize)); err != nil {
 		return err
 	}
-	if err := checkParts(ctx, w.root.parts, w.known.open); err != nil {
+	if err := collection.Check(ctx, w.root.Parts, w.known.open); err != nil {
 		return err
 	}
 	dir, err := a.findLedger()
@@ -61,7 +62,7 @@ func (a *app) announceAudit(ctx context.Context, o *auditOrder) (err error) {
 		return err
 	}
 	st := &statement.Statement{
-		Kind: statement.KindAudit, Subject: []statement.Subject{w.root.binding.Ref().Subject()},
+		Kind: statement.KindAudit, Subject: []statement.Subject{w.root.Binding.Ref().Subject()},
 		Audit: &statement.Audit{Announcement: &statement.AuditAnnouncement{
 			Altered: statement.Fraction(o.altered), Confidence: statement.Fraction(o.confidence), Chunks: o.draws, NonceSHA256: sha256.Sum256(p.Value[:]),
 		}},
@@ -118,7 +119,7 @@ func resumeHint(announced uint64) string {
 // odds, that this person announced and that has not ended.
 func (a *app) unended(ctx context.Context, dir string, o *auditOrder, w *auditing, at string) (found *ledger.Audit, p *home.Nonce, err error) {
 	err = a.readAt(ctx, dir, func(r *reading) error {
-		for audit, err := range r.Audits(w.root.binding.Ref()) {
+		for audit, err := range r.Audits(w.root.Binding.Ref()) {
 			if err != nil {
 				return err
 			}
@@ -126,7 +127,7 @@ func (a *app) unended(ctx context.Context, dir string, o *auditOrder, w *auditin
 			if audit.Result != nil || n.Altered != statement.Fraction(o.altered) || n.Confidence != statement.Fraction(o.confidence) {
 				continue
 			}
-			if ref, err := audit.Announced.Statement.Ref(); err != nil || ref != w.root.binding.Ref() {
+			if ref, err := audit.Announced.Statement.Ref(); err != nil || ref != w.root.Binding.Ref() {
 				continue
 			}
 			kept, err := a.dirs.Nonce(r.ID().String(), n.NonceSHA256)
@@ -289,7 +290,7 @@ func (a *app) endAudit(ctx context.Context, dir string, w *auditing, result *sta
 	}
 	defer closeSigner()
 	st := &statement.Statement{
-		Kind: statement.KindAudit, Subject: []statement.Subject{w.root.binding.Ref().Subject()}, Audit: &statement.Audit{Result: result},
+		Kind: statement.KindAudit, Subject: []statement.Subject{w.root.Binding.Ref().Subject()}, Audit: &statement.Audit{Result: result},
 	}
 	proof, err := a.submit(ctx, dir, signer, func(*reading) (*statement.Statement, error) { return st, nil })
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/audit"
+	"github.com/stele-ml/stele/internal/collection"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/scan"
 	"github.com/stele-ml/stele/internal/terminal"
@@ -18,10 +19,10 @@ import (
 // auditing is one audit under way: what is audited, against what, where.
 type auditing struct {
 	subjectOf
-	root    *node
+	root    *collection.Node
 	members []memberVerdict // of a collection
 	data    *data
-	parts   *partsSource // of a collection: what its source is wrapped in
+	parts   *collection.Source // of a collection: what its source is wrapped in
 	known   *manifests
 	touched map[int]bool // parts in which something differs
 }
@@ -77,8 +78,8 @@ func (a *app) beginAudit(ctx context.Context, o *auditOrder) (*auditing, error) 
 
 // openPlace opens the data as the stamp saw it.
 func (w *auditing) openPlace(ctx context.Context, a *app, ledger string, o *auditOrder) error {
-	if o.manifest != "" && len(w.root.members) > 0 {
-		return usagef("--manifest: %s is a collection; its members' manifests are found where their stamps say", w.root.binding.Ref())
+	if o.manifest != "" && len(w.root.Members) > 0 {
+		return usagef("--manifest: %s is a collection; its members' manifests are found where their stamps say", w.root.Binding.Ref())
 	}
 	w.known = a.manifests(ctx, ledger, o.manifest, &o.flags)
 	if o.place == "" {
@@ -88,8 +89,8 @@ func (w *auditing) openPlace(ctx context.Context, a *app, ledger string, o *audi
 	if err != nil {
 		return err
 	}
-	if len(w.root.members) > 0 {
-		if d.source, w.parts, err = ofParts(d.source, w.root.parts, w.known.open); err != nil {
+	if len(w.root.Members) > 0 {
+		if d.source, w.parts, err = collection.SourceOf(d.source, w.root.Parts, w.known.open); err != nil {
 			return d.end(err)
 		}
 	}
@@ -139,7 +140,7 @@ func (a *app) beginAt(r *reading, b ledger.Binding, o *auditOrder, w *auditing) 
 
 // files goes through the files of the manifest, or the members' manifests.
 func (w *auditing) files() iter.Seq2[fingerprint.File, error] {
-	return filesOf(w.root.parts, w.known.open)
+	return collection.Files(w.root.Parts, w.known.open)
 }
 
 // draw reads the manifest to its end, and so checks it.
@@ -163,7 +164,7 @@ func (a *app) runAudit(ctx context.Context, o *auditOrder, w *auditing, plan *au
 		}
 	})
 	result, err := audit.Run(ctx, w.data.source, w.files(), plan, opts, func(f audit.Finding) error {
-		if i, ok := within(w.root.parts, f.Path); ok {
+		if i, ok := collection.Within(w.root.Parts, f.Path); ok {
 			w.touched[i] = true
 		}
 		if !o.all && len(out.Changes) == changesInJSON {
@@ -175,7 +176,7 @@ func (a *app) runAudit(ctx context.Context, o *auditOrder, w *auditing, plan *au
 	})
 	stop()
 	if w.parts != nil {
-		result.Hidden, result.HiddenCount = w.parts.hidden, w.parts.hiddenCount
+		result.Hidden, result.HiddenCount = w.parts.Hidden, w.parts.HiddenCount
 	}
 	fillAudit(out, w, plan, result)
 	return result, err
@@ -253,11 +254,11 @@ func (a *app) judgeAudit(o *auditOrder, w *auditing, plan *audit.Plan, r audit.R
 func (w *auditing) sampledMembers() []jsonv1.Member {
 	var items []jsonv1.Member
 	for _, m := range w.members {
-		n, b := m.node, m.node.binding
-		item := jsonv1.Member{Prefix: n.prefix, Name: b.Name, Version: b.Version, Fingerprint: b.Fingerprint.String(),
-			Files: n.stamp.Files, Bytes: n.stamp.Bytes, Verdict: string(evidence.Sampled)}
-		for i := range n.parts {
-			if w.touched[n.first+i] {
+		n, b := m.node, m.node.Binding
+		item := jsonv1.Member{Prefix: n.Prefix, Name: b.Name, Version: b.Version, Fingerprint: b.Fingerprint.String(),
+			Files: n.Stamp.Files, Bytes: n.Stamp.Bytes, Verdict: string(evidence.Sampled)}
+		for i := range n.Parts {
+			if w.touched[n.First+i] {
 				item.Verdict = string(evidence.Tampered)
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/account"
+	"github.com/stele-ml/stele/internal/collection"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/scan"
 	"github.com/stele-ml/stele/internal/solo"
@@ -70,13 +71,13 @@ func cleanPrefix(flag, prefix string) (string, error) {
 }
 
 // collect finds the members that the flags name.
-func (r *reading) collect(o *collectionOrder, since *node) ([]statement.CollectionMember, error) {
+func (r *reading) collect(o *collectionOrder, since *collection.Node) ([]statement.CollectionMember, error) {
 	members := map[string]statement.CollectionMember{}
 	if len(o.add)+len(o.remove) > 0 {
-		if len(since.members) == 0 {
-			return nil, usagef("%s is no collection: there are no members to add to or remove from", since.binding.Ref()).withHint("list all members with --member")
+		if len(since.Members) == 0 {
+			return nil, usagef("%s is no collection: there are no members to add to or remove from", since.Binding.Ref()).withHint("list all members with --member")
 		}
-		for _, m := range since.stamp.Members {
+		for _, m := range since.Stamp.Members {
 			members[m.Prefix] = m
 		}
 	}
@@ -86,8 +87,8 @@ func (r *reading) collect(o *collectionOrder, since *node) ([]statement.Collecti
 			return nil, err
 		}
 		if _, ok := members[prefix]; !ok {
-			return nil, failf(exitNotFound, "--remove: %s has no member under %s", since.binding.Ref(), prefix).withPath(prefix).
-				withHint("`stele show " + since.binding.Ref().String() + "` lists its members")
+			return nil, failf(exitNotFound, "--remove: %s has no member under %s", since.Binding.Ref(), prefix).withPath(prefix).
+				withHint("`stele show " + since.Binding.Ref().String() + "` lists its members")
 		}
 		delete(members, prefix)
 	}
@@ -210,7 +211,7 @@ func (a *app) stampCollection(ctx context.Context, o *stampOrder) error {
 
 // planCollection makes the statement, and compares with the version that it is
 // since, where there is one.
-func (a *app) planCollection(ctx context.Context, dir string, o *stampOrder, p *stampPlan) (st *statement.Statement, since *node, diff *jsonv1.Diff, err error) {
+func (a *app) planCollection(ctx context.Context, dir string, o *stampOrder, p *stampPlan) (st *statement.Statement, since *collection.Node, diff *jsonv1.Diff, err error) {
 	err = a.readAt(ctx, dir, func(r *reading) error {
 		if p.since != nil {
 			if since, err = r.unfoldRef(*p.since); err != nil {
@@ -255,7 +256,7 @@ func (a *app) planCollection(ctx context.Context, dir string, o *stampOrder, p *
 }
 
 // unfoldRef is unfold of what a statement refers to.
-func (r *reading) unfoldRef(ref statement.Ref) (*node, error) {
+func (r *reading) unfoldRef(ref statement.Ref) (*collection.Node, error) {
 	b, st, err := r.boundBy(ref.Name, ref.Version)
 	if err != nil {
 		return nil, err
@@ -269,12 +270,12 @@ func changesOf(c jsonv1.Counts) *statement.Changes {
 }
 
 // printCollection writes the receipt of a collection.
-func (a *app) printCollection(st *statement.Statement, proof *solo.Proof, p *stampPlan, since *node, diff *jsonv1.Diff, dry bool) error {
+func (a *app) printCollection(st *statement.Statement, proof *solo.Proof, p *stampPlan, since *collection.Node, diff *jsonv1.Diff, dry bool) error {
 	if err := a.printStamp(stampReceipt{st: st, plan: p, proof: proof, diff: diff, dry: dry}); err != nil || a.json || a.quiet {
 		return err
 	}
 	if diff != nil {
-		a.term.Printf("files since %s: %s\n", since.binding.Ref(), countsText(diff.Counts))
+		a.term.Printf("files since %s: %s\n", since.Binding.Ref(), countsText(diff.Counts))
 	}
 	a.printMembers(st.Stamp.Members, since)
 	return nil
@@ -290,9 +291,9 @@ func membersJSON(members []statement.CollectionMember) []jsonv1.Member {
 
 // printMembers lists what a collection holds; where it is known what it held
 // before, only what became of that.
-func (a *app) printMembers(members []statement.CollectionMember, since *node) {
+func (a *app) printMembers(members []statement.CollectionMember, since *collection.Node) {
 	var rows [][]terminal.Cell
-	if since == nil || len(since.members) == 0 {
+	if since == nil || len(since.Members) == 0 {
 		for _, m := range members {
 			rows = append(rows, memberRow(m))
 		}
@@ -303,7 +304,7 @@ func (a *app) printMembers(members []statement.CollectionMember, since *node) {
 		rows = append(rows, append([]terminal.Cell{{Text: word, Style: style}}, memberRow(m)...))
 	}
 	was := map[string]statement.CollectionMember{}
-	for _, m := range since.stamp.Members {
+	for _, m := range since.Stamp.Members {
 		was[m.Prefix] = m
 	}
 	same := 0
@@ -325,7 +326,7 @@ func (a *app) printMembers(members []statement.CollectionMember, since *node) {
 	if len(rows) > 0 {
 		a.term.Table(append([]terminal.Column{{Title: "CHANGE"}}, memberColumns...), rows)
 	}
-	a.term.Notef("%s as in %s", terminal.Plural(uint64(same), "member"), since.binding.Ref())
+	a.term.Notef("%s as in %s", terminal.Plural(uint64(same), "member"), since.Binding.Ref())
 }
 
 // memberColumns and memberRow are a member in a table.

@@ -7,38 +7,21 @@ import (
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/collection"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/statement"
 )
 
 // compareParts compares two artifacts of which parts may be the same: those are
 // counted and not read.
-func compareParts(ctx context.Context, old, now *node, open openPart, all bool) (*jsonv1.Diff, error) {
-	was := map[string]statement.Ref{} // by prefix; what is left of it is gone
-	for _, p := range old.parts {
-		was[p.prefix] = p.ref
-	}
-	var untouched uint64
-	var left, right []part
-	for _, p := range now.parts {
-		if ref, ok := was[p.prefix]; ok && ref.Fingerprint == p.ref.Fingerprint {
-			untouched += p.stamp.Files
-			delete(was, p.prefix)
-			continue
-		}
-		right = append(right, p)
-	}
-	for _, p := range old.parts {
-		if _, ok := was[p.prefix]; ok {
-			left = append(left, p)
-		}
-	}
-	for _, parts := range [][]part{left, right} {
-		if err := checkParts(ctx, parts, open); err != nil {
+func compareParts(ctx context.Context, old, now *collection.Node, open collection.Open, all bool) (*jsonv1.Diff, error) {
+	left, right, untouched := collection.Differing(old.Parts, now.Parts)
+	for _, parts := range [][]collection.Part{left, right} {
+		if err := collection.Check(ctx, parts, open); err != nil {
 			return nil, err
 		}
 	}
-	d, err := compare(old.binding.Ref().String(), now.binding.Ref().String(), filesOf(left, open), filesOf(right, open), all)
+	d, err := compare(old.Binding.Ref().String(), now.Binding.Ref().String(), collection.Files(left, open), collection.Files(right, open), all)
 	if err != nil {
 		return nil, err
 	}
@@ -71,11 +54,11 @@ func (a *app) membersLocation(r *reading, st *statement.Statement) (string, erro
 		return "", err
 	}
 	at := ""
-	for _, p := range root.parts {
-		d, _, err := a.detailsOf(r, &statement.Statement{Kind: statement.KindStamp, Stamp: p.stamp})
+	for _, p := range root.Parts {
+		d, _, err := a.detailsOf(r, &statement.Statement{Kind: statement.KindStamp, Stamp: p.Stamp})
 		below := ""
 		if err == nil && d != nil && len(d.Locations) > 0 {
-			below = placeAbove(d.Locations[0], p.prefix)
+			below = placeAbove(d.Locations[0], p.Prefix)
 		}
 		if below == "" || at != "" && at != below {
 			return "", usagef("the members of %s were not stamped below one place, each under its prefix", ref).withHint("give the PLACE where the data is now")
@@ -107,7 +90,7 @@ func (a *app) collectionSide(ctx context.Context, r *reading, b ledger.Binding, 
 		return err
 	}
 	s.known = a.manifests(ctx, dir, "", flags)
-	return checkParts(ctx, s.root.parts, s.known.open)
+	return collection.Check(ctx, s.root.Parts, s.known.open)
 }
 
 // beside makes a place that is compared with a collection be read as the
@@ -116,6 +99,6 @@ func (s *side) beside(other *side) (err error) {
 	if other.root == nil || s.data == nil {
 		return nil
 	}
-	s.data.source, _, err = ofParts(s.data.source, other.root.parts, other.known.open)
+	s.data.source, _, err = collection.SourceOf(s.data.source, other.root.Parts, other.known.open)
 	return err
 }

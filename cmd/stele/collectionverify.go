@@ -11,6 +11,7 @@ import (
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/account"
+	"github.com/stele-ml/stele/internal/collection"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/scan"
 	"github.com/stele-ml/stele/internal/terminal"
@@ -19,7 +20,7 @@ import (
 
 // memberVerdict is what is known of one member of a collection without its data.
 type memberVerdict struct {
-	node    *node
+	node    *collection.Node
 	outcome evidence.Outcome
 	why     string // the checks that failed
 }
@@ -28,14 +29,14 @@ type memberVerdict struct {
 // signer's standing, withdrawal. That they are in the log, unfold has checked;
 // that the control entries are what the log commits to, the verdict on the
 // collection itself says.
-func (r *reading) judgeMembers(root *node) (list []memberVerdict, err error) {
-	for _, m := range root.members {
+func (r *reading) judgeMembers(root *collection.Node) (list []memberVerdict, err error) {
+	for _, m := range root.Members {
 		v := memberVerdict{node: m, outcome: evidence.Verified}
-		e, err := r.Entry(m.binding.Entry)
+		e, err := r.Entry(m.Binding.Entry)
 		if err != nil {
 			return nil, err
 		}
-		if v.outcome, v.why = r.judgeStamp(e, m.binding.Ref()); v.outcome != evidence.Verified {
+		if v.outcome, v.why = r.judgeStamp(e, m.Binding.Ref()); v.outcome != evidence.Verified {
 			v.why = fmt.Sprintf("%s, entry %d", v.why, e.Index)
 		}
 		inner, err := r.judgeMembers(m)
@@ -94,7 +95,7 @@ func withMembers(v *evidence.Verdict, list []memberVerdict) {
 		if m.outcome == evidence.Verified {
 			continue
 		}
-		wrong = append(wrong, fmt.Sprintf("%s (%s) is %s: %s", m.node.prefix, m.node.binding.Ref(), m.outcome, m.why))
+		wrong = append(wrong, fmt.Sprintf("%s (%s) is %s: %s", m.node.Prefix, m.node.Binding.Ref(), m.outcome, m.why))
 		if worse(m.outcome, worst) {
 			worst = m.outcome
 		}
@@ -124,7 +125,7 @@ func worse(a, b evidence.Outcome) bool {
 // was removed, read.
 type partsData struct {
 	result  scan.Result
-	trees   *partTrees
+	trees   *collection.Trees
 	diff    *jsonv1.Diff // nil where the manifest of a member is nowhere
 	kept    *retention   // with a removal
 	members []jsonv1.Member
@@ -134,30 +135,30 @@ type partsData struct {
 // with that member's rules, and outside of all of them with the default ones.
 // What lies outside was added.
 func (a *app) readParts(ctx context.Context, o *verifyOrder, s *subjectOf, out *jsonv1.Verify) (*evidence.Contents, error) {
-	collection := len(s.root.members) > 0
-	if collection && o.recheck != "full" {
-		return nil, usagef("--recheck %s: %s is a collection, and its members' marks are apart", o.recheck, s.root.binding.Ref()).
+	members := len(s.root.Members) > 0
+	if members && o.recheck != "full" {
+		return nil, usagef("--recheck %s: %s is a collection, and its members' marks are apart", o.recheck, s.root.Binding.Ref()).
 			withHint("check its members one by one, or the collection with --recheck audit")
 	}
-	if collection && o.manifest != "" {
-		return nil, usagef("--manifest: %s is a collection; its members' manifests are found where their stamps say", s.root.binding.Ref())
+	if members && o.manifest != "" {
+		return nil, usagef("--manifest: %s is a collection; its members' manifests are found where their stamps say", s.root.Binding.Ref())
 	}
 	known := a.manifests(ctx, s.search.ledger, o.manifest, &o.flags)
 	known.data = o.data
 	defer known.close()
-	src, inner, err := ofParts(o.data.source, s.root.parts, known.open)
+	src, inner, err := collection.SourceOf(o.data.source, s.root.Parts, known.open)
 	if err != nil {
 		return nil, err
 	}
 	o.data.source = src
-	c := &partsData{trees: newPartTrees(s.fp.Algorithm, s.root.parts)}
+	c := &partsData{trees: collection.NewTrees(s.fp.Algorithm, s.root.Parts)}
 	opts := o.flags.options(s.fp.Algorithm)
 	opts.UseExact, opts.Exact = true, nil
 	o.watch.begin(&opts)
-	if err := a.compareParted(ctx, o, s, known, c, watched(a.scanning(ctx, o.data, opts, &c.result), c.trees.add)); err != nil {
+	if err := a.compareParted(ctx, o, s, known, c, watched(a.scanning(ctx, o.data, opts, &c.result), c.trees.Add)); err != nil {
 		return nil, err
 	}
-	c.result.Hidden, c.result.HiddenCount = inner.hidden, inner.hiddenCount
+	c.result.Hidden, c.result.HiddenCount = inner.Hidden, inner.HiddenCount
 	a.noteHidden(c.result)
 	out.Hidden, out.Basis, out.Resumed = c.result.HiddenCount, &jsonv1.Basis{Read: c.result.Summary.Bytes}, c.result.Basis.Resumed
 	if d := c.diff; d != nil {
@@ -184,7 +185,7 @@ func (a *app) readParts(ctx context.Context, o *verifyOrder, s *subjectOf, out *
 
 // compareParted compares what is there with the manifests of all parts.
 func (a *app) compareParted(ctx context.Context, o *verifyOrder, s *subjectOf, known *manifests, c *partsData, files iter.Seq2[fingerprint.File, error]) error {
-	err := checkParts(ctx, s.root.parts, known.open)
+	err := collection.Check(ctx, s.root.Parts, known.open)
 	switch {
 	case manifestMissing(err) && s.removal == nil:
 		a.term.Warnf("changes cannot be named: %v", err)
@@ -197,17 +198,17 @@ func (a *app) compareParted(ctx context.Context, o *verifyOrder, s *subjectOf, k
 	case err != nil:
 		return err
 	}
-	stamped := filesOf(s.root.parts, known.open)
+	stamped := collection.Files(s.root.Parts, known.open)
 	if m := s.removal; m != nil {
 		later := a.manifests(ctx, s.search.ledger, "", &o.flags)
 		later.data = o.data
 		defer later.close()
-		if err := checkParts(ctx, m.root.parts, later.open); err != nil {
+		if err := collection.Check(ctx, m.root.Parts, later.open); err != nil {
 			return fmt.Errorf("--removed-by: %w", err)
 		}
 		c.kept = &retention{all: o.all, leavesOut: m.leavesOut, out: &jsonv1.Diff{Changes: []jsonv1.Change{}}}
 		c.diff = c.kept.out
-		return c.kept.compare(stamped, filesOf(m.root.parts, later.open), files)
+		return c.kept.compare(stamped, collection.Files(m.root.Parts, later.open), files)
 	}
 	if c.diff, err = compare(o.name, o.path, stamped, files, o.all); err != nil {
 		return err
@@ -217,14 +218,14 @@ func (a *app) compareParted(ctx context.Context, o *verifyOrder, s *subjectOf, k
 }
 
 // judge tells which members are what was stamped.
-func (c *partsData) judge(root *node) error {
-	for _, m := range root.members {
-		found, err := m.contentsOf(c.trees)
+func (c *partsData) judge(root *collection.Node) error {
+	for _, m := range root.Members {
+		found, err := m.Contents(c.trees)
 		if err != nil {
 			return err
 		}
-		b := m.binding
-		item := jsonv1.Member{Prefix: m.prefix, Name: b.Name, Version: b.Version, Fingerprint: b.Fingerprint.String(),
+		b := m.Binding
+		item := jsonv1.Member{Prefix: m.Prefix, Name: b.Name, Version: b.Version, Fingerprint: b.Fingerprint.String(),
 			Files: found.Files, Bytes: found.Bytes, Verdict: string(evidence.Verified)}
 		if found.Fingerprint != b.Fingerprint {
 			item.Verdict = string(evidence.Tampered)
@@ -248,12 +249,12 @@ func (c *partsData) excuse() {
 }
 
 // contents is what the verdict is told.
-func (c *partsData) contents(root *node) (*evidence.Contents, error) {
-	found, err := root.contentsOf(c.trees)
+func (c *partsData) contents(root *collection.Node) (*evidence.Contents, error) {
+	found, err := root.Contents(c.trees)
 	if err != nil {
 		return nil, err
 	}
-	outside := c.trees.outside
+	outside := c.trees.Outside
 	contents := &evidence.Contents{Fingerprint: found.Fingerprint, Files: found.Files + outside.Files, Bytes: found.Bytes + outside.Bytes}
 	var differ []string
 	for _, m := range c.members {
@@ -272,9 +273,9 @@ func (c *partsData) contents(root *node) (*evidence.Contents, error) {
 func memberVerdicts(items []jsonv1.Member, list []memberVerdict) []jsonv1.Member {
 	for i, m := range list {
 		if i == len(items) { // no data was read
-			b := m.node.binding
-			items = append(items, jsonv1.Member{Prefix: m.node.prefix, Name: b.Name, Version: b.Version, Fingerprint: b.Fingerprint.String(),
-				Files: m.node.stamp.Files, Bytes: m.node.stamp.Bytes, Verdict: string(m.outcome)})
+			b := m.node.Binding
+			items = append(items, jsonv1.Member{Prefix: m.node.Prefix, Name: b.Name, Version: b.Version, Fingerprint: b.Fingerprint.String(),
+				Files: m.node.Stamp.Files, Bytes: m.node.Stamp.Bytes, Verdict: string(m.outcome)})
 			continue
 		}
 		if worse(m.outcome, evidence.Outcome(items[i].Verdict)) {
@@ -327,5 +328,5 @@ func (a *app) unfoldSubject(r *reading, b ledger.Binding, st *statement.Stamp, o
 
 // parted reports whether the data is to be read by readParts.
 func (s *subjectOf) parted() bool {
-	return s.root != nil && (len(s.root.members) > 0 || s.removal != nil)
+	return s.root != nil && (len(s.root.Members) > 0 || s.removal != nil)
 }

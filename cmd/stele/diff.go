@@ -12,6 +12,7 @@ import (
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/collection"
 	"github.com/stele-ml/stele/internal/manifest"
 	"github.com/stele-ml/stele/internal/scan"
 	"github.com/stele-ml/stele/internal/source"
@@ -77,7 +78,7 @@ type side struct {
 	stamp    *statement.Stamp // where it is a stamp
 	list     []string         // of a stamp of a list: its files
 	data     *data            // a place to read
-	root     *node            // a collection, with the manifests of its members
+	root     *collection.Node // a collection, with the manifests of its members
 	known    *manifests
 }
 
@@ -118,7 +119,7 @@ func (a *app) diff(ctx context.Context, left, right *side, opts scan.Options, al
 			opts.Algorithm = s.manifest.Algorithm()
 		}
 		if s.root != nil {
-			opts.Algorithm = s.root.binding.Fingerprint.Algorithm
+			opts.Algorithm = s.root.Binding.Fingerprint.Algorithm
 		}
 		if s.stamp != nil {
 			opts.UseExact, opts.Exact = true, s.stamp.Ignore
@@ -194,7 +195,7 @@ func isPath(arg string) bool {
 // files goes through one side's files in path order.
 func (a *app) files(ctx context.Context, s *side, opts scan.Options) iter.Seq2[fingerprint.File, error] {
 	if s.root != nil {
-		return filesOf(s.root.parts, s.known.open)
+		return collection.Files(s.root.Parts, s.known.open)
 	}
 	if s.manifest != nil {
 		return s.manifest.All()

@@ -13,6 +13,7 @@ import (
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/audit"
+	"github.com/stele-ml/stele/internal/collection"
 	"github.com/stele-ml/stele/internal/guard"
 	"github.com/stele-ml/stele/internal/pin"
 	"github.com/stele-ml/stele/internal/place"
@@ -275,7 +276,7 @@ func (g *guarding) beginAudit(ctx context.Context, m *guardModel, o *auditOrder)
 		if err != nil {
 			return nil, err
 		}
-		if w.root, err = new(unfolder).unfold("", bindingOf(evidence.Stamping{Entry: m.file.Claim.Entry, Output: st}), st.Stamp, 0); err != nil {
+		if w.root, err = collection.Unfold(bindingOf(evidence.Stamping{Entry: m.file.Claim.Entry, Output: st}), st.Stamp, nil); err != nil {
 			return nil, err
 		}
 	}

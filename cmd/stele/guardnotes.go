@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/stele-ml/stele/internal/collection"
 	"github.com/stele-ml/stele/internal/guard"
 	"github.com/stele-ml/stele/internal/hint"
 	"github.com/stele-ml/stele/internal/manifest"
@@ -171,7 +172,7 @@ func (g *guarding) reopen(ctx context.Context, m *guardModel, flags *scanFlags) 
 	known := g.app.manifests(ctx, g.dir, "", flags)
 	defer known.close()
 	known.data = d
-	src, _, err := ofParts(d.source, m.subject.root.parts, known.open)
+	src, _, err := collection.SourceOf(d.source, m.subject.root.Parts, known.open)
 	if err != nil {
 		return nil, d.end(err)
 	}

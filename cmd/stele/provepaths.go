@@ -9,6 +9,7 @@ import (
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/collection"
 	"github.com/stele-ml/stele/internal/manifest"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/lineage"
@@ -109,7 +110,7 @@ func (p *prover) asked(flag, text string) (n *lineage.Node, path string, err err
 // in a member. It is nil where a collection has no member that it could lie in.
 func (p *prover) fileAt(a *lineage.Artifact, path string) (*provenFile, error) {
 	at := &provenFile{artifact: a, path: path, asked: path}
-	for range maxNesting {
+	for range collection.MaxNesting {
 		members := at.artifact.Stamp.Members
 		if len(members) == 0 {
 			return at, nil
@@ -125,7 +126,7 @@ func (p *prover) fileAt(a *lineage.Artifact, path string) (*provenFile, error) {
 		}
 		at.artifact, at.path = n.Artifact, rest
 	}
-	return nil, failf(exitError, "%s: collections are nested more than %d deep", a.Ref, maxNesting)
+	return nil, failf(exitError, "%s: collections are nested more than %d deep", a.Ref, collection.MaxNesting)
 }
 
 // of is how a claim names an artifact.
@@ -141,7 +142,7 @@ func (p *prover) manifest(a *lineage.Artifact) (*manifest.File, error) {
 	if a == p.proven.root {
 		known = p.own
 	}
-	return known.open(&part{ref: a.Ref, stamp: a.Stamp})
+	return known.open(&collection.Part{Ref: a.Ref, Stamp: a.Stamp})
 }
 
 // prove makes the proof for one path, checks it at once, and adds it to the

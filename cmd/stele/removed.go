@@ -9,6 +9,7 @@ import (
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/collection"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/manifest"
 	"github.com/stele-ml/stele/internal/scan"
@@ -24,7 +25,7 @@ import (
 // removal is a later version that is said to account for what is missing.
 type removal struct {
 	entry  uint64
-	root   *node
+	root   *collection.Node
 	rules  []*scan.Rules // of each of its parts
 	time   int64
 	signer jsonv1.Signer
@@ -32,7 +33,7 @@ type removal struct {
 
 // removalBy finds the version that --removed-by names, and checks that it is one
 // to be believed: signed and standing, and a later version of the target.
-func (a *app) removalBy(r *reading, what string, target *node) (*removal, error) {
+func (a *app) removalBy(r *reading, what string, target *collection.Node) (*removal, error) {
 	const flag = "--removed-by"
 	if err := checkWhat(what); err != nil {
 		return nil, usagef("%s: %v", flag, err)
@@ -70,7 +71,7 @@ func (a *app) removalBy(r *reading, what string, target *node) (*removal, error)
 	}
 	m := &removal{entry: b.Entry, time: e.Time, signer: r.Signer(e)}
 	if m.root, err = r.unfold(*b, st.Stamp); err == nil {
-		m.rules, err = rulesOf(m.root.parts)
+		m.rules, err = collection.Rules(m.root.Parts)
 	}
 	return m, err
 }
@@ -78,8 +79,8 @@ func (a *app) removalBy(r *reading, what string, target *node) (*removal, error)
 // leavesOut reports whether the version's own ignore rules leave out a path. It
 // then says nothing of that file, not that it is gone.
 func (m *removal) leavesOut(path string) bool {
-	i, ok := within(m.root.parts, path)
-	return ok && m.rules[i].HidesWithin(strings.TrimPrefix(path, m.root.parts[i].key()), false)
+	i, ok := collection.Within(m.root.Parts, path)
+	return ok && m.rules[i].HidesWithin(strings.TrimPrefix(path, m.root.Parts[i].Key()), false)
 }
 
 // verdictOfStamp verifies a stamp without its data.
@@ -108,7 +109,7 @@ func (a *app) verdictOfStamp(r *reading, b ledger.Binding) (*evidence.Verdict, e
 // Anybody may say that a name of his own follows any other. So each of these
 // stamps has to be by one who may write the target's name: nobody else has a
 // say in what becomes of it.
-func (r *reading) follows(later ledger.Binding, target *node) error {
+func (r *reading) follows(later ledger.Binding, target *collection.Node) error {
 	entry := later.Entry
 	for b := later; ; {
 		at := b.Entry
@@ -120,17 +121,17 @@ func (r *reading) follows(later ledger.Binding, target *node) error {
 			return err
 		}
 		if s := r.Standing(e); !s.OK {
-			return failf(exitUntrusted, "entry %d, between %s and entry %d, does not stand: %s", at, target.binding.Ref(), entry, s.Detail).withEntry(at)
+			return failf(exitUntrusted, "entry %d, between %s and entry %d, does not stand: %s", at, target.Binding.Ref(), entry, s.Detail).withEntry(at)
 		}
 		if err := r.maySpeakFor(e, target); err != nil {
 			return err
 		}
 		since := st.Stamp.Since
 		if since == nil {
-			return failf(exitRefused, "entry %d is no later version of %s: the versions it follows begin with %s", entry, target.binding.Ref(), st.Subject[0].Name).
+			return failf(exitRefused, "entry %d is no later version of %s: the versions it follows begin with %s", entry, target.Binding.Ref(), st.Subject[0].Name).
 				withEntry(entry).withHint("a version says what it follows with `stele stamp --since`")
 		}
-		if *since == target.binding.Ref() {
+		if *since == target.Binding.Ref() {
 			return nil
 		}
 		if b, err = r.bound(since.Name, since.Version); err != nil {
@@ -143,13 +144,13 @@ func (r *reading) follows(later ledger.Binding, target *node) error {
 }
 
 // maySpeakFor checks that an entry's signer may write the target's name.
-func (r *reading) maySpeakFor(e *evidence.Entry, target *node) error {
+func (r *reading) maySpeakFor(e *evidence.Entry, target *collection.Node) error {
 	_, m, ok := r.Control.Roster().Key(e.Envelope.By())
-	if ok && slices.ContainsFunc(m.Names, func(pattern string) bool { return statement.MatchName(pattern, target.binding.Name) }) {
+	if ok && slices.ContainsFunc(m.Names, func(pattern string) bool { return statement.MatchName(pattern, target.Binding.Name) }) {
 		return nil
 	}
-	return failf(exitUntrusted, "entry %d accounts for nothing of %s: %s, who signed it, may not write that name", e.Index, target.binding.Ref(), m.Handle).
-		withEntry(e.Index).withHint("ask who may write " + target.binding.Name + " to stamp what is left, with --since")
+	return failf(exitUntrusted, "entry %d accounts for nothing of %s: %s, who signed it, may not write that name", e.Index, target.Binding.Ref(), m.Handle).
+		withEntry(e.Index).withHint("ask who may write " + target.Binding.Name + " to stamp what is left, with --since")
 }
 
 // retention compares a version with what is here now, and holds what is missing
@@ -264,12 +265,12 @@ func (m *removal) text(t *retention) string {
 	if len(parts) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s by entry %d, %s, signed by %s", strings.Join(parts, " and "), m.entry, m.root.binding.Ref(), m.signer.Handle)
+	return fmt.Sprintf("%s by entry %d, %s, signed by %s", strings.Join(parts, " and "), m.entry, m.root.Binding.Ref(), m.signer.Handle)
 }
 
 // json is text for programs.
 func (m *removal) json(t *retention) *jsonv1.Removal {
-	b := m.root.binding
+	b := m.root.Binding
 	return &jsonv1.Removal{
 		Entry: m.entry, Name: b.Name, Version: b.Version, Time: jsonv1.At(m.time), Signer: m.signer,
 		RemovedFiles: t.removed.Files, RemovedBytes: t.removed.Bytes, AddedFiles: t.added.Files, AddedBytes: t.added.Bytes,
@@ -277,9 +278,9 @@ func (m *removal) json(t *retention) *jsonv1.Removal {
 }
 
 // contents is what the verdict is told.
-func (m *removal) contents(t *retention, s *node) *evidence.Contents {
+func (m *removal) contents(t *retention, s *collection.Node) *evidence.Contents {
 	c := &evidence.Contents{
-		Fingerprint: s.binding.Fingerprint, Files: s.stamp.Files, Bytes: s.stamp.Bytes, Unread: t.removed.Bytes, How: m.text(t),
+		Fingerprint: s.Binding.Fingerprint, Files: s.Stamp.Files, Bytes: s.Stamp.Bytes, Unread: t.removed.Bytes, How: m.text(t),
 	}
 	if !t.out.Same {
 		counts, _, _ := strings.Cut(countsText(t.out.Counts), " (")

@@ -15,6 +15,7 @@ import (
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/audit"
+	"github.com/stele-ml/stele/internal/collection"
 	"github.com/stele-ml/stele/internal/place"
 	"github.com/stele-ml/stele/internal/scan"
 	"github.com/stele-ml/stele/internal/source"
@@ -397,7 +398,7 @@ func (w *running) reopen(ctx context.Context, in *runInput, flags *scanFlags) (*
 	}
 	in.known = w.app.manifests(ctx, w.dir, "", flags)
 	in.known.data = d
-	src, _, err := ofParts(d.source, in.subject.root.parts, in.known.open)
+	src, _, err := collection.SourceOf(d.source, in.subject.root.Parts, in.known.open)
 	if err != nil {
 		return nil, d.end(err)
 	}

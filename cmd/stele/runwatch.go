@@ -19,6 +19,7 @@ import (
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/collection"
 	"github.com/stele-ml/stele/internal/hint"
 	"github.com/stele-ml/stele/internal/manifest"
 	"github.com/stele-ml/stele/internal/scan"
@@ -129,8 +130,8 @@ func (w *inputWatch) manifest() *manifest.Found {
 
 // hides is what was not looked at.
 func (w *inputWatch) hides(src source.Source) (source.Skip, error) {
-	if parts := partsWithin(src); parts != nil {
-		return func(path string, folder bool) bool { hidden, _ := parts.hides(path, folder); return hidden }, nil
+	if parts := collection.Unwrap(src); parts != nil {
+		return func(path string, folder bool) bool { hidden, _ := parts.Hides(path, folder); return hidden }, nil
 	}
 	if only := w.opts.Only; only != nil {
 		return func(path string, folder bool) bool {
@@ -143,17 +144,6 @@ func (w *inputWatch) hides(src source.Source) (source.Skip, error) {
 		return nil, err
 	}
 	return rules.Hides, nil
-}
-
-// partsWithin is how a source sees a collection; nil where it is none.
-func partsWithin(src source.Source) *partsSource {
-	switch s := src.(type) {
-	case *partsSource:
-		return s
-	case remoteParts:
-		return s.partsSource
-	}
-	return nil
 }
 
 // follow notes the folders of a place on this machine.

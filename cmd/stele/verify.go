@@ -14,6 +14,7 @@ import (
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/collection"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/place"
 	"github.com/stele-ml/stele/internal/solo"
@@ -181,9 +182,9 @@ type subjectOf struct {
 	past  evidence.Remembered
 	proof tlog.TreeProof // from past to the checkpoint, where the ledger is at hand
 
-	search   manifestSearch // for the manifest to name changes with
-	earlier  *earlierStamp  // what was stamped, where the ledger is at hand
-	root     *node          // the same, with its members
+	search   manifestSearch   // for the manifest to name changes with
+	earlier  *earlierStamp    // what was stamped, where the ledger is at hand
+	root     *collection.Node // the same, with its members
 	members  []memberVerdict
 	places   []evidence.Withdrawal // that were withdrawn
 	removal  *removal              // --removed-by
