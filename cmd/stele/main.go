@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/stele-ml/stele/evidence"
@@ -51,6 +52,14 @@ func (a *app) run(ctx context.Context, args []string) int {
 	}
 	if ctx.Err() != nil && err != nil && !a.ran && !errors.Is(err, evidence.ErrFork) && !errors.Is(err, solo.ErrFailed) { // what was found stays found
 		err = a.errInterrupted()
+	}
+	var known *failure
+	if errors.As(err, &known) && known.status == exitUsage && !a.json { // a wrong flag before --json kept that from being read
+		own := args
+		if end := slices.Index(args, "--"); end >= 0 {
+			own = args[:end]
+		}
+		a.json = slices.Contains(own, "--json")
 	}
 	if err != nil && c != nil && c.Annotations[wraps] != "" {
 		return a.finishWrapping(err)

@@ -128,7 +128,7 @@ func (t *Terminal) columnWidths(columns []Column, rows [][]Cell, width int) []in
 		}
 	}
 	take(24, func(c Column) bool { return c.Trim == TrimMiddle })
-	take(8, func(c Column) bool { return c.Trim != TrimNever }) // less than 8 columns says nothing
+	take(8, func(Column) bool { return true }) // less than 8 columns says nothing
 	return widths
 }
 

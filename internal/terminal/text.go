@@ -134,15 +134,14 @@ type Trim uint8
 
 // The places to cut.
 const (
-	TrimEnd    Trim = iota // words: the beginning matters
+	TrimEnd    Trim = iota // words, times: the beginning matters
 	TrimMiddle             // digests and names: both ends tell them apart
 	TrimPath               // paths: the file's own name matters most, then the first folder
-	TrimNever              // never cut; the row may be wider than the terminal
 )
 
 // fit returns clean text cut to width columns.
 func fit(clean string, width int, trim Trim, ellipsis string) string {
-	if trim == TrimNever || Columns(clean) <= width {
+	if Columns(clean) <= width {
 		return clean
 	}
 	room := width - Columns(ellipsis)

@@ -49,7 +49,6 @@ func TestFit(t *testing.T) {
 		{"short", 10, TrimEnd, "short"},
 		{"a sentence that goes on", 10, TrimEnd, "a sentenc…"},
 		{"abcdefghijklmnopqrstuvwxyz", 10, TrimMiddle, "abcdef…xyz"},
-		{"abcdefghijklmnopqrstuvwxyz", 10, TrimNever, "abcdefghijklmnopqrstuvwxyz"},
 		{"data/a/b/c/d/file.csv", 15, TrimPath, "data/…/file.csv"},
 		{"data/a/b/c/d/file.csv", 17, TrimPath, "data/…/d/file.csv"},
 		{"data/a/b/c/d/file.csv", 14, TrimPath, "…/c/d/file.csv"},
