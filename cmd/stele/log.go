@@ -105,7 +105,7 @@ func (a *app) log(r *reading, f *logFilter) error {
 		return nil
 	}
 	a.term.Table([]terminal.Column{
-		{Title: "ENTRY", Right: true}, {Title: "TIME"}, {Title: "KIND"}, {Title: "SIGNER"}, {Title: "SUBJECT", Trim: terminal.TrimMiddle},
+		{Title: "ENTRY", Right: true}, {Title: "TIME", Trim: terminal.TrimLate}, {Title: "KIND"}, {Title: "SIGNER"}, {Title: "SUBJECT", Trim: terminal.TrimMiddle},
 	}, rows)
 	if more {
 		a.term.Notef("… and older ones; -n 0 shows all %s", terminal.Count(r.Size()))

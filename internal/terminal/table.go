@@ -97,8 +97,8 @@ func cleanRow(row []Cell, n int) []Cell {
 
 // columnWidths gives each column what its widest cell needs. If that is more
 // than the terminal has, digests and names give way first, whose two ends tell
-// them apart; then whichever column is widest, until all fits or nothing more
-// can be taken.
+// them apart; then whichever column is widest, times last, until all fits or
+// nothing more can be taken.
 func (t *Terminal) columnWidths(columns []Column, rows [][]Cell, width int) []int {
 	widths := make([]int, len(columns))
 	total := 0
@@ -128,6 +128,7 @@ func (t *Terminal) columnWidths(columns []Column, rows [][]Cell, width int) []in
 		}
 	}
 	take(24, func(c Column) bool { return c.Trim == TrimMiddle })
+	take(16, func(c Column) bool { return c.Trim != TrimLate })
 	take(8, func(Column) bool { return true }) // less than 8 columns says nothing
 	return widths
 }

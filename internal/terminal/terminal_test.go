@@ -199,6 +199,22 @@ func TestQuiet(t *testing.T) {
 	}
 }
 
+// TestTableOfTimes: a time gives way when subjects have done so, and both are there.
+func TestTableOfTimes(t *testing.T) {
+	for width, want := range map[int]string{
+		0:  "2026-11-23 06:20:13 +00:00  identity  registers carol as approver, releaser",
+		60: "2026-11-23 06:20:13 +00:00  identity  registers caro…eleaser",
+		48: "2026-11-23 06:20:13…  identity  registers …easer",
+	} {
+		term, b := screen(width, false)
+		term.Table([]Column{{Title: "TIME", Trim: TrimLate}, {Title: "KIND"}, {Title: "SUBJECT", Trim: TrimMiddle}},
+			[][]Cell{Row("2026-11-23 06:20:13 +00:00", "identity", "registers carol as approver, releaser")})
+		if _, row, _ := strings.Cut(b.String(), "\n"); row != want+"\n" {
+			t.Errorf("width %d: %q, want %q", width, row, want)
+		}
+	}
+}
+
 // More rows than the sample: later ones keep the layout that the first set.
 func TestTableGoesOn(t *testing.T) {
 	for _, width := range []int{0, 40} {

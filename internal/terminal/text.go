@@ -134,9 +134,10 @@ type Trim uint8
 
 // The places to cut.
 const (
-	TrimEnd    Trim = iota // words, times: the beginning matters
+	TrimEnd    Trim = iota // words: the beginning matters
 	TrimMiddle             // digests and names: both ends tell them apart
 	TrimPath               // paths: the file's own name matters most, then the first folder
+	TrimLate               // times: the beginning matters, and other columns give way before
 )
 
 // fit returns clean text cut to width columns.
