@@ -76,6 +76,7 @@ func (a *API) submit(w http.ResponseWriter, c *call) error {
 		status = http.StatusOK
 	}
 	if c.query.Get("wait") == "cosigned" {
+		server.LeavePlace(w) // else whoever sends old entries again keeps all others out while witnesses are away
 		signed, err := a.cosigned(c.Context(), done.Index+1)
 		switch {
 		case errors.Is(err, ErrNotCosigned):

@@ -71,6 +71,14 @@ func (a *answering) leave() {
 	}
 }
 
+// LeavePlace gives free the place that a request has among those that are worked on:
+// what it does next is to wait for somebody else, who may be away for long.
+func LeavePlace(w http.ResponseWriter) {
+	if a, ok := w.(*answering); ok {
+		a.leave()
+	}
+}
+
 func (a *answering) releaseBody() {
 	if a.held != nil {
 		a.held()

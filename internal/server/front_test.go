@@ -626,6 +626,22 @@ func TestFull(t *testing.T) {
 }
 
 // TestConnectionsAreBounded: one too many of an address is closed at once.
+// TestWaitingTakesNoPlace: who waits for somebody else keeps nobody out.
+func TestWaitingTakesNoPlace(t *testing.T) {
+	waits, end := make(chan bool), make(chan bool)
+	s := stand(t, FrontOptions{Access: Access{Anonymous: ScopeAll}, Limits: Limits{Submissions: 1}}, func(mux *http.ServeMux, f *Front) {
+		mux.Handle("POST /wait", f.Route(Rule{Name: "POST /wait", Scope: ScopeSubmit}, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			LeavePlace(w)
+			waits <- true
+			<-end
+		})))
+	})
+	s.send("POST /wait HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+	<-waits
+	defer close(end)
+	s.expect(http.StatusOK, "POST", "/submit", strings.NewReader("one"))
+}
+
 func TestConnectionsAreBounded(t *testing.T) {
 	s := stand(t, FrontOptions{Access: Access{Anonymous: ScopeAll}, Limits: Limits{AddressConnections: 3}})
 	var dialer net.Dialer

@@ -21,6 +21,9 @@ type Door struct {
 	TLS      *tls.Config // nil: plain
 	Files    *TLSFiles   // of TLS: client certificates are held to them with every request; nil: at the handshake
 	Socket   bool        // the server's own socket: who can open it may do everything
+	// Time is how long a request, body and all, and then its answer may each take; 0: that
+	// is for the routes to say (Front.Route).
+	Time time.Duration
 }
 
 // DoorOptions are what all doors share.
@@ -103,14 +106,15 @@ func stopAll(ctx context.Context, servers []*http.Server, o DoorOptions) error {
 	return errors.Join(errs...)
 }
 
-// newServer bounds what a connection may take before any handler sees it. How long a
-// body and an answer may take is for the route to say: see Front.Route.
+// newServer bounds what a connection may take before any handler sees it.
 func newServer(d Door, o DoorOptions) *http.Server {
 	s := &http.Server{
 		Handler:           d.Handler,
 		TLSConfig:         d.TLS,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       d.Time,
+		WriteTimeout:      d.Time,
 		IdleTimeout:       idleTimeout,
 		ErrorLog:          serverLog(o.Log),
 
