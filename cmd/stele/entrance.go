@@ -179,7 +179,7 @@ func (v *entrance) open(main net.Listener, h http.Handler, proxies server.Proxie
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", v.metrics.Handler())
-	v.doors = append(v.doors, server.Door{Listener: server.Bounded(l, server.Limits{Connections: metricsConnections}, nil, server.NewMetrics()), Handler: mux})
+	v.doors = append(v.doors, server.Door{Listener: server.Bounded(l, server.Limits{Connections: metricsConnections}, nil, server.NewMetrics()), Handler: mux, Time: briefTime})
 	v.log.Info("metrics", "address", l.Addr().String())
 	return nil
 }

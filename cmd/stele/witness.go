@@ -136,6 +136,9 @@ func (a *app) witness(ctx context.Context, f witnessFlags) error {
 	return err
 }
 
+// briefTime is how long a request, and then its answer, may take where none is long.
+const briefTime = 15 * time.Second
+
 // witnessDoors opens what a witness answers at, and says where.
 func (a *app) witnessDoors(f witnessFlags, w *witness.Witness) (doors []server.Door, url string, err error) {
 	defer func() {
@@ -164,7 +167,8 @@ func (a *app) witnessDoors(f witnessFlags, w *witness.Witness) (doors []server.D
 	if server.Loopback(l) && !f.anyHost {
 		h = loopbackOnly(h)
 	}
-	doors = append(doors, server.Door{Listener: l, Handler: h, TLS: config})
+	bounded := server.Bounded(l, server.Limits{}, nil, server.NewMetrics())
+	doors = append(doors, server.Door{Listener: bounded, Handler: h, TLS: config, Time: briefTime})
 	if f.metrics != "" {
 		m, err := listenAt(f.metrics, "metrics")
 		if err != nil {
@@ -172,7 +176,7 @@ func (a *app) witnessDoors(f witnessFlags, w *witness.Witness) (doors []server.D
 		}
 		mux := http.NewServeMux()
 		mux.Handle("GET /metrics", w.Metrics())
-		doors = append(doors, server.Door{Listener: m, Handler: mux})
+		doors = append(doors, server.Door{Listener: m, Handler: mux, Time: briefTime})
 		a.term.Notef("metrics at http://%s/metrics", m.Addr())
 	}
 	return doors, url + l.Addr().String(), nil
