@@ -26,7 +26,7 @@ func (w *adopting) bringDocuments(ctx context.Context, to shelf, b ledger.Bindin
 	if err := bringManifest(from, to, b); err != nil {
 		return fmt.Errorf("bring the manifest: %w", err)
 	}
-	_, st, err := w.old.stampAt(b)
+	_, st, err := w.old.StampAt(b)
 	if err != nil {
 		return err
 	}

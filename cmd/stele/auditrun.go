@@ -109,7 +109,7 @@ func (w *auditing) end(err error) error {
 
 // beginAt gathers what the ledger says.
 func (a *app) beginAt(r *reading, b ledger.Binding, o *auditOrder, w *auditing) error {
-	_, st, err := r.stampAt(b)
+	_, st, err := r.StampAt(b)
 	if err != nil {
 		return err
 	}

@@ -118,7 +118,7 @@ func (r *reading) collectionMember(flag, prefix, what string) (m statement.Colle
 	if err != nil {
 		return m, err
 	}
-	_, st, err := r.stampAt(b)
+	_, st, err := r.StampAt(b)
 	if err != nil {
 		return m, err
 	}

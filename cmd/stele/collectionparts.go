@@ -18,14 +18,14 @@ import (
 // is stamped before what it is a member of, so there is always an end.
 func (r *reading) unfold(b ledger.Binding, st *statement.Stamp) (*collection.Node, error) {
 	return collection.Unfold(b, st, func(of statement.Ref, m statement.CollectionMember) (ledger.Binding, *statement.Stamp, error) {
-		mb, err := r.bound(m.Ref.Name, m.Ref.Version)
+		mb, err := r.Bound(m.Ref.Name, m.Ref.Version)
 		if err == nil && mb.Fingerprint != m.Ref.Fingerprint {
 			err = fmt.Errorf("%w: entry %d stamps it as %s", ledger.ErrDamaged, mb.Entry, mb.Fingerprint)
 		}
 		if err != nil {
 			return mb, nil, fmt.Errorf("%s, a member of %s: %w", m.Ref, of, err)
 		}
-		e, st, err := r.stampAt(mb)
+		e, st, err := r.StampAt(mb)
 		if err == nil {
 			err = r.proveIncluded(e) // its rules decide what is read
 		}

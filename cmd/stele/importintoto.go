@@ -275,7 +275,7 @@ func (r *reading) byFingerprint(d provenance.Thing) (statement.Ref, bool, error)
 		return statement.Ref{}, false, nil
 	}
 	if name, version, err := statement.ParseNameVersion(d.Name); err == nil {
-		b, err := r.bound(name, version)
+		b, err := r.Bound(name, version)
 		if err == nil && b.Fingerprint == d.Fingerprint {
 			return b.Ref(), true, nil
 		}

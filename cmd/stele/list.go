@@ -172,7 +172,7 @@ func (r *reading) stampsOf(index uint64, fp fingerprint.Fingerprint, emit func(l
 
 // artifact reads one stamp; ok is false where the filter leaves it out.
 func (r *reading) artifact(b ledger.Binding, f *listFilter, all *account.Words) (item jsonv1.Artifact, ok bool, err error) {
-	e, st, err := r.stampAt(b)
+	e, st, err := r.StampAt(b)
 	if err != nil {
 		return item, false, err
 	}

@@ -128,7 +128,7 @@ func (r *reading) latest(name string) (ledger.Binding, error) {
 	if err != nil {
 		return b, err
 	}
-	return r.bound(b.Name, b.Version) // against the entry
+	return r.Bound(b.Name, b.Version) // against the entry
 }
 
 // bindingsOf finds all names of some bytes, in the order of their entries.
@@ -204,7 +204,7 @@ func (r *reading) lookUpEntry(f *lookedUp) error {
 		return failf(exitNotFound, "entry %d is about no artifact: it is of kind %s", f.entry, st.Kind).withEntry(f.entry).
 			withHint(fmt.Sprintf("`stele show %d` shows it", f.entry))
 	}
-	b, err := r.bound(ref.Name, ref.Version)
+	b, err := r.Bound(ref.Name, ref.Version)
 	f.bindings = []ledger.Binding{b}
 	return err
 }
@@ -220,7 +220,7 @@ func (r *reading) runAt(f *lookedUp, index uint64) error {
 	}
 	f.run = &account.Said{Entry: e, Statement: st}
 	for _, o := range st.Run.Outputs {
-		b, err := r.bound(o.Ref.Name, o.Ref.Version)
+		b, err := r.Bound(o.Ref.Name, o.Ref.Version)
 		if err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/place"
 	"github.com/stele-ml/stele/internal/scan"
@@ -151,7 +152,7 @@ func (r *reading) stamped(fn func(st *statement.Statement) error) error {
 			return err
 		}
 		for _, o := range st.Stamps() {
-			if err := fn(asStamp(st, o)); err != nil {
+			if err := fn(account.AsStamp(st, o)); err != nil {
 				return err
 			}
 		}

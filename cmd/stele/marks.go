@@ -147,7 +147,7 @@ type earlierStamp struct {
 
 // earlierStamp reads the stamp of a binding.
 func (a *app) earlierStamp(r *reading, b ledger.Binding) (*earlierStamp, error) {
-	at, st, err := r.stampAt(b)
+	at, st, err := r.StampAt(b)
 	if err != nil {
 		return nil, err
 	}

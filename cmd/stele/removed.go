@@ -54,7 +54,7 @@ func (a *app) removalBy(r *reading, what string, target *collection.Node) (*remo
 		return nil, usagef("%s %s: entry %d is no stamp but %s", flag, what, at.entry, st.Kind.Noun()).
 			withHint("name the first version without the removed files, as NAME@VERSION or by its stamp")
 	}
-	e, st, err := r.stampAt(*b)
+	e, st, err := r.StampAt(*b)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +113,7 @@ func (r *reading) follows(later ledger.Binding, target *collection.Node) error {
 	entry := later.Entry
 	for b := later; ; {
 		at := b.Entry
-		e, st, err := r.stampAt(b)
+		e, st, err := r.StampAt(b)
 		if err != nil {
 			return err
 		}
@@ -134,7 +134,7 @@ func (r *reading) follows(later ledger.Binding, target *collection.Node) error {
 		if *since == target.Binding.Ref() {
 			return nil
 		}
-		if b, err = r.bound(since.Name, since.Version); err != nil {
+		if b, err = r.Bound(since.Name, since.Version); err != nil {
 			return err
 		}
 		if b.Fingerprint != since.Fingerprint || b.Entry >= at {

@@ -57,7 +57,7 @@ func (w *running) stampedMeanwhile(ctx context.Context, out *runOutput, fp finge
 		return false, nil
 	}
 	err = w.app.readAt(ctx, w.dir, func(r *reading) error {
-		b, err := r.bound(out.name, out.version)
+		b, err := r.Bound(out.name, out.version)
 		if errors.Is(err, ledger.ErrNotFound) {
 			return nil
 		}

@@ -247,7 +247,7 @@ func (a *app) showRaw(r *reading, index uint64, as string) error {
 func (a *app) show(ctx context.Context, r *reading, at found) error {
 	e, st, err := r.Statement(at.entry)
 	if at.of != nil {
-		e, st, err = r.stampAt(*at.of)
+		e, st, err = r.StampAt(*at.of)
 	}
 	if err != nil {
 		return err

@@ -98,10 +98,10 @@ func (a *app) planStampAt(r *reading, o *stampOrder, by author) (*stampPlan, err
 
 // planName finds out whether the name is taken, and what to compare with.
 func (a *app) planName(r *reading, o *stampOrder, p *stampPlan) error {
-	b, err := r.bound(o.name, o.version)
+	b, err := r.Bound(o.name, o.version)
 	switch {
 	case err == nil:
-		e, st, err := r.stampAt(b)
+		e, st, err := r.StampAt(b)
 		if err != nil {
 			return err
 		}

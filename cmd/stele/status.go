@@ -8,7 +8,7 @@ import (
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/internal/account"
-	"github.com/stele-ml/stele/internal/trace"
+	"github.com/stele-ml/stele/internal/stage"
 	"github.com/stele-ml/stele/statement"
 )
 
@@ -74,7 +74,8 @@ func (a *app) status(ctx context.Context, o *statusOrder) error {
 		} else if err := now.knownStage(o.stage); err != nil {
 			return err
 		}
-		list, err = a.statusOf(now, then, stages, o)
+		q := stage.Question{Now: now.Book, Then: then.Book, Asked: o.at, Whole: a.json, One: o.stage != ""}
+		list, err = q.Status(stages)
 		return err
 	})
 	if err != nil {
@@ -115,76 +116,6 @@ func (r *reading) knownStage(stage string) error {
 		return f.withHint("`stele release` puts something into a stage")
 	}
 	return f.withHint(account.StagesText(stage, stages))
-}
-
-// memberOf is what is known of an artifact in a stage.
-func memberOf(now, then *reading, stage string, p account.Placed, o *statusOrder) (m jsonv1.StageMember, err error) {
-	b, err := then.binding(p.Ref.Name, p.Ref.Version)
-	if err != nil {
-		return m, err
-	}
-	c, err := then.Of(b)
-	if err != nil {
-		return m, err
-	}
-	releaser := then.Standing(p.Release)
-	m = jsonv1.StageMember{
-		Name: c.Ref.Name, Version: c.Ref.Version, Fingerprint: c.Ref.Fingerprint.String(), Kind: c.Stamp.Kind, Files: c.Stamp.Files, Bytes: c.Stamp.Bytes,
-		Entry: c.Artifact.Entry, Stamped: jsonv1.At(c.Time), Signer: then.SignerAt(c.Artifact.Entry, c.Handle, c.Signer),
-		Release: p.Entry, Since: jsonv1.At(p.Release.Time), ReleasedBy: then.Signer(p.Release), Releaser: releaser.State, Reason: p.Statement.Release.Reason,
-		Approvals: then.DecisionsJSON(c.Decisions, stage), Standing: c.Standing(), Fallen: account.FallenJSON(c.Judged),
-		Withdrawn: account.WithdrawalsJSON(c.Judged), Taint: account.TaintJSON(c.Judged.Taint),
-		Origin: account.OriginWord(c.Origins),
-	}
-	if len(p.Statement.Release.Replaces) > 0 {
-		m.Replaced = account.Names(p.Statement.Release.Replaces)
-	}
-	if !releaser.OK {
-		m.Why = append(m.Why, "who released it had no standing for it: "+releaser.Detail)
-	}
-	m.Why = append(m.Why, account.FallLines(c.Judged)...)
-	if o.at == "" {
-		return m, nil
-	}
-	m.Now, err = now.sinceThen(&m, p, stage, then)
-	return m, err
-}
-
-// sinceThen is what became of an artifact in a stage after the moment that was
-// asked for.
-func (now *reading) sinceThen(m *jsonv1.StageMember, p account.Placed, stage string, then *reading) (*jsonv1.StageNow, error) {
-	out := &jsonv1.StageNow{InStage: true}
-	for c, err := range now.StageHistory(stage, p.Ref.Name) {
-		if err != nil {
-			return nil, err
-		}
-		if c.Entry < then.Size() || c.Ref != p.Ref || c.Action != statement.ActionLeave {
-			continue
-		}
-		e, st, err := now.Statement(c.Entry)
-		if err != nil {
-			return nil, err
-		}
-		out.InStage = false
-		out.Left = &jsonv1.StageLeft{Entry: e.Index, Time: jsonv1.At(e.Time), Signer: now.Signer(e)}
-		if by := st.Subject[0].Name; by != p.Ref.String() {
-			out.Left.ReplacedBy = by
-		}
-		break
-	}
-	b, err := now.binding(p.Ref.Name, p.Ref.Version)
-	if err != nil {
-		return nil, err
-	}
-	c, err := now.Of(b)
-	if err != nil {
-		return nil, err
-	}
-	var releaser []string
-	out.Releaser, releaser = now.releaserNow(p, m.Releaser)
-	out.Standing = c.Standing()
-	out.Since = append(trace.Changed(&jsonv1.TraceNode{Fallen: m.Fallen, Withdrawn: m.Withdrawn, Taint: m.Taint}, c.Judged), releaser...)
-	return out, nil
 }
 
 // statusExit is how a status ends: the worst of what is in the stages, as known

@@ -7,14 +7,11 @@ import (
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/internal/account"
+	"github.com/stele-ml/stele/internal/stage"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/internal/trace"
 	"github.com/stele-ml/stele/statement"
 )
-
-// statusBlocks is how many artifacts of a stage are told at length; more are a
-// table.
-const statusBlocks = 6
 
 // printStatus tells what is in each stage.
 func (a *app) printStatus(o *statusOrder, list []jsonv1.Status) {
@@ -38,7 +35,7 @@ func (a *app) printStatus(o *statusOrder, list []jsonv1.Status) {
 		switch {
 		case len(s.Artifacts) == 0:
 			a.term.Printf("  nothing is in it\n")
-		case o.stage != "" && len(s.Artifacts) <= statusBlocks:
+		case o.stage != "" && len(s.Artifacts) <= stage.Few:
 			for k := range s.Artifacts {
 				a.printMember(o, s.Stage, &s.Artifacts[k], a.momentOf(o, s))
 			}

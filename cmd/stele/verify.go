@@ -14,6 +14,7 @@ import (
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/account"
 	"github.com/stele-ml/stele/internal/collection"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/place"
@@ -331,7 +332,7 @@ func (a *app) stampedHere(r *reading, at place.Place) (found ledger.Binding, ok 
 				return found, false, err
 			}
 			for _, s := range st.Stamps() {
-				d, _, err := a.detailsOf(r, asStamp(st, s))
+				d, _, err := a.detailsOf(r, account.AsStamp(st, s))
 				if err != nil || d == nil || ok && i < found.Entry ||
 					!slices.ContainsFunc(d.Locations, func(l string) bool { p, err := place.Parse(l); return err == nil && p.Same(at) }) {
 					continue
