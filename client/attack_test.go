@@ -330,6 +330,25 @@ func TestAttackProblemThatContradictsItsStatus(t *testing.T) {
 
 // A server that asks for patience without end is given up, and one that is down is
 // not asked for ever.
+// TestProblemWithoutWords: what is told of an answer that says nothing is its status.
+func TestProblemWithoutWords(t *testing.T) {
+	for status, code := range map[int]wire.Code{503: wire.CodeUnavailable, 403: wire.CodeInternal, 404: ""} {
+		body, err := wire.NewProblem(status, code, "").Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cl := newWorld(t).client(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", wire.ProblemType)
+			w.WriteHeader(status)
+			_, _ = w.Write(body)
+		}, func(o *client.Options) { o.Attempts = 1 })
+		_, err = cl.Ledger(t.Context())
+		if want := fmt.Sprintf("/v1/ledger answered %d %s", status, http.StatusText(status)); err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%v, want …%s", err, want)
+		}
+	}
+}
+
 func TestRetriesEnd(t *testing.T) {
 	for _, c := range []struct {
 		name, after string

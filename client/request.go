@@ -174,7 +174,10 @@ func (c *Client) problem(r request, response *http.Response) error {
 		}
 	}
 	if p = believed(p, status); p == nil {
-		p = wire.NewProblem(status, "", strings.TrimSpace(fmt.Sprintf("%s answered %d %s", at, status, http.StatusText(status))))
+		p = wire.NewProblem(status, "", "")
+	}
+	if p.Detail == "" {
+		p.Detail = strings.TrimSpace(fmt.Sprintf("%s answered %d %s", at, status, http.StatusText(status)))
 	}
 	return &statusError{&Error{p, at}, retryAfter(response.Header)}
 }
