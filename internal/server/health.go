@@ -210,6 +210,9 @@ func (h *Health) witnesses(s *State, c Condition, now time.Time) {
 	}
 	if s.Reason == "" && s.Cosigned.Behind > 0 && age > h.o.CosignedAge {
 		s.Reason = "the quorum of witnesses has not been reached for more than " + h.o.CosignedAge.String()
+		if x.Size == 0 {
+			s.Reason = "the quorum of witnesses has not been reached so far"
+		}
 	}
 }
 

@@ -89,6 +89,9 @@ func TestHealth(t *testing.T) {
 			if w.Code != status || s.OK != (w.Code == 200) || (s.Reason == "") != s.OK || strings.Contains(w.Body.String(), "no space") {
 				t.Errorf("%s: %s: status %d, want %d: %s", c.what, path, w.Code, status, w.Body)
 			}
+			if never := strings.HasSuffix(s.Reason, "not been reached so far"); never != (c.what == "no quorum ever" && path == "/health/log") {
+				t.Errorf("%s: %s: %q", c.what, path, s.Reason)
+			}
 		}
 	}
 }
