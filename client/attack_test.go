@@ -337,11 +337,11 @@ func TestProblemWithoutWords(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cl := newWorld(t).client(t, func(w http.ResponseWriter, _ *http.Request) {
+		cl := newWorld(t).client(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", wire.ProblemType)
 			w.WriteHeader(status)
 			_, _ = w.Write(body)
-		}, func(o *client.Options) { o.Attempts = 1 })
+		}), func(o *client.Options) { o.Attempts = 1 })
 		_, err = cl.Ledger(t.Context())
 		if want := fmt.Sprintf("/v1/ledger answered %d %s", status, http.StatusText(status)); err == nil || !strings.HasSuffix(err.Error(), want) {
 			t.Errorf("%v, want …%s", err, want)
