@@ -132,7 +132,7 @@ func (m *Model) acceptable(v *evidence.Verdict, judged *lineage.Judgement) *Refu
 		c := &v.Checks[i]
 		switch {
 		case c.OK != evidence.Failed:
-		case c.Name == evidence.CheckReleased && v.Verdict == evidence.Unknown:
+		case c.Name == evidence.CheckReleased && (takenBack || v.Verdict == evidence.Unknown):
 			return refuse(refused, "%s is not in %s, as far as the evidence goes: %s", m.what(), m.Stage, c.Detail).ofEvidence().
 				hint("`stele prove " + m.what() + " --stage " + m.Stage + "` makes evidence of the release")
 		case !slices.Contains(tolerated, c.Name), !takenBack, !known:

@@ -192,6 +192,10 @@ func TestAttackerServes(t *testing.T) {
 		if !r.About || !strings.Contains(r.Hint(), "stele prove model@1 --stage staging") {
 			t.Errorf("%+v", r)
 		}
+		// What was withdrawn besides does not change what is said of it.
+		w.Withdrawn(w.Ada, w.raw, statement.TargetContents, statement.EffectNoNewUse)
+		s, err := w.judge(t, w.model, func(a *asked) { a.Stage = "staging" })
+		refused(t, s, err, 4, "model@1 is not in staging")
 	})
 	w := newServing(t)
 	for _, c := range []struct {
