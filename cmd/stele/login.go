@@ -92,6 +92,9 @@ func (a *app) login(ctx context.Context, o *loginOrder) error {
 	if err != nil {
 		return err
 	}
+	if err := o.check(d, a.now().UnixMilli()); err != nil {
+		return err
+	}
 	if err := a.keepJobToken(server, got.Token); err != nil {
 		return err
 	}
@@ -239,8 +242,21 @@ func loginFailure(server string, err error) error {
 	return f
 }
 
-// checkLogin holds a delegation to what was asked for and to the ledger, and returns
-// the issuer's handle.
+// check holds a delegation to what was asked for.
+func (o *loginOrder) check(d *statement.Delegation, now int64) error {
+	beyond := func(given, asked []string) bool {
+		return len(asked) > 0 && slices.ContainsFunc(given, func(g string) bool { return !slices.Contains(asked, g) })
+	}
+	until := now + (o.life + loginLeeway).Milliseconds()
+	if beyond(d.Names, o.names) || beyond(kindWords(d.Kinds), o.kinds) || o.life > 0 && d.NotAfter > until {
+		return failf(exitUntrusted, "the server gave a delegation for more than was asked for: names %v, kinds %v, for %v",
+			d.Names, d.Kinds, time.Duration(d.NotAfter-d.NotBefore)*time.Millisecond)
+	}
+	return nil
+}
+
+// checkLogin holds a delegation to the job's key and to the ledger, and returns the
+// issuer's handle.
 func (r *reading) checkLogin(d *statement.Delegation, ledger statement.LedgerID, key *statement.PublicKey, now int64) (string, error) {
 	issuer, m, ok := r.Control.Roster().Key(d.Issuer)
 	switch {

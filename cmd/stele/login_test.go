@@ -269,7 +269,7 @@ func TestAttackLogin(t *testing.T) {
 		return web.URL
 	}
 	id := p.ledgerID()
-	gives := func(signer statement.Signer, ledger statement.LedgerID, key *statement.PublicKey) func(map[string]any) []byte {
+	gives := func(signer statement.Signer, ledger statement.LedgerID, key *statement.PublicKey, token ...string) func(map[string]any) []byte {
 		return func(q map[string]any) []byte {
 			if key == nil {
 				text, err := json.Marshal(q["key"])
@@ -283,31 +283,42 @@ func TestAttackLogin(t *testing.T) {
 			}
 			now := time.Now().UnixMilli()
 			d, err := statement.NewDelegation(statement.DelegationClaims{Ledger: ledger, Key: key, Subject: "x", Names: []string{"fraud/*"},
-				Kinds: []statement.Kind{statement.KindStamp}, NotBefore: now - 1000, NotAfter: now + 60_000}, signer)
+				Kinds: []statement.Kind{statement.KindStamp}, NotBefore: now - 1000, NotAfter: now + 600_000}, signer)
 			if err != nil {
 				t.Error(err)
 				return nil
 			}
-			text, err := json.Marshal(map[string]any{"delegation": d.Encode(), "rule": "x"})
+			text, err := json.Marshal(map[string]any{"delegation": d.Encode(), "rule": "x", "token": strings.Join(token, "")})
 			if err != nil {
 				t.Error(err)
 			}
 			return text
 		}
 	}
-	for name, answer := range map[string]func(map[string]any) []byte{
-		"by a stranger":      gives(by, id, nil),
-		"for another ledger": gives(issuer, statement.LedgerID{1}, nil),
-		"for another key":    gives(issuer, id, by.PublicKey()),
-		"nothing":            func(map[string]any) []byte { return []byte(`{}`) },
-		"rubbish":            func(map[string]any) []byte { return []byte(`{"delegation":"AAAA","rule":"x"}`) },
+	for name, c := range map[string]struct {
+		answer func(map[string]any) []byte
+		more   []string
+	}{
+		"by a stranger":               {gives(by, id, nil), nil},
+		"for another ledger":          {gives(issuer, statement.LedgerID{1}, nil), nil},
+		"for another key":             {gives(issuer, id, by.PublicKey()), nil},
+		"for more names":              {gives(issuer, id, nil), []string{"--names", "fraud/model"}},
+		"for other kinds":             {gives(issuer, id, nil), []string{"--kinds", "run"}},
+		"for too long":                {gives(issuer, id, nil, ""), []string{"--life", "1s", "--kinds", "stamp"}},
+		"nothing":                     {func(map[string]any) []byte { return []byte(`{}`) }, nil},
+		"rubbish":                     {func(map[string]any) []byte { return []byte(`{"delegation":"AAAA","rule":"x"}`) }, nil},
+		"a token that cannot be sent": {gives(issuer, id, nil, "stelejob_\x01"), nil},
+		"an endless token":            {gives(issuer, id, nil, "stelejob_"+strings.Repeat("a", 9000)), nil},
 	} {
-		out, errs, status := p.stele("login", "--server", lies(answer), "--id-token", "token", "-o", filepath.Join(p.dir, "job.pem"))
+		out, errs, status := p.stele(append([]string{"login", "--server", lies(c.answer), "--id-token", "token", "-o", filepath.Join(p.dir, "job.pem")}, c.more...)...)
 		if status == 0 {
 			t.Errorf("%s: taken\n%s%s", name, out, errs)
 		}
 		if _, err := os.Stat(filepath.Join(p.dir, "job.pem")); err == nil {
 			t.Errorf("%s: a file was written", name)
+		}
+		if kept, err := filepath.Glob(filepath.Join(p.config(), "tokens", "*")); err != nil || len(kept) > 0 {
+			t.Errorf("%s: %v is kept, %v", name, kept, err)
 		}
 	}
 }

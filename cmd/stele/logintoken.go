@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -48,6 +49,8 @@ func (a *app) loginServer(o *loginOrder) (string, error) {
 // jobTokenPrefix is how a token begins that a server gave with a delegation.
 const jobTokenPrefix = "stelejob_"
 
+var jobToken = regexp.MustCompile(`^` + jobTokenPrefix + `[0-9A-Za-z_-]{1,119}$`)
+
 // serverTokenPath is where the bearer token for a server lies.
 func (a *app) serverTokenPath(address string) (string, error) {
 	u, err := url.Parse(address)
@@ -63,7 +66,7 @@ func (a *app) keepJobToken(address, token string) error {
 	if token == "" {
 		return nil
 	}
-	if !strings.HasPrefix(token, jobTokenPrefix) || strings.ContainsAny(token, " \t\r\n") {
+	if !jobToken.MatchString(token) { // a client takes no other, and none would be sent again
 		return failf(exitError, "the server gave a token that is none")
 	}
 	path, err := a.serverTokenPath(address)
