@@ -318,10 +318,10 @@ func (a *app) keyRotateLog() *cobra.Command {
 		Use:   "rotate-log",
 		Short: "Give the log a new key, signed by both (administrators)",
 		Long: `Gives the log a new key. The first checkpoint after it is signed by both, and
-whoever pinned the old one follows. Stop the ledger's server first. Afterwards copy
-the new log.key to where secrets are kept, and give it to whoever runs a witness,
-from 'stele trust export': witnesses do not follow.`,
-		Args:  cobra.NoArgs,
+whoever pinned the old one follows. The ledger's server is stopped first. Then
+copy the new log.key to where secrets are kept, and give whoever runs a witness
+the line that 'stele trust export' writes: witnesses do not follow.`,
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			dir, signer, closeSigner, err := a.writer(c.Context())
 			if err != nil {
