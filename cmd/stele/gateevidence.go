@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/ledger"
-	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/statement"
 )
@@ -50,22 +48,6 @@ func (g *gated) readContents(ctx context.Context, dir string) (_ *evidence.Conte
 	g.out.Found, g.out.Counts, g.out.Changes, g.out.Truncated = found.Found, found.Counts, found.Changes, found.Truncated
 	g.out.Hidden = found.Hidden
 	return contents, err
-}
-
-// detailsAtHand are the details of a stamp, where they are at hand: they may have the
-// name that a single file was stamped under.
-func (a *app) detailsAtHand(ctx context.Context, dir string, st *statement.Stamp) [][]byte {
-	if st.Details == nil {
-		return nil
-	}
-	data, err := a.documentOf(ctx, dir, *st.Details)
-	if err != nil {
-		if !errors.Is(err, solo.ErrWithheld) {
-			a.term.Warnf("the details are left aside: %v", err)
-		}
-		return nil
-	}
-	return [][]byte{data}
 }
 
 // manifestOf is which of --manifest is the artifact's own, or empty.

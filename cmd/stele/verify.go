@@ -240,28 +240,34 @@ func (a *app) subjectOn(ctx context.Context, dir string, o *verifyOrder) (*subje
 				return err
 			}
 		}
-		var attached [][]byte
-		if st.Stamp.Details != nil {
-			data, err := a.documentOf(ctx, dir, *st.Stamp.Details)
-			switch {
-			case err == nil:
-				attached = append(attached, data)
-			case !errors.Is(err, solo.ErrWithheld):
-				a.term.Warnf("the details are left aside: %v", err)
-			}
-		}
 		claim, further, large, err := r.lineageClaim(b)
 		if err != nil {
 			return err
 		}
 		s.large = large
-		if s.file, err = r.Evidence(claim, attached, further...); err != nil {
+		if s.file, err = r.Evidence(claim, a.detailsAtHand(ctx, dir, st.Stamp), further...); err != nil {
 			return err
 		}
 		s.past, s.proof, err = a.historyOf(r)
 		return err
 	})
 	return s, err
+}
+
+// detailsAtHand are the details of a stamp, where they are at hand: they may have the
+// name that a single file was stamped under.
+func (a *app) detailsAtHand(ctx context.Context, dir string, st *statement.Stamp) [][]byte {
+	if st.Details == nil {
+		return nil
+	}
+	data, err := a.documentOf(ctx, dir, *st.Details)
+	if err != nil {
+		if !errors.Is(err, solo.ErrWithheld) {
+			a.term.Warnf("the details are left aside: %v", err)
+		}
+		return nil
+	}
+	return [][]byte{data}
 }
 
 // identify finds the stamp of data that came without a name: by its
