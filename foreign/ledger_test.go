@@ -173,7 +173,7 @@ func (l *testLedger) log() server.Log {
 // a slash at the end. What is in more is answered first.
 func serve(t *testing.T, log server.Log, more http.Handler) string {
 	t.Helper()
-	read := server.NewHandler(log, server.Options{Hosts: server.LoopbackHosts(), NotFound: ledger.ErrNotFound, Logf: t.Logf})
+	read := server.NewHandler(log, server.Options{Hosts: server.LoopbackHosts(), NotFound: ledger.ErrNotFound})
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if more != nil && r.URL.Path == "/add" {
 			more.ServeHTTP(w, r)

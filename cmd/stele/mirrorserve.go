@@ -133,10 +133,10 @@ func (v *mirroring) serve(ctx context.Context) error {
 func (v *mirroring) routes(front *server.Front, health *server.Health) http.Handler {
 	mux := http.NewServeMux()
 	server.Mount(mux, front, server.LogFunc(func() (server.View, error) { return v.replica.View(), nil }),
-		server.Options{NotFound: ledger.ErrNotFound, Logf: v.warnf})
+		server.Options{NotFound: ledger.ErrNotFound})
 	health.Mount(mux)
 	api.New(api.Options{
-		Engine: mirrorEngine{v.replica}, Shelf: ledgerShelf{v.replica.Shelf()}, Software: "stele/" + version, Primary: v.replica.Primary(), ReadOnly: true, Logf: v.warnf, Now: v.app.now,
+		Engine: mirrorEngine{v.replica}, Shelf: ledgerShelf{v.replica.Shelf()}, Software: "stele/" + version, Primary: v.replica.Primary(), ReadOnly: true, Now: v.app.now,
 	}).Mount(mux, front)
 	mux.Handle("/", server.NoRoute())
 	return mux

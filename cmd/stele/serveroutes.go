@@ -30,7 +30,7 @@ func (p publishedView) LatestCheckpoint() ([]byte, error) { return p.checkpoint,
 func (v *serving) routes(front *server.Front, health *server.Health, exchange http.Handler) (http.Handler, error) {
 	mux := http.NewServeMux()
 	server.Mount(mux, front, server.LogFunc(func() (server.View, error) { return v.published(), nil }),
-		server.Options{NotFound: ledger.ErrNotFound, Logf: v.warnf})
+		server.Options{NotFound: ledger.ErrNotFound})
 	health.Mount(mux)
 	shelf, have, err := newShelf(v.engine, string(v.settings.attachments), v.dir)
 	if err != nil {
@@ -38,7 +38,7 @@ func (v *serving) routes(front *server.Front, health *server.Health, exchange ht
 	}
 	o := api.Options{
 		Engine: servedEngine{v.engine}, Shelf: shelf, MaxDocuments: int64(v.settings.documents), Documents: have, Delegations: exchange,
-		Software: "stele/" + version, Logf: v.warnf, ReadOnly: bool(v.settings.readOnly), Now: v.app.now,
+		Software: "stele/" + version, ReadOnly: bool(v.settings.readOnly), Now: v.app.now,
 	}
 	if v.cosigner != nil {
 		o.Witnesses = v.cosigner

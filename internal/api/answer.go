@@ -80,7 +80,7 @@ func notFound(format string, args ...any) error {
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := a.problem(err)
 	if p.Status >= http.StatusInternalServerError {
-		a.o.Logf("request %s: %s: %v", server.RequestID(r.Context()), r.Pattern, err)
+		server.Failed(r.Context(), err)
 	}
 	out := *p
 	out.RequestID = server.RequestID(r.Context())

@@ -95,8 +95,6 @@ type Options struct {
 	MaxDocuments, Documents int64
 	// Now is the time that a dry run happens at; nil: time.Now.
 	Now func() time.Time
-	// Logf is told of what clients are not: the server's own failures.
-	Logf func(format string, args ...any)
 }
 
 // API answers the operations.
@@ -108,9 +106,6 @@ type API struct {
 
 // New returns an API.
 func New(o Options) *API {
-	if o.Logf == nil {
-		o.Logf = func(string, ...any) {}
-	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}

@@ -173,7 +173,7 @@ func (a *API) send(w http.ResponseWriter, c *call, document io.ReadCloser, size 
 	if err == nil {
 		return nil
 	}
-	a.o.Logf("request %s: %s: %v", server.RequestID(c.Context()), c.Pattern, err)
+	server.Failed(c.Context(), err)
 	if sent == 0 && errors.Is(err, ErrDocument) {
 		h.Del("Content-Disposition")
 		return err

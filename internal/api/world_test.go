@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -104,12 +105,9 @@ func (w *world) PutManifest(_ context.Context, fp fingerprint.Fingerprint, r io.
 func stand(t *testing.T, change ...func(*world, *api.Options, *server.FrontOptions)) *world {
 	t.Helper()
 	w := &world{Ledger: ledgertest.New(t), t: t, docs: map[string][]byte{}, logs: new(bytes.Buffer), seen: map[string]bool{}}
-	o := api.Options{Engine: w, Shelf: w, Software: "stele/test", Logf: func(format string, args ...any) {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		fmt.Fprintf(w.logs, format+"\n", args...)
-	}}
-	f := server.FrontOptions{Access: server.Access{Anonymous: server.ScopeAll}, Limits: server.Limits{AddressRate: -1, IdentityRate: -1}}
+	o := api.Options{Engine: w, Shelf: w, Software: "stele/test"}
+	f := server.FrontOptions{Access: server.Access{Anonymous: server.ScopeAll}, Limits: server.Limits{AddressRate: -1, IdentityRate: -1},
+		Log: slog.New(slog.NewTextHandler(locked{w}, &slog.HandlerOptions{Level: slog.LevelWarn}))}
 	for _, c := range change {
 		c(w, &o, &f)
 	}
@@ -297,4 +295,13 @@ func tokens(t *testing.T, f *server.FrontOptions, scopes ...server.Scope) (texts
 	}
 	f.Access.Anonymous = server.ScopeNone
 	return texts
+}
+
+// locked is the log of a world.
+type locked struct{ w *world }
+
+func (l locked) Write(p []byte) (int, error) {
+	l.w.mu.Lock()
+	defer l.w.mu.Unlock()
+	return l.w.logs.Write(p)
 }

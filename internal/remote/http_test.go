@@ -35,7 +35,7 @@ func overHTTP(t testing.TB, view func() *ledger.View, requests *int) *client.Cli
 	front := server.NewFront(server.FrontOptions{
 		Access: server.Access{Anonymous: server.ScopeEntries}, Limits: server.Limits{AddressRate: 1000},
 	})
-	api.New(api.Options{Engine: served{view}, Logf: t.Logf}).Mount(mux, front)
+	api.New(api.Options{Engine: served{view}}).Mount(mux, front)
 	handler := front.Handler(mux)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		*requests++

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"io"
+	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -72,13 +74,21 @@ func onlyRead() *denial {
 	return d
 }
 
-// LeaveUnread has the server pass over a body that nobody reads: net/http does so for
-// a short one, so that its client gets the answer, and waits for it only so long.
+// LeaveUnread passes over a body that nobody reads, if it is short and comes at once:
+// a connection that is closed before would cost its client the answer.
 func LeaveUnread(w http.ResponseWriter, r *http.Request) {
-	if r.ContentLength != 0 {
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(streamPause)) // a test's recorder has none
+	if r.ContentLength == 0 {
+		return
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(streamPause)) // a test's recorder has none
+	if r.Header.Get("Expect") == "" {
+		_, _ = io.CopyN(io.Discard, r.Body, maxUnread) // whatever comes of it, there is an answer
 	}
 }
+
+// maxUnread is how many bytes of a body are passed over: what net/http does where the
+// connection stays open.
+const maxUnread = 256 << 10
 
 // NoRoute answers where there is nothing, whatever is sent there.
 func NoRoute() http.Handler {

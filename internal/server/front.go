@@ -112,6 +112,7 @@ type visit struct {
 	network  string // of the address: what counts as one client
 	route    string
 	reason   string // why it was sent away
+	failure  error  // of the server's own, which clients are not told
 }
 
 type visitKey struct{}
@@ -125,6 +126,9 @@ func visitOf(ctx context.Context) *visit {
 
 // RequestID returns the server's own id of a request, "" outside of one.
 func RequestID(ctx context.Context) string { return visitOf(ctx).id }
+
+// Failed has the log say why a request failed: what its client is not told.
+func Failed(ctx context.Context, err error) { visitOf(ctx).failure = err }
 
 // IdentityOf returns who asks.
 func IdentityOf(ctx context.Context) Identity { return visitOf(ctx).identity }

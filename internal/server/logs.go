@@ -11,11 +11,12 @@ import (
 const routeNone = "none"
 
 // logRequest writes the request's line. It has no path, no query and no header: they
-// may hold what is nobody's business, and the route says what was asked.
+// may hold what is nobody's business, and the route says what was asked. The error of a
+// request that failed may name files of the server's.
 func (f *Front) logRequest(a *answering, r *http.Request, v *visit) {
 	level := slog.LevelInfo
 	switch {
-	case a.status >= http.StatusInternalServerError:
+	case a.status >= http.StatusInternalServerError || v.failure != nil:
 		level = slog.LevelWarn
 	case v.route == routeLive || v.route == routeReady:
 		level = slog.LevelDebug // every few seconds, by machines
@@ -33,6 +34,9 @@ func (f *Front) logRequest(a *answering, r *http.Request, v *visit) {
 	}
 	if v.reason != "" {
 		attrs = append(attrs, slog.String("refused", v.reason))
+	}
+	if v.failure != nil {
+		attrs = append(attrs, slog.String("error", v.failure.Error()))
 	}
 	f.o.Log.LogAttrs(context.Background(), level, "request", attrs...)
 }

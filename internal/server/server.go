@@ -87,8 +87,6 @@ type Options struct {
 	// NotFound is what a View's errors are where there is no such thing;
 	// fs.ErrNotExist if nil.
 	NotFound error
-	// Logf, if set, is told of internal errors, which clients are not.
-	Logf func(format string, args ...any)
 }
 
 // LoopbackHosts are the Hosts of a server on the loopback interface.
@@ -102,9 +100,6 @@ type handler struct {
 
 // NewHandler returns the read paths over a log.
 func NewHandler(log Log, opts Options) http.Handler {
-	if opts.Logf == nil {
-		opts.Logf = func(string, ...any) {}
-	}
 	if opts.NotFound == nil {
 		opts.NotFound = fs.ErrNotExist
 	}
@@ -159,7 +154,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case errors.Is(err, h.opts.NotFound):
 		refuse(w, http.StatusNotFound, "not in the log")
 	case err != nil:
-		h.opts.Logf("%s: %v", res.Path(), err)
+		Failed(r.Context(), err)
 		refuse(w, http.StatusInternalServerError, "the log could not be read")
 	default:
 		answer(w, r, res, body)

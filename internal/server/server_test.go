@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +17,8 @@ import (
 	"testing"
 
 	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/stele-ml/stele/internal/wire"
 )
 
 // fakeLog is a log in memory; the hashes are those of x/mod's tlog.
@@ -258,14 +261,18 @@ func TestAttackerRebindsDNS(t *testing.T) {
 func TestInternalErrorStaysInside(t *testing.T) {
 	log := newFakeLog(t, 3)
 	log.fail = errors.New("open /secret/path: input/output error")
-	var logged string
-	h := NewHandler(log, Options{Logf: func(format string, args ...any) { logged = fmt.Sprintf(format, args...) }})
+	var logged bytes.Buffer
+	front := NewFront(FrontOptions{Access: Access{Anonymous: ScopeAll}, Log: slog.New(slog.NewTextHandler(&logged, nil))})
+	mux := http.NewServeMux()
+	Mount(mux, front, log, Options{})
+	h := front.Handler(mux)
 	r := do(t, h, "GET", "/checkpoint")
 	if b := body(t, r); r.StatusCode != 500 || bytes.Contains(b, []byte("secret")) || r.Header.Get("Cache-Control") != cacheNever {
 		t.Errorf("%d %s", r.StatusCode, b)
 	}
-	if !strings.Contains(logged, "/secret/path") {
-		t.Errorf("the operator is told %q", logged)
+	line := logged.String()
+	if !strings.Contains(line, "/secret/path") || !strings.Contains(line, "request="+r.Header.Get(wire.HeaderRequestID)) || !strings.Contains(line, "level=WARN") {
+		t.Errorf("the operator is told %q", line)
 	}
 }
 
