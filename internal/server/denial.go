@@ -2,7 +2,6 @@ package server
 
 import (
 	"io"
-	"io"
 	"net/http"
 	"strconv"
 	"time"
