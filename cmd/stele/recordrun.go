@@ -12,6 +12,7 @@ import (
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/internal/pending"
 	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/statement"
 )
@@ -110,7 +111,7 @@ func (a *app) recordRun(ctx context.Context, o *toldOrder) error {
 		return err
 	}
 	if err = w.record(ctx); err != nil && w.notes != nil {
-		w.notes.gaveUp(err)
+		w.notes.GaveUp(err)
 	}
 	return err
 }
@@ -214,14 +215,14 @@ func (o *toldOrder) parseCode(w *running) error {
 func (a *app) resumeRun(ctx context.Context, text string) error {
 	id, err := statement.ParseNonce(text)
 	if runBegins.MatchString(text) {
-		if found, ok := a.pendingThatBegins(text); ok {
+		if found, ok := a.pending().ThatBegins(text); ok {
 			id, err = found, nil
 		}
 	}
 	if err != nil {
 		return usagef("--resume %q is no run's id: want 32 hexadecimal digits", text)
 	}
-	p, err := a.pendingRun(id)
+	p, err := a.pending().Find(id)
 	if err != nil {
 		return err
 	}
@@ -236,26 +237,26 @@ func (a *app) resumeRun(ctx context.Context, text string) error {
 	switch {
 	case proof == nil && p == nil:
 		return failf(exitNotFound, "the run %s is neither on this ledger nor in the notes of this machine", id).withHint("whoever ran it has the notes, in $STELE_STATE/runs")
-	case proof == nil && !p.running && p.envelope == nil && p.Finish != nil:
+	case proof == nil && !p.Running && p.Envelope == nil && p.Finish != nil:
 		return a.finishRun(ctx, dir, id, p)
-	case proof == nil && (p.envelope == nil || p.running):
+	case proof == nil && (p.Envelope == nil || p.Running):
 		return a.notRecorded(p)
 	case proof == nil:
-		if proof, err = a.submitSigned(ctx, dir, p.envelope); err != nil {
+		if proof, err = a.submitSigned(ctx, dir, p.Envelope); err != nil {
 			return err
 		}
 		if _, st, who, origin, err = a.recordedRun(ctx, dir, id); err != nil {
 			return err
 		}
 	}
-	if p != nil && !p.running {
-		if err := os.RemoveAll(p.dir); err != nil {
+	if p != nil && !p.Running {
+		if err := os.RemoveAll(p.Folder); err != nil {
 			a.term.Warnf("the notes of the run are not removed: %v", err)
 		}
 	}
 	out, err := receiptOfRun(id, st.Run, proof, who, origin)
 	if p != nil && err == nil {
-		p.addVerdicts(out)
+		addVerdicts(p, out)
 	}
 	switch {
 	case err != nil:
@@ -270,7 +271,7 @@ func (a *app) resumeRun(ctx context.Context, text string) error {
 
 // ledgerOfRun is the ledger that a run was for: of its notes, unless another is
 // named.
-func (a *app) ledgerOfRun(p *pendingRun) (string, error) {
+func (a *app) ledgerOfRun(p *pending.Run) (string, error) {
 	if p != nil && a.ledgerFlag == "" && a.getenv("STELE_LEDGER") == "" {
 		return resolveLedger(p.Dir, "the notes of the run")
 	}

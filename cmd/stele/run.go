@@ -210,13 +210,14 @@ func (p *afterwards) told(os.Signal) {
 func (w *running) finish(ctx context.Context) error {
 	a, status := w.app, w.result.Status
 	w.ended()
-	w.notes.ended(w)
+	w.describe(&w.notes.Note)
+	w.notes.Ended(w.result.Finished.UnixMilli(), w.result.Status)
 	err := w.look(ctx)
 	if err == nil && status == 0 {
 		err = w.lookAtWritten(ctx)
 	}
 	if err == nil {
-		w.notes.canFinish(w)
+		w.canFinish()
 	}
 	if err == nil && status == 0 {
 		err = w.stampOutputs(ctx)
@@ -228,7 +229,7 @@ func (w *running) finish(ctx context.Context) error {
 		if errors.Is(context.Cause(ctx), errGivenUp) {
 			err = failf(exitError, "%w: the run is not recorded, and nothing is stamped", errGivenUp)
 		}
-		w.notes.gaveUp(err)
+		w.notes.GaveUp(err)
 		err = w.goOn(err)
 	}
 	if status == 0 {
@@ -236,7 +237,7 @@ func (w *running) finish(ctx context.Context) error {
 	}
 	if err != nil { // the command failed first
 		a.tell(describe(err))
-		if !w.notes.done {
+		if !w.notes.Done {
 			a.term.Warnf("the failed run %s is not recorded", w.id)
 		}
 	}

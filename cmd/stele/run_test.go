@@ -26,6 +26,7 @@ import (
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/internal/durable"
 	"github.com/stele-ml/stele/internal/hint"
+	"github.com/stele-ml/stele/internal/pending"
 	"github.com/stele-ml/stele/internal/place"
 	"github.com/stele-ml/stele/internal/source"
 )
@@ -222,7 +223,7 @@ func TestKilledBeforeAcknowledged(t *testing.T) {
 	free := p.held()
 	p.write("go", "")
 	var id string
-	p.until("the run is signed", func() (ok bool) { id, ok = p.noted(envelopeFile); return ok })
+	p.until("the run is signed", func() (ok bool) { id, ok = p.noted(pending.EnvelopeFile); return ok })
 	_ = u.Process.Kill()
 	_ = u.Wait()
 	if u.out.Len() > 0 {
@@ -263,7 +264,7 @@ func TestKilledWhileRunning(t *testing.T) {
 	p := newRunner(t)
 	u := p.run(waiting+"echo trained >net", "--input", "lab/data@1=data", "--output", "lab/net@1=net", "--param", "x=1")
 	p.await("started")
-	id, ok := p.noted(noteFile)
+	id, ok := p.noted(pending.NoteFile)
 	if !ok {
 		t.Fatal("no notes are kept")
 	}
@@ -281,7 +282,7 @@ func TestKilledWhileRunning(t *testing.T) {
 		}
 	}
 	// What had become of it could not be noted: its room had been given free.
-	if err := os.Remove(filepath.Join(p.state(), "runs", id, reserveFile)); err != nil {
+	if err := os.Remove(filepath.Join(p.state(), "runs", id, pending.ReserveFile)); err != nil {
 		t.Fatal(err)
 	}
 	if _, errs, status := p.stele("show", id); status != exitNotFound || strings.Contains(errs, "before its command") || !strings.Contains(errs, "could not be noted") {
@@ -352,7 +353,7 @@ func TestRunIsRecordedThroughSignals(t *testing.T) {
 	p.await("started")
 	free := p.held()
 	p.write("go", "")
-	p.until("the run is signed", func() bool { _, ok := p.noted(envelopeFile); return ok })
+	p.until("the run is signed", func() bool { _, ok := p.noted(pending.EnvelopeFile); return ok })
 	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGINT, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
 		if err := u.Process.Signal(s); err != nil {
 			t.Fatal(err)
@@ -373,8 +374,8 @@ func TestRunGivenUp(t *testing.T) {
 	u := p.run("truncate -s 1T net && echo >ended", "--input", "lab/data@1=data", "--output", "lab/net@1=net")
 	p.await("ended")
 	p.until("its outputs are read", func() bool {
-		id, ok := p.noted(noteFile)
-		text, _ := os.ReadFile(filepath.Join(p.state(), "runs", id, noteFile))
+		id, ok := p.noted(pending.NoteFile)
+		text, _ := os.ReadFile(filepath.Join(p.state(), "runs", id, pending.NoteFile))
 		return ok && strings.Contains(string(text), `"finish"`)
 	})
 	if u.ProcessState != nil {
@@ -387,7 +388,7 @@ func TestRunGivenUp(t *testing.T) {
 		p.until("the first is told", func() bool { return strings.Contains(u.said(), "once more gives that up") })
 	}
 	u.ends(exitOurs)
-	id, _ := p.noted(noteFile)
+	id, _ := p.noted(pending.NoteFile)
 	if s := u.said(); !strings.Contains(s, "given up: the run is not recorded") || !strings.Contains(s, "--resume "+id) {
 		t.Errorf("%s", s)
 	}
@@ -442,7 +443,7 @@ func TestOldNotes(t *testing.T) {
 	if _, _, status := p.stele("run", "--output", "lab/net@1=net", "--", "true"); status != exitOurs {
 		t.Fatalf("exit status %d", status)
 	}
-	id, ok := p.noted(noteFile)
+	id, ok := p.noted(pending.NoteFile)
 	if !ok {
 		t.Fatal("no notes")
 	}
@@ -450,7 +451,7 @@ func TestOldNotes(t *testing.T) {
 		t.Errorf("%s", errs)
 	}
 	dir := filepath.Join(p.state(), "runs", id)
-	long := time.Now().Add(-keepNotes - time.Hour)
+	long := time.Now().Add(-pending.KeepFor - time.Hour)
 	if err := os.Chtimes(dir, long, long); err != nil {
 		t.Fatal(err)
 	}
@@ -467,7 +468,7 @@ func TestAttackerRewritesMarks(t *testing.T) {
 	p := newRunner(t)
 	u := p.run(waiting+"cat data/a.csv >net", "--input", "lab/data@1=data", "--output", "lab/net@1=net")
 	p.await("started")
-	id, ok := p.noted(noteFile)
+	id, ok := p.noted(pending.NoteFile)
 	if !ok {
 		t.Fatal("no notes are kept")
 	}

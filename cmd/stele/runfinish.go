@@ -3,56 +3,30 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"hash/maphash"
 	"maps"
-	"os"
 	"slices"
 	"syscall"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
-	"github.com/stele-ml/stele/internal/durable"
+	"github.com/stele-ml/stele/internal/pending"
 	"github.com/stele-ml/stele/internal/process"
 	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/internal/source"
 	"github.com/stele-ml/stele/statement"
 )
 
-// A run whose command has ended, and whose inputs were found unchanged, is not
-// lost when only the keeping failed: a full disk, an agent that went away, a
-// crash while the outputs were read. What it would have signed is noted, and
-// what its outputs are known again by. The notes are as safe as the user's other
-// files: the command may write to them, as it may to whatever is the user's.
-
-// finish is what the notes keep of such a run, beside its inputs and outputs.
-type finish struct {
-	Statement []byte `json:"statement"` // as it would be signed, but for outputs and details
-	Details   []byte `json:"details,omitempty"`
-	Signer    string `json:"signer"` // the key's id
-	Size      uint64 `json:"size"`   // of the log, when the run began
-	Signal    string `json:"signal,omitempty"`
-	Masked    int    `json:"masked,omitempty"`
-
-	Annotations map[string]string `json:"annotations,omitempty"`
-	NoDetails   bool              `json:"noDetails,omitempty"`
-	Ignore      []string          `json:"ignore,omitempty"`
-	Plain       bool              `json:"plain,omitempty"`
-	FollowLinks bool              `json:"followLinks,omitempty"`
-	Anonymous   bool              `json:"anonymous,omitempty"`
-	SortListing bool              `json:"sortListing,omitempty"`
-}
-
 // canFinish notes what is needed to finish the run. Where an output could not be
 // known again, it is not.
-func (n *runNotes) canFinish(w *running) {
+func (w *running) canFinish() {
 	o := w.order
 	if w.result.Status == 0 && slices.ContainsFunc(o.out, func(out *runOutput) bool { return out.state == "" }) {
 		return
 	}
 	run := w.run
 	run.Details, run.Outputs = nil, nil
-	f := &finish{
+	f := &pending.Finish{
 		Signer: w.signer.PublicKey().ID().String(), Size: w.size, Signal: w.result.Signal, Masked: w.masked,
 		Annotations: o.notes, NoDetails: o.noDetails, Ignore: o.kept.ignore, Plain: o.kept.plain,
 		FollowLinks: o.kept.followLinks, Anonymous: o.kept.anonymous, SortListing: o.kept.sortListing,
@@ -65,36 +39,29 @@ func (n *runNotes) canFinish(w *running) {
 	if err != nil {
 		return // the run will not be signed either, and why is told then
 	}
-	n.note.Finish = f
-	n.describe(w)
-	n.tell()
-}
-
-// cannotFinish says that what failed would fail again.
-func (n *runNotes) cannotFinish() {
-	if n != nil {
-		n.note.Finish = nil
-	}
+	w.notes.Note.Finish = f
+	w.describe(&w.notes.Note)
+	w.notes.Write()
 }
 
 // goOn says, of a run that could not be recorded, how it can be yet.
 func (w *running) goOn(err error) error {
 	f := describe(err)
-	if _, signed := os.Lstat(w.notes.file(envelopeFile)); signed == nil {
+	if w.notes.Signed() {
 		return err // which says how
 	}
 	full := errors.Is(err, syscall.ENOSPC)
 	givenUp := errors.Is(err, errGivenUp)
 	again := "`stele record run --resume " + w.id.String() + "` finishes it, as long as the outputs are left as they are"
 	switch {
-	case w.notes.finishable() && full:
+	case w.notes.Finishable() && full:
 		f.hint = "nothing is lost: free some space, then " + again
-	case w.notes.finishable() && (f.hint == "" || givenUp):
+	case w.notes.Finishable() && (f.hint == "" || givenUp):
 		f.hint = "nothing is lost: " + again
-	case w.notes.finishable():
+	case w.notes.Finishable():
 		f.hint += "; then " + again
 	case full || givenUp:
-		f.hint = "the outputs are there; to tell of the run: " + w.notes.note.line()
+		f.hint = "the outputs are there; to tell of the run: " + shellText(w.notes.Note.Telling())
 	default:
 		return err
 	}
@@ -102,18 +69,17 @@ func (w *running) goOn(err error) error {
 }
 
 // finishRun is `stele record run --resume` of a run that was not signed yet.
-func (a *app) finishRun(ctx context.Context, dir string, id statement.Nonce, p *pendingRun) (err error) {
-	w := &running{app: a, id: id, dir: dir, order: p.order()}
+func (a *app) finishRun(ctx context.Context, dir string, id statement.Nonce, p *pending.Run) (err error) {
+	w := &running{app: a, id: id, dir: dir, order: orderOf(p)}
 	defer w.close()
-	n := &runNotes{app: a, dir: p.dir, note: p.note, kept: true}
-	host, _ := os.Hostname()
-	if n.lock, err = durable.Lock(durable.Private(), n.file(lockFile), durable.Holder{PID: os.Getpid(), Host: host, Since: a.now().UnixMilli(), Command: "stele record run"}, false); err != nil {
-		return fmt.Errorf("the notes of the run: %w", err) // as by somebody who finishes it at the same time
+	n, err := p.Resume(a.now().UnixMilli(), a.notNoted(p.Run))
+	if err != nil {
+		return err // as by somebody who finishes it at the same time
 	}
 	w.notes = n
 	defer func() {
-		if err != nil && n.note.Finish == nil { // it was refused
-			n.gaveUp(err)
+		if err != nil && n.Note.Finish == nil { // it was refused
+			n.GaveUp(err)
 		}
 	}()
 	if w.signer, w.closeSigner, err = a.signer(ctx); err != nil {
@@ -149,8 +115,8 @@ func (a *app) finishRun(ctx context.Context, dir string, id statement.Nonce, p *
 	return w.record(ctx)
 }
 
-// order is what was ordered, by the notes.
-func (p *pendingRun) order() *runOrder {
+// orderOf is what was ordered, by the notes.
+func orderOf(p *pending.Run) *runOrder {
 	f := p.Finish
 	o := &runOrder{observation: statement.ObservationWrapped, notes: f.Annotations, noDetails: f.NoDetails, kept: &scanFlags{
 		ignore: f.Ignore, plain: f.Plain, followLinks: f.FollowLinks, anonymous: f.Anonymous, sortListing: f.SortListing,
@@ -169,9 +135,9 @@ func (p *pendingRun) order() *runOrder {
 }
 
 // takeUp takes from the notes what the statement says.
-func (w *running) takeUp(f *finish) error {
+func (w *running) takeUp(f *pending.Finish) error {
 	damaged := func(err error) error {
-		return failf(exitTampered, "the notes of the run %s are not what was noted: %w", w.id, err).withPath(w.notes.dir)
+		return failf(exitTampered, "the notes of the run %s are not what was noted: %w", w.id, err).withPath(w.notes.Folder)
 	}
 	if w.signer.PublicKey().ID().String() != f.Signer {
 		return failf(exitRefused, "the run %s was begun with another key, %s", w.id, shortKey(f.Signer)).withHint("--key chooses it: whoever ran the command signs")
@@ -180,7 +146,7 @@ func (w *running) takeUp(f *finish) error {
 	switch {
 	case err != nil:
 		return damaged(err)
-	case st.Run == nil || st.Nonce != w.id || st.Ledger.String() != w.notes.note.Ledger || st.Run.Exit == nil:
+	case st.Run == nil || st.Nonce != w.id || st.Ledger.String() != w.notes.Note.Ledger || st.Run.Exit == nil:
 		return damaged(solo.ErrTampered)
 	}
 	w.run = *st.Run
@@ -211,7 +177,7 @@ func (w *running) planAgain(r *reading) error {
 		return failf(exitRefused, "the run %s is of another ledger", w.id).withHint("without --ledger it is found by the notes")
 	}
 	w.identify(r)
-	w.size = w.notes.note.Finish.Size // what was written since then is told
+	w.size = w.notes.Note.Finish.Size // what was written since then is told
 	for _, ref := range w.run.Inputs {
 		now, err := r.ref(ref.String(), "--input")
 		if err != nil {
@@ -239,7 +205,7 @@ func (w *running) planAgain(r *reading) error {
 
 // leftAsTheyWere sees to it that nobody touched the outputs since the command had
 // ended: else nobody can tell what it wrote.
-func (w *running) leftAsTheyWere(ctx context.Context, p *pendingRun) error {
+func (w *running) leftAsTheyWere(ctx context.Context, p *pending.Run) error {
 	for i, out := range w.order.out {
 		now, err := w.stateOf(ctx, out, maphash.MakeSeed())
 		if err != nil {
@@ -251,14 +217,14 @@ func (w *running) leftAsTheyWere(ctx context.Context, p *pendingRun) error {
 			return failf(exitNotFound, "the output %s is not there any more: %s", out.what(), source.Show(out.path)).withPath(out.path).withHint("nothing is stamped")
 		case got == "" || got != out.state:
 			return failf(exitRefused, "the output %s was touched since the command had ended: %s; whether it is what the command wrote cannot be told", out.what(), source.Show(out.path)).
-				withPath(out.path).withHint("nothing is stamped; to tell of the run, as reported: " + w.notes.note.line())
+				withPath(out.path).withHint("nothing is stamped; to tell of the run, as reported: " + shellText(w.notes.Note.Telling()))
 		}
 	}
 	return nil
 }
 
 // addVerdicts adds to a receipt what only the notes know.
-func (p *pendingRun) addVerdicts(out *jsonv1.Run) {
+func addVerdicts(p *pending.Run, out *jsonv1.Run) {
 	for i := range out.Inputs {
 		in := &out.Inputs[i]
 		for _, noted := range p.Inputs {

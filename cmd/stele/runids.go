@@ -2,12 +2,10 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"regexp"
 	"strings"
 
 	"github.com/stele-ml/stele/internal/ledger"
-	"github.com/stele-ml/stele/statement"
 )
 
 var (
@@ -48,27 +46,4 @@ func (r *reading) runThatBegins(digits string) (ledger.RunEntry, error) {
 		text += " and more"
 	}
 	return ledger.RunEntry{}, usagef("%s may be several runs: %s", digits, text).withHint("give more of the id")
-}
-
-// pendingThatBegins finds the id of the only run among the notes of this machine
-// that begins with these digits.
-func (a *app) pendingThatBegins(digits string) (id statement.Nonce, ok bool) {
-	list, err := os.ReadDir(a.runsDir())
-	if err != nil {
-		return id, false
-	}
-	for _, e := range list {
-		if !strings.HasPrefix(e.Name(), digits) {
-			continue
-		}
-		found, err := statement.ParseNonce(e.Name())
-		if err != nil {
-			continue
-		}
-		if ok {
-			return id, false
-		}
-		id, ok = found, true
-	}
-	return id, ok
 }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -95,29 +93,6 @@ func TestRunsThatBegin(t *testing.T) {
 	for _, what := range []string{"c0ffee0", "C0FFEE00", "c0ffee0g", "c0ffee000000000000000000000000aa0"} { // too short, or no id
 		if err := checkWhat(what); statusOf(err) != exitUsage {
 			t.Errorf("%s: %v", what, err)
-		}
-	}
-}
-
-// TestPendingThatBegins: a run that is not on the ledger is found among the notes
-// of this machine by the beginning of its id, if there is only one.
-func TestPendingThatBegins(t *testing.T) {
-	a := newApp(strings.NewReader(""), os.Stdout, os.Stderr, func(string) string { return "" })
-	a.dirs.State = t.TempDir()
-	if _, ok := a.pendingThatBegins("c0ffee00"); ok {
-		t.Error("found where nothing is")
-	}
-	for _, name := range []string{"c0ffee000000000000000000000000aa", "abcdef00000000000000000000000001", "abcdef00000000000000000000000002", "c0ffee00-no-run"} {
-		if err := os.MkdirAll(filepath.Join(a.runsDir(), name), 0o700); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if id, ok := a.pendingThatBegins("c0ffee00"); !ok || id.String() != "c0ffee000000000000000000000000aa" {
-		t.Error(id, ok)
-	}
-	for _, digits := range []string{"abcdef00", "deadbeef"} {
-		if id, ok := a.pendingThatBegins(digits); ok {
-			t.Error(digits, id)
 		}
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
@@ -141,7 +140,7 @@ func (w *running) verifyInputs(ctx context.Context) error {
 		}
 		if w.wrapped() {
 			var err error
-			if in.watch, err = newInputWatch(w.notes.file("input-"+strconv.Itoa(i)), w.algorithm, w.size, w.app.now()); err != nil {
+			if in.watch, err = newInputWatch(w.notes.InputFile(i), w.algorithm, w.size, w.app.now()); err != nil {
 				return err
 			}
 		}

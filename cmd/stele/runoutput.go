@@ -162,7 +162,7 @@ func (w *running) stampOutput(ctx context.Context, out *runOutput) error {
 		a.noteHidden(s.result)
 		a.warnModel(s.model)
 		if s.result.Summary.Files == 0 {
-			w.notes.cannotFinish()
+			w.notes.CannotFinish()
 			return failf(exitError, "the output %s holds no files: %s", out.what(), out.path).withPath(out.path).
 				withHint("nothing is stamped; empty folders do not count, and ignore rules may have left files out")
 		}

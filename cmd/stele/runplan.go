@@ -14,6 +14,7 @@ import (
 	"github.com/stele-ml/stele/internal/foresight"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/observe"
+	"github.com/stele-ml/stele/internal/pending"
 	"github.com/stele-ml/stele/internal/process"
 	"github.com/stele-ml/stele/internal/solo"
 	"github.com/stele-ml/stele/internal/trace"
@@ -31,7 +32,7 @@ type running struct {
 	dir         string // the ledger's
 	signer      statement.Signer
 	closeSigner func()
-	notes       *runNotes // nil for a run that is told
+	notes       *pending.Notes // nil for a run that is told
 
 	algorithm fingerprint.Algorithm
 	ledger    statement.LedgerID
@@ -59,7 +60,7 @@ func (w *running) close() {
 	if w.closeSigner != nil {
 		w.closeSigner()
 	}
-	w.notes.close()
+	w.notes.Close()
 }
 
 // begin refuses what would be refused for certain, before anything is read or

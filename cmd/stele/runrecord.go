@@ -32,9 +32,9 @@ func (w *running) record(ctx context.Context) (err error) {
 		if w.notes, err = a.beginNotes(w); err != nil {
 			return err
 		}
-		w.notes.kept = true
+		w.notes.Kept = true
 	}
-	if err := w.notes.keep(env); err != nil {
+	if err := w.notes.Keep(env); err != nil {
 		return err
 	}
 	// What is signed and kept is not given up any more.
@@ -47,7 +47,7 @@ func (w *running) record(ctx context.Context) (err error) {
 			out.stamped.stamped(a, proof)
 		}
 	}
-	w.notes.acknowledged()
+	w.notes.Done = true
 	return w.print(context.WithoutCancel(ctx), proof)
 }
 

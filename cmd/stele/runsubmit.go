@@ -72,15 +72,15 @@ func (w *running) notSubmitted(env *statement.Envelope, err error) error {
 		return f.withHint("nothing is lost: the outputs are where they are, and the signed run is kept. Once the rule holds, or its contract has changed, " + again)
 	}
 	if errors.As(err, &refusal) {
-		w.notes.refused()
-		w.notes.kept = w.wrapped() // who told of it can tell again
+		w.notes.Refused()
+		w.notes.Kept = w.wrapped() // who told of it can tell again
 		return fmt.Errorf("the run %s is refused: %w", w.id, err)
 	}
 	if w.app.spool && errors.Is(err, client.ErrUnreachable) {
 		kept, err := w.app.heldBack(w.ledger, env, err)
-		w.notes.done = kept // push goes on with it, and not --resume
+		w.notes.Done = kept // push goes on with it, and not --resume
 		return err
 	}
-	f := failf(statusOf(err), "the run %s is signed, kept in %s, and not acknowledged: %w", w.id, w.notes.dir, err).withPath(w.notes.dir)
+	f := failf(statusOf(err), "the run %s is signed, kept in %s, and not acknowledged: %w", w.id, w.notes.Folder, err).withPath(w.notes.Folder)
 	return f.withHint("nothing is lost: `stele record run --resume " + w.id.String() + "` submits it again, which is safe")
 }

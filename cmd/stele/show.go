@@ -132,13 +132,13 @@ func (a *app) orPending(what string, err error) error {
 	id, perr := statement.ParseNonce(what)
 	if runBegins.MatchString(what) {
 		var ok bool
-		if id, ok = a.pendingThatBegins(what); !ok {
+		if id, ok = a.pending().ThatBegins(what); !ok {
 			return err
 		}
 	} else if perr != nil {
 		return err
 	}
-	switch p, perr := a.pendingRun(id); {
+	switch p, perr := a.pending().Find(id); {
 	case perr != nil:
 		return perr
 	case p != nil:

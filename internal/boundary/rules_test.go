@@ -43,6 +43,7 @@ var flow = map[string][]string{
 	"internal/collection": {"fingerprint", "statement", "internal/ledger", "internal/manifest", "internal/scan", "internal/source"}, // stamps and manifests come in by functions
 	"internal/model":      {"internal/strictjson"},                                                                                  // it reads headers
 	"internal/process":    {},                                                                                                       // it starts a command
+	"internal/pending":    {"statement", "evidence", "internal/durable", "internal/home", "internal/source"},                        // notes of runs: it neither starts nor submits one
 	"internal/pin":        {"internal/source"},                                                                                      // a copy of what is read
 	"internal/observe":    {"fingerprint", "statement", "internal/source", "internal/scan"},                                         // a dirty tree is fingerprinted
 	"internal/oms":        {"fingerprint", "internal/source", "internal/scan", "internal/strictjson", "internal/keyfile"},
