@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -49,7 +50,7 @@ func (a *app) engineAt(ctx context.Context, at string, readOnly bool) (engine, e
 		if socket := runningServer(at); socket != "" && errors.Is(err, solo.ErrLocked) { // it was just started
 			return a.remoteEngine(ctx, socketScheme+socket)
 		}
-		return nil, err
+		return nil, anothers(err)
 	}
 	_, err = a.beforeAsking(e.View().ID()) // it is ours alone: nobody moves on meanwhile
 	if err != nil {
@@ -57,6 +58,15 @@ func (a *app) engineAt(ctx context.Context, at string, readOnly bool) (engine, e
 		return nil, err
 	}
 	return e, nil
+}
+
+// anothers says what to do about a directory that is another user's, as its server's
+// socket is.
+func anothers(err error) error {
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return describe(err).hinted("the ledger is another user's: ask its server, with --ledger https://…, or read a copy that is yours")
 }
 
 // socketScheme begins the address of a server's socket on this machine.

@@ -3,13 +3,18 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"testing"
 	"time"
+
+	"github.com/stele-ml/stele/internal/solo"
 )
 
 // servedEnv names a folder with a file for each server that runs, named by its
@@ -124,4 +129,16 @@ func endServed(folder string) (dirs []string, err error) {
 		}
 	}
 	return dirs, nil
+}
+
+// TestDirectoryOfAnotherUser: who may not open a ledger's lock may not open its server's
+// socket either, and is told what is left.
+func TestDirectoryOfAnotherUser(t *testing.T) {
+	denied := fmt.Errorf("lock ledger: %w", &fs.PathError{Op: "open", Path: "/srv/.stele/lock", Err: fs.ErrPermission})
+	if f := describe(anothers(denied)); f.status != exitError || f.path != "/srv/.stele/lock" || !strings.Contains(f.hint, "--ledger https://") {
+		t.Errorf("%+v", f)
+	}
+	if err := anothers(solo.ErrLocked); !errors.Is(err, solo.ErrLocked) || describe(err).hint != "" {
+		t.Errorf("of one's own: %v", err)
+	}
 }
