@@ -25,6 +25,7 @@ import (
 	"github.com/stele-ml/stele/internal/oidc"
 	"github.com/stele-ml/stele/internal/server"
 	"github.com/stele-ml/stele/internal/solo"
+	"github.com/stele-ml/stele/internal/spool"
 	"github.com/stele-ml/stele/statement"
 )
 
@@ -464,5 +465,63 @@ func TestServedLogin(t *testing.T) {
 	}
 	if status, text := ask("GET", "/v1/entries?kind=stamp", bearer, nil); status != http.StatusOK || !strings.Contains(text, "repo:acme/fraud@refs/heads/main") {
 		t.Errorf("the entries: %d %s", status, text)
+	}
+}
+
+// What a job signed and kept goes to the ledger although its delegation ended meanwhile:
+// with the one that its key has now.
+func TestPushOfAJob(t *testing.T) {
+	t.Parallel()
+	p := newPerson(t)
+	p.must("init", "--handle", "ada", "-q")
+	issuer := p.newIssuer()
+	id := p.ledgerID()
+	key, err := statement.GenerateP256(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := statement.MarshalPrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	job, err := statement.NewP256(key, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	until := func(end time.Time) statement.Signer {
+		t.Helper()
+		d, err := statement.NewDelegation(statement.DelegationClaims{Ledger: id, Key: job.PublicKey(), Subject: "a job", Names: []string{"fraud/*"},
+			Kinds: []statement.Kind{statement.KindStamp}, NotBefore: end.Add(-10 * time.Minute).UnixMilli(), NotAfter: end.UnixMilli()}, issuer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := statement.NewDelegated(job, d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	keep := func(end time.Time) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(p.dir, "job.pem"), append(secret[:len(secret):len(secret)], statement.DelegationOf(until(end)).PEM()...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m := &ledgertest.Maker{Ledger: id}
+	waits := spool.At(filepath.Join(p.state(), "ledgers", id.String(), "spool"))
+	if _, err := waits.Add(m.Stamp(until(time.Now().Add(-time.Second)), m.Ref("fraud/train", "1", "data"))); err != nil {
+		t.Fatal(err)
+	}
+	address := freeAddress(t)
+	p.serves(address)
+	push := []string{"push", "--ledger", "http://" + address, "--key", filepath.Join(p.dir, "job.pem"), "-q"}
+	keep(time.Now().Add(-time.Second))
+	if _, errs, status := p.stele(push...); status != exitRefused || !strings.Contains(errs, "was valid until") {
+		t.Errorf("with none that is valid: exit status %d\n%s", status, errs)
+	}
+	keep(time.Now().Add(5 * time.Minute))
+	p.must(push...)
+	if out := p.must("show", "fraud/train@1"); !strings.Contains(out, "ci (a job") {
+		t.Errorf("%s", out)
 	}
 }

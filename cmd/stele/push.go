@@ -66,7 +66,7 @@ func (a *app) push(ctx context.Context, skip bool) error {
 	defer c.Close()
 	info, err := c.Ledger(ctx)
 	if err != nil {
-		return pushFailure(err)
+		return pushFailure(a.accessHint(address, err))
 	}
 	s := a.spoolOf(info.ID)
 	out := jsonv1.Push{Ledger: info.ID.String(), Address: address, Pushed: []jsonv1.Pushed{}, Skipped: []jsonv1.PushSkipped{}, Waiting: []jsonv1.Waiting{}}
@@ -86,7 +86,7 @@ func (a *app) push(ctx context.Context, skip bool) error {
 	defer held.Close()
 	log, err := a.followServer(ctx, c, info)
 	if err != nil {
-		return pushFailure(err)
+		return pushFailure(a.accessHint(address, err))
 	}
 	p := &pushing{a: a, client: c, log: log, id: info.ID, spool: s, skip: skip, out: &out}
 	err = p.all(ctx)
@@ -100,7 +100,7 @@ func (a *app) push(ctx context.Context, skip bool) error {
 		if !a.json && !a.quiet {
 			_ = a.printPushed(&out)
 		}
-		f := describe(pushFailure(err))
+		f := describe(pushFailure(a.accessHint(address, err)))
 		f.message = fmt.Sprintf("%s; %s", f.message, waitText(n))
 		return f
 	}
@@ -214,7 +214,7 @@ func (p *pushing) one(ctx context.Context, item spool.Item) error {
 	if err := p.documents(ctx, item); err != nil {
 		return err
 	}
-	r, err := p.log.Submit(ctx, env, client.SubmitOptions{}, nil)
+	r, err := p.log.Submit(ctx, p.delegated(ctx, env), client.SubmitOptions{}, nil)
 	var history *evidence.HistoryError
 	if errors.As(err, &history) {
 		p.a.keepConflict(p.id, history.Old, history.New)
@@ -230,6 +230,30 @@ func (p *pushing) one(ctx context.Context, item spool.Item) error {
 	_, signed := p.log.Checkpoint()
 	p.a.saw(p.id, signed)
 	return p.pushed(item, jsonv1.Pushed{ID: r.ID.String(), Entry: r.Entry.Index, Time: jsonv1.At(r.Entry.Time), Existed: r.Existed})
+}
+
+// delegated gives the statement of a job whose delegation is over the one that its key
+// has now, if it has one or its CI system still says whose it is: which of them an
+// envelope carries is no part of the statement (docs/formats/delegation.md).
+func (p *pushing) delegated(ctx context.Context, env *statement.Envelope) *statement.Envelope {
+	d, err := env.Delegated()
+	if err != nil || d == nil || p.a.now().Add(renewAhead).UnixMilli() < d.NotAfter {
+		return env
+	}
+	s, closer, err := p.a.signer(ctx)
+	if err != nil {
+		return env
+	}
+	closer() // a delegated key is in a file
+	if s.PublicKey().ID() != env.KeyID {
+		return env
+	}
+	if s, err = p.a.renewed(ctx, s); err != nil || statement.DelegationOf(s) == nil {
+		return env
+	}
+	again := *env
+	again.Delegation = statement.DelegationOf(s).Encode()
+	return &again
 }
 
 // pushed takes out what the ledger has.

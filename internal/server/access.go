@@ -103,7 +103,10 @@ func (a *Access) may(who Identity, need Scope) *denial {
 
 func (a *Access) unauthorized(class, detail string) *denial {
 	hint := "get a token from whoever runs the server, and give it in $STELE_TOKEN"
-	if a.Tokens == nil {
+	switch {
+	case a.Tokens == nil && len(a.Certs) == 0:
+		hint = "a CI job gets another: `stele login`"
+	case a.Tokens == nil:
 		hint = "show a client certificate: $STELE_TLS_CERT and $STELE_TLS_KEY"
 	}
 	d := deny(http.StatusUnauthorized, wire.CodeUnauthorized, "credentials", detail, hint)

@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -31,7 +32,7 @@ func TestJobsToken(t *testing.T) {
 		t.Errorf("%+v, %+v", who, denied)
 	}
 	for _, wrong := range []string{"Bearer " + token + "x", "Bearer " + token[:len(token)-1], "Bearer stelejob_", "Bearer x", "Basic " + token} {
-		if who, denied := ask(wrong); denied == nil || denied.problem.Status != 401 {
+		if who, denied := ask(wrong); denied == nil || denied.problem.Status != 401 || !strings.Contains(denied.problem.Hint, "stele login") {
 			t.Errorf("%q: %+v", wrong, who)
 		}
 	}
