@@ -362,7 +362,7 @@ func TestReadOnlyTakesNoDocuments(t *testing.T) {
 
 // Every operation asks for its scope, and for no less.
 func TestTokensByOperation(t *testing.T) {
-	scopes := []server.Scope{server.ScopeProofs, server.ScopeEntries, server.ScopeSubmit, server.ScopeNone}
+	scopes := []server.Scope{server.ScopeProofs, server.ScopeEntries, server.ScopeSubmit, server.ScopeNone, server.ScopeEntries | server.ScopeSubmit}
 	var texts []string
 	w := stand(t, func(_ *world, _ *api.Options, f *server.FrontOptions) { texts = tokens(t, f, scopes...) })
 	for _, o := range api.Operations() {
@@ -605,5 +605,23 @@ func TestGzip(t *testing.T) {
 	}
 	if small := w.ask("GET", "/v1/stages", nil, "Accept-Encoding", "gzip"); small.header.Get("Content-Encoding") != "" {
 		t.Error("a small answer is compressed")
+	}
+}
+
+// TestSubmitterAsksByDryRuns: whoever may submit and not read learns nothing of the
+// ledger by trying statements that nobody has signed.
+func TestSubmitterAsksByDryRuns(t *testing.T) {
+	var texts []string
+	w := stand(t, func(_ *world, _ *api.Options, f *server.FrontOptions) {
+		texts = tokens(t, f, server.ScopeSubmit, server.ScopeSubmit|server.ScopeEntries)
+	})
+	w.Stamped(w.Ada, "secret/project", "1", "x")
+	env := w.Stamp(w.Ada, w.Ref("secret/project", "1", "y"))
+	body := map[string]any{"payload": env.Payload, "key": env.By()}
+	if a := w.ask("POST", "/v1/admission", body, "Authorization", "Bearer "+texts[0]); a.status != http.StatusForbidden || strings.Contains(string(a.body), "secret") {
+		t.Errorf("who may not read: %d %s", a.status, a.body)
+	}
+	if a := w.ask("POST", "/v1/admission", body, "Authorization", "Bearer "+texts[1]); a.status != http.StatusOK || !strings.Contains(string(a.body), "name-bound") {
+		t.Errorf("who may: %d %s", a.status, a.body)
 	}
 }

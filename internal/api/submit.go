@@ -34,7 +34,8 @@ var submitOperations = []Operation{
 		handle: (*API).submit,
 	},
 	{
-		ID: "tryStatement", Method: http.MethodPost, Path: "/v1/admission", Scope: server.ScopeSubmit,
+		ID: "tryStatement", Method: http.MethodPost, Path: "/v1/admission",
+		Scope: server.ScopeSubmit | server.ScopeEntries, // nobody has signed it: its answer is a look at the ledger
 		Doc:   "What a statement would meet if it were submitted now. Nothing is written.",
 		Takes: typeJSON, TakesOf: wire.AdmissionRequest{}, MaxBody: wire.MaxAdmission,
 		Replies: []Reply{{http.StatusOK, "what it would meet", typeJSON, wire.Admission{}}}, Codes: []wire.Code{wire.CodeMalformed},

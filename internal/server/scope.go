@@ -14,7 +14,7 @@ type Scope uint8
 const (
 	ScopeProofs  Scope = 1 << iota // checkpoints, tiles of hashes, proofs, what the ledger is
 	ScopeEntries                   // all that can be read
-	ScopeSubmit                    // entries, dry runs and attachments in
+	ScopeSubmit                    // entries and attachments in
 
 	// ScopeNone is what a route asks for that is open to everybody.
 	ScopeNone Scope = 0
