@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -290,8 +291,11 @@ func (a *app) printCosigned(origin string, s cosign.Status, waited error) error 
 		}
 		out.Witnesses = append(out.Witnesses, jsonv1.CosignedWitness{Name: p.Name, URL: p.URL, State: string(p.State), Size: p.Size, Time: at, Error: p.Error, Forgot: p.Forgot})
 		why := p.Error
+		if p.State == cosign.StateNew {
+			why = "no answer so far"
+		}
 		if p.Forgot {
-			why = "it has lost its memory; " + why
+			why = strings.TrimSuffix("it has lost its memory; "+why, "; ")
 		}
 		rows = append(rows, []terminal.Cell{{Text: p.Name}, {Text: string(p.State)}, {Text: terminal.Count(p.Size)}, {Text: shown}, {Text: why}})
 	}
@@ -307,5 +311,6 @@ func (a *app) printCosigned(origin string, s cosign.Status, waited error) error 
 	case errors.Is(waited, evidence.ErrFork):
 		return failf(exitUntrusted, "%w", waited).withHint(describe(waited).hint)
 	}
-	return failf(exitUnreachable, "the quorum %q was not reached: %w", s.Quorum, waited)
+	return failf(exitUnreachable, "the quorum %q was not reached", s.Quorum). // why is in the table, or the object
+											withHint("what is in the log stays there; a witness that does not answer is asked again by the next `stele cosign`")
 }

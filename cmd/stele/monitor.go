@@ -118,19 +118,22 @@ func (a *app) monitor(ctx context.Context, f *monitorFlags, args []string) error
 		return look()
 	}
 	for {
+		pause := f.interval
 		err := look()
 		closeSource() // a directory: others may write until the next look
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case err == nil, errors.Is(err, monitor.ErrStill), errors.Is(err, monitor.ErrUnreachable), errors.Is(err, monitor.ErrDenied):
+		case errors.Is(err, monitor.ErrUnreachable):
+			pause = min(pause, max(f.patience, time.Second)) // so that it can be told in time
+		case err == nil, errors.Is(err, monitor.ErrStill), errors.Is(err, monitor.ErrDenied):
 		default:
 			return err // a fork, or what else only a person can judge
 		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(f.interval):
+		case <-time.After(pause):
 		}
 	}
 }

@@ -253,7 +253,8 @@ func (e *remoteEngine) waitCosigned(ctx context.Context, env *statement.Envelope
 		return
 	}
 	a.askedWitnesses = true
-	ctx, cancel := context.WithTimeout(ctx, a.waitTimeout)
+	timeUp := fmt.Errorf("the quorum %q was not reached within %s", policy.Quorum, a.waitTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, a.waitTimeout, timeUp)
 	defer cancel()
 	o.Cosigned = true
 	receipt, err := e.c.client.Submit(ctx, env, o) // the same statement: nothing is written twice
@@ -268,6 +269,9 @@ func (e *remoteEngine) waitCosigned(ctx context.Context, env *statement.Envelope
 			proof.Checkpoint = receipt.Checkpoint
 			return
 		}
+	}
+	if errors.Is(err, client.ErrUnreachable) && context.Cause(ctx) == timeUp { // it was the wait that ended
+		err = timeUp
 	}
 	f := failf(exitUnreachable, "entry %s is in the log, and not cosigned so far: %w", entryText(proof.Index), err).
 		withHint("nothing is lost: the server goes on asking its witnesses").withEntry(proof.Index)

@@ -214,6 +214,7 @@ func (w *Worker) takeUp() error {
 		for _, p := range w.peers {
 			if p.key == c.Key {
 				p.old, p.size, p.time = cp.Size, cp.Size, c.Time
+				p.status.Size, p.status.Time = cp.Size, c.Time
 			}
 		}
 	}
@@ -243,7 +244,8 @@ func (w *Worker) Published() []byte {
 }
 
 // Wait returns a checkpoint of at least that size that reached the quorum, once
-// there is one. The error is ctx's, ErrClosed, or why the log was stopped.
+// there is one. The error is ErrClosed, why the log was stopped, or, once ctx is done,
+// an ErrNoQuorum that says how the witnesses have answered so far.
 func (w *Worker) Wait(ctx context.Context, size uint64) ([]byte, error) {
 	return w.wait(ctx, &waiter{size: size, done: make(chan answer, 1)})
 }
@@ -277,7 +279,7 @@ func (w *Worker) wait(ctx context.Context, on *waiter) ([]byte, error) {
 		w.mu.Lock()
 		delete(w.waiters, on)
 		w.mu.Unlock()
-		return nil, fmt.Errorf("%w so far: %s: %w", ErrNoQuorum, w.Status().Words(), ctx.Err())
+		return nil, fmt.Errorf("%w so far: %s", ErrNoQuorum, w.Status().Words())
 	}
 }
 
@@ -358,6 +360,9 @@ func (s Status) Words() string {
 			continue
 		}
 		text := fmt.Sprintf("%s: %s", p.Name, p.State)
+		if p.State == StateNew || p.State == StateOK {
+			text = p.Name + ": no answer so far"
+		}
 		if p.Error != "" {
 			text += fmt.Sprintf(" (%.200q)", p.Error)
 		}

@@ -219,6 +219,9 @@ func (c *Client) verify(answer []byte, checkpoint evidence.Checkpoint) ([]Cosign
 			continue
 		}
 		seconds := int64(binary.BigEndian.Uint64(s.Raw)) // it verified: 8 bytes of time, then 64
+		if seconds == 0 {
+			return nil, &False{fmt.Errorf("%w: it says nothing of when it was made", ErrFormat)}
+		}
 		if c.Now != nil && seconds > c.Now().Unix()+maxAhead {
 			return nil, &False{fmt.Errorf("%w: its time, %d, is ahead of the clock here", ErrClock, seconds)}
 		}

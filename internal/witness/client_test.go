@@ -84,6 +84,7 @@ func TestAttackerAnswersForTheWitness(t *testing.T) {
 	}
 	foreign := sign(stranger, 5)
 	ahead := sign(w.key, c.Now().Unix()+maxAhead+1)
+	timeless := sign(w.key, 0)
 	var target string
 	type class = func(error) bool
 	as := func(want any) class { return func(err error) bool { return errors.As(err, want) } }
@@ -102,6 +103,7 @@ func TestAttackerAnswersForTheWitness(t *testing.T) {
 		{"another checkpoint's", 200, "", later, wrong},
 		{"good and bad", 200, "", good + later, wrong},
 		{"ahead of time", 200, "", ahead, wrong},
+		{"of no time", 200, "", timeless, wrong},
 		{"no newline", 200, "", strings.TrimSuffix(good, "\n"), wrong},
 		{"a page", 200, "text/html", "<html>", wrong},
 		{"a second checkpoint", 200, "", good + "\n" + good, wrong},
