@@ -343,15 +343,9 @@ func (p *person) ledgerID() (id statement.LedgerID) {
 	return id
 }
 
-// TestServedLogin is the same before a server that is open to nobody: the job's token
-// says whose it is, and gets it a key for the ledger and one for the door.
-func TestServedLogin(t *testing.T) {
-	t.Parallel()
-	c, p := newCI(t), newPerson(t)
-	p.must("init", "--handle", "ada", "-q")
-	p.newIssuer()
-	p.must("token", "new", "somebody", "--scopes", "entries", "-q")
-	p.must("trust", "export", "-o", "ada.policy", "-q")
+// servesCI starts a server that exchanges the CI's tokens, and returns its address.
+func (p *person) servesCI(c *ci, args ...string) string {
+	p.t.Helper()
 	p.write("rules.yaml", fmt.Sprintf(`rules:
   - name: fraud main
     issuer: %s
@@ -361,6 +355,49 @@ func TestServedLogin(t *testing.T) {
     kinds: [stamp]
     life: 5m
 `, c.web.URL, loginAudience))
+	serve := p.command(append([]string{"serve", "--listen", "127.0.0.1:0", "--ci-key", "issuer", "--ci-rules", "rules.yaml", "--json"}, args...)...)
+	out, err := serve.StdoutPipe()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if err := serve.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() {
+		_ = serve.Process.Kill()
+		_ = serve.Wait()
+	})
+	var says struct{ URL string }
+	if err := json.NewDecoder(out).Decode(&says); err != nil || says.URL == "" {
+		p.t.Fatalf("the server says %+v, %v", says, err)
+	}
+	return says.URL
+}
+
+// A server that is open to everybody gives a job no token: when it is over, the job could
+// not even read what strangers may.
+func TestPublicLogin(t *testing.T) {
+	t.Parallel()
+	c, p := newCI(t), newPerson(t)
+	p.must("init", "--handle", "ada", "-q")
+	p.newIssuer()
+	p.write("token", c.token(loginAudience, "refs/heads/main"))
+	url := p.servesCI(c)
+	p.must("login", "--ledger", url, "--id-token", "token", "-q")
+	if kept, err := filepath.Glob(filepath.Join(p.config(), "tokens", "*")); err != nil || len(kept) > 0 {
+		t.Errorf("%v is kept, %v", kept, err)
+	}
+}
+
+// TestServedLogin is the same before a server that is open to nobody: the job's token
+// says whose it is, and gets it a key for the ledger and one for the door.
+func TestServedLogin(t *testing.T) {
+	t.Parallel()
+	c, p := newCI(t), newPerson(t)
+	p.must("init", "--handle", "ada", "-q")
+	p.newIssuer()
+	p.must("token", "new", "somebody", "--scopes", "entries", "-q")
+	p.must("trust", "export", "-o", "ada.policy", "-q")
 	// The job has a copy of the ledger to look at: another machine's.
 	job := newPerson(t)
 	if err := os.CopyFS(filepath.Join(job.dir, ".stele"), os.DirFS(filepath.Join(p.dir, ".stele"))); err != nil {
@@ -369,23 +406,8 @@ func TestServedLogin(t *testing.T) {
 	job.must("trust", "add", filepath.Join(p.dir, "ada.policy"), "-q")
 	job.write("token", c.token(loginAudience, "refs/heads/main"))
 
-	serve := p.command("serve", "--listen", "127.0.0.1:0", "--access", "tokens", "--ci-key", "issuer", "--ci-rules", "rules.yaml", "--json")
-	out, err := serve.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := serve.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		_ = serve.Process.Kill()
-		_ = serve.Wait()
-	}()
-	var says struct{ URL string }
-	if err := json.NewDecoder(out).Decode(&says); err != nil || says.URL == "" {
-		t.Fatalf("the server says %+v, %v", says, err)
-	}
-	job.must("login", "--server", says.URL, "--id-token", "token", "-q")
+	url := p.servesCI(c, "--access", "tokens")
+	job.must("login", "--server", url, "--id-token", "token", "-q")
 
 	tokens, err := filepath.Glob(filepath.Join(job.config(), "tokens", "*"))
 	if err != nil || len(tokens) != 1 {
@@ -396,7 +418,7 @@ func TestServedLogin(t *testing.T) {
 		t.Fatal(err)
 	}
 	// A login that fails leaves what is good.
-	if _, errs, status := job.stele("login", "--server", says.URL, "--id-token", "token", "--kinds", "approval"); status != exitRefused {
+	if _, errs, status := job.stele("login", "--server", url, "--id-token", "token", "--kinds", "approval"); status != exitRefused {
 		t.Errorf("kinds that no rule gives: exit status %d\n%s", status, errs)
 	}
 	if after, err := os.ReadFile(tokens[0]); err != nil || !bytes.Equal(before, after) {
@@ -408,17 +430,17 @@ func TestServedLogin(t *testing.T) {
 	if err := os.WriteFile(tokens[0], over, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, errs, status := job.with("STELE_KEY=ci").stele("list", "--ledger", says.URL); status != exitRefused || !strings.Contains(errs, "`stele login` gets another") {
+	if _, errs, status := job.with("STELE_KEY=ci").stele("list", "--ledger", url); status != exitRefused || !strings.Contains(errs, "`stele login` gets another") {
 		t.Errorf("a token that is over: exit status %d\n%s", status, errs)
 	}
-	job.with("STELE_KEY=ci", "STELE_ID_TOKEN="+c.token(loginAudience, "refs/heads/main"), "STELE_AUDIENCE="+loginAudience).must("list", "--ledger", says.URL)
+	job.with("STELE_KEY=ci", "STELE_ID_TOKEN="+c.token(loginAudience, "refs/heads/main"), "STELE_AUDIENCE="+loginAudience).must("list", "--ledger", url)
 	token, err := os.ReadFile(tokens[0])
 	if err != nil || bytes.Equal(token, over) {
 		t.Fatalf("%s %v", token, err)
 	}
 	ask := func(method, path, bearer string, body []byte) (int, string) {
 		t.Helper()
-		r, err := http.NewRequestWithContext(t.Context(), method, says.URL+path, bytes.NewReader(body))
+		r, err := http.NewRequestWithContext(t.Context(), method, url+path, bytes.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}

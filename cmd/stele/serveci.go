@@ -40,8 +40,8 @@ type ciRule struct {
 }
 
 // exchange makes the handler that exchanges CI tokens for delegations, and the bearer
-// tokens that jobs get with them; nil where the settings name no rules. The issuer's
-// key has to be one that needs nobody to type a passphrase.
+// tokens that jobs get with them, if they open more than is open to everybody; nil where
+// the settings name no rules. The issuer's key has to be one that needs nobody to type a passphrase.
 func (a *app) exchange(ctx context.Context, s *serveSettings, log *slog.Logger, view func() *ledger.View) (h http.Handler, jobs *server.Sessions, closer func(), err error) {
 	if s.ciRules == "" {
 		return nil, nil, func() {}, nil
@@ -73,7 +73,14 @@ func (a *app) exchange(ctx context.Context, s *serveSettings, log *slog.Logger, 
 		closer()
 		return nil, nil, nil, err
 	}
-	jobs = server.NewSessions(scopes)
+	anonymous, err := s.anonymousScopes()
+	if err != nil {
+		closer()
+		return nil, nil, nil, err
+	}
+	if !anonymous.Allows(scopes) { // else it would open nothing, and shut out who shows it when it is over
+		jobs = server.NewSessions(scopes)
+	}
 	return server.NewDelegations(x, view, jobs, log), jobs, closer, nil
 }
 
