@@ -135,13 +135,12 @@ func (g *Gate) ownRules(trial *ledger.Trial) error {
 		if r.Rule == ledger.RuleContract || r.Rule == ledger.RuleStage && g.Released != nil && r.Entry != nil && *r.Entry == *g.Released {
 			continue
 		}
+		taken = false
 		if slices.ContainsFunc(g.Checks, func(c Check) bool {
 			return c.Outcome == report.Failed && slices.Contains(toldElsewhere[r.Rule], c.ID)
 		}) {
-			taken = false
 			continue
 		}
-		taken = false
 		g.add(classOfRefusal(r), report.Check{
 			ID: "rules/" + string(r.Rule), Group: "rules", Title: string(r.Rule), Rule: string(r.Rule), Required: true, Outcome: report.Failed,
 			Message: r.Message, Hint: r.Hint, Entry: r.Entry, Help: "A rule of the ledger's own, which it applies to every statement.",
