@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -85,6 +87,41 @@ func TestDemo(t *testing.T) {
 	// A folder that holds something is not written to.
 	if _, _, status := p.stele("demo", ".."); status == 0 {
 		t.Error("the demo ran in a folder that was not empty")
+	}
+}
+
+// TestDemoInterrupted: half a story leaves nothing behind, as it says, and can be begun
+// again in its folder.
+func TestDemoInterrupted(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("no process is sent an interrupt here")
+	}
+	p := newPerson(t)
+	cmd := p.command("demo", "demo")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	for lines.Scan() && !strings.Contains(lines.Text(), "stamped ") {
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Error(err)
+	}
+	for lines.Scan() {
+		if strings.Contains(lines.Text(), "exit status -") {
+			t.Error(lines.Text())
+		}
+	}
+	if err := cmd.Wait(); cmd.ProcessState.ExitCode() != exitError {
+		t.Errorf("it ended with %v", err)
+	}
+	if left, err := os.ReadDir(p.at("demo")); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
 	}
 }
 

@@ -40,7 +40,7 @@ var ErrStep = errors.New("the demo went another way than it should")
 func (s *Story) Tell(ctx context.Context) error {
 	began := time.Now()
 	if list, err := os.ReadDir(s.Dir); err == nil && len(list) > 0 {
-		return fmt.Errorf("%s is not empty", s.Dir)
+		return fmt.Errorf("%s is not empty; the story needs a folder of its own", s.Dir)
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -60,11 +60,21 @@ func (s *Story) Tell(ctx context.Context) error {
 		s.stamp, s.alter, s.handOver, s.lastMonth, s.train, s.rule, s.release, s.walkBack, s.callAtNight,
 	} {
 		if err := tell(ctx); err != nil {
+			if ctx.Err() != nil { // nobody looks at half a story, and it could not begin again here
+				s.takeAway()
+			}
 			return err
 		}
 	}
 	s.end(time.Since(began))
 	return nil
+}
+
+// takeAway empties the story's folder of what it made.
+func (s *Story) takeAway() {
+	for _, made := range []string{"clinic", "auditor", "home"} {
+		_ = os.RemoveAll(filepath.Join(s.Dir, made))
+	}
 }
 
 func (s *Story) stamp(ctx context.Context) error {

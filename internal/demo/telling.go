@@ -89,6 +89,9 @@ func (s *Story) start(ctx context.Context, dir, line string, out io.Writer) (sta
 	c.Env = append(s.Env[:len(s.Env):len(s.Env)], "STELE_CONFIG="+s.config(), "STELE_STATE="+s.state(),
 		"STELE_LEDGER=", "STELE_KEY=", "STELE_TRUST=", "PATH="+s.bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 	err = c.Run()
+	if ctx.Err() != nil {
+		return 0, ctx.Err()
+	}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		return 0, fmt.Errorf("run %s: %w", line, err)
