@@ -25,7 +25,9 @@ type miss struct {
 	what string
 }
 
-func (r *Rule) miss(by int, err error) *miss { return &miss{by, r.Name + ": " + err.Error()} }
+func (r *Rule) miss(by int, err error) *miss {
+	return &miss{by, r.Name + ": " + strings.TrimPrefix(err.Error(), "malformed: ")} // the class is another
+}
 
 // misses are those that came farthest: what is told is about them.
 type misses []*miss
