@@ -46,7 +46,7 @@ var submitOperations = []Operation{
 		Doc:   "Exchanges a CI job's OpenID Connect token for a short-lived delegation.",
 		Takes: typeJSON, TakesOf: wire.DelegationRequest{}, MaxBody: wire.MaxDelegationRequest,
 		Replies: []Reply{{http.StatusCreated, "the delegation", typeJSON, wire.Delegation{}}},
-		Codes:   []wire.Code{wire.CodeMalformed, wire.CodeRefused, wire.CodeUnavailable},
+		Codes:   []wire.Code{wire.CodeMalformed, wire.CodeUntrusted, wire.CodeUnavailable},
 		own:     func(a *API) http.Handler { return a.o.Delegations },
 	},
 }

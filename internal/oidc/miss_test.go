@@ -101,7 +101,9 @@ func TestAskedTooMuch(t *testing.T) {
 func TestAttackNextRule(t *testing.T) {
 	w := newWorld(t)
 	w.exchange(
-		w.rule(func(r *Rule) { r.Name, r.Names, r.Kinds = "narrow", []string{"sandbox/*"}, []statement.Kind{statement.KindRun} }),
+		w.rule(func(r *Rule) {
+			r.Name, r.Names, r.Kinds = "narrow", []string{"sandbox/*"}, []statement.Kind{statement.KindRun}
+		}),
 		w.rule(func(r *Rule) {
 			r.Name, r.Claims, r.Names, r.MaxAge = "wide", map[string]string{"repository": "acme/*"}, []string{"*"}, time.Hour
 		}),
