@@ -311,6 +311,7 @@ func (a *app) printCosigned(origin string, s cosign.Status, waited error) error 
 	case errors.Is(waited, evidence.ErrFork):
 		return failf(exitUntrusted, "%w", waited).withHint(describe(waited).hint)
 	}
-	return failf(exitUnreachable, "the quorum %q was not reached", s.Quorum). // why is in the table, or the object
-											withHint("what is in the log stays there; a witness that does not answer is asked again by the next `stele cosign`")
+	// Why is in the table, or the object.
+	return failf(exitUnreachable, "the quorum %q was not reached", s.Quorum).
+		withHint("what is in the log stays there; a witness that does not answer is asked again by the next `stele cosign`")
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -163,6 +164,9 @@ func (a *app) seenOfLog(origin string) (newest []byte, err error) {
 func (a *app) lookOnce(ctx context.Context, m *monitor.Monitor, path string) error {
 	err := m.Look(ctx)
 	if ctx.Err() != nil {
+		return err
+	}
+	if err := cmp.Or(a.term.WriteErr(), a.stdout.err); err != nil { // nobody heard of it: it is for the next look
 		return err
 	}
 	var history *evidence.HistoryError

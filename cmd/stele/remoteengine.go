@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"os"
@@ -270,11 +269,14 @@ func (e *remoteEngine) waitCosigned(ctx context.Context, env *statement.Envelope
 			return
 		}
 	}
-	if errors.Is(err, client.ErrUnreachable) && context.Cause(ctx) == timeUp { // it was the wait that ended
+	switch {
+	case errors.Is(err, client.ErrUnreachable) && context.Cause(ctx) == timeUp: // it was the wait that ended
 		err = timeUp
+	case errors.Is(err, client.ErrNotCosigned):
+		err = fmt.Errorf("the server shows no checkpoint with the quorum %q", policy.Quorum)
 	}
 	f := failf(exitUnreachable, "entry %s is in the log, and not cosigned so far: %w", entryText(proof.Index), err).
-		withHint("nothing is lost: the server goes on asking its witnesses").withEntry(proof.Index)
+		withHint("nothing is lost: the server goes on asking its witnesses; its /health/log says how they answer").withEntry(proof.Index)
 	if errors.Is(err, evidence.ErrFork) || errors.Is(err, evidence.ErrRollback) {
 		f.status, f.hint = exitUntrusted, describe(err).hint
 	}
@@ -308,11 +310,9 @@ func refusalOf(err error) error {
 // noLedgerThere says what to do where the first thing that a server is asked, what
 // ledger it keeps, has no answer.
 func (a *app) noLedgerThere(address string, err error) error {
-	var certificate *tls.CertificateVerificationError
-	switch {
-	case errors.As(err, &certificate):
-		return failf(exitUnreachable, "%w", err).
-			withHint("$STELE_TLS_CA names the file of an authority of your own; otherwise ask whoever runs the server")
+	switch hint := certificateHint(err); {
+	case hint != "":
+		return failf(exitUnreachable, "%w", err).withHint(hint)
 	case errors.Is(err, client.ErrNotFound), errors.Is(err, client.ErrAnswer):
 		return failf(exitNotFound, "no ledger is served at %s: %w", address, err).
 			withHint("is it the address of `stele serve`? It ends at the host, or the port: no path, and https where there is TLS")
@@ -328,11 +328,11 @@ func (a *app) accessHint(address string, err error) error {
 	if !errors.Is(err, client.ErrAccess) {
 		return err
 	}
-	hint := a.tokenHint()
+	hint := tokenHint(filepath.Join(a.dirs.Config, "tokens"))
 	if a.servers.unsentToken[address] {
 		hint = "the address comes from a .stele file, and --token-file and $STELE_TOKEN go only where you say: give the address with --ledger or $STELE_LEDGER"
 	} else if path, err := a.serverTokenPath(address); err == nil {
-		hint = "whoever runs the server makes one with `stele token new`; give it with --token-file, $STELE_TOKEN, or in " + path
+		hint = tokenHint(path)
 		if kept, err := home.ReadSecret(path); err == nil && strings.HasPrefix(string(kept), jobTokenPrefix) {
 			hint = "`stele login` gets another token for this job"
 		}
