@@ -154,7 +154,7 @@ func (a *app) readParts(ctx context.Context, o *verifyOrder, s *subjectOf, out *
 	c := &partsData{trees: collection.NewTrees(s.fp.Algorithm, s.root.Parts)}
 	opts := o.flags.options(s.fp.Algorithm)
 	opts.UseExact, opts.Exact = true, nil
-	o.watch.begin(&opts)
+	o.watch.Begin(&opts)
 	if err := a.compareParted(ctx, o, s, known, c, watched(a.scanning(ctx, o.data, opts, &c.result), c.trees.Add)); err != nil {
 		return nil, err
 	}

@@ -134,7 +134,7 @@ func (a *app) diff(ctx context.Context, left, right *side, opts scan.Options, al
 	for _, s := range [][2]*side{{left, right}, {right, left}} {
 		if list, d := s[0].list, s[1].data; list != nil && d != nil && !d.source.Single() {
 			var err error
-			if opts.Only, err = present(ctx, d.source, list); err != nil {
+			if opts.Only, err = source.Present(ctx, d.source, list); err != nil {
 				return nil, err
 			}
 			a.term.Notef("%s is of a list: only its files are compared", s[0].name)

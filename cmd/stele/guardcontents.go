@@ -19,6 +19,7 @@ import (
 	"github.com/stele-ml/stele/internal/place"
 	"github.com/stele-ml/stele/internal/source"
 	"github.com/stele-ml/stele/internal/terminal"
+	"github.com/stele-ml/stele/internal/watch"
 )
 
 // guardModel is a model that is to be served.
@@ -32,7 +33,7 @@ type guardModel struct {
 	spot     place.Place // where it is read: on this machine without links on the way
 	subject  *subjectOf
 	verdict  *evidence.Verdict // with its contents
-	watch    *inputWatch       // what the files are known again by; nil: they were copied
+	watch    *watch.Watch      // what the files are known again by; nil: they were copied
 	temp     string            // the folder of the watch's files, where these are not kept
 	path     string            // that the server is given
 	pin      jsonv1.GuardPin
@@ -44,7 +45,7 @@ func (m *guardModel) what() string { return m.name + "@" + m.version }
 // close gives up what is not kept.
 func (m *guardModel) close() {
 	if m.watch != nil {
-		m.watch.close()
+		m.watch.Close()
 		m.watch = nil
 	}
 	if m.temp != "" {
@@ -235,7 +236,7 @@ func (g *guarding) auditContents(ctx context.Context, m *guardModel) (err error)
 	if err := g.beginWatch(m); err != nil {
 		return err
 	}
-	if err := m.watch.fromListing(ctx, w); err != nil {
+	if err := w.listTo(ctx, m.watch); err != nil {
 		return err
 	}
 	plan, err := w.draw(*o.seed, o.draws)
@@ -400,7 +401,7 @@ func (m *guardModel) writable(ctx context.Context) (string, error) {
 	if m.watch == nil {
 		return m.path, nil
 	}
-	list, err := m.watch.manifest().Open()
+	list, err := m.watch.Manifest().Open()
 	if err != nil {
 		return "", err
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/internal/collection"
 	"github.com/stele-ml/stele/internal/guard"
 	"github.com/stele-ml/stele/internal/hint"
@@ -17,6 +18,7 @@ import (
 	"github.com/stele-ml/stele/internal/scan"
 	"github.com/stele-ml/stele/internal/source"
 	"github.com/stele-ml/stele/internal/terminal"
+	"github.com/stele-ml/stele/internal/watch"
 )
 
 // What the files of a model are known again by lies in the user's own state
@@ -50,16 +52,16 @@ func (g *guarding) beginWatch(m *guardModel) error {
 		}
 	}
 	fp := m.standing.Judged.Artifact.Ref.Fingerprint
-	m.watch, err = newInputWatch(filepath.Join(m.temp, "check"), fp.Algorithm, 1, g.app.now())
+	m.watch, err = watch.New(filepath.Join(m.temp, "check"), fp.Algorithm, 1, g.app.now())
 	return err
 }
 
 // sealWatch ends the notes.
 func (g *guarding) sealWatch(m *guardModel, d *data) error {
-	if err := m.watch.seal(); err != nil {
+	if err := m.watch.Seal(); err != nil {
 		return fmt.Errorf("note the files of %s: %w", m.what(), err)
 	}
-	if err := m.watch.follow(d); err != nil {
+	if err := m.watch.Follow(d.source, d.folder()); err != nil {
 		return fmt.Errorf("note the files of %s: %w", m.what(), err)
 	}
 	return nil
@@ -69,8 +71,7 @@ func (g *guarding) sealWatch(m *guardModel, d *data) error {
 // be kept, everything is read again then.
 func (g *guarding) keepWatch(m *guardModel) {
 	if checks := g.checks(m); filepath.Dir(m.temp) == checks.Dir {
-		began := m.watch.settled/1e6 + settledAfter.Milliseconds()
-		_ = checks.Keep(m.watch.path, m.guardSpot(), began, m.watch.fp, time.Now())
+		_ = checks.Keep(m.watch.Path(), m.guardSpot(), m.watch.Began(), m.watch.Manifest().Fingerprint, time.Now())
 	}
 }
 
@@ -95,19 +96,9 @@ func (g *guarding) earlierCheck(m *guardModel) (*guardCheck, error) {
 // hints are what that check read, without the files that had changed a moment
 // before it began: their marks may not tell the next change.
 func (c *guardCheck) hints() iter.Seq2[hint.Hint, error] {
-	settled := c.Began*1e6 - settledAfter.Nanoseconds()
 	m := &manifest.Found{Name: c.Path, Path: c.Path + guard.ManifestExt, Fingerprint: c.Files}
 	marks := func() (io.ReadCloser, error) { return source.OpenRegular(c.Path + guard.MarksExt) }
-	return func(yield func(hint.Hint, error) bool) {
-		for h, err := range joined(m, marks, 1) {
-			if err == nil && max(h.Mark.MTime, h.Mark.CTime) > settled {
-				h.Mark = source.Mark{}
-			}
-			if !yield(h, err) {
-				return
-			}
-		}
-	}
+	return watch.Settled(m.Hints(marks, 1), c.Began)
 }
 
 // takeOver has a scan read only what the check does not know again.
@@ -134,9 +125,10 @@ func (g *guarding) lookAgain(ctx context.Context, m *guardModel) error {
 	flags := g.order.flags
 	flags.watched = true
 	d, err := g.reopen(ctx, m, &flags)
-	var seen *seenAgain
+	var seen *watch.Seen
+	var diff *jsonv1.Diff
 	if err == nil {
-		seen, err = m.watch.look(ctx, g.app, d)
+		seen, diff, err = g.app.lookAgain(ctx, m.watch, d)
 		err = d.end(err)
 	}
 	changed := func(why string) error {
@@ -146,16 +138,16 @@ func (g *guarding) lookAgain(ctx context.Context, m *guardModel) error {
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case goneSince(err):
+	case watch.Gone(err):
 		return changed(err.Error())
 	case err != nil:
 		return fmt.Errorf("look at %s again: %w", m.what(), err)
-	case !seen.diff.Same:
-		return changed(countsText(seen.diff.Counts))
-	case seen.count > 0:
-		return changed(someOf(seen.touched, seen.count) + " was touched")
-	case seen.trail != "":
-		return changed(seen.trail)
+	case !diff.Same:
+		return changed(countsText(diff.Counts))
+	case seen.Count > 0:
+		return changed(someOf(seen.Touched, seen.Count) + " was touched")
+	case seen.Trail != "":
+		return changed(seen.Trail)
 	}
 	return nil
 }

@@ -189,7 +189,7 @@ func (a *app) hints(ctx context.Context, dir string, id statement.LedgerID, e *e
 		})
 	}
 	for _, open := range sources {
-		hints := joined(m, open, e.Entry)
+		hints := m.Hints(open, e.Entry)
 		entries, err := entriesOf(hints)
 		if err == nil {
 			return a.standing(ctx, dir, hints, append(entries, e.Entry))
@@ -238,41 +238,6 @@ func (a *app) standing(ctx context.Context, dir string, hints iter.Seq2[hint.Hin
 			}
 		}
 	}, nil
-}
-
-// joined goes through a manifest and the marks beside it.
-func joined(m *manifest.Found, open func() (io.ReadCloser, error), entry uint64) iter.Seq2[hint.Hint, error] {
-	return func(yield func(hint.Hint, error) bool) {
-		files, err := m.Open()
-		if err != nil {
-			yield(hint.Hint{}, err)
-			return
-		}
-		defer files.Close()
-		in, err := open()
-		if err != nil {
-			yield(hint.Hint{}, err)
-			return
-		}
-		defer in.Close()
-		marks, err := hint.NewMarksReader(in, m.Fingerprint)
-		if err != nil {
-			yield(hint.Hint{}, err)
-			return
-		}
-		for h, err := range hint.Join(files.All(), marks, entry) {
-			// The fingerprint, by which a manifest is known, is not of the plain
-			// digests: wherever it was found, these are nobody's word.
-			h.File.SHA256 = nil
-			if !yield(h, err) {
-				return
-			}
-		}
-		// The attachment's own digest is told only at its end.
-		if _, err := io.Copy(io.Discard, in); err != nil {
-			yield(hint.Hint{}, err)
-		}
-	}
 }
 
 // entriesOf goes through hints to their end, and returns the entries that they

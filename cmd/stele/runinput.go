@@ -16,9 +16,9 @@ import (
 	"github.com/stele-ml/stele/internal/audit"
 	"github.com/stele-ml/stele/internal/collection"
 	"github.com/stele-ml/stele/internal/place"
-	"github.com/stele-ml/stele/internal/scan"
 	"github.com/stele-ml/stele/internal/source"
 	"github.com/stele-ml/stele/internal/terminal"
+	"github.com/stele-ml/stele/internal/watch"
 	"github.com/stele-ml/stele/statement"
 )
 
@@ -29,7 +29,7 @@ type runInput struct {
 	advised bool // it is withdrawn or tainted, and may be used all the same
 	spot    place.Place
 
-	watch   *inputWatch
+	watch   *watch.Watch
 	known   *manifests // of a collection's members
 	subject *subjectOf
 	verdict evidence.Outcome // empty: its data was not looked at
@@ -140,7 +140,7 @@ func (w *running) verifyInputs(ctx context.Context) error {
 		}
 		if w.wrapped() {
 			var err error
-			if in.watch, err = newInputWatch(w.notes.InputFile(i), w.algorithm, w.size, w.app.now()); err != nil {
+			if in.watch, err = watch.New(w.notes.InputFile(i), w.algorithm, w.size, w.app.now()); err != nil {
 				return err
 			}
 		}
@@ -214,7 +214,7 @@ func (w *running) doesNotHold(in *runInput, v *evidence.Verdict, out *jsonv1.Ver
 	why := ""
 	if c := out.Counts; v.Verdict == evidence.Tampered && c != nil && len(out.Changes) > 0 {
 		why = ": " + countsText(*c)
-		for i := range out.Changes[:min(len(out.Changes), touchedPaths)] {
+		for i := range out.Changes[:min(len(out.Changes), changesNamed)] {
 			why += map[bool]string{true: ", for example ", false: ", "}[i == 0] + source.Show(out.Changes[i].Path)
 		}
 	} else {
@@ -248,10 +248,10 @@ func (w *running) seal(in *runInput, d *data) error {
 	if in.watch == nil {
 		return nil
 	}
-	if err := in.watch.seal(); err != nil {
+	if err := in.watch.Seal(); err != nil {
 		return fmt.Errorf("watch the input %s: %w", in.what(), err)
 	}
-	if err := in.watch.follow(d); err != nil {
+	if err := in.watch.Follow(d.source, d.folder()); err != nil {
 		return fmt.Errorf("watch the input %s: %w", in.what(), err)
 	}
 	return nil
@@ -276,7 +276,7 @@ func (w *running) auditInput(ctx context.Context, in *runInput) (err error) {
 	in.path, in.subject = o.place, &at.subjectOf
 	in.subject.root = at.root
 	if in.watch != nil {
-		if err := in.watch.fromListing(ctx, at); err != nil {
+		if err := at.listTo(ctx, in.watch); err != nil {
 			return fmt.Errorf("watch the input %s: %w", in.what(), err)
 		}
 	}
@@ -303,38 +303,6 @@ func (w *running) auditInput(ctx context.Context, in *runInput) (err error) {
 	return w.seal(in, at.data)
 }
 
-// fromListing takes what an audited input is known again by from its manifest and from
-// a listing: an audit reads but a part of it.
-func (w *inputWatch) fromListing(ctx context.Context, at *auditing) error {
-	w.opts = scan.Options{Algorithm: w.algorithm, UseExact: true, Exact: at.stamp.Ignore, Workers: 0}
-	if at.parts != nil {
-		w.opts.Exact = nil
-	}
-	for f, err := range at.files() {
-		if err != nil {
-			return err
-		}
-		f.SHA256 = nil
-		if err := w.files.Add(f); err != nil {
-			return err
-		}
-		if at.stamp.Listed {
-			w.opts.Only = append(w.opts.Only, f.Path)
-		}
-	}
-	hides, err := w.hides(at.data.source)
-	if err != nil {
-		return err
-	}
-	return at.data.source.List(ctx, hides, func(o source.Object) error {
-		m, err := at.data.source.Mark(ctx, o)
-		if err != nil {
-			return err
-		}
-		return w.mark(o.Path, m)
-	})
-}
-
 // look sees to it that all inputs are still what they were when the command
 // began.
 func (w *running) look(ctx context.Context) error {
@@ -350,9 +318,10 @@ func (w *running) lookAgain(ctx context.Context, in *runInput) error {
 	a := w.app
 	flags := w.order.flags
 	d, err := w.reopen(ctx, in, &flags)
-	var seen *seenAgain
+	var seen *watch.Seen
+	var diff *jsonv1.Diff
 	if err == nil {
-		seen, err = in.watch.look(ctx, a, d)
+		seen, diff, err = a.lookAgain(ctx, in.watch, d)
 		err = d.end(err)
 	}
 	if in.known != nil {
@@ -361,25 +330,28 @@ func (w *running) lookAgain(ctx context.Context, in *runInput) error {
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case goneSince(err):
+	case watch.Gone(err):
 		return failf(exitTampered, "the input %s changed while the command ran: %w", in.what(), err).withPath(in.path).withHint(hintChanged)
 	case err != nil:
 		return fmt.Errorf("look at the input %s again: %w", in.what(), err)
-	case !seen.diff.Same:
+	case !diff.Same:
 		if !a.json {
-			a.term.Printf("%s is no longer what it was when the command began: %s\n", in.what(), countsText(seen.diff.Counts))
-			a.printChanges(seen.diff.Changes, seen.diff.Counts, false)
+			a.term.Printf("%s is no longer what it was when the command began: %s\n", in.what(), countsText(diff.Counts))
+			a.printChanges(diff.Changes, diff.Counts, false)
 		}
-		return failf(exitTampered, "the input %s changed while the command ran: %s", in.what(), countsText(seen.diff.Counts)).withPath(in.path).withHint(hintChanged)
-	case seen.count > 0:
+		return failf(exitTampered, "the input %s changed while the command ran: %s", in.what(), countsText(diff.Counts)).withPath(in.path).withHint(hintChanged)
+	case seen.Count > 0:
 		return failf(exitTampered, "the input %s was touched while the command ran: %s; the bytes are the same now, and may have been others meanwhile",
-			in.what(), someOf(seen.touched, seen.count)).withPath(in.path).withHint(hintTouched)
-	case seen.trail != "":
+			in.what(), someOf(seen.Touched, seen.Count)).withPath(in.path).withHint(hintTouched)
+	case seen.Trail != "":
 		return failf(exitTampered, "the input %s was touched while the command ran: %s; the files are the same now, and may have been others meanwhile",
-			in.what(), seen.trail).withPath(in.path).withHint(hintTouched)
+			in.what(), seen.Trail).withPath(in.path).withHint(hintTouched)
 	}
 	return nil
 }
+
+// changesNamed is how many changes of an input are named in a sentence.
+const changesNamed = 3
 
 const (
 	hintChanged = "the run is not recorded and nothing is stamped; have the command write beside its inputs, and mount these read-only"

@@ -52,7 +52,7 @@ type running struct {
 // close gives up what was not kept.
 func (w *running) close() {
 	for _, in := range w.order.in {
-		in.watch.close()
+		in.watch.Close()
 	}
 	for _, out := range w.order.out {
 		out.close()

@@ -19,6 +19,7 @@ import (
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/place"
 	"github.com/stele-ml/stele/internal/solo"
+	"github.com/stele-ml/stele/internal/watch"
 	"github.com/stele-ml/stele/lineage"
 	"github.com/stele-ml/stele/statement"
 )
@@ -38,9 +39,9 @@ type verifyOrder struct {
 	oms                 omsOrder // against a model signature
 	flags               scanFlags
 
-	data  *data       // open, where there is a path
-	watch *inputWatch // of a run's input, or a guard's model: what it is known again by; nil elsewhere
-	known *guardCheck // an earlier check of the same files; nil: none, or nobody asked for it
+	data  *data        // open, where there is a path
+	watch *watch.Watch // of a run's input, or a guard's model: what it is known again by; nil elsewhere
+	known *guardCheck  // an earlier check of the same files; nil: none, or nobody asked for it
 }
 
 func (a *app) verifyCommand() *cobra.Command {

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"runtime"
 	"strings"
-	"sync"
 
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
@@ -50,12 +48,12 @@ func (a *app) readContents(ctx context.Context, o *verifyOrder, s *subjectOf, ou
 		}
 	}
 	r := &contentsReader{o: o, m: m}
-	o.watch.begin(&opts)
+	o.watch.Begin(&opts)
 	o.known.takeOver(&opts)
 	err = r.read(ctx, a, opts)
 	if opts.Only != nil && errors.Is(err, fs.ErrNotExist) {
 		// Some of the listed files are gone: told with what became of the others.
-		if opts.Only, err = present(ctx, o.data.source, opts.Only); err == nil {
+		if opts.Only, err = source.Present(ctx, o.data.source, opts.Only); err == nil {
 			err = r.read(ctx, a, opts)
 		}
 	}
@@ -149,37 +147,6 @@ func listed(s *subjectOf, m *manifest.Found) ([]string, error) {
 			withHint("give it with --manifest, a path or a URL")
 	}
 	return m.Paths()
-}
-
-// present are those of the paths that are there.
-func present(ctx context.Context, src source.Source, paths []string) ([]string, error) {
-	workers := runtime.GOMAXPROCS(0)
-	if far, ok := src.(source.Remote); ok {
-		workers = far.Requests()
-	}
-	errs := make([]error, len(paths))
-	var wg sync.WaitGroup
-	for w := range workers {
-		wg.Go(func() {
-			for i := w; i < len(paths) && ctx.Err() == nil; i += workers {
-				_, errs[i] = src.Lookup(ctx, paths[i])
-			}
-		})
-	}
-	wg.Wait()
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
-	there := []string{}
-	for i, err := range errs {
-		switch {
-		case err == nil:
-			there = append(there, paths[i])
-		case !errors.Is(err, fs.ErrNotExist):
-			return nil, err
-		}
-	}
-	return there, nil
 }
 
 // renamedFrom finds the name under which a single file was stamped, if it is

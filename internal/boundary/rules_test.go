@@ -39,13 +39,14 @@ var flow = map[string][]string{
 	"internal/source/azure":  {"internal/source", "internal/source/bucket"},
 	"internal/place":         {"internal/source", "internal/source/..."}, // the only one that knows them all
 
-	"internal/manifest":   {"fingerprint", "internal/source", "cmd/stele/jsonv1"},                                                   // a manifest in a file: what it lists is also told in the published types
-	"internal/collection": {"fingerprint", "statement", "internal/ledger", "internal/manifest", "internal/scan", "internal/source"}, // stamps and manifests come in by functions
-	"internal/model":      {"internal/strictjson"},                                                                                  // it reads headers
-	"internal/process":    {},                                                                                                       // it starts a command
-	"internal/pending":    {"statement", "evidence", "internal/durable", "internal/home", "internal/source"},                        // notes of runs: it neither starts nor submits one
-	"internal/pin":        {"internal/source"},                                                                                      // a copy of what is read
-	"internal/observe":    {"fingerprint", "statement", "internal/source", "internal/scan"},                                         // a dirty tree is fingerprinted
+	"internal/manifest":   {"fingerprint", "internal/source", "internal/hint", "cmd/stele/jsonv1"},                                                      // a manifest in a file: what it lists is also told in the published types
+	"internal/collection": {"fingerprint", "statement", "internal/ledger", "internal/manifest", "internal/scan", "internal/source"},                     // stamps and manifests come in by functions
+	"internal/watch":      {"fingerprint", "evidence", "internal/source", "internal/scan", "internal/hint", "internal/manifest", "internal/collection"}, // it looks; whoever asks reads and judges
+	"internal/model":      {"internal/strictjson"},                                                                                                      // it reads headers
+	"internal/process":    {},                                                                                                                           // it starts a command
+	"internal/pending":    {"statement", "evidence", "internal/durable", "internal/home", "internal/source"},                                            // notes of runs: it neither starts nor submits one
+	"internal/pin":        {"internal/source"},                                                                                                          // a copy of what is read
+	"internal/observe":    {"fingerprint", "statement", "internal/source", "internal/scan"},                                                             // a dirty tree is fingerprinted
 	"internal/oms":        {"fingerprint", "internal/source", "internal/scan", "internal/strictjson", "internal/keyfile"},
 	"internal/provenance": {"fingerprint", "statement", "internal/strictjson", "internal/keyfile"},
 	"internal/keyfile":    {}, // other people's public keys, as bytes
@@ -63,7 +64,7 @@ var flow = map[string][]string{
 
 	"internal/wire":     {"statement", "evidence", "fingerprint", "internal/strictjson"},                                                                                                                                      // what client and server say to each other
 	"client":            {"fingerprint", "statement", "lineage", "evidence", "internal/wire", "internal/strictjson"},                                                                                                          // a public package: no ledger, no disk
-	"internal/remote":   {"client", "fingerprint", "statement", "evidence", "lineage", "internal/ledger", "internal/wire"},                                                                                                    // a server's store, checked
+	"internal/remote":   {"client", "fingerprint", "statement", "evidence", "lineage", "internal/ledger", "internal/wire", "internal/strictjson"},                                                                             // a server's store, checked
 	"internal/spool":    {"statement", "fingerprint", "internal/durable"},                                                                                                                                                     // envelopes that wait, and what they name
 	"internal/server":   {"fingerprint", "statement", "lineage", "evidence", "contract", "internal/ledger", "internal/wire", "internal/strictjson", "internal/source", "internal/place", "internal/durable", "internal/oidc"}, // the engine comes in by an interface
 	"internal/api":      {"fingerprint", "statement", "lineage", "evidence", "contract", "internal/ledger", "internal/server", "internal/wire", "internal/strictjson"},                                                        // operations over a ledger; the engine comes in by an interface

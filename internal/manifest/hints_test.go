@@ -1,4 +1,4 @@
-package main
+package manifest_test
 
 import (
 	"bytes"
@@ -63,7 +63,7 @@ func TestAttackerForgesAPlainDigest(t *testing.T) {
 	}
 	open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(marks.Bytes())), nil }
 	for _, plain := range []bool{true, false} {
-		opts := scan.Options{Algorithm: fingerprint.SHA256, PlainSHA256: plain, Hints: joined(m, open, 7)}
+		opts := scan.Options{Algorithm: fingerprint.SHA256, PlainSHA256: plain, Hints: m.Hints(open, 7)}
 		second, err := scan.Run(context.Background(), src, opts, func(f fingerprint.File) error {
 			if plain && *f.SHA256 != sha256.Sum256(data) {
 				t.Errorf("the plain digest is %x", *f.SHA256)
