@@ -462,12 +462,12 @@ func TestIssuerIsAway(t *testing.T) {
 // hangs has the issuer answer only when it is let, and says when it is asked.
 func (p *provider) hangs() (asked <-chan struct{}, let func()) {
 	began, end := make(chan struct{}, 1), make(chan struct{})
-	p.breaks(func(w http.ResponseWriter, _ *http.Request) {
+	p.breaks(func(w http.ResponseWriter, r *http.Request) {
 		began <- struct{}{}
 		<-end
-		fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":%q}`, p.url(), p.url()+"/keys")
+		p.ServeHTTP(w, r)
 	})
-	return began, func() { close(end); p.breaks(nil) }
+	return began, func() { p.breaks(nil); close(end) }
 }
 
 // A stranger asks and hangs up, over and over, so that no job can log in.

@@ -61,11 +61,14 @@ func (p *provider) breaks(how http.HandlerFunc) {
 
 func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.broken != nil {
-		p.broken(w, r)
+	broken := p.broken
+	p.mu.Unlock()
+	if broken != nil {
+		broken(w, r)
 		return
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	switch r.URL.Path {
 	case "/.well-known/openid-configuration":
 		fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":%q,"id_token_signing_alg_values_supported":["ES256","HS256","none"]}`, p.url(), p.url()+p.path)
