@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net/http"
 	"path/filepath"
@@ -184,17 +186,30 @@ func (a *app) mirrorStep(ctx context.Context, r *replica.Replica) error {
 
 // noServerThere says what may help where a log's server was not read.
 func (a *app) noServerThere(err error) error {
-	hint := "what is here stays; the next try goes on from there"
-	var certificate *tls.CertificateVerificationError
-	if errors.As(err, &certificate) {
-		hint = "$STELE_TLS_CA names the file of an authority of your own; otherwise ask whoever runs the server"
-	}
+	hint := cmp.Or(certificateHint(err), "what is here stays; the next try goes on from there")
 	return failf(exitUnreachable, "%w", err).withHint(hint)
 }
 
-// tokenHint says how a server that asks for a token gets one.
-func (a *app) tokenHint() string {
-	return "whoever runs the server makes one with `stele token new`; give it with --token-file, $STELE_TOKEN, or in " + filepath.Join(a.dirs.Config, "tokens")
+// certificateHint says what may help where a server's certificate does not hold;
+// empty: that is not what is wrong.
+func certificateHint(err error) string {
+	var certificate *tls.CertificateVerificationError
+	var name x509.HostnameError
+	switch {
+	case !errors.As(err, &certificate):
+		return ""
+	case errors.As(err, &name):
+		return "give the address by a name that the certificate has"
+	}
+	return "$STELE_TLS_CA names the file of an authority of your own; otherwise ask whoever runs the server"
+}
+
+// tokenHint says what opens a server to those whom it knows.
+func (a *app) tokenHint() string { return tokenKeptIn(filepath.Join(a.dirs.Config, "tokens")) }
+
+// tokenKeptIn is tokenHint for the server whose token is kept at path.
+func tokenKeptIn(path string) string {
+	return "whoever runs the server makes a token with `stele token new`; give it with --token-file, $STELE_TOKEN, or in " + path + "; a certificate of yours goes into $STELE_TLS_CERT"
 }
 
 // mirrorGoesOn reports whether a mirror stays up after an error: what is wrong at

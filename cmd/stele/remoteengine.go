@@ -328,11 +328,11 @@ func (a *app) accessHint(address string, err error) error {
 	if !errors.Is(err, client.ErrAccess) {
 		return err
 	}
-	hint := tokenHint(filepath.Join(a.dirs.Config, "tokens"))
+	hint := a.tokenHint()
 	if a.servers.unsentToken[address] {
 		hint = "the address comes from a .stele file, and --token-file and $STELE_TOKEN go only where you say: give the address with --ledger or $STELE_LEDGER"
 	} else if path, err := a.serverTokenPath(address); err == nil {
-		hint = tokenHint(path)
+		hint = tokenKeptIn(path)
 		if kept, err := home.ReadSecret(path); err == nil && strings.HasPrefix(string(kept), jobTokenPrefix) {
 			hint = "`stele login` gets another token for this job"
 		}
