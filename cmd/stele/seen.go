@@ -69,30 +69,33 @@ func (a *app) beforeAsking(id statement.LedgerID) (seen, error) {
 }
 
 func (a *app) seenNow(id statement.LedgerID) (s seen, err error) {
-	if s.newest, err = a.remembered(id); err != nil {
-		return s, err
-	}
-	s.cosigned, err = os.ReadFile(a.cosignedPath(id))
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
+	if s.newest, err = a.remembered(id); err == nil {
+		s.cosigned, err = readSeen(a.cosignedPath(id))
 	}
 	return s, err
 }
 
 // remembered is the last checkpoint this person saw of a ledger, if any.
-func (a *app) remembered(id statement.LedgerID) (past evidence.Remembered, err error) {
-	signed, err := os.ReadFile(a.seenPath(id))
+func (a *app) remembered(id statement.LedgerID) (evidence.Remembered, error) {
+	signed, err := readSeen(a.seenPath(id))
+	return evidence.Remembered{Signed: signed}, err
+}
+
+// readSeen reads a checkpoint that was written down; nil if there is none. One that is
+// damaged is not taken for none.
+func readSeen(path string) ([]byte, error) {
+	signed, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return past, nil
+		return nil, nil
 	}
 	if err != nil {
-		return past, err
+		return nil, err
 	}
 	if _, _, err := evidence.ReadCheckpoint(signed); err != nil {
-		return past, failf(exitError, "the checkpoint that was seen last is damaged: %w", err).withPath(a.seenPath(id)).
+		return nil, failf(exitError, "the checkpoint that was seen last is damaged: %w", err).withPath(path).
 			withHint("without it nobody notices that the log went back: put the file back from a copy, or move it away, and compare what `stele log` shows then with somebody else who reads this ledger")
 	}
-	return evidence.Remembered{Signed: signed}, nil
+	return signed, nil
 }
 
 // saw remembers a checkpoint that was acknowledged to this person.

@@ -153,6 +153,16 @@ func TestStateThatCannotBeUsed(t *testing.T) {
 				err = a.onSeen(r.ID(), func() error { return nil })
 			} else {
 				err = a.sawNext(r, evidence.Remembered{}, signed)
+				if _, serr := a.seenNow(r.ID()); describe(serr).hint != describe(err).hint {
+					t.Errorf("before it is asked: %v", serr)
+				}
+				// What was cosigned is kept as carefully.
+				if err := os.Rename(a.seenPath(r.ID()), a.cosignedPath(r.ID())); err != nil {
+					t.Fatal(err)
+				}
+				if _, serr := a.seenNow(r.ID()); serr == nil || !strings.Contains(describe(serr).hint, c.hint) {
+					t.Errorf("what was cosigned: %v", serr)
+				}
 			}
 			f := describe(err)
 			if f.status != exitError || !strings.Contains(f.hint, c.hint) || f.path == "" {
