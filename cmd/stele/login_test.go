@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -38,6 +39,7 @@ type ci struct {
 	key   *ecdsa.PrivateKey
 	web   *httptest.Server
 	asked atomic.Int64
+	log   bytes.Buffer // of the exchange, once it is closed
 }
 
 func newCI(t *testing.T) *ci {
@@ -112,7 +114,7 @@ func (c *ci) exchanges(p *person, issuer statement.Signer, run func(url string))
 			return
 		}
 		defer e.Close()
-		server.NewDelegations(x, func() *ledger.View { return e.View() }, nil, nil).ServeHTTP(w, r)
+		server.NewDelegations(x, func() *ledger.View { return e.View() }, nil, slog.New(slog.NewTextHandler(&c.log, nil))).ServeHTTP(w, r)
 	})
 	web := httptest.NewServer(mux)
 	defer web.Close()
@@ -175,6 +177,9 @@ func TestLogin(t *testing.T) {
 			t.Error("a second login made another key")
 		}
 	})
+	if log := c.log.String(); !strings.Contains(log, `msg=delegation`) || !strings.Contains(log, `rule="fraud main" subject=repo:acme/fraud@refs/heads/main`) || strings.Contains(log, "eyJ") {
+		t.Errorf("the log says %s", log)
+	}
 	p.write("data.csv", "1,2,3")
 	p.must("stamp", "data.csv", "--as", "fraud/train@1", "--key", "ci", "-q")
 	const by = "ci (repo:acme/fraud@refs/heads/main"
