@@ -175,6 +175,20 @@ func (s *doorSettings) check() error {
 	return err
 }
 
+// exposed is what somebody may not know who opens a server beyond this machine.
+func (s *doorSettings) exposed(anonymous server.Scope) (warnings []string) {
+	if s.near() {
+		return nil
+	}
+	if anonymous.Allows(server.ScopeEntries) {
+		warnings = append(warnings, "everybody who reaches this address can read every entry")
+	}
+	if !s.tls() && !bool(s.plainHTTP) {
+		warnings = append(warnings, "commands on other machines take https alone: give tls-cert and tls-key; if a proxy in front ends TLS, say plain-http")
+	}
+	return warnings
+}
+
 // anonymousScopes are those of who shows nothing.
 func (s *doorSettings) anonymousScopes() (server.Scope, error) {
 	switch {

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -84,8 +85,8 @@ func (v *entrance) answer(ctx context.Context, b behind) error {
 	}
 	b.tell(main)
 	v.log.Info("serving", "origin", b.origin, "address", main.Addr().String(), "access", v.settings.access.Items(), "version", version)
-	if !server.Loopback(main) && access.Anonymous.Allows(server.ScopeEntries) {
-		v.app.term.Warnf("everybody who reaches this address can read every entry")
+	for _, warning := range v.settings.exposed(access.Anonymous) {
+		v.app.term.Warnf("%s", warning)
 	}
 	return server.OpenDoors(ctx, v.doors, server.DoorOptions{Stop: time.Duration(v.settings.stopTimeout), Log: v.log})
 }
@@ -100,6 +101,8 @@ func listenAt(address, setting string) (net.Listener, error) {
 		return nil, usagef("%s %q: %s", setting, address, malformed.Err).withHint("for example 127.0.0.1:8443, or :8443 for every address of this machine")
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, failf(exitError, "%s %s: the port is taken", setting, address).withHint("another process listens there; stop it, or take another port")
+	case errors.Is(err, fs.ErrPermission):
+		return nil, failf(exitError, "%s %s: not allowed here", setting, address).withHint("a port below 1024 needs a right of its own (CAP_NET_BIND_SERVICE); take a higher one, such as 7777")
 	case errors.As(err, &op):
 		return nil, failf(exitError, "%s %s: %w", setting, address, op.Err)
 	}

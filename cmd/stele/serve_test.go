@@ -93,6 +93,42 @@ func TestConfigRoundTrip(t *testing.T) {
 	}
 }
 
+// serveSettingsOf are the settings of a server of which some are set.
+func serveSettingsOf(t *testing.T, set map[string]string) *serveSettings {
+	t.Helper()
+	settings := newServeSettings()
+	for _, x := range settings.section().Settings {
+		if v, ok := set[x.Name]; ok {
+			if err := x.Value.Set(v); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return settings
+}
+
+// TestServeExposed: what is told of a server beyond this machine.
+func TestServeExposed(t *testing.T) {
+	for _, c := range []struct {
+		set  map[string]string
+		want int
+	}{
+		{map[string]string{"listen": "127.0.0.1:1"}, 0},
+		{map[string]string{"listen": "localhost:1"}, 0},
+		{map[string]string{"listen": ":1"}, 2},
+		{map[string]string{"listen": "0.0.0.0:1", "plain-http": "true"}, 1},
+		{map[string]string{"listen": "10.0.0.1:1", "tls-cert": "a", "tls-key": "b"}, 1},
+		{map[string]string{"listen": "10.0.0.1:1", "anonymous": "proofs"}, 1},
+		{map[string]string{"listen": "10.0.0.1:1", "tls-cert": "a", "tls-key": "b", "access": "tokens"}, 0},
+	} {
+		settings := serveSettingsOf(t, c.set)
+		anonymous, err := settings.anonymousScopes()
+		if warnings := settings.exposed(anonymous); err != nil || len(warnings) != c.want {
+			t.Errorf("%v: %q, %v; want %d", c.set, warnings, err, c.want)
+		}
+	}
+}
+
 // TestServeRefusesSettings: what does not go together, and what would let a token out.
 func TestServeRefusesSettings(t *testing.T) {
 	for _, c := range []struct {
@@ -115,15 +151,7 @@ func TestServeRefusesSettings(t *testing.T) {
 		{map[string]string{"ci-key": "k"}, "go together"},
 		{map[string]string{"ci-key": "k", "ci-rules": "r", "listen": "10.0.0.1:1"}, "without TLS"},
 	} {
-		settings := newServeSettings()
-		for _, x := range settings.section().Settings {
-			if v, ok := c.set[x.Name]; ok {
-				if err := x.Value.Set(v); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-		err := settings.check()
+		err := serveSettingsOf(t, c.set).check()
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%v: %v, want %q", c.set, err, c.want)
 		}
