@@ -179,7 +179,7 @@ func (c *Client) read(resp *http.Response, answer []byte, old uint64, checkpoint
 			return nil, &False{fmt.Errorf("%w: %q is not a size", ErrFormat, words)}
 		}
 		if size == old { // it says that this is the right one, and refuses
-			return nil, &Refused{Status: status, Reason: fmt.Sprintf("another root of %d entries", size)}
+			return nil, &Refused{Status: status, Reason: fmt.Sprintf("it cosigned %d entries last, and was asked from there", size)}
 		}
 		return nil, &Stale{Size: size}
 	case status == http.StatusTooManyRequests || status == http.StatusRequestTimeout || status >= 500:
