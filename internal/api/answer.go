@@ -59,7 +59,7 @@ func write(w http.ResponseWriter, r *http.Request, status int, media, cache stri
 	if cache != cacheNever && server.HasAlready(w, r, whole) {
 		return nil
 	}
-	if r.Method != http.MethodHead && !server.Hold(w, body) {
+	if r.Method != http.MethodHead && !server.Hold(w, len(body)) {
 		return nil
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -10,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -623,5 +625,31 @@ func TestSubmitterAsksByDryRuns(t *testing.T) {
 	}
 	if a := w.ask("POST", "/v1/admission", body, "Authorization", "Bearer "+texts[1]); a.status != http.StatusOK || !strings.Contains(string(a.body), "name-bound") {
 		t.Errorf("who may: %d %s", a.status, a.body)
+	}
+}
+
+// TestReadersOfDocumentsThatDoNotRead: documents that nobody takes hold memory and open
+// files. There are so many of one client, and no more.
+func TestReadersOfDocumentsThatDoNotRead(t *testing.T) {
+	w := stand(t, func(_ *world, _ *api.Options, f *server.FrontOptions) { f.Limits.HeldAnswers = 8 * 320 << 10 })
+	document := make([]byte, 16<<20) // more than a connection's buffers take
+	path := fmt.Sprintf("/v1/attachments/%x", sha256.Sum256(document))
+	w.ask("PUT", path, document)
+	for range 2 { // a quarter
+		c, err := net.Dial("tcp", strings.TrimPrefix(w.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path)
+		if line, err := bufio.NewReader(io.LimitReader(c, 12)).ReadString('\n'); line != "HTTP/1.1 200" {
+			t.Fatalf("%q, %v", line, err)
+		}
+	}
+	if a := w.ask("GET", path, nil); a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" || a.header.Get("Content-Disposition") != "" {
+		t.Errorf("a third: %d %v", a.status, a.header)
+	}
+	if a := w.ask("HEAD", path, nil); a.status != http.StatusOK {
+		t.Errorf("its head: %d", a.status)
 	}
 }

@@ -155,6 +155,9 @@ func (a *API) manifest(w http.ResponseWriter, c *call) error {
 	return a.send(w, c, body, size, func(r io.Reader) error { return CheckManifest(r, fp) })
 }
 
+// documentHeld is about how many bytes of memory a document takes while it goes.
+const documentHeld = 320 << 10
+
 // send answers with a document, checked as it goes. It may be erased one day: whoever
 // keeps it asks again. It is never shown by a browser as anything but a download.
 func (a *API) send(w http.ResponseWriter, c *call, document io.ReadCloser, size int64, check func(io.Reader) error) error {
@@ -165,6 +168,9 @@ func (a *API) send(w http.ResponseWriter, c *call, document io.ReadCloser, size 
 	h.Set("Content-Length", strconv.FormatInt(size, 10))
 	if c.Method == http.MethodHead {
 		w.WriteHeader(http.StatusOK)
+		return document.Close()
+	}
+	if !server.Hold(w, documentHeld) { // a client that does not take it keeps a file open, too
 		return document.Close()
 	}
 	body := newChecked(document, size, check)

@@ -213,7 +213,7 @@ func answer(w http.ResponseWriter, r *http.Request, res Resource, body []byte) {
 	if HasAlready(w, r, whole) {
 		return
 	}
-	if r.Method != http.MethodHead && !Hold(w, body) {
+	if r.Method != http.MethodHead && !Hold(w, len(body)) {
 		return
 	}
 	header.Set("Content-Length", strconv.Itoa(len(body)))

@@ -55,15 +55,15 @@ func (s *shares) taken() int64 {
 // little.
 const smallAnswer = 64 << 10
 
-// Hold counts an answer that is in memory until its client has taken it. It is called
-// before the answer's header is written. Where slow clients hold too many, it answers
+// Hold counts what of an answer is in memory until its client has taken it, in bytes.
+// It is called before the answer's header is written. Where slow clients hold too many, it answers
 // 503 instead and returns false: nothing is left to do.
-func Hold(w http.ResponseWriter, body []byte) bool {
+func Hold(w http.ResponseWriter, bytes int) bool {
 	a, ok := w.(*answering)
-	if !ok || len(body) <= smallAnswer {
+	if !ok || bytes <= smallAnswer {
 		return true
 	}
-	v, n := a.visit, int64(len(body))
+	v, n := a.visit, int64(bytes)
 	if !a.front.answers.take(v.who(), n) {
 		a.front.sendAway(a, v, busy(http.StatusServiceUnavailable, wire.CodeUnavailable, "answers", "too many large answers wait for their clients", time.Second))
 		return false
