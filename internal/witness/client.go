@@ -223,7 +223,7 @@ func (c *Client) verify(answer []byte, checkpoint evidence.Checkpoint) ([]Cosign
 			return nil, &False{fmt.Errorf("%w: it says nothing of when it was made", ErrFormat)}
 		}
 		if c.Now != nil && seconds > c.Now().Unix()+maxAhead {
-			return nil, &False{fmt.Errorf("%w: its time, %d, is ahead of the clock here", ErrClock, seconds)}
+			return nil, &False{fmt.Errorf("its time, %d, is ahead of the clock here", seconds)}
 		}
 		out = append(out, Cosignature{Line: signatureLine(s.Name, s.ID, s.Raw), Time: seconds})
 	}
