@@ -51,9 +51,9 @@ func (s *shares) taken() int64 {
 	return s.now
 }
 
-// smallAnswer is the longest answer that is not counted: one for each connection is
-// little.
-const smallAnswer = 64 << 10
+// smallAnswer is the longest answer that is not counted, in bytes: a connection of
+// HTTP/2 may hold maxStreams of them.
+const smallAnswer = 8 << 10
 
 // Hold counts what of an answer is in memory until its client has taken it, in bytes.
 // It is called before the answer's header is written. Where slow clients hold too many, it answers

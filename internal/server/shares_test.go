@@ -87,6 +87,24 @@ func TestSlowReadersByTheHundred(t *testing.T) {
 	}
 }
 
+// TestManySmallAnswers: what a hundred streams of one connection hold is counted unless
+// it is little.
+func TestManySmallAnswers(t *testing.T) {
+	for bytes, want := range map[int]int64{4 << 10: 0, 16 << 10: 16 << 10} {
+		held := make(chan int64, 1)
+		s := stand(t, FrontOptions{Access: Access{Anonymous: ScopeAll}}, func(mux *http.ServeMux, f *Front) {
+			mux.Handle("GET /some", f.Route(Rule{Name: "GET /some", Scope: ScopeEntries}, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				Hold(w, bytes)
+				held <- f.answers.taken()
+			})))
+		})
+		s.expect(http.StatusOK, "GET", "/some", nil)
+		if got := <-held; got != want {
+			t.Errorf("of %d bytes %d are counted", bytes, got)
+		}
+	}
+}
+
 // TestManyAddressesOfOne: whoever has a /64 of IPv6 has as many addresses as they like,
 // and one share.
 func TestManyAddressesOfOne(t *testing.T) {
