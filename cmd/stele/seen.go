@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -218,36 +219,41 @@ func (a *app) sawCosigned(id statement.LedgerID, size uint64, signed []byte) err
 	})
 }
 
-// How long a command waits for another one of this person that writes down what it
-// saw, and how often it looks.
-const (
-	seenPatience = 10 * time.Second
-	seenPause    = 2 * time.Millisecond
-)
-
 // onSeen does something while no other command of this person changes what it saw of
 // a ledger.
 func (a *app) onSeen(id statement.LedgerID, do func() error) error {
 	path := a.seenPath(id) + ".lock"
-	fsys := durable.Private()
 	if err := os.MkdirAll(filepath.Dir(path), durable.PrivateDir); err != nil {
 		return notWrittenDown(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), seenPatience)
+	lock, err := briefLock(path, durable.Holder{})
+	if err != nil {
+		return notWrittenDown(err)
+	}
+	defer lock.Close()
+	return do()
+}
+
+// How long a command waits for another one of this person that writes down what it
+// saw, or changes a file of tokens, and how often it looks.
+const (
+	lockPatience = 10 * time.Second
+	lockPause    = 2 * time.Millisecond
+)
+
+// briefLock takes a lock that whoever has it has for a moment only.
+func briefLock(path string, h durable.Holder) (io.Closer, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), lockPatience)
 	defer cancel()
 	for {
-		lock, err := durable.Lock(fsys, path, durable.Holder{}, false)
-		if err == nil {
-			defer lock.Close()
-			return do()
-		}
+		lock, err := durable.Lock(durable.Private(), path, h, false)
 		if !errors.Is(err, durable.ErrLocked) {
-			return notWrittenDown(err)
+			return lock, err
 		}
 		select {
-		case <-time.After(seenPause):
+		case <-time.After(lockPause):
 		case <-ctx.Done():
-			return notWrittenDown(err)
+			return nil, err
 		}
 	}
 }
