@@ -53,6 +53,7 @@ func (a *app) unsentFile() (f *os.File, err error) {
 		if err := os.MkdirAll(a.cacheDir(), durable.PrivateDir); err != nil {
 			return nil, err
 		}
+		durable.RemoveAbandoned(a.cacheDir(), "unsent-", durable.Abandoned)
 		if a.unsent.dir, err = os.MkdirTemp(a.cacheDir(), "unsent-*"); err != nil {
 			return nil, err
 		}

@@ -14,6 +14,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -200,3 +202,24 @@ func onDisk(fsys vfs.FS) bool {
 
 // Unwrap lets onDisk see through.
 func (p privateFS) Unwrap() vfs.FS { return p.FS }
+
+// Abandoned is after how long nobody is at work any more on what was begun.
+const Abandoned = 24 * time.Hour
+
+// RemoveAbandoned removes from a directory what has a name that begins so, and was not
+// changed for an age: what programs left behind that were killed. What cannot be
+// removed stays; the next one tries again.
+func RemoveAbandoned(dir, prefix string, age time.Duration) {
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		return
+	}
+	for _, e := range list {
+		if !strings.HasPrefix(e.Name(), prefix) {
+			continue
+		}
+		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) >= age {
+			_ = os.RemoveAll(filepath.Join(dir, e.Name()))
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -97,5 +98,28 @@ func TestLock(t *testing.T) {
 	}
 	if _, err := Lock(vfs.Default, name+"x", h, true); !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)
+	}
+}
+
+// TestWhatAKilledProgramLeft: what is old and has the name goes, and nothing else does.
+func TestWhatAKilledProgramLeft(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "with [brackets]")
+	for _, name := range []string{".new-old/file", ".new-young/file", "old/file"} {
+		if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	old := time.Now().Add(-2 * Abandoned)
+	for _, name := range []string{".new-old", "old"} {
+		if err := os.Chtimes(filepath.Join(dir, name), old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	RemoveAbandoned(dir, ".new-", Abandoned)
+	if list, err := os.ReadDir(dir); err != nil || len(list) != 2 || list[0].Name() != ".new-young" || list[1].Name() != "old" {
+		t.Errorf("left are %v, %v", list, err)
 	}
 }

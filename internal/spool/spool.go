@@ -210,13 +210,7 @@ func (s *Spool) Lock(h durable.Holder) (io.Closer, error) {
 	if err != nil {
 		return nil, err
 	}
-	gone, err := filepath.Glob(filepath.Join(s.dir, unfinished+"gone-*"))
-	for _, path := range gone {
-		err = errors.Join(err, os.RemoveAll(path))
-	}
-	if err != nil {
-		held.Close()
-		return nil, err
-	}
+	durable.RemoveAbandoned(s.dir, unfinished+"gone-", 0)
+	durable.RemoveAbandoned(s.dir, unfinished, durable.Abandoned) // others may be adding now
 	return held, nil
 }
