@@ -43,6 +43,9 @@ func Lock(fsys vfs.FS, name string, h Holder, readOnly bool) (io.Closer, error) 
 	if !readOnly {
 		flags |= os.O_CREATE
 	}
+	if err := plain(name); err != nil {
+		return nil, err
+	}
 	writable := true
 	f, err := os.OpenFile(name, flags, PrivateFile)
 	if readOnly && err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -66,6 +69,20 @@ func Lock(fsys vfs.FS, name string, h Holder, readOnly bool) (io.Closer, error) 
 		}
 	}
 	return &fileLock{f: f, clear: writable}, nil
+}
+
+// plain refuses a lock that is there and is no file of its own. Its holder is written
+// over what it holds, and whoever made the directory, such as that of a ledger from
+// elsewhere, must not choose by a link whose file that is.
+func plain(name string) error {
+	info, err := os.Lstat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("lock %s: it is no regular file", name)
+	}
+	return err
 }
 
 type fileLock struct {
