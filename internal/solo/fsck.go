@@ -137,6 +137,11 @@ func fsckShelf(ctx context.Context, s *Shelf, report *Report, problem func(error
 		if strings.Contains(dir, tempMark) {
 			continue // of a write that was cut short
 		}
+		info, err := s.fs.Stat(s.fs.PathJoin(s.dir, "attachments", dir))
+		if err != nil || !info.IsDir() { // opened, a pipe would wait for ever
+			problem(fmt.Errorf("attachments/%s: not a directory of attachments", dir))
+			continue
+		}
 		names, err := list("attachments", dir)
 		if err != nil {
 			return err
@@ -176,6 +181,9 @@ func fsckShelf(ctx context.Context, s *Shelf, report *Report, problem func(error
 // tempMark is in the names of files that are being written.
 const tempMark = ".tmp-"
 
+// errNoFile: a pipe or a device, which whoever opens it waits for, or reads without end.
+var errNoFile = errors.New("it is no regular file")
+
 // checkAttachment: the file is what its name says.
 func (s *Shelf) checkAttachment(dir, name string) error {
 	id, err := statement.ParseID(name) // 64 lower-case hexadecimal digits, too
@@ -185,6 +193,9 @@ func (s *Shelf) checkAttachment(dir, name string) error {
 	info, err := s.fs.Stat(s.path(id))
 	if err != nil {
 		return fmt.Errorf("attachment %s: %w", name, err)
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("attachment %s: %w", name, errNoFile)
 	}
 	f, err := s.Open(statement.Attachment{SHA256: id, Size: uint64(info.Size())})
 	if err != nil {
@@ -205,6 +216,13 @@ func (s *Shelf) checkManifest(name string) error {
 	fp, err := fingerprint.Parse(base[:i] + ":" + base[i+1:])
 	if err != nil {
 		return fmt.Errorf("manifests/%s: %w", name, err)
+	}
+	info, err := s.fs.Stat(s.manifestPath(fp))
+	if err == nil && !info.Mode().IsRegular() {
+		err = errNoFile
+	}
+	if err != nil {
+		return fmt.Errorf("manifest of %s: %w", fp, err)
 	}
 	r, closer, err := s.Manifest(fp)
 	if err != nil {

@@ -154,10 +154,13 @@ func copyDir(ctx context.Context, fsys vfs.FS, from, to string) error {
 		if err != nil {
 			return err
 		}
-		if info.IsDir() {
+		switch {
+		case info.IsDir():
 			err = copyDir(ctx, fsys, a, b)
-		} else {
+		case info.Mode().IsRegular():
 			err = copyFile(fsys, a, b)
+		default:
+			err = errNoFile
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
