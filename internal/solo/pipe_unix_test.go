@@ -37,3 +37,13 @@ func TestPipesOnAnAttackersShelf(t *testing.T) {
 		t.Error("a pipe was copied")
 	}
 }
+
+func TestAPipeThatIsNoLedger(t *testing.T) {
+	dir := t.TempDir()
+	if err := unix.Mkfifo(filepath.Join(dir, fileInfo), 0o600); err != nil {
+		t.Skip("no pipes here:", err)
+	}
+	if _, err := ReadInfo(dir); err == nil {
+		t.Error("a pipe was taken for a ledger")
+	}
+}
