@@ -20,6 +20,10 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
+// ErrNoFile says that something is a pipe, a device or a directory, and no file: whoever
+// opened it might wait for it, or read it, without end.
+var ErrNoFile = errors.New("it is no regular file")
+
 // category labels our writes for Pebble's per-category disk statistics.
 const category = vfs.WriteCategoryUnspecified
 
@@ -76,6 +80,9 @@ func suffix() string {
 // ReadFile returns the contents of name, at most limit bytes of it: a longer
 // file is an error, so that a wrong file is never read into memory whole.
 func ReadFile(fsys vfs.FS, name string, limit int64) ([]byte, error) {
+	if info, err := fsys.Stat(name); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("read %s: %w", name, ErrNoFile)
+	}
 	f, err := fsys.Open(name)
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -121,5 +122,20 @@ func TestWhatAKilledProgramLeft(t *testing.T) {
 	RemoveAbandoned(dir, ".new-", Abandoned)
 	if list, err := os.ReadDir(dir); err != nil || len(list) != 2 || list[0].Name() != ".new-young" || list[1].Name() != "old" {
 		t.Errorf("left are %v, %v", list, err)
+	}
+}
+
+// TestPipeInPlaceOfAFile is refused, and nobody waits until somebody writes into it.
+func TestPipeInPlaceOfAFile(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := ReadFile(vfs.Default, dir, 10); !errors.Is(err, ErrNoFile) {
+		t.Errorf("of a directory: %v", err)
+	}
+	pipe := filepath.Join(dir, "pipe")
+	if err := exec.Command("mkfifo", pipe).Run(); err != nil {
+		t.Skip("no mkfifo here: ", err)
+	}
+	if _, err := ReadFile(vfs.Default, pipe, 10); !errors.Is(err, ErrNoFile) {
+		t.Errorf("of a pipe: %v", err)
 	}
 }

@@ -55,6 +55,10 @@ func Lock(fsys vfs.FS, name string, h Holder, readOnly bool) (io.Closer, error) 
 	if err != nil {
 		return nil, err
 	}
+	if err := same(f, name); err != nil {
+		f.Close()
+		return nil, err
+	}
 	if err := lockFile(f); err != nil {
 		f.Close()
 		if errors.Is(err, ErrLocked) {
@@ -80,9 +84,25 @@ func plain(name string) error {
 		return nil
 	}
 	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("lock %s: it is no regular file", name)
+		err = fmt.Errorf("lock %s: %w", name, ErrNoFile)
 	}
 	return err
+}
+
+// same refuses a file that was opened where something else was put meanwhile.
+func same(f *os.File, name string) error {
+	opened, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	there, err := os.Lstat(name)
+	if err != nil {
+		return err
+	}
+	if !os.SameFile(opened, there) {
+		return fmt.Errorf("lock %s: it was replaced meanwhile", name)
+	}
+	return nil
 }
 
 type fileLock struct {

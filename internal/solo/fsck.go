@@ -10,6 +10,7 @@ import (
 
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/fingerprint"
+	"github.com/stele-ml/stele/internal/durable"
 	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/statement"
 )
@@ -181,9 +182,6 @@ func fsckShelf(ctx context.Context, s *Shelf, report *Report, problem func(error
 // tempMark is in the names of files that are being written.
 const tempMark = ".tmp-"
 
-// errNoFile: a pipe or a device, which whoever opens it waits for, or reads without end.
-var errNoFile = errors.New("it is no regular file")
-
 // checkAttachment: the file is what its name says.
 func (s *Shelf) checkAttachment(dir, name string) error {
 	id, err := statement.ParseID(name) // 64 lower-case hexadecimal digits, too
@@ -195,7 +193,7 @@ func (s *Shelf) checkAttachment(dir, name string) error {
 		return fmt.Errorf("attachment %s: %w", name, err)
 	}
 	if !info.Mode().IsRegular() {
-		return fmt.Errorf("attachment %s: %w", name, errNoFile)
+		return fmt.Errorf("attachment %s: %w", name, durable.ErrNoFile)
 	}
 	f, err := s.Open(statement.Attachment{SHA256: id, Size: uint64(info.Size())})
 	if err != nil {
@@ -219,7 +217,7 @@ func (s *Shelf) checkManifest(name string) error {
 	}
 	info, err := s.fs.Stat(s.manifestPath(fp))
 	if err == nil && !info.Mode().IsRegular() {
-		err = errNoFile
+		err = durable.ErrNoFile
 	}
 	if err != nil {
 		return fmt.Errorf("manifest of %s: %w", fp, err)

@@ -89,9 +89,6 @@ func ReadInfo(dir string) (Info, error) { return readInfo(vfs.Default, dir) }
 func readInfo(fsys vfs.FS, dir string) (Info, error) {
 	var info Info
 	name := fsys.PathJoin(dir, fileInfo)
-	if at, err := fsys.Stat(name); err == nil && !at.Mode().IsRegular() {
-		return info, fmt.Errorf("%s: %w", name, errNoFile)
-	}
 	data, err := durable.ReadFile(fsys, name, maxInfo)
 	if errors.Is(err, fs.ErrNotExist) {
 		return info, fmt.Errorf("%w in %s", ErrNoLedger, dir)

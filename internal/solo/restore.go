@@ -160,7 +160,7 @@ func copyDir(ctx context.Context, fsys vfs.FS, from, to string) error {
 		case info.Mode().IsRegular():
 			err = copyFile(fsys, a, b)
 		default:
-			err = errNoFile
+			err = durable.ErrNoFile
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)

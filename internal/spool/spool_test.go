@@ -141,7 +141,7 @@ func TestAnEnvelopeThatWasChanged(t *testing.T) {
 	if _, err := item.Envelope(); !errors.Is(err, spool.ErrDamaged) {
 		t.Errorf("no envelope: %v", err)
 	}
-	if err := os.Mkdir(path, 0o700); err != nil {
+	if err := os.Symlink(path, path); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := item.Envelope(); err == nil || errors.Is(err, spool.ErrDamaged) {
