@@ -73,11 +73,13 @@ func (a *app) keyList() *cobra.Command {
 				members = r.memberKeys(a.now().UnixMilli())
 				return nil
 			})
-			if err != nil && !errors.Is(err, errNoLedger) {
-				return err
+			if len(mine) > 0 || err == nil || errors.Is(err, errNoLedger) {
+				a.printKeys(members, mine) // one's own are known wherever the ledger is
 			}
-			a.printKeys(members, mine)
-			return nil
+			if errors.Is(err, errNoLedger) {
+				return nil
+			}
+			return err
 		},
 	}
 }
