@@ -68,6 +68,8 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer, getenv func(string) strin
 	return &app{stdin: stdin, stdout: &checked{w: stdout}, stderr: stderr, term: terminal.New(stdin, stdout, stderr, getenv), getenv: getenv, now: time.Now, servers: newServers(), become: process.Replace}
 }
 
+func init() { cobra.EnableCommandSorting = false } // the order of a day's work; cobra has it for all commands
+
 // command builds the tree of verbs, in the order of a day's work.
 func (a *app) command() *cobra.Command {
 	root := &cobra.Command{
@@ -118,7 +120,6 @@ an append-only Merkle log; anybody can check any of it later, offline.`,
 	root.SetUsageTemplate(usageTemplate(root.UsageTemplate()))
 	root.SetHelpCommandGroupID("keep")
 	root.CompletionOptions.HiddenDefaultCmd = true
-	cobra.EnableCommandSorting = false // the order of a day's work
 	root.AddGroup(
 		&cobra.Group{ID: "work", Title: "Stamp and check:"},
 		&cobra.Group{ID: "look", Title: "Look at the ledger:"},
