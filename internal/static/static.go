@@ -71,9 +71,9 @@ type Exported struct {
 }
 
 // Export publishes a log as of the view: the tiles and entries that are missing,
-// then, when they are there for good, the checkpoint. A checkpoint of as many
-// entries or more that Contains allows is left as it is. What is killed in between
-// is finished by the next.
+// then, when they are there for good, the checkpoint. One that is there is replaced
+// only where Contains allows it, by other bytes, and as it was when it was read. What
+// is killed in between is finished by the next.
 func Export(ctx context.Context, v View, to Folder, o Options) (*Exported, error) {
 	signed, err := v.LatestCheckpoint()
 	if err != nil {
