@@ -114,3 +114,18 @@ func (o *azureObjects) remove(bucket, key string) error {
 	_, err := o.client.DeleteBlob(context.Background(), bucket, key, nil)
 	return err
 }
+
+// keys are the blobs that a listing names.
+func (o *azureObjects) keys(bucket string) (map[string]bool, error) {
+	held := map[string]bool{}
+	for pages := o.client.NewListBlobsFlatPager(bucket, nil); pages.More(); {
+		page, err := pages.NextPage(context.Background())
+		if err != nil {
+			return nil, err
+		}
+		for _, blob := range page.Segment.BlobItems {
+			held[*blob.Name] = true
+		}
+	}
+	return held, nil
+}

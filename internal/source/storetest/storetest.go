@@ -159,39 +159,71 @@ func (s *Server) Delete(t testing.TB, bucket, key string) {
 // copying is how many files Copy has under way.
 const copying = 8
 
+// lister is a store whose Copy is looked at: it has been seen to acknowledge an
+// object and to leave it out of every listing after that.
+type lister interface {
+	keys(bucket string) (map[string]bool, error)
+}
+
+// copyAttempts is how often Copy puts what the store's listing leaves out.
+const copyAttempts = 3
+
 // Copy puts every file below the local folder dir under prefix, which is empty
 // or ends with a slash. Symbolic links are followed.
 func (s *Server) Copy(t testing.TB, bucket, prefix, dir string) {
 	t.Helper()
-	var (
-		group sync.WaitGroup
-		slots = make(chan struct{}, copying)
-	)
+	files := map[string]string{} // by key
 	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
 		rel, err := filepath.Rel(dir, name)
-		if err != nil {
-			return err
-		}
-		data, err := os.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		slots <- struct{}{}
-		group.Go(func() {
-			defer func() { <-slots }()
-			if err := s.objects.put(bucket, prefix+filepath.ToSlash(rel), data); err != nil {
-				t.Errorf("%s: putting %q: %v", s.Scheme, rel, err)
-			}
-		})
-		return nil
+		files[prefix+filepath.ToSlash(rel)] = name
+		return err
 	})
-	group.Wait()
 	if err != nil {
 		t.Fatal(err)
 	}
+	l, listed := s.objects.(lister)
+	for range copyAttempts {
+		s.copyFiles(t, bucket, files)
+		if !listed || t.Failed() {
+			return
+		}
+		held, err := l.keys(bucket)
+		if err != nil {
+			t.Fatalf("%s: listing %s: %v", s.Scheme, bucket, err)
+		}
+		maps.DeleteFunc(files, func(key, _ string) bool { return held[key] })
+		if len(files) == 0 {
+			return
+		}
+		t.Logf("%s: the store acknowledged and does not list %q", s.Scheme, slices.Sorted(maps.Keys(files)))
+	}
+	t.Fatalf("%s: the store does not keep what is put", s.Scheme)
+}
+
+// copyFiles puts files, some at a time.
+func (s *Server) copyFiles(t testing.TB, bucket string, files map[string]string) {
+	t.Helper()
+	var (
+		group sync.WaitGroup
+		slots = make(chan struct{}, copying)
+	)
+	for key, name := range files {
+		slots <- struct{}{}
+		group.Go(func() {
+			defer func() { <-slots }()
+			data, err := os.ReadFile(name)
+			if err == nil {
+				err = s.objects.put(bucket, key, data)
+			}
+			if err != nil {
+				t.Errorf("%s: putting %q: %v", s.Scheme, key, err)
+			}
+		})
+	}
+	group.Wait()
 }
 
 // URL is the place as a person writes it.

@@ -8,12 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -283,5 +285,43 @@ func TestServersEndWithTheirTests(t *testing.T) {
 		if time.Now().After(end) {
 			t.Fatalf("the server %d or its folder %s is still there", pid, dir)
 		}
+	}
+}
+
+// forgetful acknowledges the first put of each key, and lists none of them.
+type forgetful struct {
+	objects
+	mu   sync.Mutex
+	puts map[string]int
+}
+
+func (f *forgetful) put(_, key string, _ []byte) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.puts[key]++
+	return nil
+}
+
+func (f *forgetful) keys(string) (map[string]bool, error) {
+	held := map[string]bool{}
+	for key, n := range f.puts {
+		held[key] = n > 1 || key == "in/kept"
+	}
+	return held, nil
+}
+
+// A store that forgets an object is given it again; the others are not put
+// twice.
+func TestCopyPutsAgainWhatIsNotListed(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"kept", "lost"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := &forgetful{puts: map[string]int{}}
+	(&Server{Scheme: "azblob", objects: f}).Copy(t, "b", "in/", dir)
+	if want := map[string]int{"in/kept": 1, "in/lost": 2}; !maps.Equal(f.puts, want) {
+		t.Errorf("put %v; want %v", f.puts, want)
 	}
 }
