@@ -73,6 +73,7 @@ type planned struct {
 	tried    foresight.Answer // what contracts would say of it
 	control  uint64           // how many control entries there were
 	question string
+	who      jsonv1.Signer // who decides, or has decided so already
 	origin   string
 
 	done       *evidence.Entry // it is on the ledger already, as its author's last word
@@ -87,73 +88,27 @@ func (a *app) decide(ctx context.Context, f *decideFlags, plan func(*reading) (*
 		return err
 	}
 	defer closeSigner()
-	var by author // nobody, for whoever only looks
+	l := look{decideFlags: f, asks: !f.yes && !a.json && !f.dryRun && a.term.CanAsk()}
 	if signer != nil {
-		by = authorOf(signer)
+		l.by = authorOf(signer)
 	}
 	var p *planned
-	var who jsonv1.Signer
-	asks := !f.yes && !a.json && !f.dryRun && a.term.CanAsk()
 	err = a.readAt(ctx, dir, func(r *reading) error {
 		if p, err = plan(r); err != nil {
 			return err
 		}
-		who, p.origin = r.signerBy(by), r.Origin()
-		if p.done == nil {
-			err = r.seen(p, f, by)
-		}
-		if err != nil {
-			return err
-		}
-		if p.done != nil {
-			who = r.Signer(p.done)
-			p.checkpoint, err = r.LatestCheckpoint()
-			return err
-		}
-		// What would be refused for certain is told before anybody is asked.
-		if signer != nil {
-			if err := by.check(r.Control.Roster(), r.Size(), max(a.now().UnixMilli(), r.Time()), p.st); err != nil {
-				return err
-			}
-		}
-		if p.refusal == nil && (asks || f.dryRun) {
-			if p.tried, err = foresight.Ask(r.Book, p.st, r.signs(by), max(a.now().UnixMilli(), r.Time())); err != nil {
-				return err
-			}
-			p.refusal = p.tried.Refusal
-		}
-		p.control = r.Control.Count()
-		if a.json || a.quiet && !asks {
-			if f.dryRun {
-				return p.refusal
-			}
-			return nil
-		}
-		if asks || f.dryRun {
-			a.showPlanned(r, p, f.stage)
-		}
-		for _, note := range p.notes {
-			a.term.Notef("%s", note)
-		}
-		a.noteUndecided(p.tried.Undecided)
-		for _, concern := range p.concerns {
-			a.term.Warnf("%s", concern)
-		}
-		if asks || f.dryRun {
-			return p.refusal
-		}
-		return nil
+		return a.look(r, p, l)
 	})
 	if err != nil {
 		return err
 	}
 	if p.done != nil {
-		return a.printDecided(p, &solo.Proof{Receipt: ledger.Receipt{Index: p.done.Index, Time: p.done.Time, Existed: true}, Checkpoint: p.checkpoint}, who)
+		return a.printDecided(p, &solo.Proof{Receipt: ledger.Receipt{Index: p.done.Index, Time: p.done.Time, Existed: true}, Checkpoint: p.checkpoint})
 	}
 	if f.dryRun {
-		return a.printDecided(p, nil, who)
+		return a.printDecided(p, nil)
 	}
-	if asks {
+	if l.asks {
 		ok, err := a.term.Confirm(ctx, p.question, len(p.concerns) == 0)
 		if err != nil {
 			return err
@@ -169,7 +124,68 @@ func (a *app) decide(ctx context.Context, f *decideFlags, plan func(*reading) (*
 	if err != nil {
 		return crossed(err)
 	}
-	return a.printDecided(p, proof, who)
+	return a.printDecided(p, proof)
+}
+
+// look is how a decision is looked at.
+type look struct {
+	*decideFlags
+	by   author // nobody, for whoever only looks
+	asks bool   // somebody is asked before it is signed
+}
+
+// shows reports whether the decision is shown before anything is signed.
+func (l look) shows() bool { return l.asks || l.dryRun }
+
+// look completes what is planned by what the ledger knows, shows it, and fails
+// where it would be refused.
+func (a *app) look(r *reading, p *planned, l look) (err error) {
+	p.who, p.origin = r.signerBy(l.by), r.Origin()
+	if p.done == nil {
+		if err := r.seen(p, l.decideFlags, l.by); err != nil {
+			return err
+		}
+	}
+	if p.done != nil {
+		p.who = r.Signer(p.done)
+		p.checkpoint, err = r.LatestCheckpoint()
+		return err
+	}
+	now := max(a.now().UnixMilli(), r.Time())
+	// What would be refused for certain is told before anybody is asked.
+	if l.by != (author{}) {
+		if err := l.by.check(r.Control.Roster(), r.Size(), now, p.st); err != nil {
+			return err
+		}
+	}
+	if p.refusal == nil && l.shows() {
+		if p.tried, err = foresight.Ask(r.Book, p.st, r.signs(l.by), now); err != nil {
+			return err
+		}
+		p.refusal = p.tried.Refusal
+	}
+	p.control = r.Control.Count()
+	if !a.json && (!a.quiet || l.asks) {
+		a.tellPlanned(r, p, l)
+	}
+	if l.shows() {
+		return p.refusal
+	}
+	return nil
+}
+
+// tellPlanned shows what is planned, and what should be known before it is signed.
+func (a *app) tellPlanned(r *reading, p *planned, l look) {
+	if l.shows() {
+		a.showPlanned(r, p, l.stage)
+	}
+	for _, note := range p.notes {
+		a.term.Notef("%s", note)
+	}
+	a.noteUndecided(p.tried.Undecided)
+	for _, concern := range p.concerns {
+		a.term.Warnf("%s", concern)
+	}
 }
 
 // decider is the ledger and the key that signs; without a key one may still look.

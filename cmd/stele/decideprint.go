@@ -77,14 +77,14 @@ func subjectOfDecision(st *statement.Statement) string {
 }
 
 // printDecided writes the receipt; without a proof, what would be signed.
-func (a *app) printDecided(p *planned, proof *solo.Proof, who jsonv1.Signer) error {
+func (a *app) printDecided(p *planned, proof *solo.Proof) error {
 	ref, err := p.st.Ref()
 	if err != nil {
 		return err
 	}
 	out := jsonv1.Decided{
 		Kind: string(p.st.Kind), Name: ref.Name, Version: ref.Version, Fingerprint: ref.Fingerprint.String(), After: afterOf(p.st),
-		Skipped: p.skipped, Signer: who, Origin: p.origin, DryRun: proof == nil,
+		Skipped: p.skipped, Signer: p.who, Origin: p.origin, DryRun: proof == nil,
 	}
 	if s := p.st.Approval; s != nil {
 		out.Stage, out.Decision, out.Reason = s.Stage, s.Decision, s.Reason
@@ -94,7 +94,7 @@ func (a *app) printDecided(p *planned, proof *solo.Proof, who jsonv1.Signer) err
 	}
 	var written jsonv1.Written
 	if proof != nil {
-		if written, err = writtenJSON(proof, p.st.Kind, p.origin, who); err != nil {
+		if written, err = writtenJSON(proof, p.st.Kind, p.origin, p.who); err != nil {
 			return err
 		}
 		out.Entry, out.Time, out.Checkpoint, out.Existed = &written.Entry, written.Time, &written.Checkpoint, written.Existed
