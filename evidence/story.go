@@ -90,53 +90,10 @@ func (c *verification) story() {
 // say what its bytes were made of under another name.
 func (c *verification) about() map[statement.Ref][]*Entry {
 	about := make(map[statement.Ref][]*Entry, len(c.graph.Nodes))
-	byData := make(map[fingerprint.Fingerprint][]statement.Ref)
-	for _, n := range c.graph.Nodes {
-		byData[n.Ref.Fingerprint] = append(byData[n.Ref.Fingerprint], n.Ref)
-	}
-	copies := make(map[uint64][]statement.Ref) // by the entry that says an origin of them under another name
-	for _, n := range c.graph.Nodes {
-		for _, o := range n.Origins {
-			if o.Of != n.Ref && !slices.Contains(copies[o.Entry], n.Ref) {
-				copies[o.Entry] = append(copies[o.Entry], n.Ref)
-			}
-		}
-	}
-	all := slices.Concat(c.known, c.listed, []*Entry{c.last})
-	slices.SortStableFunc(all, func(a, b *Entry) int { return cmp.Compare(a.Index, b.Index) })
-	all = slices.CompactFunc(all, func(a, b *Entry) bool { return a.Index == b.Index })
-	listed := make(map[uint64]bool, len(c.listed))
-	for _, e := range c.listed {
-		listed[e.Index] = true
-	}
-	targets := make(map[uint64]string) // of withdrawals
-	for _, w := range c.state.drawn {
-		targets[w.Entry] = w.Target
-	}
-	for _, e := range all {
-		st := c.parsed[e]
-		if !listed[e.Index] && !st.Control() {
-			continue // the last leaf, which is there for the control entries alone
-		}
-		var refs []statement.Ref
-		switch {
-		case st.Run != nil:
-			for _, o := range st.Run.Outputs {
-				refs = append(refs, o.Ref)
-			}
-		default:
-			ref, err := st.Ref()
-			if err != nil {
-				continue
-			}
-			refs = []statement.Ref{ref}
-			if ofContents(st, targets) {
-				refs = byData[ref.Fingerprint]
-			}
-			if st.Release != nil {
-				refs = append(refs, st.Release.Replaces...)
-			}
-		}
+	subjects := c.subjects()
+	copies := c.copies()
+	for _, e := range c.told() {
+		refs := subjects(c.parsed[e])
 		for _, ref := range refs {
 			if n := c.graph.Node(ref); n != nil && n.Ref == ref {
 				about[ref] = append(about[ref], e)
@@ -160,6 +117,62 @@ func (c *verification) about() map[statement.Ref][]*Entry {
 		})
 	}
 	return about
+}
+
+// told returns the entries that the story is about, in order: all but a last leaf
+// that is there for its control entries alone.
+func (c *verification) told() []*Entry {
+	listed := make(map[uint64]bool, len(c.listed))
+	for _, e := range c.listed {
+		listed[e.Index] = true
+	}
+	all := slices.Concat(c.known, c.listed, []*Entry{c.last})
+	slices.SortStableFunc(all, func(a, b *Entry) int { return cmp.Compare(a.Index, b.Index) })
+	all = slices.CompactFunc(all, func(a, b *Entry) bool { return a.Index == b.Index })
+	return slices.DeleteFunc(all, func(e *Entry) bool { return !listed[e.Index] && !c.parsed[e].Control() })
+}
+
+// copies returns the artifacts of which an entry says an origin under another name.
+func (c *verification) copies() map[uint64][]statement.Ref {
+	copies := make(map[uint64][]statement.Ref)
+	for _, n := range c.graph.Nodes {
+		for _, o := range n.Origins {
+			if o.Of != n.Ref && !slices.Contains(copies[o.Entry], n.Ref) {
+				copies[o.Entry] = append(copies[o.Entry], n.Ref)
+			}
+		}
+	}
+	return copies
+}
+
+// subjects returns a function that says which artifacts a statement is about.
+func (c *verification) subjects() func(*statement.Statement) []statement.Ref {
+	byData := make(map[fingerprint.Fingerprint][]statement.Ref)
+	for _, n := range c.graph.Nodes {
+		byData[n.Ref.Fingerprint] = append(byData[n.Ref.Fingerprint], n.Ref)
+	}
+	targets := make(map[uint64]string) // of withdrawals
+	for _, w := range c.state.drawn {
+		targets[w.Entry] = w.Target
+	}
+	return func(st *statement.Statement) (refs []statement.Ref) {
+		if st.Run != nil {
+			for _, o := range st.Run.Outputs {
+				refs = append(refs, o.Ref)
+			}
+			return refs
+		}
+		ref, err := st.Ref()
+		switch {
+		case err != nil:
+			return nil
+		case ofContents(st, targets):
+			return byData[ref.Fingerprint]
+		case st.Release != nil:
+			return append([]statement.Ref{ref}, st.Release.Replaces...)
+		}
+		return []statement.Ref{ref}
+	}
 }
 
 // ofContents reports whether a control statement is about an artifact's bytes,
