@@ -96,7 +96,7 @@ func TestAttackLyingReceipt(t *testing.T) {
 			l := w.follow(t, w.client(t, w), nil)
 			before, signed := l.Checkpoint()
 			w.bend = func(env *statement.Envelope, r *wire.Receipt) { c.bend(w, env, r) }
-			receipt, err := l.Submit(t.Context(), w.stamp("mine"), client.SubmitOptions{Key: w.l.Ada.PublicKey()}, nil)
+			receipt, err := l.Submit(t.Context(), w.stamp("mine"), client.SubmitOptions{Key: w.l.Ada.PublicKey()})
 			if receipt != nil || !errors.Is(err, c.want) {
 				t.Fatalf("receipt %v, error %v; want %v", receipt, err, c.want)
 			}
@@ -149,7 +149,7 @@ func TestAttackHistory(t *testing.T) {
 				s.from.mux.ServeHTTP(rw, r)
 				return true
 			}
-			_, err := c.Follow(t.Context(), client.ByPolicy(w.policy("1")), evidence.Remembered{Signed: past})
+			_, err := c.Follow(t.Context(), w.policy("1"), evidence.Remembered{Signed: past})
 			if !errors.Is(err, s.want) {
 				t.Fatalf("error %v, want %v", err, s.want)
 			}
@@ -172,7 +172,7 @@ func mustCheckpoint(t *testing.T, w *world, size uint64) []byte {
 
 func TestAttackAnotherLedger(t *testing.T) {
 	w := newWorld(t)
-	_, err := w.client(t, w).Follow(t.Context(), client.ByPolicy(w.policy("another")), evidence.Remembered{})
+	_, err := w.client(t, w).Follow(t.Context(), w.policy("another"), evidence.Remembered{})
 	if !errors.Is(err, evidence.ErrUntrusted) {
 		t.Errorf("error %v", err)
 	}

@@ -8,12 +8,48 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 
+	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/fingerprint"
 	"github.com/stele-ml/stele/statement"
 )
 
 const octets = "application/octet-stream"
+
+// Evidence asks for evidence of name@version, with all that it was made of, as of the
+// newest checkpoint that the server publishes. The log goes on to that: a server cannot
+// show what was withdrawn since by evidence from before, but for a Log of FollowNewest,
+// which is ahead of what is published. What the evidence shows evidence.Verify says,
+// with the name and the version among its options. The attachments are not in it.
+//
+// ErrNotFound: the server says that there is no such artifact.
+func (l *Log) Evidence(ctx context.Context, name, version string) (*evidence.File, error) {
+	const path = "/v1/evidence"
+	least := uint64(0)
+	if !l.newest {
+		before, _ := l.points()
+		least = before.Size
+	}
+	q := url.Values{"name": {name}, "version": {version}, "lineage": {"true"}}
+	body, err := l.c.Get(ctx, path, q, evidence.MaxFile)
+	if err != nil {
+		return nil, err
+	}
+	f, err := evidence.Parse(body)
+	switch {
+	case errors.Is(err, evidence.ErrTampered):
+		return nil, l.c.tampered("%w", err)
+	case err != nil:
+		return nil, l.c.noAnswer(path, err)
+	case f.Claim.Name != name || f.Claim.Version != version:
+		return nil, l.c.tampered("evidence of %s@%s", f.Claim.Name, f.Claim.Version)
+	}
+	if err := l.meet(ctx, f.Checkpoint, least); err != nil {
+		return nil, fmt.Errorf("the evidence of %s@%s: %w", name, version, err)
+	}
+	return f, nil
+}
 
 // Attachment writes an attachment to w: it is checked by its digest, and what was
 // written is not to be used where the error is not nil. ErrNotFound: it was never

@@ -35,7 +35,8 @@ func (l Leaf) Entry() (*evidence.Entry, error) {
 	return e, err
 }
 
-// Entry returns one entry, checked against the log's checkpoint.
+// Entry returns one entry, checked against the log's checkpoint. ErrNotFound: that has
+// no such entry.
 func (l *Log) Entry(ctx context.Context, index uint64) (*evidence.Entry, error) {
 	for leaf, err := range l.Leaves(ctx, index, index+1) {
 		if err != nil {
@@ -43,8 +44,12 @@ func (l *Log) Entry(ctx context.Context, index uint64) (*evidence.Entry, error) 
 		}
 		return leaf.Entry()
 	}
-	at, _ := l.Checkpoint()
-	return nil, fmt.Errorf("entry %d: %w: the log has %d", index, ErrNotFound, at.Size)
+	at, _ := l.points()
+	return nil, noEntry(index, at.Size)
+}
+
+func noEntry(index, size uint64) error {
+	return fmt.Errorf("entry %d: %w: the log has %d", index, ErrNotFound, size)
 }
 
 // Leaves goes through the leaves from (inclusive) to (exclusive), as far as the

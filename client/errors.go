@@ -37,8 +37,43 @@ var (
 	ErrTwin = errors.New("the ledger has this statement under another signature, which was not checked")
 )
 
-// Problem is a server's error, RFC 9457. Its words are the server's: foreign text.
-type Problem = wire.Problem
+// Problem is an error as a server says it: RFC 9457, with what a refusal has besides.
+// Its words are the server's: foreign text.
+type Problem struct {
+	Status     int         // of the answer
+	Code       string      // docs/api.md lists them; "" where an answer has none that goes with its status
+	Detail     string      // a sentence
+	Rule       string      // of the ledger, that refused
+	Entry      *uint64     // that stands against it
+	Hint       string      // what to do
+	Violations []Violation // of contracts
+	Cost       uint64      // what contracts spent on it, in their units
+	Size       *uint64     // of the code "size": the entries that the server has
+	Primary    string      // of the code "read-only": the address to write to, if the server tells it
+	RequestID  string      // by which the server's log has it
+}
+
+// Violation is a rule of a contract that does not hold.
+type Violation struct {
+	Contract string // production@3
+	Entry    uint64 // that put the contract
+	Rule     string
+	Subject  string // name@version, where the rule is about one
+	Message  string
+	Hint     string
+	Error    string // why it could not be evaluated; else empty
+}
+
+func newProblem(p *wire.Problem) *Problem {
+	said := &Problem{
+		Status: p.Status, Code: string(p.Code), Detail: p.Detail, Rule: p.Rule, Entry: p.Entry, Hint: p.Hint,
+		Cost: p.Cost, Size: p.Size, Primary: p.Primary, RequestID: p.RequestID,
+	}
+	for _, v := range p.Violations {
+		said.Violations = append(said.Violations, Violation(v))
+	}
+	return said
+}
 
 // Error is a problem that a server answered with. Its class follows from its code.
 // Nothing of it is verified: it costs at most what not answering would cost.
@@ -47,14 +82,14 @@ type Error struct {
 	URL     string // that was asked, without its query
 }
 
-func (e *Error) Error() string { return e.Problem.Error() }
+func (e *Error) Error() string { return e.Problem.Detail }
 
 // Hint says what to do, in the server's words.
 func (e *Error) Hint() string { return e.Problem.Hint }
 
 // Unwrap returns the class.
 func (e *Error) Unwrap() error {
-	if c, ok := codes[e.Problem.Code]; ok {
+	if c, ok := codes[wire.Code(e.Problem.Code)]; ok {
 		return c.class
 	}
 	return classOf(e.Problem.Status)
@@ -106,7 +141,7 @@ func classOf(status int) error {
 
 // believed returns a problem as far as it goes with the status of its answer. One
 // that contradicts it is somebody else's, or a lie; nil if nothing of it is left.
-func believed(p *Problem, status int) *Problem {
+func believed(p *wire.Problem, status int) *wire.Problem {
 	if p == nil || p.Status != status {
 		return nil
 	}

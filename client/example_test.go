@@ -30,7 +30,7 @@ func ExampleClient_Follow() {
 		log.Fatal(err)
 	}
 	defer c.Close()
-	l, err := c.Follow(ctx, c.Following(ctx, policy), evidence.Remembered{Signed: seen})
+	l, err := c.Follow(ctx, policy, evidence.Remembered{Signed: seen})
 	var history *evidence.HistoryError
 	if errors.As(err, &history) {
 		// Two checkpoints of one log that do not go together: keep both, trust neither.
@@ -58,12 +58,11 @@ func ExampleClient_Follow() {
 // Give a ledger a signed statement. What is acknowledged is in the log.
 func ExampleLog_Submit() {
 	var (
-		l      *client.Log // from Follow
-		policy *evidence.Policy
-		env    *statement.Envelope // from statement.Sign
+		l   *client.Log         // from Follow
+		env *statement.Envelope // from statement.Sign
 	)
 	ctx := context.Background()
-	receipt, err := l.Submit(ctx, env, client.SubmitOptions{}, client.ByPolicy(client.ByLog(policy)))
+	receipt, err := l.Submit(ctx, env, client.SubmitOptions{})
 	var refused *client.Error
 	switch {
 	case errors.Is(err, client.ErrRefused) && errors.As(err, &refused):

@@ -7,10 +7,11 @@ import (
 	"net/url"
 	"strconv"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/wire"
-
-	"golang.org/x/mod/sumdb/tlog"
+	"github.com/stele-ml/stele/statement"
 )
 
 const (
@@ -20,8 +21,21 @@ const (
 	maxCheckpoint = evidence.MaxCheckpoint
 )
 
-// Info says which ledger a server keeps. None of it is checked.
-type Info = wire.Ledger
+// Info says which ledger a server keeps, and how far it is, in the server's words:
+// nothing of it is checked. The checkpoints in it are signed notes.
+type Info struct {
+	ID         statement.LedgerID
+	Origin     string // of the log
+	Hash       string // of its fingerprints, as [fingerprint.ParseAlgorithm] reads it
+	Rules      int    // the version of the ledger's rules
+	Size       uint64 // entries
+	Time       int64  // of the last entry, Unix ms
+	Checkpoint string // the newest
+	Cosigned   string // the newest that reached the quorum of the ledger's witnesses, if one did
+	Index      string // the version of the index that reads are answered by
+	Software   string
+	Primary    string // of a mirror: the address that it copies from, and where to write; else empty
+}
 
 // Ledger asks which ledger the server keeps. Nothing of it is to be believed.
 func (c *Client) Ledger(ctx context.Context) (*Info, error) {
@@ -29,11 +43,12 @@ func (c *Client) Ledger(ctx context.Context) (*Info, error) {
 	if err != nil {
 		return nil, err
 	}
-	info, err := wire.ParseLedger(a.body)
+	said, err := wire.ParseLedger(a.body)
 	if err != nil {
 		return nil, c.noAnswer("/v1/ledger", err)
 	}
-	return info, nil
+	info := Info(*said)
+	return &info, nil
 }
 
 // Checkpoint returns the checkpoint that the server publishes, by C2SP tlog-tiles:
@@ -74,25 +89,13 @@ func (c *Client) Consistency(ctx context.Context, from, to uint64) (tlog.TreePro
 	return wire.Hashes(p.Hashes), nil
 }
 
-// Read implements internal/remote.Server: it is POST /v1/read.
-func (c *Client) Read(ctx context.Context, r *wire.ReadRequest) (*wire.ReadAnswer, error) {
+// read asks for reads of the ledger's store.
+func (c *Client) read(ctx context.Context, r *wire.ReadRequest) (*wire.ReadAnswer, error) {
+	const path = "/v1/read"
 	body, err := r.Marshal()
 	if err != nil {
 		return nil, err
 	}
-	return c.read(ctx, "/v1/read", body)
-}
-
-// Trace implements internal/remote.Server: it is POST /v1/trace.
-func (c *Client) Trace(ctx context.Context, r *wire.TraceRequest) (*wire.ReadAnswer, error) {
-	body, err := r.Marshal()
-	if err != nil {
-		return nil, err
-	}
-	return c.read(ctx, "/v1/trace", body)
-}
-
-func (c *Client) read(ctx context.Context, path string, body []byte) (*wire.ReadAnswer, error) {
 	a, err := c.post(ctx, path, jsonType, body, wire.MaxReadAnswer)
 	if err != nil {
 		return nil, err

@@ -12,152 +12,226 @@ import (
 	"github.com/stele-ml/stele/evidence"
 )
 
-// Log is a log as of a verified checkpoint. It goes forwards only: by Advance, and
-// by what is submitted over it. It may be used concurrently.
+// Log is a log as of a checkpoint that a trust policy accepts: what its methods
+// return was checked against it. [Client.Follow] makes one. It goes forwards only, by
+// [Log.Advance], and by what is submitted over it. It may be used concurrently.
 type Log struct {
-	c     *Client
-	judge Judge
-	tiles *tiles
+	c      *Client
+	policy *evidence.Policy
+	newest bool // it advances to what the server has, not to what it publishes
+	tiles  *tiles
 
-	mu     sync.Mutex
+	mu sync.Mutex
+	at point // what the policy accepts: all that is read is as of it
+	// What the log's key signed furthest on: at, or beyond it, where something was
+	// submitted that witnesses have not cosigned so far. Nothing later may lack it.
+	head point
+}
+
+// point is a checkpoint, and its signed note. The zero point is before any.
+type point struct {
+	evidence.Checkpoint
 	signed []byte
-	at     evidence.Checkpoint
 }
 
-// Follow asks for the published checkpoint, has it judged, and checks that the log
-// goes on from the one remembered, which may be the zero one. Its errors besides
-// those of the client: evidence.ErrUntrusted, evidence.ErrTampered, and an
-// *evidence.HistoryError with both checkpoints for a fork or a rollback. Any C2SP
-// log can be followed, not only one of ours: proofs are made of its tiles.
-func (c *Client) Follow(ctx context.Context, judge Judge, past evidence.Remembered) (*Log, error) {
-	return c.followTo(ctx, judge, past, func(l *Log) error { return l.Advance(ctx) })
+// Follow returns the log as of the checkpoint that the server publishes: the policy
+// accepts it, by a log key and the quorum of witnesses that it names, and it goes on
+// from the one remembered, which may be the zero one. Remember what [Log.Checkpoint]
+// returns. The policy must not be changed afterwards; nil trusts nobody.
+//
+// Where the log's key was rotated since the policy was written, trust is followed
+// from the key that the policy names over the rotations that it signed: who holds that
+// key alone can have led from there to here, and it does not matter who tells of it.
+//
+// The errors besides those of the package: evidence.ErrUntrusted, evidence.ErrTampered,
+// and an *evidence.HistoryError with both checkpoints for a fork or a rollback.
+//
+// Any C2SP log can be followed, not only one of Stele's: proofs are made of its tiles.
+func (c *Client) Follow(ctx context.Context, policy *evidence.Policy, past evidence.Remembered) (*Log, error) {
+	return c.follow(ctx, &Log{policy: policy}, past)
 }
 
-func (c *Client) followTo(ctx context.Context, judge Judge, past evidence.Remembered, advance func(*Log) error) (*Log, error) {
-	l := &Log{c: c, judge: judge, tiles: newTiles(c)}
+// FollowNewest is Follow for who writes: as of the newest checkpoint that the server
+// has, by the log's signature alone. Witnesses may not have seen it so far, so that
+// nothing should be decided by what is read of it. What it remembers is not for
+// Follow, which may be behind it. Only Stele's servers have it.
+func (c *Client) FollowNewest(ctx context.Context, policy *evidence.Policy, past evidence.Remembered) (*Log, error) {
+	if policy != nil {
+		policy = &evidence.Policy{Logs: policy.Logs, Quorum: evidence.QuorumNone}
+	}
+	return c.follow(ctx, &Log{policy: policy, newest: true}, past)
+}
+
+func (c *Client) follow(ctx context.Context, l *Log, past evidence.Remembered) (*Log, error) {
+	l.c, l.tiles = c, newTiles(c)
+	if l.policy == nil {
+		l.policy = new(evidence.Policy)
+	}
 	if len(past.Signed) > 0 {
 		at, _, err := evidence.ReadCheckpoint(past.Signed)
 		if err != nil {
 			return nil, fmt.Errorf("the remembered checkpoint: %w", err)
 		}
-		l.signed, l.at = bytes.Clone(past.Signed), at
+		l.at = point{at, bytes.Clone(past.Signed)}
+		l.head = l.at
 	}
-	if err := advance(l); err != nil {
+	if err := l.Advance(ctx); err != nil {
 		return nil, err
 	}
 	return l, nil
 }
 
-// FollowNewest is Follow of the newest checkpoint that the server has, which may not
-// have its cosignatures so far: for who writes. Only servers of ours have it.
-func (c *Client) FollowNewest(ctx context.Context, judge Judge, past evidence.Remembered) (*Log, error) {
-	info, err := c.Ledger(ctx)
+// Advance asks for the server's checkpoint and goes on to it. Its errors are those
+// of Follow; after one the log stays where it is.
+func (l *Log) Advance(ctx context.Context) error {
+	before, _ := l.points()
+	signed, err := l.ask(ctx)
+	if err != nil {
+		return err
+	}
+	return l.meet(ctx, signed, before.Size)
+}
+
+func (l *Log) ask(ctx context.Context) ([]byte, error) {
+	if !l.newest {
+		return l.c.Checkpoint(ctx)
+	}
+	info, err := l.c.Ledger(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return c.followTo(ctx, judge, past, func(l *Log) error { return l.AdvanceTo(ctx, []byte(info.Checkpoint)) })
+	return []byte(info.Checkpoint), nil
 }
 
-// Advance asks for the published checkpoint and goes on to it. If it is not
-// accepted the log stays where it is.
-func (l *Log) Advance(ctx context.Context) error {
-	signed, err := l.c.Checkpoint(ctx)
-	if err != nil {
-		return err
-	}
-	return l.AdvanceTo(ctx, signed)
-}
-
-// AdvanceTo goes on to a signed checkpoint that came from anywhere.
+// AdvanceTo goes on to a signed checkpoint that came from anywhere. One that is behind
+// is no rollback: it is checked to be of the log's history, and the log stays where it
+// is.
 func (l *Log) AdvanceTo(ctx context.Context, signed []byte) error {
-	o, err := l.judge(signed)
+	return l.meet(ctx, signed, 0)
+}
+
+// meet holds a checkpoint to the policy, and goes on to it. It answers a question that
+// was put when the log had least entries: only one with fewer went back, for others may
+// have gone on with the log meanwhile.
+func (l *Log) meet(ctx context.Context, signed []byte, least uint64) error {
+	o, err := l.c.judge(ctx, l.policy, signed)
 	if err != nil {
 		return err
 	}
-	return l.advance(ctx, signed, o.Checkpoint)
+	if !o.Quorum {
+		return fmt.Errorf("checkpoint of %s: %w: the quorum of witnesses is not there", o.Origin, evidence.ErrUntrusted)
+	}
+	next := point{o.Checkpoint, bytes.Clone(signed)}
+	if at, _ := l.points(); next.Size < least && next.Origin == at.Origin {
+		return history(evidence.ErrRollback, at, next, "the log %s went back: it showed %d entries (root %v) before and shows %d now", at.Origin, at.Size, at.Root, next.Size)
+	}
+	return l.reach(ctx, next, true)
 }
 
-// advance goes on to a checkpoint that was judged.
-func (l *Log) advance(ctx context.Context, signed []byte, next evidence.Checkpoint) error {
+// reach takes in a checkpoint that the log's key signed, if it is of one history with
+// what was seen; the log goes on to it if it is accepted. Nobody holds the lock while
+// the server is asked.
+func (l *Log) reach(ctx context.Context, next point, accepted bool) error {
 	for {
-		at, kept := l.Checkpoint()
-		if len(kept) > 0 {
-			if err := l.follows(ctx, kept, at, signed, next); err != nil {
-				return err
-			}
+		_, head := l.points()
+		if err := l.agree(ctx, head, next); err != nil {
+			return err
 		}
-		if l.replace(kept, signed, next) {
+		if l.take(head, next, accepted) {
 			return nil
 		}
 	}
 }
 
-// replace goes on to a checkpoint that was found to go on from the one kept, unless
-// the log went on meanwhile. Nobody holds the lock while the server is asked.
-func (l *Log) replace(kept, signed []byte, next evidence.Checkpoint) bool {
+// take goes on to a checkpoint that was found to agree with the head, unless that is
+// another by now.
+func (l *Log) take(head, next point, accepted bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !bytes.Equal(l.signed, kept) {
+	if !bytes.Equal(l.head.signed, head.signed) {
 		return false
 	}
-	l.signed, l.at = bytes.Clone(signed), next
+	if next.Size >= head.Size {
+		l.head = next
+	}
+	if accepted && next.Size >= l.at.Size {
+		l.at = next
+	}
 	return true
 }
 
-// follows checks that a checkpoint goes on from the one that is kept.
-func (l *Log) follows(ctx context.Context, kept []byte, old evidence.Checkpoint, signed []byte, next evidence.Checkpoint) error {
-	history := func(kind error, format string, args ...any) error {
-		return &evidence.HistoryError{Kind: kind, Old: kept, New: bytes.Clone(signed), Detail: fmt.Sprintf(format, args...)}
-	}
-	switch {
-	case next.Origin != old.Origin:
-		return fmt.Errorf("checkpoint of %s: %w: the remembered one is of another log, %s", next.Origin, evidence.ErrUntrusted, old.Origin)
-	case next.Size < old.Size:
-		return history(evidence.ErrRollback, "the log %s went back: it showed %d entries (root %v) before and shows %d now", old.Origin, old.Size, old.Root, next.Size)
-	case next.Size == old.Size && next.Root != old.Root:
-		return history(evidence.ErrFork, "the log %s shows two histories: %d entries had the root %v and have the root %v now", old.Origin, old.Size, old.Root, next.Root)
-	case next.Size == old.Size || old.Size == 0:
+// agree checks that of two checkpoints the longer one's tree begins with the other's.
+func (l *Log) agree(ctx context.Context, head, next point) error {
+	if len(head.signed) == 0 {
 		return nil
 	}
-	// The later tree's tiles are checked against its root; what they say of the
-	// earlier tree is its root, or this is another history.
-	root, err := tlog.TreeHash(int64(old.Size), l.tiles.reader(ctx, next))
-	if errors.Is(err, evidence.ErrTampered) {
-		return history(evidence.ErrFork, "the log %s does not show that its %d entries (root %v) begin with the %d (root %v) it showed before: %v",
-			old.Origin, next.Size, next.Root, old.Size, old.Root, err)
+	if next.Origin != head.Origin {
+		return fmt.Errorf("checkpoint of %s: %w: what was seen before is of another log, %s", next.Origin, evidence.ErrUntrusted, head.Origin)
 	}
-	if err != nil {
+	short, long := head, next
+	if next.Size < head.Size {
+		short, long = next, head
+	}
+	switch {
+	case short.Size == 0:
+		return nil
+	case short.Size == long.Size && short.Root == long.Root:
+		return nil
+	case short.Size == long.Size:
+		return history(evidence.ErrFork, head, next, "the log %s shows two histories: %d entries had the root %v and have the root %v now", head.Origin, head.Size, head.Root, next.Root)
+	}
+	// The longer tree's tiles are checked against its root; what they say of the
+	// shorter tree is its root, or this is another history.
+	root, err := tlog.TreeHash(int64(short.Size), l.tiles.reader(ctx, long.Checkpoint))
+	switch {
+	case errors.Is(err, evidence.ErrTampered):
+		return history(evidence.ErrFork, head, next, "the log %s does not show that its %d entries (root %v) begin with its %d (root %v): %v",
+			head.Origin, long.Size, long.Root, short.Size, short.Root, err)
+	case err != nil:
 		return err
-	}
-	if root != old.Root {
-		return history(evidence.ErrFork, "the log %s shows two histories: its first %d entries had the root %v and have the root %v now", old.Origin, old.Size, old.Root, root)
+	case root != short.Root:
+		return history(evidence.ErrFork, head, next, "the log %s shows two histories: of its %d entries the first %d have the root %v, and it signed the root %v for them",
+			head.Origin, long.Size, short.Size, root, short.Root)
 	}
 	return nil
 }
 
-// Checkpoint returns where the log is, and its signed note: what to remember.
-func (l *Log) Checkpoint() (evidence.Checkpoint, []byte) {
+func history(kind error, old, next point, format string, args ...any) error {
+	return &evidence.HistoryError{Kind: kind, Old: old.signed, New: next.signed, Detail: fmt.Sprintf(format, args...)}
+}
+
+func (l *Log) points() (at, head point) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.at, bytes.Clone(l.signed)
+	return l.at, l.head
+}
+
+// Checkpoint returns where the log is, and its signed note, verbatim: what to
+// remember.
+func (l *Log) Checkpoint() (evidence.Checkpoint, []byte) {
+	at, _ := l.points()
+	return at.Checkpoint, bytes.Clone(at.signed)
 }
 
 // HashReader returns the hashes of the tree as of the log's checkpoint, each
 // checked against its root: for golang.org/x/mod's proofs.
 func (l *Log) HashReader(ctx context.Context) tlog.HashReader {
-	at, _ := l.Checkpoint()
-	return l.tiles.reader(ctx, at)
+	at, _ := l.points()
+	return l.tiles.reader(ctx, at.Checkpoint)
 }
 
 // Proof returns the .tlog-proof of an entry: what anybody checks offline. See
-// c2sp.org/tlog-proof.
+// c2sp.org/tlog-proof. ErrNotFound: the log's checkpoint has no such entry.
 func (l *Log) Proof(ctx context.Context, index uint64) (*evidence.TLogProof, error) {
-	at, signed := l.Checkpoint()
-	inclusion, err := evidence.ProveInclusion(at.Size, index, l.tiles.reader(ctx, at))
+	at, _ := l.points()
+	if index >= at.Size {
+		return nil, noEntry(index, at.Size)
+	}
+	inclusion, err := evidence.ProveInclusion(at.Size, index, l.tiles.reader(ctx, at.Checkpoint))
 	if err != nil {
 		return nil, err
 	}
-	return &evidence.TLogProof{Index: index, Hashes: inclusion, Checkpoint: signed}, nil
+	return &evidence.TLogProof{Index: index, Hashes: inclusion, Checkpoint: bytes.Clone(at.signed)}, nil
 }
 
 // tampered says that what a server answered does not hold.

@@ -165,7 +165,7 @@ func (c *Client) request(ctx context.Context, r request, p *pace) (q *http.Reque
 // problem reads an answer that is an error.
 func (c *Client) problem(r request, response *http.Response) error {
 	at, status := c.base.String()+r.path, response.StatusCode
-	var p *Problem
+	var p *wire.Problem
 	if isProblem(response) {
 		if body, err := readLimited(response.Body, wire.MaxProblem); err == nil {
 			if p, err = wire.ParseProblem(body); err != nil {
@@ -179,5 +179,5 @@ func (c *Client) problem(r request, response *http.Response) error {
 	if p.Detail == "" {
 		p.Detail = strings.TrimSpace(fmt.Sprintf("%s answered %d %s", at, status, http.StatusText(status)))
 	}
-	return &statusError{&Error{p, at}, retryAfter(response.Header)}
+	return &statusError{&Error{newProblem(p), at}, retryAfter(response.Header)}
 }

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/stele-ml/stele/internal/wire"
 )
 
 // retry makes a request until take has taken an answer of success. An error of
@@ -79,7 +81,7 @@ func (c *Client) again(err error, attempt int) (time.Duration, bool) {
 		if said.after > maxRetryAfter {
 			return 0, false
 		}
-		known, ok := codes[said.said.Problem.Code]
+		known, ok := codes[wire.Code(said.said.Problem.Code)]
 		return max(pause, said.after), !ok && mayPass(said.said.Problem.Status) || known.again && (!known.fault || mayPass(said.said.Problem.Status))
 	case isNetwork(err):
 		return pause, !stays(err)

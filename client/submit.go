@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"net/url"
 
-	"golang.org/x/mod/sumdb/tlog"
-
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/wire"
 	"github.com/stele-ml/stele/statement"
@@ -106,57 +104,25 @@ func (c *Client) receipt(env *statement.Envelope, body []byte, key *statement.Pu
 	return &Receipt{Entry: e, Leaf: w.Leaf, ID: env.ID(), Existed: w.Existed, Checkpoint: []byte(w.Checkpoint)}, nil
 }
 
-// Submit is Client.Submit, and goes on to the receipt's checkpoint: signed says
-// whether it is signed by the log; nil takes the log's own judge, which may ask
-// for a quorum that a new entry has only where Cosigned was asked for. Its errors
-// besides: those of Follow.
-func (l *Log) Submit(ctx context.Context, env *statement.Envelope, o SubmitOptions, signed Judge) (*Receipt, error) {
+// Submit is [Client.Submit], and holds the receipt to the log: its checkpoint is signed
+// by the log, and of one history with all that was seen. The log goes on to it if the
+// policy accepts it: where the policy asks for witnesses, and Cosigned was not asked
+// for, the entry is in the log and is read later, when Advance has found it cosigned.
+// Its errors besides: those of [Client.Follow].
+func (l *Log) Submit(ctx context.Context, env *statement.Envelope, o SubmitOptions) (*Receipt, error) {
 	receipt, err := l.c.Submit(ctx, env, o)
 	if err != nil && !errors.Is(err, ErrNotCosigned) {
 		return nil, err
 	}
-	if signed == nil {
-		signed = l.judge
+	opened, jerr := l.c.judge(ctx, l.policy, receipt.Checkpoint)
+	if jerr == nil {
+		jerr = l.reach(ctx, point{opened.Checkpoint, receipt.Checkpoint}, opened.Quorum)
 	}
-	opened, jerr := signed(receipt.Checkpoint)
 	if jerr != nil {
 		return nil, fmt.Errorf("the receipt of entry %d: %w", receipt.Entry.Index, jerr)
 	}
-	if jerr := l.reach(ctx, receipt.Checkpoint, opened.Checkpoint); jerr != nil {
-		return nil, fmt.Errorf("the receipt of entry %d: %w", receipt.Entry.Index, jerr)
+	if o.Cosigned && !opened.Quorum {
+		err = ErrNotCosigned // whatever quorum the server means
 	}
 	return receipt, err
-}
-
-// reach goes on to a receipt's checkpoint, or finds it in what is seen already:
-// the statement was in the log before, or two submissions crossed.
-func (l *Log) reach(ctx context.Context, signed []byte, next evidence.Checkpoint) error {
-	for {
-		at, _ := l.Checkpoint()
-		if next.Size < at.Size && next.Origin == at.Origin {
-			return l.contains(ctx, next, signed)
-		}
-		err := l.advance(ctx, signed, next)
-		if now, _ := l.Checkpoint(); errors.Is(err, evidence.ErrRollback) && now.Size > at.Size {
-			continue // it went on meanwhile
-		}
-		return err
-	}
-}
-
-// contains checks that the log, where it is, begins with an earlier checkpoint.
-func (l *Log) contains(ctx context.Context, earlier evidence.Checkpoint, signed []byte) error {
-	at, now := l.Checkpoint()
-	if earlier.Size == 0 {
-		return nil
-	}
-	root, err := tlog.TreeHash(int64(earlier.Size), l.tiles.reader(ctx, at))
-	if err != nil {
-		return err
-	}
-	if root != earlier.Root {
-		return &evidence.HistoryError{Kind: evidence.ErrFork, Old: now, New: signed,
-			Detail: fmt.Sprintf("the log %s shows two histories: the receipt's %d entries are not the beginning of the %d seen before", at.Origin, earlier.Size, at.Size)}
-	}
-	return nil
 }

@@ -53,6 +53,14 @@ func newWorld(t *testing.T) *world {
 		reply(rw, a)
 	})
 	w.mux.HandleFunc("POST /v1/entries", w.submit)
+	w.mux.HandleFunc("GET /v1/evidence", func(rw http.ResponseWriter, r *http.Request) {
+		body, err := w.evidence(r.URL.Query().Get("name"), r.URL.Query().Get("version"))
+		if err != nil {
+			problem(rw, 404, wire.CodeNotFound, err.Error())
+			return
+		}
+		_, _ = rw.Write(body)
+	})
 	return w
 }
 
@@ -62,6 +70,23 @@ func (w *world) checkpoint() []byte {
 		w.t.Error(err)
 	}
 	return signed
+}
+
+func (w *world) evidence(name, version string) ([]byte, error) {
+	v := w.l.View()
+	b, err := v.ByName(name, version)
+	if err != nil {
+		return nil, err
+	}
+	further, _, err := v.LineageEntries(b.Ref(), 100)
+	if err != nil {
+		return nil, err
+	}
+	f, err := v.Evidence(evidence.Claim{Entry: b.Entry, Name: b.Name, Version: b.Version, Fingerprint: b.Fingerprint, Lineage: true}, nil, further...)
+	if err != nil {
+		return nil, err
+	}
+	return f.Marshal()
 }
 
 func (w *world) submit(rw http.ResponseWriter, r *http.Request) {
@@ -162,7 +187,7 @@ func (w *world) policy(key string) *evidence.Policy {
 
 func (w *world) follow(t *testing.T, c *client.Client, past []byte) *client.Log {
 	t.Helper()
-	l, err := c.Follow(t.Context(), c.Following(t.Context(), w.policy("1")), evidence.Remembered{Signed: past})
+	l, err := c.Follow(t.Context(), w.policy("1"), evidence.Remembered{Signed: past})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -235,7 +235,7 @@ func loginFailure(server string, err error) error {
 	var said *client.Error
 	if errors.As(err, &said) && f.hint == "" {
 		f.hint = said.Hint()
-		if said.Problem.Code == wire.CodeNoRoute {
+		if said.Problem.Code == string(wire.CodeNoRoute) {
 			f.hint = "does that server exchange tokens? `stele serve --ci-rules` says for whom"
 		}
 	}

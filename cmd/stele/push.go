@@ -142,8 +142,7 @@ func (a *app) followServer(ctx context.Context, c *client.Client, info *client.I
 	if err != nil {
 		return nil, err
 	}
-	judge := c.Following(ctx, client.ByLog(policy))
-	log, err := c.FollowNewest(ctx, judge, past)
+	log, err := c.FollowNewest(ctx, policy, past)
 	var history *evidence.HistoryError
 	if errors.As(err, &history) {
 		a.keepConflict(info.ID, history.Old, history.New)
@@ -214,7 +213,7 @@ func (p *pushing) one(ctx context.Context, item spool.Item) error {
 	if err := p.documents(ctx, item); err != nil {
 		return err
 	}
-	r, err := p.log.Submit(ctx, p.delegated(ctx, env), client.SubmitOptions{}, nil)
+	r, err := p.log.Submit(ctx, p.delegated(ctx, env), client.SubmitOptions{})
 	var history *evidence.HistoryError
 	if errors.As(err, &history) {
 		p.a.keepConflict(p.id, history.Old, history.New)

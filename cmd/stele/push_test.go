@@ -346,7 +346,7 @@ func TestKilledServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	log, err := c.FollowNewest(t.Context(), client.ByPolicy(policy), evidence.Remembered{})
+	log, err := c.FollowNewest(t.Context(), policy, evidence.Remembered{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -357,7 +357,7 @@ func TestKilledServer(t *testing.T) {
 	for n := range workers {
 		done.Go(func() {
 			for i := n; i < len(envs); i += workers {
-				r, err := log.Submit(t.Context(), envs[i], client.SubmitOptions{}, nil)
+				r, err := log.Submit(t.Context(), envs[i], client.SubmitOptions{})
 				if err != nil {
 					t.Errorf("envelope %d: %v", i, err)
 					return

@@ -148,7 +148,7 @@ func (a *app) newestOf(ctx context.Context, c *client.Client) (*client.Info, err
 
 // openRemote opens the ledger of that id as of a checkpoint.
 func (a *app) openRemote(ctx context.Context, c *client.Client, signed []byte, id statement.LedgerID) (*remote.Ledger, error) {
-	l, err := remote.OpenCached(ctx, c, signed, filepath.Join(a.cacheDir(), id.String()))
+	l, err := remote.OpenCached(ctx, remote.Over(c), signed, filepath.Join(a.cacheDir(), id.String()))
 	if err != nil {
 		return nil, err
 	}
@@ -294,7 +294,7 @@ func refusalOf(err error) error {
 	class, ok := map[wire.Code]ledger.Class{
 		wire.CodeRefused: ledger.ClassRefused, wire.CodeUntrusted: ledger.ClassUntrusted, wire.CodeNotFound: ledger.ClassNotFound,
 		wire.CodeMalformed: ledger.ClassMalformed, wire.CodeStale: ledger.ClassStale,
-	}[p.Code]
+	}[wire.Code(p.Code)]
 	if !ok {
 		return err
 	}

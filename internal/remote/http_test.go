@@ -56,7 +56,7 @@ func TestOverHTTP(t *testing.T) {
 	l, model := lineageOf(t, 1000)
 	requests := 0
 	c := overHTTP(t, l.View, &requests)
-	r, err := remote.Open(t.Context(), c, signed(t, l.View()))
+	r, err := remote.Open(t.Context(), remote.Over(c), signed(t, l.View()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,11 +92,11 @@ func TestOverHTTP(t *testing.T) {
 		return v
 	}, &requests)
 	var problem *client.Error
-	if _, err := remote.Open(t.Context(), behind, signed(t, l.View())); !errors.As(err, &problem) || problem.Problem.Code != wire.CodeSize || problem.Problem.Size == nil || *problem.Problem.Size != 5 || !errors.Is(err, client.ErrUnreachable) {
+	if _, err := remote.Open(t.Context(), remote.Over(behind), signed(t, l.View())); !errors.As(err, &problem) || problem.Problem.Code != string(wire.CodeSize) || problem.Problem.Size == nil || *problem.Problem.Size != 5 || !errors.Is(err, client.ErrUnreachable) {
 		t.Errorf("a server that is behind: %v", err)
 	}
-	_, err = c.Read(t.Context(), &wire.ReadRequest{Size: 5, Index: "1", Ops: []wire.ReadOp{{Get: []byte("n")}}})
-	if !errors.As(err, &problem) || problem.Problem.Code != wire.CodeIndex {
+	_, err = remote.Over(c).Read(t.Context(), &wire.ReadRequest{Size: 5, Index: "1", Ops: []wire.ReadOp{{Get: []byte("n")}}})
+	if !errors.As(err, &problem) || problem.Problem.Code != string(wire.CodeIndex) {
 		t.Errorf("another index: %v", err)
 	}
 }

@@ -14,8 +14,7 @@ import (
 	"github.com/stele-ml/stele/internal/wire"
 )
 
-// Server answers reads: package client asks one over HTTP. What it returns is
-// believed by nobody.
+// Server answers reads: see [Over]. What it returns is believed by nobody.
 type Server interface {
 	// Read is POST /v1/read.
 	Read(ctx context.Context, r *wire.ReadRequest) (*wire.ReadAnswer, error)
