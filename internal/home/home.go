@@ -19,6 +19,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/stele-ml/stele/internal/durable"
 )
 
 // Dirs are the two directories of one user.
@@ -135,7 +137,7 @@ func WriteSecret(path string, data []byte) error {
 		err = cerr
 	}
 	if err == nil {
-		err = syncDir(filepath.Dir(path))
+		err = durable.SyncDir(durable.Private(), filepath.Dir(path))
 	}
 	if err != nil {
 		os.Remove(path)
@@ -204,42 +206,12 @@ func (d Dirs) PinTrust(origin string, policy []byte, replace bool) error {
 	return Replace(d.TrustPath(origin), policy)
 }
 
-// Replace writes a small private file so that a crash leaves the old or the
-// new one, whole.
+// Replace writes a small private file, and makes its directory, so that a crash leaves
+// the old or the new one, whole.
 func Replace(path string, data []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	disk := durable.Private()
+	if err := durable.MkdirAll(disk, filepath.Dir(path), durable.PrivateDir); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	if _, err = f.Write(data); err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-// syncDir makes the rename itself durable. Windows cannot sync a directory
-// and does not need it.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return f.Sync()
+	return durable.WriteFile(disk, path, data)
 }
