@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -22,8 +21,10 @@ const (
 	// MaxCheckpoint is the longest signed checkpoint, in bytes.
 	MaxCheckpoint = 64 << 10
 
-	// MaxSize is the most entries a log can have: proofs count in int64.
-	MaxSize = math.MaxInt64
+	// MaxSize is the most entries a log can have. A tree has nearly twice as many
+	// nodes as leaves, and proofs count them in int64: with more leaves,
+	// golang.org/x/mod/sumdb/tlog never comes to an end.
+	MaxSize = 1<<62 - 1
 )
 
 // EmptyRoot is the root of a tree without leaves: SHA-256(""), RFC 6962
@@ -57,9 +58,9 @@ func ParseCheckpoint(text string) (Checkpoint, error) {
 	if err := CheckOrigin(lines[0]); err != nil {
 		return Checkpoint{}, fmt.Errorf("checkpoint: %w", err)
 	}
-	size, err := strconv.ParseUint(lines[1], 10, 63)
+	size, err := strconv.ParseUint(lines[1], 10, 62)
 	if err != nil {
-		return Checkpoint{}, fmt.Errorf("checkpoint: %w: size %.40q is not a decimal number up to 2^63-1", ErrFormat, lines[1])
+		return Checkpoint{}, fmt.Errorf("checkpoint: %w: size %.40q is not a decimal number up to 2^62-1", ErrFormat, lines[1])
 	}
 	root, err := tlog.ParseHash(lines[2])
 	if err != nil {

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// MaxProof is the most hashes a proof can need: a tree has at most 2^63-1
-// leaves.
+// MaxProof is the most hashes that a proof may have, which is more than one can need
+// of a tree of MaxSize leaves.
 const MaxProof = 63
 
 // LeafHash returns SHA-256(0x00 ‖ leaf): RFC 6962 section 2.1.

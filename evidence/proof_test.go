@@ -298,3 +298,28 @@ func FuzzParseTLogProof(f *testing.F) {
 		}
 	})
 }
+
+// A log that signs a size which nobody can count the nodes of: what reads it would
+// never come to an end.
+func TestAttackEndlessTree(t *testing.T) {
+	zeros := tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) { return make([]tlog.Hash, len(indexes)), nil })
+	for _, size := range []uint64{MaxSize, MaxSize + 1, MaxSize + 2, 1<<63 - 1, 1 << 63, 1<<64 - 1} {
+		c := Checkpoint{Origin: "a.example", Size: size}
+		if _, err := ParseCheckpoint(c.Text()); (err == nil) != (size == MaxSize) {
+			t.Errorf("a checkpoint of %d: %v", size, err)
+		}
+		_, err := ProveInclusion(size, size-1, zeros)
+		_, cerr := ProveConsistency(5, size, zeros)
+		if (err == nil) != (size == MaxSize) || (cerr == nil) != (size == MaxSize) {
+			t.Errorf("proofs of %d: %v, %v", size, err, cerr)
+		}
+		if CheckInclusion(c, size-1, tlog.Hash{}, make([]tlog.Hash, 62)) == nil || CheckConsistency(Checkpoint{Origin: c.Origin, Size: 5}, c, make([]tlog.Hash, 62)) == nil {
+			t.Errorf("zeros prove something of %d", size)
+		}
+		if size == MaxSize {
+			if _, err := tlog.TreeHash(int64(size), zeros); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}

@@ -74,8 +74,8 @@ func ParseTLogProof(data []byte) (*TLogProof, error) {
 	if !ok {
 		return fail("no index line")
 	}
-	if p.Index, err = strconv.ParseUint(index, 10, 63); err != nil {
-		return fail("index %.40q is not a decimal number up to 2^63-1", index)
+	if p.Index, err = strconv.ParseUint(index, 10, 62); err != nil {
+		return fail("index %.40q is not a decimal number up to 2^62-1", index)
 	}
 	lines = lines[1:]
 	if len(lines) > MaxProof {
