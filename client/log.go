@@ -89,6 +89,9 @@ func (l *Log) Advance(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if _, _, err := evidence.ReadCheckpoint(signed); err != nil {
+		return fmt.Errorf("%s: %w: %w", l.c.shown, ErrAnswer, err)
+	}
 	return l.meet(ctx, signed, before.Size)
 }
 
