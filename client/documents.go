@@ -92,20 +92,31 @@ func (c *Client) PutManifest(ctx context.Context, fp fingerprint.Fingerprint, r 
 func (c *Client) download(ctx context.Context, path string, limit int64, w io.Writer) (n int64, digest [32]byte, err error) {
 	err = c.retry(ctx, request{method: http.MethodGet, path: path}, func(r *http.Response) error {
 		if n > 0 && !restart(w) {
-			return fmt.Errorf("%w: the connection broke after %d bytes", errStop, n)
+			return &ownError{&Unreachable{URL: c.base.String() + path, Attempts: 1, Err: fmt.Errorf("the connection broke after %d bytes", n)}}
 		}
 		sum := sha256.New()
-		n, err = io.Copy(io.MultiWriter(w, sum), io.LimitReader(r.Body, limit+1))
+		n, err = io.Copy(&kept{w}, io.TeeReader(io.LimitReader(r.Body, limit+1), sum))
 		digest = [32]byte(sum.Sum(nil))
 		if err == nil && n > limit {
 			return errTooLong
 		}
 		return err
 	})
-	if errors.Is(err, errStop) {
-		err = &Unreachable{URL: c.base.String() + path, Attempts: 1, Err: err}
-	}
 	return n, digest, err
+}
+
+// kept is where a document is written. That it cannot be is no fault of the network.
+type kept struct{ w io.Writer }
+
+func (k *kept) Write(p []byte) (int, error) {
+	n, err := k.w.Write(p)
+	if err == nil && n < len(p) {
+		err = io.ErrShortWrite
+	}
+	if err != nil {
+		err = &ownError{fmt.Errorf("write what came: %w", err)}
+	}
+	return n, err
 }
 
 // restart empties a file that was written to.

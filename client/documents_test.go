@@ -132,3 +132,58 @@ func TestAttackDocuments(t *testing.T) {
 		t.Errorf("one that is not there: %v", err)
 	}
 }
+
+// failing is a disk on which a file cannot be read or written to its end.
+type failing struct{ n int }
+
+var errDisk = errors.New("the disk is broken")
+
+func (f *failing) Write(p []byte) (int, error) {
+	if f.n -= len(p); f.n < 0 {
+		return 0, errDisk
+	}
+	return len(p), nil
+}
+
+func (f *failing) Read(p []byte) (int, error) {
+	if f.n -= len(p); f.n < 0 {
+		return 0, errDisk
+	}
+	return len(p), nil
+}
+
+func (f *failing) Seek(int64, int) (int64, error) { return 0, nil }
+
+// A disk that fails, and a file that is shorter than it was said to be, are no server
+// that is away, and not tried again.
+func TestDocumentsOfABrokenDisk(t *testing.T) {
+	document := bytes.Repeat([]byte("x"), 1<<20)
+	a := statement.AttachmentOf(document)
+	asked := 0
+	c := newWorld(t).client(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.Method {
+		case http.MethodHead:
+			w.WriteHeader(404)
+		case http.MethodPut:
+			asked++
+			_, _ = io.Copy(io.Discard, r.Body)
+		default:
+			asked++
+			_, _ = w.Write(document)
+		}
+	}))
+	for name, do := range map[string]func() error{
+		"written": func() error { return c.Attachment(t.Context(), a, &failing{100_000}) },
+		"read":    func() error { return c.PutAttachment(t.Context(), a, &failing{100_000}) },
+		"short":   func() error { return c.PutAttachment(t.Context(), a, bytes.NewReader(document[1:])) },
+	} {
+		asked = 0
+		want := errDisk
+		if name == "short" {
+			want = io.ErrUnexpectedEOF
+		}
+		if err := do(); !errors.Is(err, want) || errors.Is(err, client.ErrUnreachable) || asked > 1 {
+			t.Errorf("%s: %d requests, %v", name, asked, err)
+		}
+	}
+}

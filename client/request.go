@@ -71,7 +71,7 @@ func (c *Client) once(ctx context.Context, r request, take func(*http.Response) 
 	defer p.stop()
 	q, sent, err := c.request(ctx, r, p)
 	if err != nil {
-		return fmt.Errorf("%w: %w", errStop, err)
+		return &ownError{err}
 	}
 	why := func(err error) error {
 		if ctx.Err() != nil {
@@ -85,9 +85,6 @@ func (c *Client) once(ctx context.Context, r request, take func(*http.Response) 
 	}
 	response, err := c.http.Do(q)
 	if err != nil {
-		if err := why(err); errors.Is(err, errStop) {
-			return err // reading the body that was to be sent failed
-		}
 		return &networkError{why(err), sent.Load()}
 	}
 	body := response.Body
@@ -99,7 +96,7 @@ func (c *Client) once(ctx context.Context, r request, take func(*http.Response) 
 			return fmt.Errorf("%s%s: %w: a problem that is none (%d)", c.base, r.path, ErrAnswer, status)
 		}
 		err := take(response)
-		if err != nil && !errors.Is(err, ErrAnswer) && !errors.Is(err, errStop) {
+		if err != nil && !errors.Is(err, ErrAnswer) {
 			err = &networkError{why(err), true}
 		}
 		return err
@@ -124,6 +121,25 @@ func elsewhere(response *http.Response) string {
 	return u.Scheme + "://" + u.Host
 }
 
+// whole is a body that is to be sent. That it cannot be read, or ends early, is no
+// fault of the network.
+type whole struct {
+	r    io.Reader
+	left int64
+}
+
+func (b *whole) Read(p []byte) (int, error) {
+	n, err := b.r.Read(p)
+	b.left -= int64(n)
+	if err == io.EOF && b.left > 0 {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil && err != io.EOF {
+		err = &ownError{fmt.Errorf("read what is sent: %w", err)}
+	}
+	return n, err
+}
+
 // request makes what is sent in one attempt; sent is set once some of it was.
 func (c *Client) request(ctx context.Context, r request, p *pace) (q *http.Request, sent *atomic.Bool, err error) {
 	address := *c.base
@@ -137,7 +153,7 @@ func (c *Client) request(ctx context.Context, r request, p *pace) (q *http.Reque
 		if body, err = r.body(); err != nil {
 			return nil, nil, err
 		}
-		body = p.of(body)
+		body = p.of(&whole{body, r.length})
 	}
 	sent = new(atomic.Bool)
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})

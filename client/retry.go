@@ -15,7 +15,7 @@ import (
 )
 
 // retry makes a request until take has taken an answer of success. An error of
-// take is that of a connection that broke, unless it is an ErrAnswer or errStop's.
+// take is that of a connection that broke, unless it is an ErrAnswer or an ownError.
 func (c *Client) retry(ctx context.Context, r request, take func(*http.Response) error) error {
 	begun := time.Now()
 	unknown, renewed := false, false
@@ -24,6 +24,10 @@ func (c *Client) retry(ctx context.Context, r request, take func(*http.Response)
 		err := c.once(ctx, r, take)
 		if err == nil {
 			return nil
+		}
+		var own *ownError
+		if errors.As(err, &own) {
+			return own.error
 		}
 		if !renewed && c.renewed(ctx, token, err) {
 			renewed = true
@@ -100,8 +104,11 @@ func mayPass(status int) bool {
 	return false
 }
 
-// errStop marks an error that another attempt would bring again.
-var errStop = errors.New("stop")
+// ownError is an error of this side: what was to be sent could not be read, or what came
+// not be kept. Another attempt would bring it again.
+type ownError struct{ error }
+
+func (e *ownError) Unwrap() error { return e.error }
 
 // errSlow is an answer that does not come along.
 var errSlow = errors.New("no whole answer in time")
