@@ -50,6 +50,10 @@ func knows(p *evidence.Policy, origin string) bool {
 	return false
 }
 
+// maxControl is how many bytes of control entries are read, as many as evidence can
+// carry: who is asked may have made them up, and so without an end. A variable for tests.
+var maxControl = evidence.MaxFile
+
 // The control entries are the pairs of one family: docs/formats/store.md.
 const controlFamily = 'x'
 
@@ -74,9 +78,13 @@ func (c *Client) control(ctx context.Context, at evidence.Checkpoint, t *tiles) 
 		return nil, fmt.Errorf("entry %d: %w", last.Index, err)
 	}
 	control := evidence.NewControl()
-	for more := true; more; {
-		if more, err = c.controlPage(ctx, control, at, info.Index, last.Index); err != nil {
+	for more, read := true, 0; more; {
+		n := 0
+		if more, n, err = c.controlPage(ctx, control, at, info.Index, last.Index); err != nil {
 			return nil, err
+		}
+		if read += n; read > maxControl {
+			return nil, c.noAnswer("/v1/read", fmt.Errorf("more than %d bytes of control entries", maxControl))
 		}
 	}
 	if last.ControlCount != control.Count() || last.Index > 0 && last.ControlRoot != control.Root() {
@@ -90,17 +98,17 @@ func (c *Client) control(ctx context.Context, at evidence.Checkpoint, t *tiles) 
 	return control, nil
 }
 
-// controlPage folds in the next control entries before an index. The server says
-// whether there are more.
-func (c *Client) controlPage(ctx context.Context, control *evidence.Control, at evidence.Checkpoint, index string, below uint64) (more bool, err error) {
+// controlPage folds in the next control entries before an index, and returns how many
+// bytes they are. The server says whether there are more.
+func (c *Client) controlPage(ctx context.Context, control *evidence.Control, at evidence.Checkpoint, index string, below uint64) (more bool, read int, err error) {
 	answer, err := c.read(ctx, &wire.ReadRequest{Size: at.Size, Index: index, Ops: []wire.ReadOp{{
 		Lower: controlKey(control.Count()), Upper: []byte{controlFamily + 1}, Limit: wire.MaxReadPage,
 	}}})
 	if err != nil {
-		return false, err
+		return false, 0, err
 	}
 	if len(answer.Answers) == 0 {
-		return false, c.tampered("no answer to a read of the control entries")
+		return false, 0, c.tampered("no answer to a read of the control entries")
 	}
 	leaves := make(map[uint64][]byte, len(answer.Entries))
 	for _, e := range answer.Entries {
@@ -109,19 +117,20 @@ func (c *Client) controlPage(ctx context.Context, control *evidence.Control, at 
 	for _, pair := range answer.Answers[0].Pairs {
 		n := control.Count()
 		if string(pair.Key) != string(controlKey(n)) || len(pair.Value) != 8 {
-			return false, c.tampered("control entry %d is missing", n)
+			return false, 0, c.tampered("control entry %d is missing", n)
 		}
 		i := binary.BigEndian.Uint64(pair.Value)
 		if i >= below {
-			return false, nil
+			return false, read, nil
 		}
 		e, err := evidence.ParseEntry(leaves[i])
 		if err != nil {
-			return false, c.tampered("control entry %d: %w", n, err)
+			return false, 0, c.tampered("control entry %d: %w", n, err)
 		}
+		read += len(leaves[i])
 		if err := control.Add(e); err != nil {
-			return false, c.tampered("control entry %d: %w", n, err)
+			return false, 0, c.tampered("control entry %d: %w", n, err)
 		}
 	}
-	return answer.Answers[0].More && len(answer.Answers[0].Pairs) > 0, nil
+	return answer.Answers[0].More && len(answer.Answers[0].Pairs) > 0, read, nil
 }

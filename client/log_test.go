@@ -290,3 +290,21 @@ func TestPolicyOfNobody(t *testing.T) {
 		}
 	}
 }
+
+// A server that makes up a ledger of its own, in which control entries never end, is
+// not listened to for ever: nobody trusts it before all of them are read.
+func TestAttackEndlessControlEntries(t *testing.T) {
+	w := newWorld(t)
+	for _, handle := range []string{"bob", "cleo", "dora", "eve"} {
+		w.l.Person(handle)
+	}
+	w.l.Put(w.stamp("a"))
+	l := w.follow(t, w.client(t, w), nil)
+	if _, err := l.Control(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer client.SetMaxControl(3000)()
+	if _, err := l.Control(t.Context()); !errors.Is(err, client.ErrAnswer) {
+		t.Errorf("error %v", err)
+	}
+}

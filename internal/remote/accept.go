@@ -36,6 +36,9 @@ func (r *reader) accept(asked []wire.ReadOp, a *wire.ReadAnswer) error {
 		clear(r.traced)
 		r.unfinished = nil
 	}
+	if r.known == nil && r.memory.crowded() {
+		return fmt.Errorf("the ledger has more than %d bytes of control entries, as its server says", maxMemory)
+	}
 	nodes := newNodes(r.memory.nodes, a.Hashes)
 	for _, e := range a.Entries {
 		if err := r.acceptEntry(e, nodes); err != nil {

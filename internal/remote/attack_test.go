@@ -2,8 +2,10 @@ package remote_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -569,4 +571,26 @@ func TestServerThatBreaksOff(t *testing.T) {
 	if _, err := r.View().Leaf(v.approval); err != nil {
 		t.Errorf("once it is back: %v", err)
 	}
+}
+
+// TestLedgerThatNeverEnds: whose ledger it is shows when all control entries are read,
+// and who made it up can make up more of them for ever.
+func TestLedgerThatNeverEnds(t *testing.T) {
+	l := ledgertest.New(t)
+	for i := range 600 { // more than one page of them
+		l.Person(fmt.Sprintf("p%d", i))
+	}
+	open(t, untraced{serve(l)}, l.View())
+	defer remote.SetMaxMemory(100_000)()
+	_, err := remote.Open(t.Context(), untraced{serve(l)}, signed(t, l.View()))
+	if err == nil || !strings.Contains(err.Error(), "control entries") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// untraced is a server that answers what is asked for and nothing besides.
+type untraced struct{ remote.Server }
+
+func (s untraced) Trace(ctx context.Context, r *wire.TraceRequest) (*wire.ReadAnswer, error) {
+	return s.Read(ctx, &wire.ReadRequest{Size: r.Size, Index: r.Index, Ops: r.Ops})
 }
