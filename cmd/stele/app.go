@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stele-ml/stele/internal/home"
+	"github.com/stele-ml/stele/internal/memory"
 	"github.com/stele-ml/stele/internal/process"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/statement"
@@ -39,7 +40,6 @@ type app struct {
 	again          bool                          // this is a login of its own: see loginAgain
 	waitTimeout    time.Duration                 // for that
 	mirrorOf       map[statement.LedgerID]string // of a server that says that it is a mirror: whose
-	before         map[statement.LedgerID]seen   // what was seen before a server was asked: see seenBefore
 	toldConflict   string                        // the last file of two checkpoints that was told of
 	askedWitnesses bool                          // for what was written
 	unwitnessed    error                         // what was to be cosigned was not
@@ -55,6 +55,7 @@ type app struct {
 	become func(context.Context, process.Command) error
 
 	dirs         home.Dirs
+	memory       *memory.Memory
 	printedJSON  bool    // an object was printed already; a failure goes to standard error alone
 	resumable    bool    // what was read before an interruption is remembered
 	announced    *uint64 // the entry of an audit that is announced and has not ended
@@ -66,6 +67,23 @@ type app struct {
 
 func newApp(stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) *app {
 	return &app{stdin: stdin, stdout: &checked{w: stdout}, stderr: stderr, term: terminal.New(stdin, stdout, stderr, getenv), getenv: getenv, now: time.Now, servers: newServers(), become: process.Replace}
+}
+
+// livesIn says where the person's own directories are.
+func (a *app) livesIn(dirs home.Dirs) {
+	a.dirs, a.memory = dirs, memory.Of(dirs, a.pairKept)
+}
+
+// pairKept tells of two checkpoints that convict a log.
+func (a *app) pairKept(path string, err error) {
+	if err != nil {
+		a.term.Warnf("the two checkpoints were not kept: %v", err)
+		return
+	}
+	if a.toldConflict != path {
+		a.toldConflict = path
+		a.term.Warnf("both checkpoints are kept in %s", path)
+	}
 }
 
 func init() { cobra.EnableCommandSorting = false } // the order of a day's work; cobra has it for all commands
@@ -93,7 +111,7 @@ an append-only Merkle log; anybody can check any of it later, offline.`,
 			a.newest = readNewest[strings.TrimPrefix(c.CommandPath(), "stele ")]
 			a.term.SetQuiet(a.quiet || a.json)
 			dirs, err := home.Find(a.getenv)
-			a.dirs = dirs
+			a.livesIn(dirs)
 			return err
 		},
 	}

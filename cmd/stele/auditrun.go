@@ -134,7 +134,7 @@ func (a *app) beginAt(r *reading, b ledger.Binding, o *auditOrder, w *auditing) 
 	if w.members, err = r.judgeMembers(w.root); err != nil {
 		return err
 	}
-	w.past, w.proof, err = a.historyOf(r)
+	w.past, w.proof, err = a.memory.History(a.shown(r), r.View)
 	return err
 }
 

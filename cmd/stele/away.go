@@ -89,11 +89,11 @@ func (a *app) asSeenBefore(ctx context.Context, c *connection, address string, a
 	if err != nil {
 		return nil, err
 	}
-	before, err := a.seenNow(id)
+	before, err := a.memory.Seen(id)
 	if err != nil {
 		return nil, err
 	}
-	if l.View().ID() != id || cp.Size < before.size() {
+	if l.View().ID() != id || cp.Size < before.Size() {
 		return nil, away // what is kept is older than what was seen, and does not go on from it
 	}
 	a.term.Notef("%s does not answer: this is the ledger as you saw it last, with %s", address, terminal.Plural(cp.Size, "entry", "entries"))

@@ -67,7 +67,7 @@ func (l cosignedLog) Contradict(signed []byte) error {
 	err := l.Engine.Contradict(signed)
 	var g *solo.GuardError
 	if errors.As(err, &g) {
-		l.a.keepConflict(l.Info().ID, signed, g.DatabaseSigned)
+		l.a.memory.Convict(l.Info().ID, signed, g.DatabaseSigned)
 	}
 	return err
 }
@@ -208,7 +208,7 @@ func (a *app) cosignedAt(ctx context.Context, at string) (size, reached uint64, 
 	if err != nil {
 		return 0, 0, err
 	}
-	signed, err := cosignedBy(r, policy)
+	signed, err := r.CosignedBy(policy)
 	if errors.Is(err, ledger.ErrNotFound) {
 		return r.Size(), 0, nil
 	}

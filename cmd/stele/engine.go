@@ -52,7 +52,7 @@ func (a *app) engineAt(ctx context.Context, at string, readOnly bool) (engine, e
 		}
 		return nil, anothers(err)
 	}
-	_, err = a.beforeAsking(e.View().ID()) // it is ours alone: nobody moves on meanwhile
+	_, err = a.memory.Ask(e.View().ID()) // it is ours alone: nobody moves on meanwhile
 	if err != nil {
 		a.close(e)
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"github.com/stele-ml/stele/contract"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/home"
+	"github.com/stele-ml/stele/internal/memory"
 	"github.com/stele-ml/stele/internal/source"
 )
 
@@ -150,6 +151,9 @@ func describe(err error) *failure {
 	}
 	if f.hint == "" && errors.Is(err, syscall.ENOSPC) {
 		f.hint = "free some space and run it again; nothing that was acknowledged is lost"
+	}
+	if f.hint == "" && errors.Is(err, memory.ErrNotWritten) {
+		f.hint = "$STELE_STATE names another directory for it"
 	}
 	if f.hint == "" && errors.Is(err, home.ErrPermissions) {
 		f.hint = "chmod 600 " + f.path

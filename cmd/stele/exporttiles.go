@@ -146,7 +146,7 @@ func (a *app) publishedBefore(r *reading, signed []byte, at place.Place) error {
 		return err
 	}
 	if root != published.Root {
-		a.keepConflict(r.ID(), signed, ours)
+		a.memory.Convict(r.ID(), signed, ours)
 		return refused("another history of this log, from before entry %s", terminal.Count(published.Size))
 	}
 	return nil

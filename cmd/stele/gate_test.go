@@ -29,7 +29,7 @@ func newGateRoom(tb testing.TB) *gateRoom {
 	top := tb.TempDir()
 	g := &gateRoom{Ledger: ledgertest.New(tb), dir: filepath.Join(top, ".stele")}
 	g.a = newApp(strings.NewReader(""), &g.out, &g.out, func(string) string { return "" })
-	g.a.dirs = home.Dirs{Config: filepath.Join(top, "config"), State: filepath.Join(top, "state")}
+	g.a.livesIn(home.Dirs{Config: filepath.Join(top, "config"), State: filepath.Join(top, "state")})
 	_, vkey := ledgertest.LogKey("1")
 	if err := g.a.dirs.PinTrust(ledgertest.Origin, []byte(evidence.NewPolicy(vkey, "").String()), false); err != nil {
 		tb.Fatal(err)

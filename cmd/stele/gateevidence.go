@@ -76,7 +76,7 @@ func (g *gated) verify(r *reading, b ledger.Binding, stamp *statement.Stamp, bes
 	if err != nil {
 		return nil, false, err
 	}
-	past, proof, err := g.a.historyOf(r)
+	past, proof, err := g.a.memory.History(g.a.shown(r), r.View)
 	if err != nil {
 		return nil, false, err
 	}

@@ -172,7 +172,7 @@ func (g *guarding) subjectOffline(m *guardModel) (*subjectOf, error) {
 		return nil, err
 	}
 	s.search = manifestSearch{what: st.Ref.String(), fp: s.fp, files: s.stamp.Files, bytes: s.stamp.Bytes, reach: g.order.flags.reach()}
-	s.past, err = g.app.remembered(m.file.Ledger)
+	s.past, err = g.app.memory.Newest(m.file.Ledger)
 	return s, err
 }
 

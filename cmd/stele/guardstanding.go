@@ -30,7 +30,7 @@ type guardClaim struct {
 func (g *guarding) standing(ctx context.Context) error {
 	if len(g.order.evidence) > 0 {
 		for _, m := range g.order.models {
-			past, err := g.app.remembered(m.file.Ledger)
+			past, err := g.app.memory.Newest(m.file.Ledger)
 			if err != nil {
 				return err
 			}
@@ -76,7 +76,7 @@ func (g *guarding) claimOn(r *reading, m *guardModel) (*guardClaim, error) {
 	if c.file, err = r.Evidence(claim, nil, slices.Compact(further)...); err != nil {
 		return nil, err
 	}
-	c.past, c.proof, err = g.app.historyOf(r)
+	c.past, c.proof, err = g.app.memory.History(g.app.shown(r), r.View)
 	return c, err
 }
 

@@ -43,7 +43,8 @@ func (a *app) loginAgain(ctx context.Context, d *statement.Delegation, address s
 	}
 	again := *a
 	again.quiet, again.json, again.again = true, false, true
-	again.servers, again.before = newServers(), nil
+	again.servers = newServers()
+	again.livesIn(a.dirs)
 	if address != "" {
 		again.ledgerFlag = address
 	}

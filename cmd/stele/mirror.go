@@ -89,7 +89,7 @@ func (a *app) mirror(ctx context.Context, s *mirrorSettings, once bool) error {
 	}
 	var done, total atomic.Uint64
 	r, err := replica.Open(ctx, replica.Options{
-		URL: url, HTTP: client, Token: token, Dir: dir, Trust: a.mirrorTrust, Attachments: bool(s.documents),
+		URL: url, HTTP: client, Token: token, Dir: dir, Trust: a.trustedLog, Attachments: bool(s.documents),
 		Progress: func(d, t uint64) { done.Store(d); total.Store(t) },
 	})
 	if errors.Is(err, replica.ErrAddress) {
@@ -123,16 +123,6 @@ func (a *app) mirror(ctx context.Context, s *mirrorSettings, once bool) error {
 	return v.follow(ctx)
 }
 
-// mirrorTrust returns the policy for the log that a mirror is of.
-func (a *app) mirrorTrust(origin string) (*evidence.Policy, error) {
-	policy, path, err := a.policyFor(origin)
-	if err == nil && policy == nil {
-		err = failf(exitUntrusted, "the log %s is not trusted: no key is pinned for it", origin).withPath(path).
-			withHint("get its trust file from whoever runs it, by a way you trust, then `stele trust add FILE`")
-	}
-	return policy, err
-}
-
 // mirrorTrusted compares what a mirror shows with what this person saw of the log
 // before, and remembers it.
 func (a *app) mirrorTrusted(r *replica.Replica) error {
@@ -140,7 +130,7 @@ func (a *app) mirrorTrusted(r *replica.Replica) error {
 	if err != nil {
 		return err
 	}
-	past, err := a.remembered(now.ID())
+	past, err := a.memory.Newest(now.ID())
 	if err != nil {
 		return err
 	}
@@ -158,7 +148,7 @@ func (a *app) mirrorTrusted(r *replica.Replica) error {
 // mirrorStep catches up once.
 func (a *app) mirrorStep(ctx context.Context, r *replica.Replica) error {
 	if id, ok := r.ID(); ok { // before the primary is asked
-		if _, err := a.beforeAsking(id); err != nil {
+		if _, err := a.memory.Ask(id); err != nil {
 			return err
 		}
 	}
@@ -166,7 +156,7 @@ func (a *app) mirrorStep(ctx context.Context, r *replica.Replica) error {
 	var h *evidence.HistoryError
 	if errors.As(err, &h) {
 		if id, ok := r.ID(); ok {
-			a.keepConflict(id, h.Old, h.New)
+			a.memory.Convict(id, h.Old, h.New)
 		}
 	}
 	if errors.Is(err, replica.ErrNoHistory) {

@@ -21,6 +21,7 @@ import (
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/home"
+	"github.com/stele-ml/stele/internal/memory"
 	"github.com/stele-ml/stele/internal/monitor"
 	"github.com/stele-ml/stele/internal/server"
 	"github.com/stele-ml/stele/internal/solo"
@@ -171,7 +172,7 @@ func (a *app) lookOnce(ctx context.Context, m *monitor.Monitor, path string) err
 	}
 	var history *evidence.HistoryError
 	if errors.As(err, &history) {
-		if kept, kerr := keepPair(path+".", history.Old, history.New); kerr != nil {
+		if kept, kerr := memory.KeepPair(path+".", history.Old, history.New); kerr != nil {
 			a.term.Warnf("the two checkpoints were not kept: %v", kerr)
 		} else {
 			a.term.Warnf("both checkpoints are kept in %s", kept)

@@ -48,7 +48,7 @@ func (a *app) openSolo(ctx context.Context, o solo.Options) (*solo.Engine, error
 	var g *solo.GuardError
 	if errors.As(err, &g) {
 		if info, ierr := solo.ReadInfo(o.Dir); ierr == nil {
-			a.keepConflict(info.ID, g.GuardSigned, g.DatabaseSigned)
+			a.memory.Convict(info.ID, g.GuardSigned, g.DatabaseSigned)
 		}
 	}
 	return e, err

@@ -130,22 +130,18 @@ func (a *app) pushAddress() (string, error) {
 // trusts leads to its signature, it goes on from what they saw, and the ledger is
 // the one that the server says.
 func (a *app) followServer(ctx context.Context, c *client.Client, info *client.Info) (*client.Log, error) {
-	policy, path, err := a.policyFor(info.Origin)
+	policy, err := a.trustedLog(info.Origin)
 	if err != nil {
 		return nil, err
 	}
-	if policy == nil {
-		return nil, failf(exitUntrusted, "the log %s is not trusted: no key is pinned for it", info.Origin).withPath(path).
-			withHint("get its trust file from whoever runs it, by a way you trust, then `stele trust add FILE`")
-	}
-	past, err := a.remembered(info.ID)
+	past, err := a.memory.Newest(info.ID)
 	if err != nil {
 		return nil, err
 	}
 	log, err := c.FollowNewest(ctx, policy, past)
 	var history *evidence.HistoryError
 	if errors.As(err, &history) {
-		a.keepConflict(info.ID, history.Old, history.New)
+		a.memory.Convict(info.ID, history.Old, history.New)
 	}
 	if err != nil {
 		return nil, err
@@ -158,10 +154,10 @@ func (a *app) followServer(ctx context.Context, c *client.Client, info *client.I
 	if statement.LedgerID(genesis[0]) != info.ID {
 		return nil, fmt.Errorf("%s says that it keeps the ledger %s: %w: the log %s begins with another entry", c.URL(), info.ID, evidence.ErrTampered, at.Origin)
 	}
-	if err := a.onlyLedger(info.ID, past, signed); err != nil {
+	if err := a.memory.FirstSight(info.ID, past, signed); err != nil {
 		return nil, err
 	}
-	return log, a.forward(info.ID, signed)
+	return log, a.memory.Forward(info.ID, signed)
 }
 
 // pushing is one push under way.
@@ -216,7 +212,7 @@ func (p *pushing) one(ctx context.Context, item spool.Item) error {
 	r, err := p.log.Submit(ctx, p.delegated(ctx, env), client.SubmitOptions{})
 	var history *evidence.HistoryError
 	if errors.As(err, &history) {
-		p.a.keepConflict(p.id, history.Old, history.New)
+		p.a.memory.Convict(p.id, history.Old, history.New)
 	}
 	if errors.Is(err, client.ErrRefused) {
 		if e := p.stampedAlready(ctx, env, err); e != nil {

@@ -124,19 +124,19 @@ func (a *app) asReadBefore(c *connection) engine {
 }
 
 // newestOf asks a server for its newest checkpoint, after looking up what was seen of
-// its ledger: see seenBefore. Which ledger it keeps is only known once it was asked, so
+// its ledger. Which ledger it keeps is only known once it was asked, so
 // that it may have to be asked again.
 func (a *app) newestOf(ctx context.Context, c *client.Client) (*client.Info, error) {
 	info, err := c.Ledger(ctx)
 	if err != nil {
 		return nil, err
 	}
-	before, err := a.beforeAsking(info.ID)
+	before, err := a.memory.Ask(info.ID)
 	if err != nil {
 		return nil, err
 	}
 	cp, _, err := evidence.ReadCheckpoint([]byte(info.Checkpoint))
-	if err != nil || cp.Size >= before.size() { // what it is is judged where it is opened
+	if err != nil || cp.Size >= before.Size() { // what it is is judged where it is opened
 		return info, nil
 	}
 	again, err := c.Ledger(ctx)

@@ -68,7 +68,7 @@ func changeTokens(path string, change func([]server.Token) ([]server.Token, erro
 		return err
 	}
 	host, _ := os.Hostname() // for people; an empty one is no harm
-	lock, err := briefLock(path+".lock", durable.Holder{PID: os.Getpid(), Host: host, Since: time.Now().UnixMilli(), Command: "stele token"})
+	lock, err := durable.LockBriefly(fsys, path+".lock", durable.Holder{PID: os.Getpid(), Host: host, Since: time.Now().UnixMilli(), Command: "stele token"})
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}

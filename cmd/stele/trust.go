@@ -223,6 +223,16 @@ func (a *app) policyFor(origin string) (policy *evidence.Policy, path string, er
 	return policy, path, err
 }
 
+// trustedLog is policyFor a log that must be trusted.
+func (a *app) trustedLog(origin string) (*evidence.Policy, error) {
+	policy, path, err := a.policyFor(origin)
+	if err == nil && policy == nil {
+		err = failf(exitUntrusted, "the log %s is not trusted: no key is pinned for it", origin).withPath(path).
+			withHint("get its trust file from whoever runs it, by a way you trust, then `stele trust add FILE`")
+	}
+	return policy, err
+}
+
 func readPolicy(path string) (*evidence.Policy, error) {
 	data, err := readSmall(path, evidence.MaxPolicy)
 	if err != nil {

@@ -1,19 +1,31 @@
 package main
 
 import (
-	"bytes"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-
-	"golang.org/x/mod/sumdb/tlog"
-
 	"github.com/stele-ml/stele/evidence"
-	"github.com/stele-ml/stele/internal/home"
+	"github.com/stele-ml/stele/internal/ledger"
+	"github.com/stele-ml/stele/internal/memory"
+	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/statement"
 )
+
+// readNewest are the verbs that write what has happened. They read the newest that
+// the log has signed, so that a run finds the stamp of a moment ago, and a stamp
+// that is repeated finds itself. All others, and what somebody decides on
+// above all, are as of what the quorum has cosigned: an operator could show one
+// person alone what is not.
+var readNewest = map[string]bool{
+	"stamp": true, "audit": true, "run": true, "record run": true, "record evaluation": true,
+	"import oms": true, "import intoto": true,
+}
+
+// newestReading is the reading of the ledger's newest checkpoint, of which this
+// one may be an earlier state.
+func (r *reading) newestReading() *reading {
+	if r.newest != nil {
+		return r.newest
+	}
+	return r
+}
 
 // trusting checks the ledger's newest checkpoint against the pinned log key and
 // what this person saw of the log before, and remembers it. Where the policy asks
@@ -31,159 +43,114 @@ func (a *app) trusting(r *reading) error {
 // that the log goes on from what was seen. What was just written is not cosigned
 // so far, and what is decided on must be what the log will decide on.
 func (a *app) trustingNewest(r *reading) (*evidence.Policy, error) {
-	policy, path, err := a.policyFor(r.Origin())
+	policy, err := a.trustedLog(r.Origin())
 	if err != nil {
 		return nil, err
-	}
-	if policy == nil {
-		return nil, failf(exitUntrusted, "the log %s is not trusted: no key is pinned for it", r.Origin()).withPath(path).
-			withHint("get its trust file from whoever runs it, by a way you trust, then `stele trust add FILE`")
 	}
 	if err := a.waitable(policy); err != nil {
 		return nil, err
 	}
-	now := r.newestReading()
-	signed, err := now.LatestCheckpoint()
-	if err != nil {
+	if err := a.memory.Follow(a.shown(r), policy); err != nil {
 		return nil, err
 	}
-	past, proof, err := a.historyOf(now)
-	if err != nil {
-		return nil, err
-	}
-	log := &evidence.Policy{Logs: policy.Logs, Quorum: evidence.QuorumNone}
-	next, err := past.Advance(signed, proof, log, followedKeys(policy, now.Control)...)
-	var history *evidence.HistoryError
-	if errors.As(err, &history) {
-		a.keepConflict(r.ID(), history.Old, history.New)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if err := a.onlyLedger(r.ID(), past, signed); err != nil {
-		return nil, err
-	}
-	if bytes.Equal(next.Signed, past.Signed) {
-		return policy, nil
-	}
-	return policy, a.sawNext(r, past, next.Signed)
+	return policy, nil
 }
 
-// followedKeys are the log keys that trust in an old one is followed to, from
-// rotation to rotation.
-func followedKeys(policy *evidence.Policy, control *evidence.Control) (followed []evidence.VKey) {
-	for _, k := range control.LogKeys() {
-		if policy.Trusts(k.Key) || len(followed) > 0 {
-			followed = append(followed, k.Key)
-		}
+// shown is the ledger of a reading, as it is shown now.
+func (a *app) shown(r *reading) memory.Shown {
+	return memory.Shown{
+		Book: r.newestReading().Book, Primary: a.mirrorOf[r.ID()],
+		Later: func(signed []byte) (*ledger.View, error) { return a.laterThan(r, signed) },
 	}
-	return followed
 }
 
-// historyOf is what this person saw of the ledger before, and the proof that
-// connects it with what is read now: either may be the larger one, where a
-// reading is as of a checkpoint that was cosigned. A ledger at hand that has
-// fewer entries than it had is an evidence.HistoryError: it was rolled back.
-func (a *app) historyOf(r *reading) (past evidence.Remembered, proof tlog.TreeProof, err error) {
-	before, err := a.seenBefore(r.ID())
-	if past = before.newest; err != nil || len(past.Signed) == 0 {
-		return past, nil, err
+// laterThan asks the server of a reading for the ledger as of a later checkpoint; nil if
+// there is none that must have it.
+func (a *app) laterThan(r *reading, signed []byte) (*ledger.View, error) {
+	if a.mirrorOf[r.ID()] != "" {
+		return nil, nil
 	}
-	cp, _, err := evidence.ReadCheckpoint(past.Signed)
-	if err != nil {
-		return past, nil, err
-	}
-	newest := r.newestReading()
-	if cp.Size > newest.Size() {
-		if primary := a.mirrorOf[r.ID()]; primary != "" {
-			return past, nil, failf(exitUntrusted, "this mirror is behind: it has %d entries of the log %s, and you have seen %d: %w", newest.Size(), cp.Origin, cp.Size, evidence.ErrUntrusted).
-				withHint("read it once it has caught up, or read the ledger itself: --ledger " + primary + "; a mirror that stays behind hides what came later")
+	a.servers.mu.Lock()
+	defer a.servers.mu.Unlock()
+	for _, c := range a.servers.open {
+		if c.ledger == nil || c.ledger.View().ID() != r.ID() {
+			continue
 		}
-		now, err := newest.LatestCheckpoint()
+		l, err := a.openRemote(c.ctx, c.client, signed, r.ID())
 		if err != nil {
-			return past, nil, err
+			return nil, err
 		}
-		a.keepConflict(r.ID(), past.Signed, now)
-		return past, nil, &evidence.HistoryError{Kind: evidence.ErrRollback, Old: past.Signed, New: now,
-			Detail: fmt.Sprintf("the log %s went back: it had %d entries when you last looked, and has %d now", cp.Origin, cp.Size, newest.Size())}
+		return l.View(), nil
 	}
-	if cp.Size <= r.Size() {
-		proof, err = r.Consistency(cp.Size)
-		return past, proof, err
-	}
-	then, err := newest.AsOf(cp.Size)
-	if err != nil {
-		return past, nil, err
-	}
-	proof, err = then.Consistency(r.Size())
-	return past, proof, err
+	return nil, nil
 }
 
-// onlyLedger checks that a trusted checkpoint, where it is the first of its
-// ledger that this person sees, is not of a log that they know from another
-// ledger. A log has one genesis: two are two histories by one log key.
-func (a *app) onlyLedger(id statement.LedgerID, past evidence.Remembered, signed []byte) error {
-	if len(past.Signed) > 0 {
-		return nil
+// saw remembers a checkpoint that was acknowledged to this person.
+func (a *app) saw(id statement.LedgerID, checkpoint []byte) {
+	if err := a.memory.Forward(id, checkpoint); err != nil {
+		a.term.Warnf("the checkpoint was not remembered: %v", err)
 	}
-	now, _, err := evidence.ReadCheckpoint(signed)
+}
+
+// cosigned is the reading as of the newest checkpoint that reached the quorum of
+// this person's policy: what an operator alone cannot have made up, or shown to
+// them alone. Without such a policy, or such a checkpoint, it is r itself:
+// whoever asks for trust says so (see trusting), and a verdict fails by name.
+func (a *app) cosigned(r *reading) (*reading, error) {
+	if a.newest {
+		return r, nil
+	}
+	policy, _, err := a.policyFor(r.Origin())
+	if err != nil || policy == nil || policy.Quorum == evidence.QuorumNone {
+		return r, err
+	}
+	signed, err := a.memory.Cosigned(a.shown(r), r.Book, policy)
+	if err != nil {
+		return nil, err
+	}
+	if signed == nil {
+		return r, nil
+	}
+	cp, _, err := evidence.ReadCheckpoint(signed)
+	if err != nil || cp.Size == r.Size() {
+		return r, err
+	}
+	v, err := r.At(cp.Size)
+	if err != nil {
+		return nil, err
+	}
+	then, err := newReading(v)
+	if err != nil {
+		return nil, err
+	}
+	then.newest = r
+	if n := r.Size() - cp.Size; !a.toldCosigned {
+		a.toldCosigned = true
+		a.term.Notef("this is the log as of its first %s, which the quorum of witnesses cosigned; not cosigned so far: %s",
+			terminal.Plural(cp.Size, "entry", "entries"), terminal.Plural(n, "entry", "entries"))
+	}
+	return then, nil
+}
+
+// trustingCosigned makes a reading one as of a checkpoint that reached the policy's
+// quorum.
+func (a *app) trustingCosigned(r *reading, policy *evidence.Policy) error {
+	then, err := a.cosigned(r)
 	if err != nil {
 		return err
 	}
-	ledgers := filepath.Dir(a.dirs.Ledger(id.String()))
-	list, err := os.ReadDir(ledgers)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	signed, err := then.LatestCheckpoint()
+	if err != nil {
 		return err
 	}
-	for _, e := range list {
-		if !e.IsDir() || e.Name() == id.String() {
-			continue
-		}
-		seen, err := os.ReadFile(filepath.Join(ledgers, e.Name(), "seen"))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if cp, _, err := evidence.ReadCheckpoint(seen); err != nil || cp.Origin != now.Origin {
-			continue
-		}
-		a.keepConflict(id, seen, signed)
-		return &evidence.HistoryError{Kind: evidence.ErrFork, Old: seen, New: signed,
-			Detail: fmt.Sprintf("the log %s shows two histories: you know it as the ledger %s, and this is the ledger %s", now.Origin, e.Name(), id)}
+	o, err := r.Control.Judge(policy, signed)
+	if err != nil {
+		return err
 	}
+	if !o.Quorum {
+		return failf(exitUntrusted, "no checkpoint of the log %s has reached the quorum %q of its witnesses so far: %w", r.Origin(), policy.Quorum, evidence.ErrUntrusted).
+			withHint("`stele cosign` asks the witnesses now, on the machine that writes the ledger")
+	}
+	*r = *then
 	return nil
-}
-
-// remember keeps the checkpoint of a verdict that trusted it, if it is of a
-// larger log than the one kept. Past is what the verdict was made with.
-func (a *app) remember(v *evidence.Verdict, f *evidence.File, past evidence.Remembered) error {
-	if !vouched(v) {
-		return nil
-	}
-	now, _, err := evidence.ReadCheckpoint(f.Checkpoint)
-	if err != nil {
-		return err
-	}
-	return a.onSeen(f.Ledger, func() error {
-		kept, err := a.remembered(f.Ledger)
-		if err != nil {
-			return err
-		}
-		if len(kept.Signed) > 0 {
-			if old, _, err := evidence.ReadCheckpoint(kept.Signed); err != nil || old.Size >= now.Size {
-				return err
-			}
-			if v.Result(evidence.CheckHistory) != evidence.Passed || !bytes.Equal(kept.Signed, past.Signed) {
-				return nil // larger, but nobody has shown that it goes on from there
-			}
-		}
-		return home.Replace(a.seenPath(f.Ledger), f.Checkpoint)
-	})
-}
-
-// vouched reports whether a key of a log that is trusted signed the checkpoint.
-func vouched(v *evidence.Verdict) bool {
-	return v.Result(evidence.CheckTrustedLog) == evidence.Passed && v.Result(evidence.CheckCheckpoint) == evidence.Passed
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/account"
+	"github.com/stele-ml/stele/internal/memory"
 	"github.com/stele-ml/stele/internal/terminal"
 	"github.com/stele-ml/stele/statement"
 )
@@ -32,14 +33,10 @@ func (a *app) verdictOn(f *evidence.File, opts evidence.Options) (v *evidence.Ve
 	}
 	opts.Each = eachCore
 	v = evidence.Verify(f, policy, opts)
-	if vouched(v) {
-		if err := a.onlyLedger(f.Ledger, opts.Remembered, f.Checkpoint); err != nil {
-			return nil, false, err
-		}
+	if err := a.memory.Compare(v, f, opts.Remembered); err != nil {
+		return nil, false, err
 	}
-	if v.Result(evidence.CheckHistory) == evidence.Failed {
-		a.keepConflict(f.Ledger, opts.Remembered.Signed, f.Checkpoint)
-	} else if err := a.remember(v, f, opts.Remembered); err != nil {
+	if err := a.memory.Remember(v, f, opts.Remembered); err != nil {
 		a.term.Warnf("the checkpoint was not remembered: %v", err)
 	}
 	return v, policy != nil, nil
@@ -171,7 +168,7 @@ func (a *app) printVerdict(o *verifyOrder, out *jsonv1.Verify, v *evidence.Verdi
 		a.term.Hintf("ask for evidence with it, or check the stamp alone: --no-lineage")
 	}
 	// Not where the log shows two histories: an old key may lead anywhere.
-	if v.Followed && vouched(v) && v.Result(evidence.CheckHistory) != evidence.Failed && v.Result(evidence.CheckWitnesses) != evidence.Failed {
+	if v.Followed && memory.Vouched(v) && v.Result(evidence.CheckHistory) != evidence.Failed && v.Result(evidence.CheckWitnesses) != evidence.Failed {
 		a.term.Hintf("the log's key was rotated since you pinned it; pin the new one: stele trust add --replace '%s'", v.LogKey)
 	}
 }

@@ -249,7 +249,7 @@ func (a *app) subjectOn(ctx context.Context, dir string, o *verifyOrder) (*subje
 		if s.file, err = r.Evidence(claim, a.detailsAtHand(ctx, dir, st.Stamp), further...); err != nil {
 			return err
 		}
-		s.past, s.proof, err = a.historyOf(r)
+		s.past, s.proof, err = a.memory.History(a.shown(r), r.View)
 		return err
 	})
 	return s, err
@@ -404,7 +404,7 @@ func (a *app) verifyEvidence(ctx context.Context, o *verifyOrder) error {
 	s.search = manifestSearch{what: st.Ref.String(), fp: s.fp, files: s.stamp.Files, bytes: s.stamp.Bytes, reach: o.flags.reach()}
 	// Offline, what was seen before can be compared only where the size is the
 	// same: an older file is no rollback, and nobody is there to ask for a proof.
-	if s.past, err = a.remembered(s.file.Ledger); err != nil {
+	if s.past, err = a.memory.Newest(s.file.Ledger); err != nil {
 		return err
 	}
 	return a.judge(ctx, o, s)

@@ -77,8 +77,9 @@ var flow = map[string][]string{
 	"internal/monitor":  {"statement", "evidence", "internal/strictjson"}, // any log's read paths: no client of ours is needed
 	"internal/terminal": {},                                               // it shows what it is given
 	"internal/home":     {"statement", "evidence", "internal/durable"},
-	"internal/demo":     {"internal/model"}, // it trains one
-	"internal/release":  {},                 // builds the archives; no part of the product
+	"internal/memory":   {"statement", "evidence", "internal/ledger", "internal/account", "internal/home", "internal/durable"}, // a ledger is shown to it: it asks nobody
+	"internal/demo":     {"internal/model"},                                                                                    // it trains one
+	"internal/release":  {},                                                                                                    // builds the archives; no part of the product
 	"cmd/stele":         {"fingerprint", "statement", "lineage", "evidence", "contract", "contracts", "client", "internal/...", "cmd/stele/..."},
 	"cmd/stele/jsonv1":  {}, // the types of --json stand alone: other programs import them
 }
@@ -166,7 +167,7 @@ var doors = map[string]struct {
 	"lukechampine.com/blake3":                  {[]string{"fingerprint", "internal/oms"}, "hashes are chosen in one place; other people's model signatures choose theirs"},
 	"github.com/zeebo/blake3":                  {[]string{"fingerprint"}, "hashes are chosen in one place"},
 	"golang.org/x/crypto":                      {[]string{"statement", "cmd/stele", "internal/home", "internal/oms"}, "SSH keys; the command line reaches the agent; BLAKE2b of other people's model signatures"},
-	"golang.org/x/mod":                         {[]string{"statement", "evidence", "internal/ledger", "internal/solo", "internal/account", "internal/witness", "internal/cosign", "internal/remote", "internal/replica", "internal/monitor", "internal/wire", "internal/server", "client", "cmd/stele"}, "tlog's hashes and proofs, and notes: the words that these speak with each other"},
+	"golang.org/x/mod":                         {[]string{"statement", "evidence", "internal/ledger", "internal/solo", "internal/account", "internal/witness", "internal/cosign", "internal/remote", "internal/replica", "internal/memory", "internal/monitor", "internal/wire", "internal/server", "client", "cmd/stele"}, "tlog's hashes and proofs, and notes: the words that these speak with each other"},
 	"github.com/transparency-dev/formats":      {nil, "tests only: somebody else's encoder is there to disagree"},
 	"github.com/transparency-dev/merkle":       {nil, "tests only: somebody else's verifier is there to disagree"},
 	"github.com/prometheus/client_golang":      {[]string{"internal/server", "internal/witness"}, "what is counted, as Prometheus reads it"},

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -73,6 +74,22 @@ func Lock(fsys vfs.FS, name string, h Holder, readOnly bool) (io.Closer, error) 
 		}
 	}
 	return &fileLock{f: f, clear: writable}, nil
+}
+
+// How long LockBriefly waits, and how often it looks.
+const (
+	briefPatience = 10 * time.Second
+	briefPause    = 2 * time.Millisecond
+)
+
+// LockBriefly is Lock for what whoever has it has for a moment only: it is waited for.
+func LockBriefly(fsys vfs.FS, name string, h Holder) (io.Closer, error) {
+	for began := time.Now(); ; time.Sleep(briefPause) {
+		lock, err := Lock(fsys, name, h, false)
+		if !errors.Is(err, ErrLocked) || time.Since(began) >= briefPatience {
+			return lock, err
+		}
+	}
 }
 
 // plain refuses a lock that is there and is no file of its own. Its holder is written

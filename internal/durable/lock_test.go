@@ -3,6 +3,8 @@ package durable
 import (
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -37,4 +39,31 @@ func TestLockByAnAttackersLink(t *testing.T) {
 			t.Error("a file was made where the link led to none")
 		}
 	}
+}
+
+// TestLockBriefly: those that want a lock at once have it one after the other, and none
+// of them is sent away.
+func TestLockBriefly(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "lock")
+	var inside atomic.Int32
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 20 {
+				lock, err := LockBriefly(vfs.Default, name, Holder{})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if n := inside.Add(1); n != 1 {
+					t.Errorf("%d have it at once", n)
+				}
+				inside.Add(-1)
+				if err := lock.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
