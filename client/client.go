@@ -11,47 +11,52 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 )
 
+// The defaults of [Options].
 const (
-	// DefaultAttempts is how often a request is made at most.
 	DefaultAttempts = 6
-	// DefaultBudget is after how long no further attempt is begun.
-	DefaultBudget = 30 * time.Second
-
-	firstPause     = 150 * time.Millisecond // doubled each time, and jittered by half
-	maxPause       = 5 * time.Second
-	maxRetryAfter  = 20 * time.Second // of a server that says when; beyond it is given up
-	maxHeader      = 64 << 10         // bytes of an answer's header
-	maxToken       = 4 << 10          // bytes
-	dialTimeout    = 5 * time.Second
-	defaultTimeout = time.Minute // of one attempt, and more for a long body
+	DefaultBudget   = 30 * time.Second
+	DefaultTimeout  = time.Minute
 )
 
-// Options say where a server is and how it is asked.
+const (
+	firstPause    = 150 * time.Millisecond // doubled each time, and jittered by half
+	maxPause      = 5 * time.Second
+	maxRetryAfter = 20 * time.Second // of a server that says when; beyond it is given up
+	maxHeader     = 64 << 10         // bytes of an answer's header
+	maxToken      = 4 << 10          // bytes
+	dialTimeout   = 5 * time.Second
+)
+
+// Options say where a server is and how it is asked. Only URL is required.
 type Options struct {
 	// URL is https://host[:port][/prefix]; http:// is for this machine alone:
 	// localhost, 127.0.0.0/8, [::1]. unix:///path is a server's own socket.
 	URL string
-	// Token is a bearer token; it is sent to that host only.
+	// Token is a bearer token; it is sent to that host only. Empty: none.
 	Token string
 	// Renew, unless nil, gets another token where the server answers 401 to this one: a
 	// CI job's lasts minutes. It is told which was refused. An error, or the same token
-	// again, leaves it at the refusal. It must not ask through this client.
+	// again, leaves it at the refusal. It is called by one request at a time, and must
+	// not ask through this client.
 	Renew func(ctx context.Context, refused string) (string, error)
 	// TLS are a client's certificate and the authorities that a server's must be
-	// of; nil: the system's.
+	// of; nil: none, and the system's. It is copied.
 	TLS *tls.Config
 	// UserAgent says who asks; "" for this package.
 	UserAgent string
 
-	Attempts int           // 0: DefaultAttempts
-	Budget   time.Duration // 0: DefaultBudget
-	// Timeout is how long one attempt may take, but for the time that its bodies
-	// take at 16 KiB a second. 0: a minute.
+	// Attempts is how often a request is made at most: 1 for no retries, 0 for
+	// DefaultAttempts.
+	Attempts int
+	// Budget is after how long no further attempt of a request is begun; 0 for
+	// DefaultBudget.
+	Budget time.Duration
+	// Timeout is how long one attempt may take, and besides it the time that its bodies
+	// take at 16 KiB a second; 0 for DefaultTimeout.
 	Timeout time.Duration
 
 	// Dial opens connections instead of the network: for tests and tunnels.
@@ -66,7 +71,7 @@ type Options struct {
 	Retrying func(elapsed time.Duration, err error)
 }
 
-// Client asks one server. It may be used concurrently.
+// Client asks one server. [New] makes one. It may be used concurrently.
 type Client struct {
 	base  *url.URL
 	shown string // the address without what a person would not want to see
@@ -74,10 +79,10 @@ type Client struct {
 	http  *http.Client
 
 	token    atomic.Pointer[string] // Options.Token, or what took its place
-	renewing sync.Mutex             // of Options.Renew: one at a time
+	renewing chan struct{}          // held by who calls Options.Renew
 }
 
-// New returns a client. Nothing is sent.
+// New returns a client. Nothing is sent. ErrAddress: nothing would be sent there.
 func New(o Options) (*Client, error) {
 	base, socket, err := parseAddress(o.URL)
 	if err != nil {
@@ -96,7 +101,7 @@ func New(o Options) (*Client, error) {
 		o.Budget = DefaultBudget
 	}
 	if o.Timeout <= 0 {
-		o.Timeout = defaultTimeout
+		o.Timeout = DefaultTimeout
 	}
 	if o.Sleep == nil {
 		o.Sleep = sleep
@@ -130,7 +135,7 @@ func New(o Options) (*Client, error) {
 			return dialHere(ctx, dial, network, address)
 		}
 	}
-	c := &Client{base: base, shown: o.URL, opts: o, http: &http.Client{
+	c := &Client{base: base, shown: o.URL, opts: o, renewing: make(chan struct{}, 1), http: &http.Client{
 		Transport: transport,
 		// Another host must not get the token, and this one has no reason to.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -151,8 +156,12 @@ func (c *Client) renewed(ctx context.Context, refused string, err error) bool {
 	if c.opts.Renew == nil || refused == "" || !errors.As(err, &said) || said.said.Problem.Status != http.StatusUnauthorized {
 		return false
 	}
-	c.renewing.Lock()
-	defer c.renewing.Unlock()
+	select {
+	case c.renewing <- struct{}{}:
+		defer func() { <-c.renewing }()
+	case <-ctx.Done():
+		return false
+	}
 	if *c.token.Load() != refused {
 		return true // another request got it
 	}
@@ -167,7 +176,7 @@ func (c *Client) renewed(ctx context.Context, refused string, err error) bool {
 // URL is the address as it was given.
 func (c *Client) URL() string { return c.shown }
 
-// Close ends the connections that rest.
+// Close ends the connections that rest. Requests under way go on.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // parseAddress reads a server's address; socket is the path of one on this machine.

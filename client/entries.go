@@ -20,7 +20,8 @@ const ahead = 4
 
 func isNotFound(err error) bool { return errors.Is(err, ErrNotFound) }
 
-// Leaf is an entry's bytes, checked against a checkpoint.
+// Leaf is an entry's bytes, checked against a checkpoint. They may be kept; the memory
+// is shared with the other leaves of a bundle.
 type Leaf struct {
 	Index uint64
 	Bytes []byte
@@ -53,9 +54,10 @@ func noEntry(index, size uint64) error {
 }
 
 // Leaves goes through the leaves from (inclusive) to (exclusive), as far as the
-// log's checkpoint has them, in order: each was checked against it. They come in
-// bundles, some ahead of the one that is read; memory is bounded by five of them.
-// The last pair may be an error.
+// log's checkpoint has them, in order: each was checked against it. The checkpoint is
+// that of the call; the log may go on meanwhile. Leaves come in bundles of 256, some
+// ahead of the one that is read: memory is bounded by five of them, 84 MB at the very
+// most. The last pair may be an error.
 func (l *Log) Leaves(ctx context.Context, from, to uint64) iter.Seq2[Leaf, error] {
 	at, _ := l.Checkpoint()
 	to = min(to, at.Size)

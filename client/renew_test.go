@@ -52,3 +52,31 @@ func TestRenew(t *testing.T) {
 		})
 	}
 }
+
+// Who waits for somebody else's renewal, and no longer wants to, does not wait.
+func TestRenewIsNotWaitedForByWhoGaveUp(t *testing.T) {
+	w := newWorld(t)
+	w.lie = func(rw http.ResponseWriter, _ *http.Request) bool {
+		rw.WriteHeader(http.StatusUnauthorized)
+		return true
+	}
+	begun, end := make(chan struct{}), make(chan struct{})
+	cl := w.client(t, w, func(o *client.Options) {
+		o.Token = "old"
+		o.Renew = func(context.Context, string) (string, error) { close(begun); <-end; return "", errors.New("no") }
+	})
+	first := make(chan error)
+	go func() { _, err := cl.Ledger(t.Context()); first <- err }()
+	<-begun
+	ctx, cancel := context.WithCancel(t.Context())
+	second := make(chan error)
+	go func() { _, err := cl.Ledger(ctx); second <- err }()
+	cancel()
+	if err := <-second; !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+	close(end)
+	if err := <-first; !errors.Is(err, client.ErrAccess) {
+		t.Errorf("error %v", err)
+	}
+}

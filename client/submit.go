@@ -28,13 +28,13 @@ type SubmitOptions struct {
 
 // Receipt says that a statement is in the log. It was checked: the entry holds the
 // statement, and is in the tree of the checkpoint. Who signed the checkpoint, and
-// whether it goes on from what was seen before, Log.Submit checks.
+// whether it goes on from what was seen before, [Log.Submit] checks.
 type Receipt struct {
 	Entry      *evidence.Entry
-	Leaf       []byte
+	Leaf       []byte // of the entry, as it is hashed
 	ID         statement.ID
-	Existed    bool // it was in the log before
-	Checkpoint []byte
+	Existed    bool   // it was in the log before, the server says
+	Checkpoint []byte // a signed note over the entry, verbatim
 }
 
 // Submit sends an envelope until the server has answered. To send one again is
