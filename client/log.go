@@ -53,8 +53,7 @@ func (c *Client) Follow(ctx context.Context, policy *evidence.Policy, past evide
 
 // FollowNewest is Follow for who writes: as of the newest checkpoint that the server
 // has, by the log's signature alone. Witnesses may not have seen it so far, so that
-// nothing should be decided by what is read of it. What it remembers is not for
-// Follow, which may be behind it. Only Stele's servers have it.
+// nothing should be decided by what is read of it. Only Stele's servers have it.
 func (c *Client) FollowNewest(ctx context.Context, policy *evidence.Policy, past evidence.Remembered) (*Log, error) {
 	if policy != nil {
 		policy = &evidence.Policy{Logs: policy.Logs, Quorum: evidence.QuorumNone}
@@ -72,8 +71,12 @@ func (c *Client) follow(ctx context.Context, l *Log, past evidence.Remembered) (
 		if err != nil {
 			return nil, fmt.Errorf("the remembered checkpoint: %w", err)
 		}
-		l.at = point{at, bytes.Clone(past.Signed)}
-		l.head = l.at
+		l.head = point{at, bytes.Clone(past.Signed)}
+		// One that witnesses had not cosigned, of FollowNewest or of a policy that named
+		// none, may be ahead of what is published.
+		if o, err := l.policy.Verify(past.Signed); err != nil || o.Quorum {
+			l.at = l.head
+		}
 	}
 	if err := l.Advance(ctx); err != nil {
 		return nil, err

@@ -85,6 +85,16 @@ func TestWitnessesBehind(t *testing.T) {
 		t.Errorf("a receipt without the policy's quorum where that was asked for: %v", err)
 	}
 
+	// So it is for who comes again with what was acknowledged, or under a policy that
+	// has named witnesses since.
+	again, err := w.client(t, w).Follow(t.Context(), policy, evidence.Remembered{Signed: r.Checkpoint})
+	if err != nil {
+		t.Fatalf("with the receipt's checkpoint: %v", err)
+	}
+	if at, _ := again.Checkpoint(); at.Size != 2 {
+		t.Errorf("the log is at %d, of which 2 are cosigned", at.Size)
+	}
+
 	// Another history from the entry on that was acknowledged, cosigned.
 	fork := newWorld(t)
 	fork.l.Put(fork.stamp("a"))
@@ -92,8 +102,10 @@ func TestWitnessesBehind(t *testing.T) {
 	forked := cosign(fork.checkpoint())
 	w.publish(forked)
 	var h *evidence.HistoryError
-	if err := l.Advance(t.Context()); !errors.As(err, &h) || h.Kind != evidence.ErrFork || string(h.Old) != string(r.Checkpoint) || string(h.New) != string(forked) {
-		t.Errorf("a history without what was acknowledged: %v", err)
+	for _, l := range []*client.Log{l, again} {
+		if err := l.Advance(t.Context()); !errors.As(err, &h) || h.Kind != evidence.ErrFork || string(h.Old) != string(r.Checkpoint) || string(h.New) != string(forked) {
+			t.Errorf("a history without what was acknowledged: %v", err)
+		}
 	}
 
 	w.publish(cosign(w.checkpoint()))
