@@ -2,7 +2,9 @@ package main
 
 import (
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -12,11 +14,25 @@ import (
 // TestMain makes this test binary double as the command: scripts, and
 // programs that they start, find it in PATH as "stele".
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"stele": mainServed})
+	testscript.Main(interruptible{m}, map[string]func(){"stele": mainServed})
+}
+
+// interruptible are tests whose commands can be interrupted, also under nohup or as
+// a shell's job in the background: what is ignored there would be by all that is
+// started here. What is caught is not inherited.
+type interruptible struct{ *testing.M }
+
+func (m interruptible) Run() int {
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
+		if signal.Ignored(s) {
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
+	}
+	return m.M.Run()
 }
 
 // scriptsTake bounds all scripts together, so that one that hangs is named.
-const scriptsTake = 5 * time.Minute
+const scriptsTake = 15 * time.Minute
 
 // underRace are the scripts that the race detector sees.
 var underRace = []string{"story", "evidence", "serve", "busy", "fsck", "ssh", "buckets"}
@@ -47,8 +63,9 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// setUpScript gives a script the home of ada, and nothing of whoever runs the
-// tests: no ledger, no key, no trust, no agent, no colours.
+// setUpScript gives a script the home of ada, an address that is $FREE for a server
+// that is to come back, and nothing of whoever runs the tests: no ledger, no key, no
+// trust, no agent, no colours.
 func setUpScript(env *testscript.Env) error {
 	env.Setenv("TZ", "UTC")
 	env.Setenv("LANG", "C.UTF-8")
@@ -65,6 +82,7 @@ func setUpScript(env *testscript.Env) error {
 		}
 		env.Setenv(name, at)
 	}
+	env.Setenv("FREE", freeAddress(env.T()))
 	home := filepath.Join(env.WorkDir, ".home", "ada")
 	for name, value := range homeOf(home) {
 		env.Setenv(name, value)

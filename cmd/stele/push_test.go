@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,16 +31,25 @@ import (
 )
 
 // freeAddress is one on loopback where nobody listens: a server that is started
-// again must come back where it was.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+// again must come back where it was. Its port is below those that systems give to
+// whoever asks for any, or calls somebody: in between, nobody else gets it.
+func freeAddress(t interface{ Fatal(...any) }) string {
+	for range 100 {
+		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(10_000+rand.IntN(20_000)))
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			continue
+		}
+		l.Close()
+		if _, given := givenAddresses.LoadOrStore(address, true); !given {
+			return address
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no free port in a hundred")
+	return ""
 }
+
+var givenAddresses sync.Map // of this process: tests run side by side
 
 // serves starts a server of the person's ledger, and returns when it answers.
 func (p *person) serves(address string) *exec.Cmd {
