@@ -35,16 +35,8 @@ func (p *person) inProcess(stop string, args ...string) (stdout, stderr string, 
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	errs := &stopper{at: stop, stop: cancel}
-	getenv := func(name string) string {
-		for _, e := range p.env {
-			if v, ok := strings.CutPrefix(e, name+"="); ok {
-				return v
-			}
-		}
-		return ""
-	}
 	var out bytes.Buffer
-	status = run(ctx, append(args, "--ledger", filepath.Join(p.dir, ".stele")), new(bytes.Buffer), &out, errs, getenv)
+	status = run(ctx, append(args, "--ledger", filepath.Join(p.dir, ".stele")), new(bytes.Buffer), &out, errs, p.getenv)
 	return out.String(), errs.said.String(), status
 }
 
@@ -147,17 +139,9 @@ func TestAttackerAnnouncesTooFewDraws(t *testing.T) {
 	p.write("data/a", strings.Repeat("a", 30<<20))
 	p.must("stamp", "data", "--as", "lab/a@1", "-q")
 
-	getenv := func(name string) string {
-		for _, e := range p.env {
-			if v, ok := strings.CutPrefix(e, name+"="); ok {
-				return v
-			}
-		}
-		return ""
-	}
-	a := newApp(new(bytes.Buffer), io.Discard, io.Discard, getenv)
+	a := newApp(new(bytes.Buffer), io.Discard, io.Discard, p.getenv)
 	var err error
-	if a.dirs, err = home.Find(getenv); err != nil {
+	if a.dirs, err = home.Find(p.getenv); err != nil {
 		t.Fatal(err)
 	}
 	a.ledgerFlag = filepath.Join(p.dir, ".stele")

@@ -33,6 +33,16 @@ func newPerson(t *testing.T) *person {
 	return p
 }
 
+// getenv is os.Getenv for what runs in this process as that person.
+func (p *person) getenv(name string) string {
+	for _, e := range p.env {
+		if v, ok := strings.CutPrefix(e, name+"="); ok {
+			return v
+		}
+	}
+	return ""
+}
+
 func (p *person) command(args ...string) *exec.Cmd {
 	cmd := exec.Command("stele", args...)
 	cmd.Dir, cmd.Env = p.dir, p.env

@@ -15,16 +15,8 @@ import (
 // app is the command in this process, for what a person does in the middle of it.
 func (p *person) app(args ...string) *app {
 	p.t.Helper()
-	getenv := func(name string) string {
-		for _, e := range p.env {
-			if v, ok := strings.CutPrefix(e, name+"="); ok {
-				return v
-			}
-		}
-		return ""
-	}
 	var out bytes.Buffer
-	a := newApp(new(bytes.Buffer), &out, &out, getenv)
+	a := newApp(new(bytes.Buffer), &out, &out, p.getenv)
 	// Any command reads the flags and finds the person's home.
 	if status := a.run(context.Background(), append([]string{"list", "--ledger", filepath.Join(p.dir, ".stele")}, args...)); status != exitHolds {
 		p.t.Fatalf("list: status %d: %s", status, out.String())

@@ -44,17 +44,9 @@ func (s *served) variable(name string) (value string) {
 // it finds, before it begins.
 func (p *person) guarded(with func(*app), args ...string) *served {
 	p.t.Helper()
-	getenv := func(name string) string {
-		for _, e := range p.env {
-			if v, ok := strings.CutPrefix(e, name+"="); ok {
-				return v
-			}
-		}
-		return ""
-	}
 	s := new(served)
 	var out bytes.Buffer
-	a := newApp(new(bytes.Buffer), &out, &out, getenv)
+	a := newApp(new(bytes.Buffer), &out, &out, p.getenv)
 	a.become = func(_ context.Context, c process.Command) error { s.Command = &c; return nil }
 	if with != nil {
 		with(a)
