@@ -530,7 +530,7 @@ func cmdSocket(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // patience bounds every wait for something that another process does.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // poll waits until ok holds, checking often; what names it in the failure.
 func poll(ts *testscript.TestScript, what string, ok func() bool) {
