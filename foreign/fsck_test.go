@@ -24,7 +24,7 @@ import (
 const success = "Successfully fsck'd log with size "
 
 // fsck runs Tessera's fsck over a served log. With one worker it hangs at a
-// mismatch; it is stopped after a minute either way.
+// mismatch; it is stopped after some minutes either way.
 func fsck(t *testing.T, l *testLedger, url string) string {
 	t.Helper()
 	tool := program(t, "fsck")
@@ -32,7 +32,7 @@ func fsck(t *testing.T, l *testLedger, url string) string {
 	if err := os.WriteFile(key, []byte(l.vkey), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := output(t, time.Minute, tool, "-N=4", "-ui=false", "-storage_url="+url, "-public_key="+key)
+	out, err := output(t, 10*time.Minute, tool, "-N=4", "-ui=false", "-storage_url="+url, "-public_key="+key)
 	t.Logf("%v\n%s", err, out)
 	return out
 }

@@ -91,11 +91,11 @@ func TestHammerFindsNoCrackInTheProgram(t *testing.T) {
 // the log has so many entries.
 func hammer(t *testing.T, vkey, read, write string, goal int) {
 	t.Helper()
-	out, err := output(t, 2*time.Minute, program(t, "hammer"),
+	out, err := output(t, 11*time.Minute, program(t, "hammer"),
 		"-log_public_key="+vkey, "-log_url="+read, "-write_log_url="+write, "-show_ui=false", "-v=1",
 		"-num_writers=64", "-num_readers_full=1", "-num_readers_random=2",
 		"-max_write_ops=4000", "-max_read_ops=1000", // 0 is none at all
-		fmt.Sprintf("-leaf_write_goal=%d", goal), "-max_runtime=90s")
+		fmt.Sprintf("-leaf_write_goal=%d", goal), "-max_runtime=10m")
 	if err != nil {
 		t.Errorf("hammer: %v\n%s", err, out)
 	}

@@ -515,7 +515,7 @@ func TestParallel(t *testing.T) {
 	for name, objects := range map[string][]object{"one file": {{path: "large", size: 20 * chunk}}, "many files": many} {
 		for _, far := range []bool{false, true} {
 			workers := 5
-			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			m := &memory{objects: objects}
 			var src source.Source = m
 			if far {

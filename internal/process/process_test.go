@@ -306,7 +306,7 @@ func state(pid int) string {
 // await waits until ok holds, and not for ever.
 func await(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !ok(); {
+	for end := time.Now().Add(time.Minute); !ok(); {
 		if time.Now().After(end) {
 			t.Fatalf("%s: no", what)
 		}

@@ -43,7 +43,7 @@ func TestStoppedMirrorLeavesNothing(t *testing.T) {
 	}
 	o.HTTP.CloseIdleConnections()
 	var left string
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		stacks := make([]byte, 1<<20)
 		left = string(stacks[:runtime.Stack(stacks, true)])
 		if !strings.Contains(left, "replica.(*Replica)") && !strings.Contains(left, "solo.(*") && !strings.Contains(left, "net/http.(*persistConn)") {

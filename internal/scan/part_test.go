@@ -285,7 +285,7 @@ func TestRemote(t *testing.T) {
 		"as the user asks":   {requests, 3, 3},
 		"at least one":       {0, 0, 1},
 	} {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		m := versioned(numbered(batchSize, 1))
 		all := newMeeting(c.want)
 		m.onFetch = func(string) error { all.come(ctx); return nil }

@@ -111,7 +111,7 @@ func TestRun(t *testing.T) {
 // once as there are workers. Each call waits for the others.
 func TestParallel(t *testing.T) {
 	const workers = 5
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	for name, m := range map[string]*memory{
 		"files of one folder": {objects: numbered(batchSize, 10)},

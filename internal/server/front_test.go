@@ -77,6 +77,12 @@ var testRules = []struct {
 
 func stand(t *testing.T, o FrontOptions, more ...func(*http.ServeMux, *Front)) *standing {
 	t.Helper()
+	return standFor(t, time.Second, o, more...)
+}
+
+// standFor is stand, with how long requests under way have when the server stops.
+func standFor(t *testing.T, stop time.Duration, o FrontOptions, more ...func(*http.ServeMux, *Front)) *standing {
+	t.Helper()
 	s := &standing{testClock: newTestClock(), t: t, log: new(bytes.Buffer), ended: make(chan error, 1)}
 	o.Now = s.Now
 	o.Log = slog.New(slog.NewJSONHandler(s.log, nil))
@@ -96,7 +102,7 @@ func stand(t *testing.T, o FrontOptions, more ...func(*http.ServeMux, *Front)) *
 	ctx, cancel := context.WithCancel(t.Context())
 	s.stop = cancel
 	go func() {
-		s.ended <- OpenDoors(ctx, []Door{{Listener: Bounded(l, o.Limits, o.Proxies, s.front.o.Metrics), Handler: s.front.Handler(mux)}}, DoorOptions{Stop: time.Second})
+		s.ended <- OpenDoors(ctx, []Door{{Listener: Bounded(l, o.Limits, o.Proxies, s.front.o.Metrics), Handler: s.front.Handler(mux)}}, DoorOptions{Stop: stop})
 	}()
 	t.Cleanup(s.end)
 	return s
@@ -669,7 +675,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 		t.Errorf("the fourth connection got %d bytes, %v", n, err)
 	}
 	held[0].Close()
-	for deadline := time.Now().Add(10 * time.Second); ; { // until the server has seen it
+	for deadline := time.Now().Add(time.Minute); ; { // until the server has seen it
 		resp, err := http.Get(s.url + "/none")
 		if err == nil {
 			resp.Body.Close()
@@ -685,7 +691,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 // is gone.
 func TestStopEndsWhatIsUnderWay(t *testing.T) {
 	busy, free := make(chan bool), make(chan bool)
-	s := stand(t, FrontOptions{Access: Access{Anonymous: ScopeAll}}, func(mux *http.ServeMux, f *Front) {
+	s := standFor(t, time.Minute, FrontOptions{Access: Access{Anonymous: ScopeAll}}, func(mux *http.ServeMux, f *Front) {
 		mux.Handle("POST /work", f.Route(Rule{Name: "POST /work", Scope: ScopeSubmit, MaxBody: 10}, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			busy <- true
 			<-free
@@ -803,7 +809,7 @@ func TestNothingIsLeft(t *testing.T) {
 		}
 		s.end()
 	}
-	for end := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before && time.Now().Before(end); {
+	for end := time.Now().Add(time.Minute); runtime.NumGoroutine() > before && time.Now().Before(end); {
 		time.Sleep(time.Millisecond) // net/http's own end a moment after
 	}
 	if n := runtime.NumGoroutine(); n > before {
