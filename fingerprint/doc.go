@@ -6,7 +6,9 @@
 // is made from files in the byte order of their paths, each given as a [File]:
 //
 //	t := fingerprint.NewTree(fingerprint.SHA256)
-//	for _, f := range files {
+//	for _, path := range paths {
+//		f, err := fingerprint.SHA256.NewFile(path, contents)
+//		…
 //		if err := t.Add(f); err != nil { … }
 //	}
 //	sum, err := t.Summary()

@@ -3,6 +3,7 @@ package fingerprint
 import (
 	"encoding/binary"
 	"fmt"
+	"io"
 )
 
 const (
@@ -34,6 +35,41 @@ type File struct {
 	// SHA256 is the plain SHA-256 of the whole contents, where it is recorded.
 	// The fingerprint does not bind it.
 	SHA256 *Digest
+}
+
+// NewFile reads contents to their end and returns them as the file of that path, with its
+// chunks. The path is checked where the file is added to a tree. An error is the
+// reader's, or ErrFormat for more than MaxFileSize bytes.
+func (a Algorithm) NewFile(path string, contents io.Reader) (File, error) {
+	f := File{Path: path}
+	chunk := make([]byte, ChunkSize)
+	for end := false; !end; {
+		n := 0
+		for n < len(chunk) && !end {
+			m, err := contents.Read(chunk[n:])
+			if n += m; err == io.EOF {
+				end = true
+			} else if err != nil {
+				return File{}, fmt.Errorf("file %s: %w", quote(path), err)
+			}
+		}
+		if n > 0 {
+			f.Size += uint64(n)
+			f.Chunks = append(f.Chunks, a.Sum(chunk[:n]))
+		}
+		if f.Size > MaxFileSize {
+			return File{}, fmt.Errorf("file %s: %w: more than %d bytes", quote(path), ErrFormat, uint64(MaxFileSize))
+		}
+	}
+	switch len(f.Chunks) {
+	case 0:
+		f.Digest = a.Sum(nil)
+	case 1:
+		f.Digest, f.Chunks = f.Chunks[0], nil
+	default:
+		f.Digest = a.FileDigest(f.Size, f.Chunks)
+	}
+	return f, nil
 }
 
 // ChunkCount returns how many chunks a file of size bytes has: none if it is
