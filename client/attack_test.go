@@ -137,7 +137,7 @@ func TestAttackHistory(t *testing.T) {
 		{"older", string(mustCheckpoint(t, w, 2)), w, evidence.ErrRollback},
 		{"as long, another root", resigned(t, 3, [32]byte{1}), w, evidence.ErrFork},
 		{"longer, another history", string(other.checkpoint()), other, evidence.ErrFork},
-		{"longer, and nothing that leads to it", resigned(t, 9, [32]byte{1}), w, client.ErrNotFound},
+		{"longer, and nothing that leads to it", resigned(t, 9, [32]byte{1}), w, client.ErrUnreachable},
 		{"longer, with tiles that lead elsewhere", resigned(t, 5, [32]byte{1}), other, evidence.ErrFork},
 	} {
 		t.Run(s.name, func(t *testing.T) {
@@ -200,6 +200,25 @@ func TestAttackWrongEntries(t *testing.T) {
 		l := w.follow(t, w.client(t, w), nil)
 		if _, err := l.Entry(t.Context(), 2); !errors.Is(err, evidence.ErrTampered) {
 			t.Errorf("error %v, want tampered", err)
+		}
+	}
+}
+
+// A server that says it has no such entry does not make the log be without it.
+func TestAttackEntryThatIsWithheld(t *testing.T) {
+	w := newWorld(t)
+	w.l.Put(w.stamp("a"), w.stamp("b"))
+	l := w.follow(t, w.client(t, w), nil)
+	for _, withheld := range []string{"/tile/entries/", "/tile/0/"} {
+		w.lie = func(rw http.ResponseWriter, r *http.Request) bool {
+			if !strings.HasPrefix(r.URL.Path, withheld) {
+				return false
+			}
+			rw.WriteHeader(http.StatusNotFound)
+			return true
+		}
+		if _, err := l.Entry(t.Context(), 1); !errors.Is(err, client.ErrUnreachable) || errors.Is(err, client.ErrNotFound) {
+			t.Errorf("without %s: %v", withheld, err)
 		}
 	}
 }

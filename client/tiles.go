@@ -107,7 +107,8 @@ func (c *Client) tile(ctx context.Context, tile tlog.Tile) ([]byte, error) {
 	return data[:want], nil
 }
 
-// partial asks for a resource of that width, and for the full one if it is gone.
+// partial asks for a resource of that width, and for the full one if it is gone. That
+// a checkpoint covers it and the server has neither does not say that it is not there.
 func (c *Client) partial(ctx context.Context, path string, width int, limit int64) ([]byte, error) {
 	at := path
 	if width < tileWidth {
@@ -121,6 +122,9 @@ func (c *Client) partial(ctx context.Context, path string, width int, limit int6
 		if a, full := c.do(ctx, request{method: http.MethodGet, path: path, limit: limit}); full == nil {
 			return a.body, nil
 		}
+	}
+	if isNotFound(err) {
+		err = &Unreachable{URL: c.base.String() + at, Attempts: 1, Err: fmt.Errorf("a checkpoint covers it: %v", err)}
 	}
 	return nil, err
 }
