@@ -18,7 +18,8 @@ var (
 	ErrUnreachable = errors.New("unreachable")
 	// ErrAccess: the server does not know who asks, or does not let them.
 	ErrAccess = errors.New("no access")
-	// ErrNotFound: the server says that there is no such thing.
+	// ErrNotFound: the server says that there is no such thing; of an entry of a Log, its
+	// checkpoint has none.
 	ErrNotFound = errors.New("not found")
 	// ErrRefused: the ledger, or a contract, refuses the statement.
 	ErrRefused = errors.New("refused")
