@@ -402,6 +402,7 @@ func TestWitnessHangs(t *testing.T) {
 	})
 	defer close(release)
 	w := startWorker(t, l, policy(l, 2, a, b, d), c)
+	until(t, "it hangs", func() bool { return d.asked() > 0 })
 	for range 5 {
 		l.grow(t, 1)
 		if _, err := w.Wait(patience(t), uint64(l.size)); err != nil {
@@ -440,6 +441,7 @@ func TestWitnessIsSlow(t *testing.T) {
 		}
 	})
 	w := startWorker(t, l, policy(l, 2, a, b, d), c)
+	until(t, "it is asked", func() bool { return d.asked() > 0 })
 	for range 4 {
 		if _, err := w.Wait(patience(t), uint64(l.size)); err != nil {
 			t.Fatal(err)
