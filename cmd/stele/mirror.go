@@ -17,6 +17,7 @@ import (
 	"github.com/stele-ml/stele/cmd/stele/jsonv1"
 	"github.com/stele-ml/stele/evidence"
 	"github.com/stele-ml/stele/internal/config"
+	"github.com/stele-ml/stele/internal/ledger"
 	"github.com/stele-ml/stele/internal/replica"
 	"github.com/stele-ml/stele/internal/terminal"
 )
@@ -167,6 +168,9 @@ func (a *app) mirrorStep(ctx context.Context, r *replica.Replica) error {
 	}
 	if errors.Is(err, client.ErrAccess) {
 		return failf(exitRefused, "%w", err).withHint(a.tokenHint())
+	}
+	if errors.Is(err, ledger.ErrDamaged) {
+		return failf(exitTampered, "%w", err).withHint("either that is false, or the copy here is damaged: `stele fsck` on its directory says which")
 	}
 	if err == nil {
 		err = a.mirrorTrusted(r)

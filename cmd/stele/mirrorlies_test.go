@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/binary"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -131,6 +132,36 @@ func TestAttackerServesOtherDocuments(t *testing.T) {
 	l.lies("/none", nil)
 	if out := other.must(args...); strings.Contains(out, "not there") && !strings.Contains(out, "0 not there") {
 		t.Errorf("all of it: %s", out)
+	}
+}
+
+// TestAttackerSwapsEntries: a mirror that is given two entries in each other's places
+// blames what is served, and says how to find out that its own copy is whole.
+func TestAttackerSwapsEntries(t *testing.T) {
+	t.Parallel()
+	ada, bob := newPerson(t), newPerson(t)
+	ada.must("init", "--handle", "ada", "-q")
+	for _, version := range []string{"1", "2"} {
+		ada.write("data/a.csv", version)
+		ada.must("stamp", "data", "--as", "team/data@"+version, "-q")
+	}
+	address := freeAddress(t)
+	ada.serves(address)
+	bob.trustsLogOf(ada)
+	l := newLiar(t, address)
+	l.lies("/tile/entries/", func(b []byte) []byte {
+		var entries [][]byte // each with its length before it
+		for rest := b; len(rest) > 2; {
+			n := 2 + int(binary.BigEndian.Uint16(rest))
+			entries, rest = append(entries, rest[:n]), rest[n:]
+		}
+		last := len(entries) - 1
+		entries[last], entries[last-1] = entries[last-1], entries[last]
+		return bytes.Join(entries, nil)
+	})
+	_, errs, status := bob.stele("mirror", l.url, "--dir", "copy", "--once")
+	if status != exitTampered || !strings.Contains(errs, "what "+l.url+" serves does not follow") || !strings.Contains(errs, "or the copy here is damaged: `stele fsck`") {
+		t.Errorf("%d %s", status, errs)
 	}
 }
 
