@@ -28,10 +28,8 @@ import (
 func TestMain(m *testing.M) {
 	switch os.Getenv("PROCESS_TEST") {
 	case "":
-		// Under nohup, or as a shell's job in the background, some are ignored here,
-		// and would be by all that is started here. What is caught is not inherited.
-		for _, s := range ignored {
-			signal.Notify(make(chan os.Signal, 1), s)
+		if len(ignored) > 0 {
+			os.Exit(heard())
 		}
 		os.Exit(m.Run())
 	case "wrap":
@@ -41,6 +39,23 @@ func TestMain(m *testing.M) {
 	case "replace":
 		replace()
 	}
+}
+
+// heard runs the tests once more as a process that ignores nothing, and returns its
+// status. Under nohup, or as a shell's job in the background, some signals are
+// ignored here, and would be by all that is started here; what is caught is not
+// inherited.
+func heard() int {
+	for _, s := range ignored {
+		signal.Notify(make(chan os.Signal, 1), s)
+	}
+	cmd := exec.Command(os.Args[0], os.Args[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return cmd.ProcessState.ExitCode()
 }
 
 // replace becomes the command that its arguments name, as a program that has
