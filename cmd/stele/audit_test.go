@@ -140,10 +140,11 @@ func TestAttackerAnnouncesTooFewDraws(t *testing.T) {
 	p.must("stamp", "data", "--as", "lab/a@1", "-q")
 
 	a := newApp(new(bytes.Buffer), io.Discard, io.Discard, p.getenv)
-	var err error
-	if a.dirs, err = home.Find(p.getenv); err != nil {
+	dirs, err := home.Find(p.getenv)
+	if err != nil {
 		t.Fatal(err)
 	}
+	a.livesIn(dirs)
 	a.ledgerFlag = filepath.Join(p.dir, ".stele")
 	o := auditOrder{name: "lab/a", version: "1", place: filepath.Join(p.dir, "data"), draws: 1}
 	if o.altered, o.confidence, _, err = parseOdds(usualAltered, usualConfidence); err != nil {

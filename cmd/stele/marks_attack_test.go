@@ -37,10 +37,11 @@ func (p *person) submit(t *testing.T, stamps int, stamp func(i int) (statement.R
 		return ""
 	}
 	a := newApp(new(bytes.Buffer), io.Discard, io.Discard, getenv)
-	var err error
-	if a.dirs, err = home.Find(getenv); err != nil {
+	dirs, err := home.Find(getenv)
+	if err != nil {
 		t.Fatal(err)
 	}
+	a.livesIn(dirs)
 	signer, closeSigner, err := a.signer(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -36,4 +36,3 @@ func (b *Book) CosignedBy(policy *evidence.Policy) ([]byte, error) {
 	}
 	return b.Newest(maxSearch, reached)
 }
-
